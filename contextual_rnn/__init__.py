@@ -1,0 +1,40 @@
+"""Recurrent networks that start from what is already known instead of from zero."""
+
+from .errors import InputError
+from .initial_state import (
+    ConstantState,
+    ContextState,
+    ErrorNoise,
+    FreeState,
+    GaussianState,
+    InitialState,
+)
+from .mlp import MLP
+from .noise import TrajectorySeeds
+from .recurrent import ContextualRNN
+from .serialization import load, register, save
+from .state import state_shapes
+from .unroll import Unroll
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "MLP",
+    "ConstantState",
+    "ContextState",
+    "ContextualRNN",
+    "ErrorNoise",
+    "FreeState",
+    "GaussianState",
+    "InitialState",
+    "InputError",
+    "TrajectorySeeds",
+    "Unroll",
+    "load",
+    "register",
+    "save",
+    "state_shapes",
+]
+
+for _cls in (MLP, ConstantState, ContextState, ContextualRNN, ErrorNoise, FreeState, GaussianState, Unroll):
+    register(_cls)

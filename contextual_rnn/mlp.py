@@ -1,0 +1,45 @@
+"""A multilayer perceptron: the usual context network g."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import nn
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "relu": nn.ReLU,
+    "tanh": nn.Tanh,
+    "sigmoid": nn.Sigmoid,
+    "gelu": nn.GELU,
+    "silu": nn.SiLU,
+}
+
+
+class MLP(nn.Sequential):
+    """Dense layers with an activation after each: (B, in_features) -> (B, out_features).
+
+    Args:
+        in_features: D, the width of the context.
+        hidden: the width of each layer, at least one; the last is `out_features`.
+        activation: one of relu, tanh, sigmoid, gelu, silu.
+
+    Raises:
+        ValueError: no layer, or an activation that is not one of these.
+    """
+
+    def __init__(self, in_features: int, hidden: Sequence[int], activation: str = "relu") -> None:
+        if not hidden:
+            raise ValueError("hidden must name at least one width, for example MLP(2, [50])")
+        if activation not in ACTIVATIONS:
+            raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}; found {activation!r}")
+        widths = [in_features, *hidden]
+        layers: list[nn.Module] = []
+        for wide, narrow in zip(widths, widths[1:], strict=False):
+            layers += [nn.Linear(wide, narrow), ACTIVATIONS[activation]()]
+        super().__init__(*layers)
+        self.in_features, self.hidden, self.activation = in_features, list(hidden), activation
+
+    @property
+    def out_features(self) -> int:
+        """The width of what comes out."""
+        return self.hidden[-1]
