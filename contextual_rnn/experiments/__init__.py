@@ -1,0 +1,1 @@
+"""Experiments: one file for each figure or table."""

@@ -1,0 +1,71 @@
+"""Figures: lines with bands, written as PNG and SVG."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")  # figures go to files, on machines without a screen too
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+# Okabe and Ito's colours, told apart by the colour-blind; one for every kind, the same in all figures.
+COLOURS = {
+    "zero": "#000000",
+    "free": "#E69F00",
+    "context": "#0072B2",
+    "gaussian": "#009E73",
+    "error-noise": "#CC79A7",
+    "warm-up": "#D55E00",
+    "every-step": "#56B4E9",
+    "hold-last": "#999999",
+}
+
+
+def colour(kind: str) -> str | None:
+    """Return the colour of a kind of initial state; None, for matplotlib's next, where it is no known kind."""
+    return COLOURS.get(kind)
+
+
+def subplots(rows: int = 1, columns: int = 1, width: float = 6.0, height: float = 4.0) -> tuple[Figure, np.ndarray]:
+    """Return a figure of rows x columns axes, each `width` x `height` inches, as an array of two dimensions."""
+    size = (width * columns, height * rows)
+    return plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained")
+
+
+def line_with_band(axes: Axes, x: Any, values: np.ndarray, name: str, kind: str, style: str = "-") -> None:
+    """Draw the mean of several curves (N, T), and a band from the least of them to the greatest."""
+    axes.plot(x, values.mean(axis=0), style, color=colour(kind), label=name)
+    axes.fill_between(x, values.min(axis=0), values.max(axis=0), color=colour(kind), alpha=0.2, linewidth=0)
+
+
+def dots(axes: Axes, values: dict[str, Sequence[float]]) -> None:
+    """Draw one dot for every run, a row for every kind, and a line at the median."""
+    for row, (kind, runs) in enumerate(values.items()):
+        axes.plot(runs, [row] * len(runs), "o", color=colour(kind), alpha=0.6)
+        axes.plot([np.median(runs)] * 2, [row - 0.3, row + 0.3], color=colour(kind), linewidth=2)
+    axes.set_yticks(range(len(values)), list(values))
+    axes.invert_yaxis()
+
+
+def finish(axes: Axes, x: str, y: str, title: str = "", legend: bool = True) -> None:
+    """Name the axes with their units, and draw the legend."""
+    axes.set(xlabel=x, ylabel=y, title=title)
+    axes.grid(alpha=0.3)
+    if legend:
+        axes.legend(frameon=False)
+
+
+def save(figure: Figure, folder: pathlib.Path, name: str) -> pathlib.Path:
+    """Write `name.png` and `name.svg` to the folder, close the figure, and return the path of the first."""
+    path = folder / f"{name}.png"
+    figure.savefig(path, dpi=150)
+    figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
+    plt.close(figure)
+    return path

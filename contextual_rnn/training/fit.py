@@ -1,0 +1,157 @@
+"""The training loop: a module and a loss, seeded epoch by epoch so that it resumes exactly."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from ..errors import InputError
+from .checkpoint import Checkpoint
+from .run_folder import append_line, write_lines
+
+Metrics = dict[str, float]
+
+
+@dataclasses.dataclass(frozen=True)
+class FitConfig:
+    """How to train.
+
+    Attributes:
+        epochs: passes over the batches.
+        learning_rate: of Adam.
+        clip: the greatest norm of the gradient; None leaves it as it is.
+        weight_decay: of AdamW; 0 is plain Adam.
+        average: the decay per update of an exponential moving average of the weights, which is then what is evaluated
+            and returned; 0 takes the weights themselves.
+        seed: of the order of the data and of all noise.
+        accelerator: where to train: cpu, cuda, or auto for whichever is there.
+    """
+
+    epochs: int = 10
+    learning_rate: float = 1e-3
+    clip: float | None = None
+    weight_decay: float = 0.0
+    average: float = 0.0
+    seed: int = 0
+    accelerator: str = "cpu"
+
+
+class DivergedError(InputError):
+    """The loss or the weights stopped being finite numbers."""
+
+
+def fit(
+    module: nn.Module,
+    loss: Callable[[nn.Module, Any], Tensor],
+    batches: Callable[[], Iterable[Any]],
+    config: FitConfig,
+    *,
+    evaluate: Callable[[nn.Module], Metrics] | None = None,
+    folder: pathlib.Path | None = None,
+    on_epoch: Callable[[Metrics], None] | None = None,
+) -> list[Metrics]:
+    """Train `module` in place.
+
+    Args:
+        module: the model; after the last epoch it holds the trained weights (the averaged ones, if averaging).
+        loss: `loss(module, batch)`, a scalar.
+        batches: called once an epoch for that epoch's batches. It draws from torch's global generator, which is seeded
+            by (seed, epoch), so that an epoch depends on nothing that went before it but weights and optimiser.
+        config: how to train.
+        evaluate: called after each epoch with the module in evaluation mode and no gradients; its numbers join the
+            epoch's metrics.
+        folder: where to write `metrics.jsonl`, a line an epoch, and a checkpoint. If one is there already, training goes
+            on from it, to exactly the weights that an unbroken run would have had.
+        on_epoch: called with the metrics of each epoch.
+
+    Returns:
+        The metrics of every epoch: `epoch`, `loss`, and what `evaluate` returned.
+
+    Raises:
+        DivergedError: the loss or a weight is not a finite number; says at which step and what to try.
+    """
+    fabric = Fabric(accelerator=config.accelerator, devices=1)
+    model, optimizer = fabric.setup(module, _optimizer(module, config))
+    average = _average(module, config)
+    checkpoint = Checkpoint(folder, module, optimizer.optimizer, average)
+    history = checkpoint.load()
+    if folder is not None:
+        write_lines(folder / "metrics.jsonl", history)
+    for epoch in range(len(history) + 1, config.epochs + 1):
+        torch.manual_seed(int(np.random.SeedSequence([config.seed, epoch]).generate_state(1)[0]))
+        mean_loss = _train_epoch(fabric, model, optimizer, loss, batches(), config, average, epoch)
+        history.append({"epoch": epoch, "loss": mean_loss, **_evaluate(average or module, evaluate)})
+        checkpoint.save(history)
+        if folder is not None:
+            append_line(folder / "metrics.jsonl", history[-1])
+        if on_epoch is not None:
+            on_epoch(history[-1])
+    if average is not None:
+        module.load_state_dict(average.module.state_dict())
+    module.eval()
+    return history
+
+
+def _optimizer(module: nn.Module, config: FitConfig) -> torch.optim.Optimizer:
+    return torch.optim.AdamW(
+        module.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
+    )
+
+
+def _average(module: nn.Module, config: FitConfig) -> AveragedModel | None:
+    if not config.average:
+        return None
+    return AveragedModel(module, multi_avg_fn=get_ema_multi_avg_fn(config.average), use_buffers=False)
+
+
+def _train_epoch(
+    fabric: Fabric,
+    model: Any,
+    optimizer: Any,
+    loss: Callable[[nn.Module, Any], Tensor],
+    batches: Iterable[Any],
+    config: FitConfig,
+    average: AveragedModel | None,
+    epoch: int,
+) -> float:
+    model.train()
+    total, steps = 0.0, 0
+    for steps, batch in enumerate(batches, start=1):  # noqa: B007 (the count is used after the loop)
+        optimizer.zero_grad()
+        value = loss(model, fabric.to_device(batch))
+        if not torch.isfinite(value):
+            raise _diverged(f"the loss became {float(value.detach())}", epoch, steps, config)
+        fabric.backward(value)
+        if config.clip is not None:
+            torch.nn.utils.clip_grad_norm_(model.parameters(), config.clip)
+        optimizer.step()
+        if average is not None:
+            average.update_parameters(model.module)
+        total += float(value.detach())
+    if not all(bool(torch.isfinite(parameter).all()) for parameter in model.parameters()):
+        raise _diverged("a weight is no longer a finite number", epoch, steps, config)
+    return total / max(steps, 1)
+
+
+def _diverged(what: str, epoch: int, step: int, config: FitConfig) -> DivergedError:
+    remedy = "a lower clip" if config.clip else "clipping the gradient"
+    return DivergedError(
+        f"{what} at step {step} of epoch {epoch}; try a lower learning rate than {config.learning_rate:g}, or {remedy}"
+    )
+
+
+def _evaluate(module: nn.Module, evaluate: Callable[[nn.Module], Metrics] | None) -> Metrics:
+    if evaluate is None:
+        return {}
+    module = module.module if isinstance(module, AveragedModel) else module
+    module.eval()
+    with torch.no_grad():
+        return evaluate(module)
