@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from .intervals import ratio_interval, mean_interval
+from .intervals import bootstrap_ratio, mean_interval, ratio_interval
 from .run_folder import RunFolder, read_json, write_json
 
 
@@ -140,6 +140,36 @@ def difference(runs: Sequence[dict[str, Any]], a: dict[str, Any], b: dict[str, A
             "high": interval.high, "seeds": len(seeds)}
 
 
+def bootstrap_difference(runs: Sequence[dict[str, Any]], a: str, b: str) -> dict[str, Any]:
+    """Return the ratio of root mean squared errors over test series, which are drawn again in pairs, seeds averaged."""
+    first, second = (
+        np.mean([run["squared_error_by_series"] for run in runs if run["initial_state"] == kind], axis=0)
+        for kind in (a, b)
+    )
+    interval = bootstrap_ratio(first, second)
+    seeds = len({run["seed"] for run in runs})
+    return {"a": a, "b": b, "metric": "series_rmse", "ratio": interval.middle, "low": interval.low,
+            "high": interval.high, "seeds": seeds, "series": len(first)}
+
+
+def table(summary: Sequence[dict[str, Any]], metrics: Sequence[str]) -> str:
+    """Return the medians and means, with intervals, as a table for the terminal: a row a kind, best median first."""
+    kinds = list(dict.fromkeys(row["initial_state"] for row in summary))
+    cells = {(row["initial_state"], row["metric"]): row for row in summary}
+    kinds.sort(key=lambda kind: cells[kind, metrics[0]]["median"])
+    rows = [["h0", *(f"{metric}: median, mean [95 %]" for metric in metrics)]]
+    rows += [[kind, *(_cell(cells[kind, metric]) for metric in metrics)] for kind in kinds]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+
+
+def _cell(row: dict[str, Any]) -> str:
+    if not row["seeds"]:
+        return f"{row['median']:.4g}"
+    interval = "" if row["low"] is None else f" [{row['low']:.4g}, {row['high']:.4g}]"
+    return f"{row['median']:.4g}, {row['mean']:.4g}{interval}"
+
+
 def label(kind: dict[str, Any]) -> str:
     """Return the name of a kind: the values that tell it apart."""
     return ", ".join(str(value) for value in kind.values())
@@ -151,7 +181,8 @@ def in_words(difference: dict[str, Any]) -> str:
     if difference["low"] is None:
         return f"{a} and {b} were compared over {seeds} seed{'s' * (seeds != 1)}, too few to claim a difference."
     low, high, ratio = difference["low"], difference["high"], difference["ratio"]
-    interval = f"95 % interval of the ratio {low:.3g} to {high:.3g}, {seeds} seeds"
+    over = f"{difference['series']} test series" if "series" in difference else f"{seeds} seeds"
+    interval = f"95 % interval {low:.3g} to {high:.3g} over {over}"
     if low <= 1 <= high:
         return f"No difference was found in {metric} between {a} and {b} (ratio {ratio:.3g}, {interval})."
     word = "lower" if ratio < 1 else "higher"

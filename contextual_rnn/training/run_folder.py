@@ -13,6 +13,7 @@ import os
 import pathlib
 import platform
 import shlex
+import shutil
 import subprocess
 import sys
 from typing import Any
@@ -62,6 +63,12 @@ class RunFolder:
                 f"{self.path} holds a run with {key} = {before.get(key)!r} where {config.get(key)!r} is asked for now; "
                 "give the settings it had, or another --out"
             )
+
+    def copy(self, file: pathlib.Path) -> None:
+        """Copy a file into the folder, whole or not at all."""
+        part = self.path / f"{file.name}.part"
+        shutil.copyfile(file, part)
+        os.replace(part, self.path / file.name)
 
     @property
     def config_path(self) -> pathlib.Path:

@@ -1,0 +1,5 @@
+"""`python -m contextual_rnn`, the command line."""
+
+from .cli import main
+
+main()

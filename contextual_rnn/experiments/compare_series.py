@@ -1,0 +1,158 @@
+"""`compare series`: does the initial state matter on these series, and by how much?"""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+from typing import Any
+
+from ..plotting import colour, dots, finish, save, subplots
+from ..serialization import load
+from ..tasks.series_data import read_held_out, read_training
+from ..tasks.series_training import Record, hold_last_errors, simulate
+from ..training.compare import bootstrap_difference, difference, in_words, summarise, table
+from ..training.run_folder import RunFolder, write_json
+from .series_runs import Choice, Option, SeriesFiles, check_kinds, choose, train_chosen
+
+METRICS = ("free_run_rmse", "first_20_rmse", "window_rmse")
+MEANINGS = (
+    ("warm-up", "zero", "Knowing the outputs of the window"),
+    ("context", "warm-up", "Starting from h0 = g(context) rather than warming up on the same facts"),
+    ("context", "every-step", "Starting from h0 = g(context) rather than joining it to every input"),
+    ("context", "zero", "Starting from h0 = g(context) rather than from zero"),
+    ("free", "zero", "Learning one h0"),
+    ("gaussian", "context", "Noise on h0 in training"),
+    ("error-noise", "free", "Noise on h0 in proportion to the error"),
+)
+MANY_SERIES = 10  # from here on, differences are bootstrapped over the test series too
+
+
+def compare(
+    options: dict[str, list[Option]],
+    files: SeriesFiles,
+    *,
+    folds: int,
+    seeds: int,
+    out: pathlib.Path,
+    resume: bool,
+) -> tuple[str, str]:
+    """Choose settings for every kind on folds, train it with every seed, and compare errors on the test table.
+
+    Args:
+        options: for every kind of initial state, the settings to choose among; the same number for each.
+        files: the tables.
+        folds: of the training table, where there is no validation table.
+        seeds: how many.
+        out: the run folder.
+        resume: skip the runs that are done.
+
+    Returns:
+        A table and a verdict, in words. `results.json` and figures are in the folder.
+    """
+    settings = {
+        "options": {kind: [dataclasses.asdict(option) for option in candidates] for kind, candidates in options.items()},
+        "files": dataclasses.asdict(files),
+        "folds": folds,
+        "seeds": seeds,
+    }
+    model = next(iter(options.values()))[0].model
+    check_kinds(list(options), model.window, files.columns)
+    training, context = read_training(files.train, files.columns, model.window)
+    test = read_held_out(str(files.test), files.columns, context, model.window)
+    folder = RunFolder.open(out, settings, resume=resume)
+    choices = choose(options, files, folds, out, resume=resume)
+    runs = train_chosen(choices, files, range(seeds), out, resume=resume)
+    report = _report(runs, choices, test, model.window)
+    figures = draw(folder, runs, report, test)
+    write_json(folder.results_path, report)
+    return table(report["summary"], METRICS), report["verdict"] + "\nFigures: " + ", ".join(map(str, figures))
+
+
+def _report(
+    runs: list[dict[str, Any]], choices: dict[str, Choice], test: list[Record], window: int
+) -> dict[str, Any]:
+    kinds = list(choices)
+    pairs = [(a, b, why) for a, b, why in MEANINGS if a in kinds and b in kinds]
+    differences = [
+        {**difference(runs, {"initial_state": a}, {"initial_state": b}, metric), "meaning": why}
+        for a, b, why in pairs
+        for metric in METRICS
+    ]
+    if len(test) >= MANY_SERIES:
+        differences += [{**bootstrap_difference(runs, a, b), "meaning": why} for a, b, why in pairs]
+    summary = summarise(runs, ["initial_state"])
+    baselines = {}
+    if window:
+        length = next(iter(choices.values())).option.training.length
+        baselines["hold-last"] = hold_last_errors(test, window, length)
+        summary += [_baseline_row("hold-last", metric, value) for metric, value in baselines["hold-last"].items()]
+    return {
+        "runs": runs,
+        "summary": summary,
+        "differences": differences,
+        "baselines": baselines,
+        "chosen": {kind: _chosen(choice) for kind, choice in choices.items()},
+        "verdict": verdict(summary, differences),
+    }
+
+
+def _chosen(choice: Choice) -> dict[str, Any]:
+    return {"epochs": choice.epochs, **dataclasses.asdict(choice.option), "validation": choice.validation}
+
+
+def _baseline_row(name: str, metric: str, value: float) -> dict[str, Any]:
+    return {"initial_state": name, "metric": metric, "mean": value, "median": value, "low": None, "high": None,
+            "seeds": 0}
+
+
+def verdict(summary: list[dict[str, Any]], differences: list[dict[str, Any]]) -> str:
+    """Say which kind is best on which metric, and what each comparison is worth, with its interval."""
+    lines = []
+    for metric in METRICS:
+        rows = [row for row in summary if row["metric"] == metric and row["seeds"]]
+        best = min(rows, key=lambda row: row["median"])
+        lines.append(f"Of the trained kinds, {best['initial_state']} has the lowest median {metric}: {best['median']:.3g}.")
+    last = None
+    for one in differences:
+        if one["meaning"] != last:
+            last = one["meaning"]
+            lines.append(f"{last} ({one['a']} against {one['b']}):")
+        lines.append("  " + in_words(one))
+    return "\n".join(lines)
+
+
+def draw(
+    folder: RunFolder, runs: list[dict[str, Any]], report: dict[str, Any], test: list[Record]
+) -> list[pathlib.Path]:
+    """Draw the errors of every run, and the start of one test series beside what every kind made of it."""
+    return [draw_errors(folder, runs, report), draw_start(folder, runs, test)]
+
+
+def draw_errors(folder: RunFolder, runs: list[dict[str, Any]], report: dict[str, Any]) -> pathlib.Path:
+    """Draw a dot for every run, a panel for every metric."""
+    figure, axes = subplots(1, len(METRICS), width=4.6, height=3.4)
+    kinds = list(dict.fromkeys(run["initial_state"] for run in runs))
+    for place, metric in zip(axes[0], METRICS, strict=True):
+        values = {kind: [run["metrics"][metric] for run in runs if run["initial_state"] == kind] for kind in kinds}
+        values |= {name: [metrics[metric]] for name, metrics in report["baselines"].items()}
+        dots(place, values)
+        finish(place, f"{metric} on the test table, unit of the target", "", "dot: one seed; bar: median", legend=False)
+    return save(figure, folder.figures, "errors")
+
+
+def draw_start(folder: RunFolder, runs: list[dict[str, Any]], test: list[Record], steps: int = 150) -> pathlib.Path:
+    """Draw the first steps of the first test series after its window: the truth, and the first seed of every kind."""
+    figure, axes = subplots(width=9, height=4)
+    first = test[0].part(0, steps)
+    for run in runs:
+        if run["seed"]:
+            continue
+        path = folder.path / "runs" / f"{run['initial_state']}-seed-0" / "model.safetensors"
+        model = load(path)
+        _, predicted, _ = next(simulate(model, [first]))
+        window = model.settings.window
+        kind = run["initial_state"]
+        axes[0, 0].plot(range(window, window + len(predicted)), predicted[:, 0], color=colour(kind), label=kind)
+    axes[0, 0].plot(first.targets[:, 0], ":", color="black", linewidth=2, label="measured")
+    finish(axes[0, 0], "step", "first target, its own unit", f"The start of test series {first.name}, seed 0")
+    return save(figure, folder.figures, "start")

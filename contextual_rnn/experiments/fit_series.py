@@ -1,0 +1,46 @@
+"""`fit series`: train one model on a table of series, its settings chosen on folds of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+
+from ..training.compare import run_all
+from ..training.run_folder import RunFolder, write_json
+from .series_runs import Option, SeriesFiles, check_kinds, choose, final_job, train
+
+
+def fit_series(
+    kind: str, options: list[Option], files: SeriesFiles, *, folds: int, seed: int, out: pathlib.Path, resume: bool
+) -> str:
+    """Choose settings on folds, train on the whole table, and return what was done in words.
+
+    The run folder then holds `model.safetensors`, for `predict`, and `results.json`.
+    """
+    check_kinds([kind], options[0].model.window, files.columns)
+    settings = {
+        "options": [dataclasses.asdict(option) for option in options],
+        "files": dataclasses.asdict(files),
+        "folds": folds,
+        "seed": seed,
+    }
+    folder = RunFolder.open(out, settings, resume=resume)
+    choice = choose({kind: options}, files, folds, out, resume=resume)[kind]
+    job = final_job("final", choice, files, seed)
+    (result,) = run_all([job], train, out, resume=resume, title="training")
+    for name in ("model.safetensors", "columns.json"):
+        folder.copy(out / "final" / name)
+    chosen = min(choice.validation, key=lambda row: row["validation_free_run_rmse"])
+    write_json(folder.results_path, {**result, "chosen": chosen, "validation": choice.validation})
+    words = [
+        f"h0 = {kind}: {choice.epochs} epochs and the settings {_tuned(choice.validation, chosen)} were chosen, with a "
+        f"validation error of {chosen['validation_free_run_rmse']:.4g} in the target's unit (free run)."
+    ]
+    words += [f"On the test table, {name} is {value:.4g}." for name, value in result["metrics"].items()]
+    return "\n".join([*words, f"The model is {folder.model_path}."])
+
+
+def _tuned(options: list[dict], chosen: dict) -> str:
+    varied = [name for name in chosen if len({str(option[name]) for option in options}) > 1]
+    names = [name for name in varied if name not in ("epochs", "validation_free_run_rmse")]
+    return ", ".join(f"{name} {chosen[name]}" for name in names) or "given"

@@ -1,0 +1,109 @@
+"""`predict`: run a trained model of series freely over new inputs, from the start or from where another run ended."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import pathlib
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from ..data.series import read_series, write_table
+from ..errors import InputError
+from ..serialization import load
+from ..state import State, check_state, fill, leaves, map_state
+from ..tasks.series import SeriesModel
+from ..tasks.series_data import read_columns, records
+from ..tasks.series_training import Record, root_mean, simulate
+
+
+def predict(
+    run: pathlib.Path,
+    inputs: str,
+    out: str,
+    *,
+    start: str | None = None,
+    end: str | None = None,
+) -> str:
+    """Predict the targets of a table of inputs, write them to `out`, and return what was done in words.
+
+    Args:
+        run: the run folder of `fit series`, or of one run of `compare series`.
+        inputs: a table with the input columns, and the targets of the first k steps where the model has a window of k.
+        out: the table to write: series, step (0 is a series' first row in `inputs`), and a column for every target.
+        start: a file of states to start from, which `end` of an earlier call wrote; then no window is read.
+        end: where to write the states that the series ended in.
+
+    Raises:
+        InputError: a file is wrong, or `start` holds no state of one of the series, or a state of another model.
+    """
+    model = load(run / "model.safetensors")
+    if not isinstance(model, SeriesModel):
+        raise InputError(f"{run} holds a {type(model).__name__}, not a model of series")
+    columns, context = read_columns(run)
+    window = 0 if start else model.settings.window
+    series = read_series(inputs, columns, known_targets=window, min_length=window + 1)
+    table = records(series, context)
+    states = _read_states(start, model) if start else None
+    runs = list(simulate(model, table) if states is None else _carry_on(model, table, states))
+    predictions = [np.asarray(predicted) for _, predicted, _ in runs]
+    names = [record.name for record, predicted in zip(table, predictions, strict=True) for _ in predicted]
+    steps = [np.arange(window, window + len(predicted)) for predicted in predictions]
+    values = np.concatenate(predictions)
+    write_table(
+        out,
+        {
+            columns.series or "series": names,
+            "step": np.concatenate(steps),
+            **{target: values[:, column] for column, target in enumerate(columns.targets)},
+        },
+    )
+    if end:
+        _write_states(end, [record.name for record in table], [state for _, _, state in runs])
+    return f"{len(values)} steps of {len(table)} series were written to {out}{_error(runs, window)}."
+
+
+def _error(runs: list[tuple[Record, Tensor, State]], window: int) -> str:
+    if any(bool(torch.isnan(record.targets[window:]).any()) for record, _, _ in runs):
+        return ""
+    error = root_mean([(predicted - record.targets[window:]).square() for record, predicted, _ in runs])
+    return f"; the root mean squared error, in the target's unit, is {error:.4g}"
+
+
+def _carry_on(model: SeriesModel, table: list[Record], states: dict[str, State]) -> Any:
+    for record in table:
+        if record.name not in states:
+            known = ", ".join(list(states)[:10])
+            raise InputError(f"the file of states has none for series {record.name!r}; it has {known}")
+        with torch.no_grad():
+            length = torch.tensor([len(record)])
+            predicted, state = model.carry_on(record.inputs.unsqueeze(0), states[record.name], length)
+        yield record, predicted[0], state
+
+
+def _write_states(path: str, names: list[str], states: list[State]) -> None:
+    together = map_state(lambda *rows: torch.cat(rows), states[0], *states[1:])
+    tensors = {str(index): leaf.contiguous() for index, leaf in enumerate(leaves(together))}
+    part = pathlib.Path(f"{path}.part")
+    save_file(tensors, str(part), metadata={"series": json.dumps(names)})
+    part.replace(path)
+
+
+def _read_states(path: str, model: SeriesModel) -> dict[str, State]:
+    joined = model.vector_size if model.settings.initial_state == "every-step" else 0
+    shapes = (model.rnn.state_shapes, (joined,))
+    try:
+        with safe_open(path, framework="pt") as file:
+            names = json.loads((file.metadata() or {})["series"])
+            together = fill(shapes, (file.get_tensor(str(index)) for index in itertools.count()))
+    except FileNotFoundError:
+        raise InputError(f"{path}: there is no such file of states") from None
+    except (SafetensorError, KeyError, OSError):
+        raise InputError(f"{path} is no file of states that predict wrote for this kind of model") from None
+    check_state(together, shapes, len(names))
+    return {name: map_state(lambda leaf, row=row: leaf[row : row + 1], together) for row, name in enumerate(names)}

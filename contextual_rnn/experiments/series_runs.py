@@ -1,0 +1,219 @@
+"""One run of a model of series, and the choice of its settings on folds of the training table."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import pathlib
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..data.series import Columns
+from ..errors import InputError
+from ..serialization import save
+from ..tasks.series import NEED_CONTEXT, SeriesConfig, SeriesModel
+from ..tasks.series_data import fold, read_held_out, read_training, write_columns
+from ..tasks.series_training import Record, errors, random_windows, squared_errors, squared_loss
+from ..training.compare import Job, run_all
+from ..training.fit import FitConfig, fit
+
+CHOSEN_BY = "free_run_rmse"
+
+
+@dataclasses.dataclass(frozen=True)
+class SeriesTraining:
+    """How a model of series is trained.
+
+    Attributes:
+        length: steps of a training window after the known ones; also those of `window_rmse`.
+        batch_size: windows in a batch.
+        updates: batches in an epoch.
+        epochs: the most epochs; how many of them are used is chosen on the folds.
+        learning_rate: of Adam.
+        washout: further steps after the window that are left out of the training loss.
+        clip: the greatest norm of the gradient.
+        weight_decay: of AdamW.
+        average: the decay per update of the moving average of the weights that is the model; 0 averages nothing.
+        accelerator: cpu, cuda, or auto.
+    """
+
+    length: int = 128
+    batch_size: int = 32
+    updates: int = 50
+    epochs: int = 60
+    learning_rate: float = 0.01
+    washout: int = 0
+    clip: float = 1.0
+    weight_decay: float = 0.0
+    average: float = 0.99
+    accelerator: str = "cpu"
+
+
+@dataclasses.dataclass(frozen=True)
+class SeriesFiles:
+    """The tables, and their columns.
+
+    Attributes:
+        train: CSV or Parquet, one row a time step, in order.
+        columns: the names of inputs, targets and context, and of what tells series apart.
+        validation: a table to choose on instead of folds of the training table.
+        test: a table for the errors that are reported; nothing is chosen on it.
+    """
+
+    train: str
+    columns: Columns
+    validation: str | None = None
+    test: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Option:
+    """A model and its training: one point of the grid."""
+
+    model: SeriesConfig
+    training: SeriesTraining
+
+
+@dataclasses.dataclass(frozen=True)
+class Choice:
+    """What the folds chose for a kind: the option, the epochs, and the validation error of every option."""
+
+    option: Option
+    epochs: int
+    validation: list[dict[str, Any]]
+
+
+def grid(kind: str, model: dict[str, Any], training: dict[str, Any], choices: dict[str, tuple[Any, ...]]) -> list[Option]:
+    """Return an option for every combination of `choices`, each naming a field of the model or of its training."""
+    options = []
+    for values in itertools.product(*choices.values()):
+        chosen = dict(zip(choices, values, strict=True))
+        for name, value in chosen.items():
+            (model if name in SeriesConfig.__dataclass_fields__ else training)[name] = value
+        options.append(Option(SeriesConfig(**{**model, "initial_state": kind}), SeriesTraining(**training)))
+    return options
+
+
+def check_kinds(kinds: list[str], window: int, columns: Columns) -> None:
+    """Raise InputError where a kind needs a context or a window that was not given."""
+    for kind in kinds:
+        if kind == "warm-up" and not window:
+            raise InputError("warm-up is told the targets of a window: give --window, or leave it out")
+        if kind in NEED_CONTEXT and not window and not columns.context:
+            raise InputError(f"{kind} needs something to start from: give --window, --context, or both")
+
+
+def choose(
+    options: dict[str, list[Option]], files: SeriesFiles, folds: int, out: pathlib.Path, *, resume: bool
+) -> dict[str, Choice]:
+    """Choose, for every kind, the option and the epochs of least error on the folds. No test data is read."""
+    count = 1 if files.validation else folds
+    jobs = {
+        (kind, place, index): _job(f"{kind}-option-{place}-fold-{index}", option, files, 0, index, count, test=False)
+        for kind, candidates in options.items()
+        for place, option in enumerate(candidates)
+        for index in range(count)
+    }
+    results = run_all(list(jobs.values()), train, out / "tuning", resume=resume, title="choosing on folds")
+    curves = {key: np.array(result["curve"]) for key, result in zip(jobs, results, strict=True)}
+    return {kind: _best(candidates, kind, curves, count) for kind, candidates in options.items()}
+
+
+def _best(options: list[Option], kind: str, curves: dict[tuple[str, int, int], np.ndarray], count: int) -> Choice:
+    means = [
+        np.sqrt(np.mean([curves[kind, place, index] ** 2 for index in range(count)], axis=0))
+        for place in range(len(options))
+    ]
+    best = min(range(len(options)), key=lambda place: means[place].min())
+    table = [
+        {**_flat(option), "epochs": int(mean.argmin()) + 1, f"validation_{CHOSEN_BY}": float(mean.min())}
+        for option, mean in zip(options, means, strict=True)
+    ]
+    return Choice(options[best], int(means[best].argmin()) + 1, table)
+
+
+def _flat(option: Option) -> dict[str, Any]:
+    return {**dataclasses.asdict(option.model), **dataclasses.asdict(option.training)}
+
+
+def train_chosen(
+    choices: dict[str, Choice], files: SeriesFiles, seeds: range, out: pathlib.Path, *, resume: bool
+) -> list[dict[str, Any]]:
+    """Train every kind as it was chosen, on the whole training table, and return the runs with their test errors."""
+    jobs = []
+    for kind, choice in choices.items():
+        jobs += [final_job(f"{kind}-seed-{seed}", choice, files, seed) for seed in seeds]
+    results = run_all(jobs, train, out / "runs", resume=resume, title="training")
+    identities = ({"initial_state": job.config["model"]["initial_state"], "seed": job.config["seed"]} for job in jobs)
+    return [{**identity, **result} for identity, result in zip(identities, results, strict=True)]
+
+
+def final_job(name: str, choice: Choice, files: SeriesFiles, seed: int) -> Job:
+    """Return the training of a kind as it was chosen, on the whole training table."""
+    training = dataclasses.replace(choice.option.training, epochs=choice.epochs)
+    return _job(name, dataclasses.replace(choice.option, training=training), files, seed, None, 0, test=True)
+
+
+def _job(
+    name: str, option: Option, files: SeriesFiles, seed: int, index: int | None, count: int, *, test: bool
+) -> Job:
+    kept = dataclasses.asdict(files)
+    if not test:
+        kept["test"] = None
+    config = {
+        "model": dataclasses.asdict(option.model),
+        "training": dataclasses.asdict(option.training),
+        "files": kept,
+        "fold": index,
+        "folds": count,
+        "seed": seed,
+    }
+    return Job(name, config, option.training.epochs)
+
+
+def train(config: dict[str, Any], folder: pathlib.Path) -> dict[str, Any]:
+    """Do one run: on a fold, returning its validation curve, or on the whole table, returning its test errors."""
+    model_config, training = SeriesConfig(**config["model"]), SeriesTraining(**config["training"])
+    files = config["files"]
+    columns = Columns(**{k: tuple(v) if isinstance(v, list) else v for k, v in files["columns"].items()})
+    records, context = read_training(files["train"], columns, model_config.window)
+    held_out: list[Record] = []
+    if config["fold"] is not None and files["validation"]:
+        held_out = read_held_out(files["validation"], columns, context, model_config.window)
+    elif config["fold"] is not None:
+        records, held_out = fold(records, config["fold"], config["folds"], model_config.window)
+    model = _fit(model_config, training, records, held_out, config["seed"], folder)
+    if held_out:
+        return {"curve": model[1]}
+    write_columns(folder, columns, context)
+    save(model[0], folder / "model.safetensors")
+    if not files["test"]:
+        return {"metrics": {}}
+    test = read_held_out(files["test"], columns, context, model_config.window)
+    by_series = [float(error.mean()) for error in squared_errors(model[0], test)]
+    return {"metrics": errors(model[0], test, training.length), "squared_error_by_series": by_series}
+
+
+def _fit(
+    config: SeriesConfig,
+    training: SeriesTraining,
+    records: list[Record],
+    held_out: list[Record],
+    seed: int,
+    folder: pathlib.Path,
+) -> tuple[SeriesModel, list[float]]:
+    """Train on records; return the model and, where something is held out, its error there by epoch."""
+    torch.manual_seed(seed)
+    first = records[0]
+    model = SeriesModel(config, first.inputs.shape[1], first.targets.shape[1], len(first.context))
+    model.standardise(torch.cat([r.inputs for r in records]), torch.cat([r.targets for r in records]))
+    windows = random_windows(records, config.window + training.length, training.batch_size, training.updates)
+    settings = FitConfig(
+        **{name: getattr(training, name) for name in FitConfig.__dataclass_fields__ if hasattr(training, name)},
+        seed=seed,
+    )
+    evaluate = (lambda model: errors(model, held_out, training.length)) if held_out else None
+    history = fit(model, squared_loss(training.washout), windows, settings, evaluate=evaluate, folder=folder)
+    return model, [row[CHOSEN_BY] for row in history] if held_out else []
