@@ -208,20 +208,30 @@ class Predict:
         print(predict(self.run_folder, self.inputs, self.out, start=self.start, end=self.end))
 
 
-COMMANDS = {
-    "reproduce lcd": ReproduceDecay,
-    "fit series": FitSeries,
-    "compare series": CompareSeries,
+COMMANDS: dict[str, Any] = {
+    "reproduce": {"lcd": ReproduceDecay},
+    "fit": {"series": FitSeries},
+    "compare": {"series": CompareSeries},
     "predict": Predict,
 }
 
 
+def parse(arguments: list[str]) -> Any:
+    """Return the command, with its arguments; tyro prints help and ends the program where they are no command."""
+    group = COMMANDS.get(arguments[0]) if arguments else None
+    if isinstance(group, dict):
+        prog = f"contextual-rnn {arguments[0]}"
+        return tyro.extras.subcommand_cli_from_dict(group, prog=prog, args=arguments[1:])
+    flat = {name: command for name, command in COMMANDS.items() if not isinstance(command, dict)}
+    for name, commands in COMMANDS.items():
+        if isinstance(commands, dict):
+            flat |= {f"{name} {what}": command for what, command in commands.items()}
+    return tyro.extras.subcommand_cli_from_dict(flat, prog="contextual-rnn", args=arguments)
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run a command; bad input ends it with one sentence and exit code 2."""
-    import torch
-
-    torch.set_num_threads(1)
-    command = tyro.extras.subcommand_cli_from_dict(COMMANDS, prog="contextual-rnn", args=arguments)
+    command = parse(sys.argv[1:] if arguments is None else arguments)
     try:
         command.run()
     except InputError as error:

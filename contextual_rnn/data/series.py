@@ -1,0 +1,255 @@
+"""Series from a table: CSV or Parquet, one row a time step, in order."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import difflib
+import os
+import pathlib
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from ..errors import InputError
+
+SEPARATORS = {".csv": ",", ".tsv": "\t"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Columns:
+    """The names of a table's columns, by their role.
+
+    Attributes:
+        inputs: what drives the series, known at every step.
+        targets: what is predicted.
+        context: what is constant within a series: numbers are quantities, text is labels.
+        series: the column that tells series apart; None where the table is one series.
+    """
+
+    inputs: tuple[str, ...]
+    targets: tuple[str, ...]
+    context: tuple[str, ...] = ()
+    series: str | None = None
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Series:
+    """One series.
+
+    Attributes:
+        name: the value of the series column, or the file's name without its ending.
+        inputs: (T, U) float32.
+        targets: (T, Y) float32; NaN after the steps whose targets had to be known, where the table has none.
+        context: a number or a label for every context column.
+    """
+
+    name: str
+    inputs: np.ndarray
+    targets: np.ndarray
+    context: dict[str, float | str]
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+
+def read_series(
+    path: str | os.PathLike[str], columns: Columns, *, known_targets: int | None = None, min_length: int = 1
+) -> list[Series]:
+    """Read the series of a table, in the order in which they first appear; their rows may be interleaved.
+
+    Args:
+        path: a `.csv`, `.tsv` or `.parquet` file.
+        columns: the names of its columns.
+        known_targets: how many steps at the start of each series must have targets; None is all. With 0 the target
+            columns need not be there.
+        min_length: the fewest steps that a series may have.
+
+    Raises:
+        InputError: one sentence with the file, the line (of a text file; the header is line 1) or row, and the column.
+    """
+    table = _Table.read(pathlib.Path(path))
+    targets = columns.targets
+    if known_targets == 0 and not any(name in table.frame.columns for name in targets):
+        targets = ()
+    table.check_columns([*columns.inputs, *targets, *columns.context, *([columns.series] if columns.series else [])])
+    names = table.labels(columns.series) if columns.series else np.full(len(table), table.path.stem)
+    rows = _rows_of(names)
+    for name, places in rows.items():
+        if len(places) < min_length:
+            raise InputError(
+                f"{table.path}: series {name!r} has {len(places)} step{'s' * (len(places) != 1)}, and at least "
+                f"{min_length} are needed"
+            )
+    position = np.empty(len(table), int)
+    for places in rows.values():
+        position[places] = np.arange(len(places))
+    known = np.ones(len(table), bool) if known_targets is None else position < known_targets
+    inputs = table.numbers(columns.inputs, np.ones(len(table), bool))
+    outputs = table.numbers(targets, known)
+    if not targets:
+        outputs = np.full((len(table), len(columns.targets)), np.nan, np.float32)
+    context = {name: table.context(name) for name in columns.context}
+    return [
+        Series(name, inputs[places], outputs[places], table.constants(context, name, places))
+        for name, places in rows.items()
+    ]
+
+
+def write_table(path: str | os.PathLike[str], columns: dict[str, Any]) -> None:
+    """Write a table of named columns as CSV, TSV or Parquet, by the file's ending, whole or not at all."""
+    target = pathlib.Path(path)
+    _check_ending(target)
+    frame, part = pl.DataFrame(columns), target.with_name(target.name + ".part")
+    try:
+        if target.suffix == ".parquet":
+            frame.write_parquet(part)
+        else:
+            frame.write_csv(part, separator=SEPARATORS[target.suffix])
+        os.replace(part, target)
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror or error}") from None
+
+
+@dataclasses.dataclass(frozen=True)
+class _Table:
+    """A table whose cells can be found again: `line` is the place of the first row in the file."""
+
+    path: pathlib.Path
+    frame: pl.DataFrame
+
+    @classmethod
+    def read(cls, path: pathlib.Path) -> _Table:
+        _check_ending(path)
+        if not path.exists():
+            raise InputError(f"{path}: there is no such file")
+        if path.is_dir():
+            raise InputError(f"{path} is a folder; give the name of a file")
+        try:
+            frame = _read_parquet(path) if path.suffix == ".parquet" else _read_text(path)
+        except (pl.exceptions.PolarsError, OSError, csv.Error) as error:
+            raise InputError(f"{path} cannot be read: {str(error).splitlines()[0]}") from None
+        if frame.is_empty():
+            raise InputError(f"{path} has no rows under its header")
+        return cls(path, frame)
+
+    def __len__(self) -> int:
+        return self.frame.height
+
+    def where(self, row: int, column: str) -> str:
+        """Name a cell."""
+        place = f"row {row + 1}" if self.path.suffix == ".parquet" else f"line {row + 2}"
+        return f"{self.path}, {place}, column {column!r}"
+
+    def check_columns(self, names: list[str]) -> None:
+        """Raise InputError unless every column is there, and asked for once."""
+        for name in names:
+            if names.count(name) > 1:
+                raise InputError(f"column {name!r} is given twice; inputs, targets, context and series must differ")
+            if name not in self.frame.columns:
+                near = difflib.get_close_matches(name, self.frame.columns, 1)
+                hint = f"; did you mean {near[0]!r}?" if near else ""
+                listed = ", ".join(map(repr, self.frame.columns[:20]))
+                raise InputError(f"{self.path} has no column {name!r}{hint} It has {listed}")
+
+    def numbers(self, names: tuple[str, ...], needed: np.ndarray) -> np.ndarray:
+        """Return columns (rows, columns) as float32; cells that are not `needed` may be missing, and are NaN then."""
+        return np.stack([self._column(name, needed) for name in names], axis=1) if names else np.empty((len(self), 0))
+
+    def _column(self, name: str, needed: np.ndarray) -> np.ndarray:
+        cells = self.frame[name]
+        if cells.dtype == pl.String:
+            stripped = cells.str.strip_chars()
+            values = stripped.cast(pl.Float64, strict=False).to_numpy()
+            missing = (stripped.is_null() | stripped.str.to_lowercase().is_in(["", "nan", "na", "null"])).to_numpy()
+        else:
+            values = self._cast(name).to_numpy()
+            missing = np.isnan(values)
+        with np.errstate(over="ignore"):
+            values = values.astype(np.float32)
+        wrong = ~np.isfinite(values) & (needed | ~missing)
+        if wrong.any():
+            row = int(wrong.argmax())
+            found = "is missing" if missing[row] else f"expected a finite number, found {cells[row]!r}"
+            raise InputError(f"{self.where(row, name)}: {'a number ' if missing[row] else ''}{found}")
+        return values
+
+    def _cast(self, name: str) -> pl.Series:
+        cells = self.frame[name]
+        if not (cells.dtype.is_numeric() or cells.dtype == pl.Boolean or cells.dtype == pl.Null):
+            raise InputError(f"{self.where(0, name)}: expected a number, found {cells[0]!r} ({cells.dtype})")
+        return cells.cast(pl.Float64).fill_null(float("nan"))
+
+    def labels(self, name: str) -> np.ndarray:
+        """Return a column as text; raise InputError where a cell is missing."""
+        cells = self.frame[name].cast(pl.String).str.strip_chars()
+        missing = (cells.is_null() | (cells == "")).to_numpy()
+        if missing.any():
+            raise InputError(f"{self.where(int(missing.argmax()), name)}: a value is missing")
+        return cells.to_numpy()
+
+    def context(self, name: str) -> np.ndarray:
+        """Return a context column: numbers if every cell is one, else text."""
+        cells = self.labels(name)
+        numbers = pl.Series(cells).cast(pl.Float64, strict=False)
+        return numbers.to_numpy() if numbers.is_finite().fill_null(False).all() else cells
+
+    def constants(self, context: dict[str, np.ndarray], series: str, rows: np.ndarray) -> dict[str, float | str]:
+        """Return the value of every context column in one series; raise InputError where it changes."""
+        values: dict[str, float | str] = {}
+        for name, cells in context.items():
+            own = cells[rows]
+            changed = own != own[0]
+            if changed.any():
+                row = int(changed.argmax())
+                raise InputError(
+                    f"{self.where(int(rows[row]), name)}: a context must be constant within its series, and in series "
+                    f"{series!r} it changes from {own[0]} to {own[row]}"
+                )
+            values[name] = own[0] if isinstance(own[0], str) else float(own[0])
+        return values
+
+
+def _check_ending(path: pathlib.Path) -> None:
+    if path.suffix not in (*SEPARATORS, ".parquet"):
+        raise InputError(f"{path}: a table must be a .csv, .tsv or .parquet file")
+
+
+def _read_parquet(path: pathlib.Path) -> pl.DataFrame:
+    return pl.read_parquet(path)
+
+
+def _read_text(path: pathlib.Path) -> pl.DataFrame:
+    """Read every cell as text, so that one that is no number can be found and named."""
+    data = path.read_bytes()
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise InputError(f"{path}, line {line}: the text is not UTF-8") from None
+    if not text.strip():
+        raise InputError(f"{path} is empty; it needs a header and rows")
+    lines = csv.reader(text.splitlines(keepends=True), delimiter=SEPARATORS[path.suffix])
+    header = [name.strip() for name in next(lines)]
+    rows = [row for row in lines if row]
+    return _frame(path, header, rows)
+
+
+def _frame(path: pathlib.Path, header: list[str], rows: list[list[str]]) -> pl.DataFrame:
+    named = [name for name in header if name]
+    if len(set(named)) < len(named):
+        twice = next(name for name in named if named.count(name) > 1)
+        raise InputError(f"{path}, line 1: column {twice!r} is there twice")
+    for place, row in enumerate(rows):
+        if len(row) != len(header):
+            raise InputError(f"{path}, line {place + 2}: {len(row)} cells where the header has {len(header)}")
+    columns = zip(*rows, strict=True) if rows else ([] for _ in header)
+    cells = {name: list(values) for name, values in zip(header, columns, strict=True) if name}
+    return pl.DataFrame(cells, schema=dict.fromkeys(named, pl.String))
+
+
+def _rows_of(names: np.ndarray) -> dict[str, np.ndarray]:
+    unique, first, inverse = np.unique(names, return_index=True, return_inverse=True)
+    places = np.split(np.argsort(inverse, kind="stable"), np.cumsum(np.bincount(inverse))[:-1])
+    return {str(unique[index]): places[index] for index in np.argsort(first)}
