@@ -1,0 +1,39 @@
+# make demo: the main job. make test: the tests. Both set up everything they need in .venv first.
+
+export OMP_NUM_THREADS := 1
+export MKL_NUM_THREADS := 1
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt
+
+.PHONY: help demo test lint clean
+
+help:
+	@echo "make demo   train the paper's cosine-decay model and draw its figures 4, 5 and 6 in runs/demo"
+	@echo "make test   run the tests"
+	@echo "make lint   check style and types"
+	@echo "make .venv  install everything into .venv; the others do so when it is missing"
+
+# The file marks an installation that was finished: one that broke off is done again.
+.venv: .venv/installed
+
+.venv/installed: pyproject.toml constraints.txt
+	@echo "Setting up .venv; this takes a minute or two."
+	$(PYTHON) -m venv .venv
+	$(PIP) "$$(grep '^torch==' constraints.txt)"
+	$(PIP) --editable ".[test,lint]"
+	@touch $@
+
+demo: .venv/installed
+	$(BIN)/contextual-rnn reproduce lcd --initial-states zero gaussian --seeds 1 --out runs/demo --resume
+
+test: .venv/installed
+	$(BIN)/python -m pytest --numprocesses 2
+
+lint: .venv/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+clean:
+	rm -rf .venv runs build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
