@@ -15,7 +15,6 @@ import tyro
 
 from .data.series import Columns
 from .errors import InputError
-from .tasks.linear_cosine_decay import INITIAL_STATES
 from .tasks.series import KINDS, NEED_CONTEXT
 
 Kind = Literal["zero", "free", "error-noise", "warm-up", "every-step", "context", "gaussian"]
@@ -29,8 +28,9 @@ class ReproduceDecay:
 
     out: pathlib.Path
     """Run folder to make."""
-    initial_states: tuple[DecayKind, ...] = INITIAL_STATES
-    """Kinds of h0. With zero and context, the two by two is completed: h0 from context or not, T at every step or not."""
+    initial_states: tuple[DecayKind, ...] = ("zero", "free", "context", "gaussian")
+    """Kinds of h0. With zero and context, the two by two is completed: h0 from context or not, T at every step or
+    not."""
     seeds: int = 5
     """How many seeds, from 0."""
     epochs: int = 65
@@ -52,7 +52,7 @@ class ReproduceDecay:
 
 @dataclasses.dataclass(frozen=True)
 class SeriesModelOptions:
-    """The table, the model and its training. Options of several values are chosen among on the folds, for every kind."""
+    """The table, the model, its training. Options of several values are chosen among on the folds, for every kind."""
 
     train: str
     """CSV or Parquet, one row a time step, in order."""
@@ -125,8 +125,16 @@ class SeriesModelOptions:
         return SeriesFiles(self.train, self.columns(), self.validation, self.test)
 
     def _check(self) -> None:
-        _positive(hidden=self.hidden, layers=self.layers, length=self.length, learning_rate=self.learning_rate,
-                  epochs=self.epochs, updates=self.updates, batch_size=self.batch_size, clip=self.clip)
+        _positive(
+            hidden=self.hidden,
+            layers=self.layers,
+            length=self.length,
+            learning_rate=self.learning_rate,
+            epochs=self.epochs,
+            updates=self.updates,
+            batch_size=self.batch_size,
+            clip=self.clip,
+        )
         if self.window < 0 or min(self.washout) < 0 or min(self.weight_decay) < 0:
             raise InputError("--window, --washout and --weight-decay cannot be negative")
         if max(self.washout) >= min(self.length):

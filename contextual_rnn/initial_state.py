@@ -295,8 +295,9 @@ class LeafMaps(nn.ModuleList):
         super().__init__(nn.Linear(features, math.prod(shape)) for shape in shape_leaves(shapes))
         self.shapes = shapes
         if bias is not None:
-            for linear in self:
-                nn.init.constant_(linear.bias, bias)
+            for name, parameter in self.named_parameters():
+                if name.endswith("bias"):
+                    nn.init.constant_(parameter, bias)
 
     def forward(self, features: Tensor) -> State:
         """Return the state: (B, *shape) for every shape."""
@@ -330,12 +331,11 @@ def _sampling(module: nn.Module, sample: bool | None) -> bool:
 
 
 def _out_features(network: nn.Module) -> int:
-    if not hasattr(network, "out_features") and isinstance(network, nn.Sequential):
-        widths = [layer.out_features for layer in network if hasattr(layer, "out_features")]
-        if widths:
-            return int(widths[-1])
-    if hasattr(network, "out_features"):
-        return int(network.out_features)
+    layers = [network, *reversed(network)] if isinstance(network, nn.Sequential) else [network]
+    for layer in layers:
+        width = getattr(layer, "out_features", None)
+        if isinstance(width, int):
+            return width
     raise ValueError(
         f"the width of what {type(network).__name__} returns is not known: give features=, or the network an "
         "attribute out_features"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 from torch import nn
@@ -34,7 +35,7 @@ class MLP(nn.Sequential):
             raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}; found {activation!r}")
         widths = [in_features, *hidden]
         layers: list[nn.Module] = []
-        for wide, narrow in zip(widths, widths[1:], strict=False):
+        for wide, narrow in itertools.pairwise(widths):
             layers += [nn.Linear(wide, narrow), ACTIVATIONS[activation]()]
         super().__init__(*layers)
         self.in_features, self.hidden, self.activation = in_features, list(hidden), activation

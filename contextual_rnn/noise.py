@@ -51,5 +51,10 @@ def standard_normal(
     else:
         noise = torch.randn(batch_size, sum(sizes), generator=generator, device=like.device, dtype=like.dtype)
     parts = noise.split(sizes, dim=1)
-    return fill(shapes, (part.unflatten(1, shape) if shape else part[:, 0]
-                         for part, shape in zip(parts, shape_leaves(shapes), strict=True)))
+    return fill(
+        shapes,
+        (
+            part.unflatten(1, shape) if shape else part[:, 0]
+            for part, shape in zip(parts, shape_leaves(shapes), strict=True)
+        ),
+    )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Sequence
 from typing import Any
 
 import matplotlib
@@ -45,7 +44,7 @@ def line_with_band(axes: Axes, x: Any, values: np.ndarray, name: str, kind: str,
     axes.fill_between(x, values.min(axis=0), values.max(axis=0), color=colour(kind), alpha=0.2, linewidth=0)
 
 
-def dots(axes: Axes, values: dict[str, Sequence[float]]) -> None:
+def dots(axes: Axes, values: dict[str, list[float]]) -> None:
     """Draw one dot for every run, a row for every kind, and a line at the median."""
     for row, (kind, runs) in enumerate(values.items()):
         axes.plot(runs, [row] * len(runs), "o", color=colour(kind), alpha=0.6)

@@ -126,9 +126,7 @@ class ContextualRNN(nn.Module):
             raise ValueError("a PackedSequence has lengths of its own: give lengths and resets with a padded tensor")
         return run_packed(self.core, x, start.rows(int(x.batch_sizes[0])))
 
-    def _run_episodes(
-        self, x: Tensor, start: _Start, lengths: Tensor | None, resets: Tensor
-    ) -> tuple[Tensor, State]:
+    def _run_episodes(self, x: Tensor, start: _Start, lengths: Tensor | None, resets: Tensor) -> tuple[Tensor, State]:
         size, steps = resets.shape
         lengths = torch.full((size,), steps, device=x.device) if lengths is None else lengths
         if not size:

@@ -91,7 +91,7 @@ def save(module: nn.Module, path: str | os.PathLike[str]) -> None:
     os.replace(part, path)
 
 
-def load(path: str | os.PathLike[str]) -> nn.Module:
+def load(path: str | os.PathLike[str]) -> Any:
     """Read a module that `save` wrote, in evaluation mode as `nn.Module.eval` has it.
 
     Raises:
@@ -118,14 +118,15 @@ def read_header(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def _arguments(module: nn.Module) -> dict[str, Any]:
-    if hasattr(module, "config"):
-        return module.config()
-    for cls, names in _ARGUMENTS.items():
+    config = getattr(module, "config", None)
+    if callable(config):
+        return config()
+    for cls, recurrent in _ARGUMENTS.items():
         if isinstance(module, cls):
-            return {name: getattr(module, name) for name in names}
-    names = [name for name in inspect.signature(type(module).__init__).parameters if name in vars(module)]
-    arguments = {name: getattr(module, name) for name in names}
-    if "bias" in inspect.signature(type(module).__init__).parameters:
+            return {name: getattr(module, name) for name in recurrent}
+    names = inspect.signature(type(module).__init__).parameters
+    arguments = {name: getattr(module, name) for name in names if name in vars(module)}
+    if "bias" in names:
         arguments["bias"] = module.bias is not None and module.bias is not False
     return arguments
 

@@ -4,7 +4,8 @@ A *state* is a tensor or a nested tuple of tensors, batch first: `(B, L, H)` for
 for `nn.LSTM`, `(B, H)` for cells, anything for a user's own core. Its *shapes* are the same nest with the shape of one
 example in place of each tensor: `(L, H)`, `((L, H), (L, H))`, `(H,)`.
 
-Legend of shapes, here and everywhere: `B` batch, `T` time, `D` input features, `H` hidden units, `L` layers x directions.
+Legend of shapes, here and everywhere: `B` batch, `T` time, `D` input features, `H` hidden units, `L` layers times
+directions.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ Shapes = Any  # tuple[int, ...] | tuple[Shapes, ...]
 
 
 def is_shape(shapes: Shapes) -> bool:
-    """Whether `shapes` is a leaf, the shape of one tensor, rather than a nest of them. `()` is the shape of a scalar."""
+    """Whether `shapes` is a leaf, the shape of one tensor, and no nest of them; `()` is the shape of a scalar."""
     return isinstance(shapes, tuple) and all(isinstance(size, int) for size in shapes)
 
 

@@ -33,6 +33,11 @@ class Columns:
     context: tuple[str, ...] = ()
     series: str | None = None
 
+    @classmethod
+    def from_json(cls, kept: dict[str, Any]) -> Columns:
+        """Return columns from what `dataclasses.asdict` made of them, once it went through JSON."""
+        return cls(tuple(kept["inputs"]), tuple(kept["targets"]), tuple(kept["context"]), kept["series"])
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Series:

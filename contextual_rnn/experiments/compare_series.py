@@ -1,4 +1,4 @@
-"""`compare series`: does the initial state matter on these series, and by how much?"""
+"""`compare series`: whether the initial state matters on these series, and by how much."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from typing import Any
 
 from ..plotting import colour, dots, finish, save, subplots
 from ..serialization import load
-from ..tasks.series_data import read_held_out, read_training
 from ..tasks.series_training import Record, hold_last_errors, simulate
 from ..training.compare import bootstrap_difference, difference, in_words, summarise, table
 from ..training.run_folder import RunFolder, write_json
-from .series_runs import Choice, Option, SeriesFiles, check_kinds, choose, train_chosen
+from .series_runs import Choice, Option, SeriesFiles, check_kinds, choose, read_tables, train_chosen
 
 METRICS = ("free_run_rmse", "first_20_rmse", "window_rmse")
 MEANINGS = (
@@ -50,15 +49,16 @@ def compare(
         A table and a verdict, in words. `results.json` and figures are in the folder.
     """
     settings = {
-        "options": {kind: [dataclasses.asdict(option) for option in candidates] for kind, candidates in options.items()},
+        "options": {
+            kind: [dataclasses.asdict(option) for option in candidates] for kind, candidates in options.items()
+        },
         "files": dataclasses.asdict(files),
         "folds": folds,
         "seeds": seeds,
     }
     model = next(iter(options.values()))[0].model
     check_kinds(list(options), model.window, files.columns)
-    training, context = read_training(files.train, files.columns, model.window)
-    test = read_held_out(str(files.test), files.columns, context, model.window)
+    test = read_tables(files, model.window)
     folder = RunFolder.open(out, settings, resume=resume)
     choices = choose(options, files, folds, out, resume=resume)
     runs = train_chosen(choices, files, range(seeds), out, resume=resume)
@@ -68,9 +68,7 @@ def compare(
     return table(report["summary"], METRICS), report["verdict"] + "\nFigures: " + ", ".join(map(str, figures))
 
 
-def _report(
-    runs: list[dict[str, Any]], choices: dict[str, Choice], test: list[Record], window: int
-) -> dict[str, Any]:
+def _report(runs: list[dict[str, Any]], choices: dict[str, Choice], test: list[Record], window: int) -> dict[str, Any]:
     kinds = list(choices)
     pairs = [(a, b, why) for a, b, why in MEANINGS if a in kinds and b in kinds]
     differences = [
@@ -101,8 +99,15 @@ def _chosen(choice: Choice) -> dict[str, Any]:
 
 
 def _baseline_row(name: str, metric: str, value: float) -> dict[str, Any]:
-    return {"initial_state": name, "metric": metric, "mean": value, "median": value, "low": None, "high": None,
-            "seeds": 0}
+    return {
+        "initial_state": name,
+        "metric": metric,
+        "mean": value,
+        "median": value,
+        "low": None,
+        "high": None,
+        "seeds": 0,
+    }
 
 
 def verdict(summary: list[dict[str, Any]], differences: list[dict[str, Any]]) -> str:
@@ -111,7 +116,9 @@ def verdict(summary: list[dict[str, Any]], differences: list[dict[str, Any]]) ->
     for metric in METRICS:
         rows = [row for row in summary if row["metric"] == metric and row["seeds"]]
         best = min(rows, key=lambda row: row["median"])
-        lines.append(f"Of the trained kinds, {best['initial_state']} has the lowest median {metric}: {best['median']:.3g}.")
+        lines.append(
+            f"Of the trained kinds, {best['initial_state']} has the lowest median {metric}: {best['median']:.3g}."
+        )
     last = None
     for one in differences:
         if one["meaning"] != last:
@@ -133,7 +140,9 @@ def draw_errors(folder: RunFolder, runs: list[dict[str, Any]], report: dict[str,
     figure, axes = subplots(1, len(METRICS), width=4.6, height=3.4)
     kinds = list(dict.fromkeys(run["initial_state"] for run in runs))
     for place, metric in zip(axes[0], METRICS, strict=True):
-        values = {kind: [run["metrics"][metric] for run in runs if run["initial_state"] == kind] for kind in kinds}
+        values: dict[str, list[float]] = {kind: [] for kind in kinds}
+        for run in runs:
+            values[run["initial_state"]].append(run["metrics"][metric])
         values |= {name: [metrics[metric]] for name, metrics in report["baselines"].items()}
         dots(place, values)
         finish(place, f"{metric} on the test table, unit of the target", "", "dot: one seed; bar: median", legend=False)

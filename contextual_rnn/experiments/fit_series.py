@@ -7,7 +7,7 @@ import pathlib
 
 from ..training.compare import run_all
 from ..training.run_folder import RunFolder, write_json
-from .series_runs import Option, SeriesFiles, check_kinds, choose, final_job, train
+from .series_runs import Option, SeriesFiles, check_kinds, choose, final_job, read_tables, train
 
 
 def fit_series(
@@ -18,6 +18,7 @@ def fit_series(
     The run folder then holds `model.safetensors`, for `predict`, and `results.json`.
     """
     check_kinds([kind], options[0].model.window, files.columns)
+    read_tables(files, options[0].model.window)
     settings = {
         "options": [dataclasses.asdict(option) for option in options],
         "files": dataclasses.asdict(files),

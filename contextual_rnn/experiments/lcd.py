@@ -70,7 +70,7 @@ def reproduce(kinds: list[str], seeds: int, out: pathlib.Path, config: DecayConf
     jobs = [_job(kind, period, seed, config) for kind, period in variants(kinds) for seed in range(seeds)]
     results = run_all(jobs, train, out / "runs", resume=resume, title="linear cosine decay")
     runs = [{**_identity(job), **result} for job, result in zip(jobs, results, strict=True)]
-    report = {"runs": runs, "summary": summarise(runs, FACTORS), "differences": _differences(runs)}
+    report: dict[str, Any] = {"runs": runs, "summary": summarise(runs, FACTORS), "differences": _differences(runs)}
     report["verdict"] = verdict(report, config.epochs)
     curves = {job.name: read_lines(out / "runs" / job.name / "metrics.jsonl") for job in jobs}
     draw(folder, jobs, curves, config)

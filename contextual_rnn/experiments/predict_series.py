@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import pathlib
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -20,6 +20,8 @@ from ..state import State, check_state, fill, leaves, map_state
 from ..tasks.series import SeriesModel
 from ..tasks.series_data import read_columns, records
 from ..tasks.series_training import Record, root_mean, simulate
+
+WHOLE = "the whole table"  # the name of the one state of a table that has no column of series
 
 
 def predict(
@@ -49,8 +51,8 @@ def predict(
     window = 0 if start else model.settings.window
     series = read_series(inputs, columns, known_targets=window, min_length=window + 1)
     table = records(series, context)
-    states = _read_states(start, model) if start else None
-    runs = list(simulate(model, table) if states is None else _carry_on(model, table, states))
+    keys = [record.name if columns.series else WHOLE for record in table]
+    runs = list(_carry_on(model, table, keys, _read_states(start, model)) if start else simulate(model, table))
     predictions = [np.asarray(predicted) for _, predicted, _ in runs]
     names = [record.name for record, predicted in zip(table, predictions, strict=True) for _ in predicted]
     steps = [np.arange(window, window + len(predicted)) for predicted in predictions]
@@ -64,7 +66,7 @@ def predict(
         },
     )
     if end:
-        _write_states(end, [record.name for record in table], [state for _, _, state in runs])
+        _write_states(end, keys, [state for _, _, state in runs])
     return f"{len(values)} steps of {len(table)} series were written to {out}{_error(runs, window)}."
 
 
@@ -75,14 +77,16 @@ def _error(runs: list[tuple[Record, Tensor, State]], window: int) -> str:
     return f"; the root mean squared error, in the target's unit, is {error:.4g}"
 
 
-def _carry_on(model: SeriesModel, table: list[Record], states: dict[str, State]) -> Any:
-    for record in table:
-        if record.name not in states:
+def _carry_on(
+    model: SeriesModel, table: list[Record], keys: list[str], states: dict[str, State]
+) -> Iterator[tuple[Record, Tensor, State]]:
+    for record, key in zip(table, keys, strict=True):
+        if key not in states:
             known = ", ".join(list(states)[:10])
-            raise InputError(f"the file of states has none for series {record.name!r}; it has {known}")
+            raise InputError(f"the file of states has none for series {key!r}; it has {known}")
         with torch.no_grad():
             length = torch.tensor([len(record)])
-            predicted, state = model.carry_on(record.inputs.unsqueeze(0), states[record.name], length)
+            predicted, state = model.carry_on(record.inputs.unsqueeze(0), states[key], length)
         yield record, predicted[0], state
 
 

@@ -85,7 +85,9 @@ class Choice:
     validation: list[dict[str, Any]]
 
 
-def grid(kind: str, model: dict[str, Any], training: dict[str, Any], choices: dict[str, tuple[Any, ...]]) -> list[Option]:
+def grid(
+    kind: str, model: dict[str, Any], training: dict[str, Any], choices: dict[str, tuple[Any, ...]]
+) -> list[Option]:
     """Return an option for every combination of `choices`, each naming a field of the model or of its training."""
     options = []
     for values in itertools.product(*choices.values()):
@@ -103,6 +105,14 @@ def check_kinds(kinds: list[str], window: int, columns: Columns) -> None:
             raise InputError("warm-up is told the targets of a window: give --window, or leave it out")
         if kind in NEED_CONTEXT and not window and not columns.context:
             raise InputError(f"{kind} needs something to start from: give --window, --context, or both")
+
+
+def read_tables(files: SeriesFiles, window: int) -> list[Record]:
+    """Read every table, so that what is wrong in one is said before anything is trained; return the test series."""
+    _, context = read_training(files.train, files.columns, window)
+    if files.validation:
+        read_held_out(files.validation, files.columns, context, window)
+    return read_held_out(files.test, files.columns, context, window) if files.test else []
 
 
 def choose(
@@ -156,9 +166,7 @@ def final_job(name: str, choice: Choice, files: SeriesFiles, seed: int) -> Job:
     return _job(name, dataclasses.replace(choice.option, training=training), files, seed, None, 0, test=True)
 
 
-def _job(
-    name: str, option: Option, files: SeriesFiles, seed: int, index: int | None, count: int, *, test: bool
-) -> Job:
+def _job(name: str, option: Option, files: SeriesFiles, seed: int, index: int | None, count: int, *, test: bool) -> Job:
     kept = dataclasses.asdict(files)
     if not test:
         kept["test"] = None
@@ -177,7 +185,7 @@ def train(config: dict[str, Any], folder: pathlib.Path) -> dict[str, Any]:
     """Do one run: on a fold, returning its validation curve, or on the whole table, returning its test errors."""
     model_config, training = SeriesConfig(**config["model"]), SeriesTraining(**config["training"])
     files = config["files"]
-    columns = Columns(**{k: tuple(v) if isinstance(v, list) else v for k, v in files["columns"].items()})
+    columns = Columns.from_json(files["columns"])
     records, context = read_training(files["train"], columns, model_config.window)
     held_out: list[Record] = []
     if config["fold"] is not None and files["validation"]:

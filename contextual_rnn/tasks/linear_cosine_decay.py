@@ -189,14 +189,14 @@ def _initialise(module: nn.Module) -> None:
                 nn.init.xavier_uniform_(parameter)
             else:
                 nn.init.zeros_(parameter)
-        module.bias_ih_l0.data[HIDDEN : 2 * HIDDEN] = 1
+            if name == "bias_ih_l0":
+                nn.init.ones_(parameter[HIDDEN : 2 * HIDDEN])
 
 
-def loss(model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
+def loss(model: DecayModel, batch: tuple[Tensor, Tensor]) -> Tensor:
     """Return the mean squared error of the scaled change, of sequences x (B, 26) and periods (B,)."""
     x, period = batch
-    scaling: Scaling = model.scaling
-    return mse_loss(model(x[:, :-1], period), scaling.change(x.diff(dim=1)))
+    return mse_loss(model(x[:, :-1], period), model.scaling.change(x.diff(dim=1)))
 
 
 def shuffled(sequences: Sequences, size: int = 128) -> Callable[[], Iterator[tuple[Tensor, Tensor]]]:

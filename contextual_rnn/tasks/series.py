@@ -10,6 +10,7 @@ fed back, so that every run is a free run.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -21,7 +22,7 @@ from ..recurrent import ContextualRNN
 from ..serialization import register
 from ..state import State
 
-CELLS: dict[str, type[nn.RNNBase]] = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
+CELLS: dict[str, Callable[..., nn.RNNBase]] = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
 KINDS = ("zero", "free", "error-noise", "warm-up", "every-step", "context", "gaussian")
 NEED_CONTEXT = ("warm-up", "every-step", "context", "gaussian")
 AFTER_WINDOW = ("every-step", "context", "gaussian")  # the others run over the window as well
@@ -61,15 +62,20 @@ class SeriesModel(nn.Module):
         context: C, the width of the vector known of a whole series.
     """
 
+    input_mean: Tensor
+    input_scale: Tensor
+    target_mean: Tensor
+    target_scale: Tensor
+
     def __init__(self, config: SeriesConfig | dict[str, Any], inputs: int, targets: int, context: int = 0) -> None:
         super().__init__()
         self.settings = config if isinstance(config, SeriesConfig) else SeriesConfig(**config)
         self.sizes = {"inputs": inputs, "targets": targets, "context": context}
         kind, window = self.settings.initial_state, self.settings.window
         self.vector_size = context + window * (inputs + targets)
-        joined = {"warm-up": targets + context + 1, "every-step": self.vector_size}.get(kind, 0)
+        self.joined_size = {"warm-up": targets + context + 1, "every-step": self.vector_size}.get(kind, 0)
         cell = CELLS[self.settings.cell]
-        core = cell(inputs + joined, self.settings.hidden, self.settings.layers, batch_first=True)
+        core = cell(inputs + self.joined_size, self.settings.hidden, self.settings.layers, batch_first=True)
         self.rnn = ContextualRNN(core, self._initial_state(core))
         self.head = nn.Linear(self.settings.hidden, targets)
         for name, size in (("input", inputs), ("target", targets)):
@@ -128,11 +134,12 @@ class SeriesModel(nn.Module):
         """Go on from a state that `forward` or `carry_on` returned: inputs (B, T, U) to predictions (B, T, Y)."""
         core_state, vector = state
         inputs = (inputs - self.input_mean) / self.input_scale
-        width = self.rnn.core.input_size - inputs.shape[-1]
-        joined = vector if self.settings.initial_state == "every-step" else vector.new_zeros(len(vector), width)
+        joined = (
+            vector if self.settings.initial_state == "every-step" else vector.new_zeros(len(vector), self.joined_size)
+        )
         joined = joined.unsqueeze(1).expand(-1, inputs.shape[1], -1)
-        lengths = _unless_equal(lengths, inputs)
-        output, core_state = self.rnn(torch.cat([inputs, joined], dim=-1), state=core_state, lengths=lengths)
+        unequal = _unless_equal(lengths, inputs)
+        output, core_state = self.rnn(torch.cat([inputs, joined], dim=-1), state=core_state, lengths=unequal)
         return self._read(output), (core_state, vector)
 
     def _read(self, output: Tensor) -> Tensor:

@@ -78,5 +78,4 @@ def read_columns(folder: pathlib.Path) -> tuple[Columns, StaticContext]:
     """Read back what `write_columns` kept."""
     kept = read_json(folder / "columns.json")
     context = StaticContext(kept.pop("fields"))
-    lists = {name: tuple(value) if isinstance(value, list) else value for name, value in kept.items()}
-    return Columns(**lists), context
+    return Columns.from_json(kept), context

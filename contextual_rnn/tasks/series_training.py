@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from ..state import State
@@ -73,10 +73,10 @@ def scored(targets: Tensor, lengths: Tensor, window: int, washout: int = 0) -> T
     return (time >= window + washout) & (time < lengths.unsqueeze(-1))
 
 
-def squared_loss(washout: int) -> Callable[[nn.Module, Batch], Tensor]:
+def squared_loss(washout: int) -> Callable[[SeriesModel, Batch], Tensor]:
     """Return the loss: the mean squared error of standardised targets after the window and `washout` further steps."""
 
-    def loss(model: nn.Module, batch: Batch) -> Tensor:
+    def loss(model: SeriesModel, batch: Batch) -> Tensor:
         inputs, targets, context, lengths = batch
         window = model.settings.window
         predicted, _ = model(inputs, targets[:, :window], context, lengths)

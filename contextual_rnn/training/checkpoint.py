@@ -1,4 +1,4 @@
-"""A checkpoint: all that training needs to go on as if it had never stopped, in one file written whole or not at all."""
+"""A checkpoint: all that training needs to go on as if it had never stopped, in one file."""
 
 from __future__ import annotations
 

@@ -119,8 +119,17 @@ def summarise(runs: Sequence[dict[str, Any]], factors: Sequence[str]) -> list[di
             if not values:
                 continue
             interval = mean_interval(values)
-            rows.append({**kind, "metric": metric, "mean": interval.middle, "median": float(np.median(values)),
-                         "low": interval.low, "high": interval.high, "seeds": len(values)})
+            rows.append(
+                {
+                    **kind,
+                    "metric": metric,
+                    "mean": interval.middle,
+                    "median": float(np.median(values)),
+                    "low": interval.low,
+                    "high": interval.high,
+                    "seeds": len(values),
+                }
+            )
     return rows
 
 
@@ -136,8 +145,15 @@ def difference(runs: Sequence[dict[str, Any]], a: dict[str, Any], b: dict[str, A
     first, second = _by_seed(runs, a, metric), _by_seed(runs, b, metric)
     seeds = sorted(first.keys() & second.keys())
     interval = ratio_interval([first[seed] for seed in seeds], [second[seed] for seed in seeds])
-    return {"a": label(a), "b": label(b), "metric": metric, "ratio": interval.middle, "low": interval.low,
-            "high": interval.high, "seeds": len(seeds)}
+    return {
+        "a": label(a),
+        "b": label(b),
+        "metric": metric,
+        "ratio": interval.middle,
+        "low": interval.low,
+        "high": interval.high,
+        "seeds": len(seeds),
+    }
 
 
 def bootstrap_difference(runs: Sequence[dict[str, Any]], a: str, b: str) -> dict[str, Any]:
@@ -148,8 +164,16 @@ def bootstrap_difference(runs: Sequence[dict[str, Any]], a: str, b: str) -> dict
     )
     interval = bootstrap_ratio(first, second)
     seeds = len({run["seed"] for run in runs})
-    return {"a": a, "b": b, "metric": "series_rmse", "ratio": interval.middle, "low": interval.low,
-            "high": interval.high, "seeds": seeds, "series": len(first)}
+    return {
+        "a": a,
+        "b": b,
+        "metric": "series_rmse",
+        "ratio": interval.middle,
+        "low": interval.low,
+        "high": interval.high,
+        "seeds": seeds,
+        "series": len(first),
+    }
 
 
 def table(summary: Sequence[dict[str, Any]], metrics: Sequence[str]) -> str:

@@ -50,11 +50,11 @@ class DivergedError(InputError):
 
 def fit(
     module: nn.Module,
-    loss: Callable[[nn.Module, Any], Tensor],
+    loss: Callable[[Any, Any], Tensor],
     batches: Callable[[], Iterable[Any]],
     config: FitConfig,
     *,
-    evaluate: Callable[[nn.Module], Metrics] | None = None,
+    evaluate: Callable[[Any], Metrics] | None = None,
     folder: pathlib.Path | None = None,
     on_epoch: Callable[[Metrics], None] | None = None,
 ) -> list[Metrics]:
@@ -68,8 +68,8 @@ def fit(
         config: how to train.
         evaluate: called after each epoch with the module in evaluation mode and no gradients; its numbers join the
             epoch's metrics.
-        folder: where to write `metrics.jsonl`, a line an epoch, and a checkpoint. If one is there already, training goes
-            on from it, to exactly the weights that an unbroken run would have had.
+        folder: where to write `metrics.jsonl`, a line an epoch, and a checkpoint. If one is there already, training
+            goes on from it, to exactly the weights that an unbroken run would have had.
         on_epoch: called with the metrics of each epoch.
 
     Returns:
@@ -101,9 +101,7 @@ def fit(
 
 
 def _optimizer(module: nn.Module, config: FitConfig) -> torch.optim.Optimizer:
-    return torch.optim.AdamW(
-        module.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
-    )
+    return torch.optim.AdamW(module.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
 
 
 def _average(module: nn.Module, config: FitConfig) -> AveragedModel | None:
@@ -116,7 +114,7 @@ def _train_epoch(
     fabric: Fabric,
     model: Any,
     optimizer: Any,
-    loss: Callable[[nn.Module, Any], Tensor],
+    loss: Callable[[Any, Any], Tensor],
     batches: Iterable[Any],
     config: FitConfig,
     average: AveragedModel | None,
@@ -124,7 +122,7 @@ def _train_epoch(
 ) -> float:
     model.train()
     total, steps = 0.0, 0
-    for steps, batch in enumerate(batches, start=1):  # noqa: B007 (the count is used after the loop)
+    for steps, batch in enumerate(batches, start=1):
         optimizer.zero_grad()
         value = loss(model, fabric.to_device(batch))
         if not torch.isfinite(value):
@@ -148,7 +146,7 @@ def _diverged(what: str, epoch: int, step: int, config: FitConfig) -> DivergedEr
     )
 
 
-def _evaluate(module: nn.Module, evaluate: Callable[[nn.Module], Metrics] | None) -> Metrics:
+def _evaluate(module: nn.Module, evaluate: Callable[[Any], Metrics] | None) -> Metrics:
     if evaluate is None:
         return {}
     module = module.module if isinstance(module, AveragedModel) else module
