@@ -211,7 +211,7 @@ def shuffled(sequences: Sequences, size: int = 128) -> Callable[[], Iterator[tup
 
 def one_step_error(model: DecayModel, sequences: Sequences) -> float:
     """Return the mean squared error of the scaled change, given the true value at every step."""
-    return float(loss(model, (sequences.x, sequences.period)))
+    return float(loss(model, (sequences.x, sequences.period)).detach())
 
 
 def free_run_error(model: DecayModel, sequences: Sequences) -> float:
