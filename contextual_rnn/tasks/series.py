@@ -39,7 +39,6 @@ class SeriesConfig:
         layers: of the core.
         window: k, the steps at the start whose targets are known, in steps.
         context_hidden: units of the context network's hidden layer.
-        context_dropout: the share of them dropped in training.
     """
 
     initial_state: str = "context"
@@ -48,7 +47,6 @@ class SeriesConfig:
     layers: int = 1
     window: int = 0
     context_hidden: int = 32
-    context_dropout: float = 0.0
 
 
 @register
