@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.distributions import Independent, Normal
 from torch.nn.functional import softplus
 
-from .noise import TrajectorySeeds, standard_normal
+from .noise import TrajectorySeeds, standard_normal, wrapped
 from .state import Shapes, State, fill, leaves, map_state, shape_leaves, state_shapes
 
 Generator = torch.Generator | TrajectorySeeds | None
@@ -187,7 +187,7 @@ class GaussianState(InitialState):
         start = 0.25 if isinstance(scale, nn.Module) else scale
         if start <= 0:
             raise ValueError(f"scale is a standard deviation and must be positive; found {start}")
-        sigma = math.log(math.expm1(start))
+        sigma = start + math.log(-math.expm1(-start))  # softplus(sigma) = start
         if self.network is None:
             self.sigma = nn.ParameterList(torch.full(shape, sigma) for shape in shape_leaves(self.shapes))
         else:
@@ -195,7 +195,10 @@ class GaussianState(InitialState):
             self.maps = LeafMaps(self.shapes, self.features, bias=sigma)
 
     def distribution(self, batch_size: int, context: Any = None) -> Any:
-        """Return the distribution of h0: a nest of `Independent` normals, each of batch B and event `shape`."""
+        """Return the distribution of h0: a nest of `Independent` normals, each of batch B and event `shape`.
+
+        Its mean is the base's mode: noise that the base itself may have is no part of it.
+        """
         mean = self.base(batch_size, context, sample=False)
         return map_state(
             lambda loc, scale: Independent(Normal(loc, scale), loc.dim() - 1), mean, self._scale(batch_size, context)
@@ -206,7 +209,7 @@ class GaussianState(InitialState):
     ) -> State:
         """Return a sample, or the mode: (B, *shape) for every shape."""
         sampling = _sampling(self, sample)
-        mean = self.base(batch_size, context, sample=sampling, generator=generator)
+        mean = self.base(batch_size, context, sample=sampling, generator=wrapped(generator))
         if not sampling:
             return mean
         noise = standard_normal(self.shapes, batch_size, next(leaves(mean)), generator)
@@ -258,7 +261,7 @@ class ErrorNoise(InitialState):
     ) -> State:
         """Return the base's state, with noise if sampling: (B, *shape) for every shape."""
         sampling = _sampling(self, sample)
-        state = self.base(batch_size, context, sample=sampling, generator=generator)
+        state = self.base(batch_size, context, sample=sampling, generator=wrapped(generator))
         if sampling:
             noise = standard_normal(self.shapes, batch_size, next(leaves(state)), generator)
             squares = fill(self.shapes, self.squared_error.buffers())
@@ -269,11 +272,13 @@ class ErrorNoise(InitialState):
         """Have every backward pass through `state` update the running mean of the squared error."""
 
         def watch(leaf: Tensor, square: Tensor) -> Tensor:
-            leaf = leaf if leaf.requires_grad else leaf.detach().clone().requires_grad_()
+            # A view, so that the hook sees this leaf alone and goes when this pass is over.
+            leaf = leaf.view_as(leaf) if leaf.requires_grad else leaf.detach().clone().requires_grad_()
 
             def update(gradient: Tensor) -> None:
-                error = (gradient * len(gradient)).square().mean(dim=0)
-                square.mul_(self.decay).add_(error, alpha=1 - self.decay)
+                if len(gradient):
+                    error = (gradient.detach().to(square) * len(gradient)).square().mean(dim=0)
+                    square.mul_(self.decay).add_(error, alpha=1 - self.decay)
 
             leaf.register_hook(update)
             return leaf
@@ -302,7 +307,7 @@ class LeafMaps(nn.ModuleList):
     def forward(self, features: Tensor) -> State:
         """Return the state: (B, *shape) for every shape."""
         sized = zip(self, shape_leaves(self.shapes), strict=True)
-        return fill(self.shapes, (linear(features).reshape(-1, *shape) for linear, shape in sized))
+        return fill(self.shapes, (linear(features).reshape(len(features), *shape) for linear, shape in sized))
 
 
 class BufferTree(nn.Module):
@@ -314,7 +319,7 @@ class BufferTree(nn.Module):
         if isinstance(value, (int, float)):
             tensors = [torch.full(shape, float(value)) for shape in wanted]
         else:
-            tensors = [leaf.clone() for leaf in leaves(value)]
+            tensors = [leaf.detach().to(torch.get_default_dtype(), copy=True) for leaf in leaves(value)]
         found = [tuple(tensor.shape) for tensor in tensors]
         if found != wanted:
             raise ValueError(f"value has shapes {found} where the state of one example has {wanted}")

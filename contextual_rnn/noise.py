@@ -18,17 +18,28 @@ class TrajectorySeeds:
 
     Row r of a draw belongs to trajectory `first + r`. Each has a counter-based stream of its own (Philox keyed by
     (seed, number)), so trajectory 7 of seed 0 is the same drawn alone, in a batch of 8, or in the second batch of 5.
+    Where one initial state wraps another and both draw, each has its own `stream` of the trajectory.
     """
 
     seed: int
     first: int = 0
+    stream: int = 0
 
     def draw(self, batch_size: int, size: int) -> Tensor:
         """Return (batch_size, size) standard normal numbers in float32."""
         rows = range(self.first, self.first + batch_size)
-        streams = (np.random.Generator(np.random.Philox(key=[self.seed, row])) for row in rows)
+        streams = (
+            np.random.Generator(np.random.Philox(key=[self.seed, row], counter=[0, 0, 0, self.stream])) for row in rows
+        )
         noise = [stream.standard_normal(size, dtype=np.float32) for stream in streams]
         return torch.from_numpy(np.stack(noise)) if noise else torch.empty(0, size)
+
+
+def wrapped(generator: torch.Generator | TrajectorySeeds | None) -> torch.Generator | TrajectorySeeds | None:
+    """Return the generator for what is wrapped, so that its noise is independent of the wrapper's."""
+    if isinstance(generator, TrajectorySeeds):
+        return dataclasses.replace(generator, stream=generator.stream + 1)
+    return generator
 
 
 def standard_normal(

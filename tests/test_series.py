@@ -149,7 +149,9 @@ def test_metrics_are_those_of_their_definition():
     assert found["free_run_rmse"] == pytest.approx(float(squared.mean().sqrt()))
     assert found["first_20_rmse"] == pytest.approx(float(squared[:20].mean().sqrt()))
     parts = [record.part(0, 13), record.part(13, 26), record.part(26, 39)]
-    windows = torch.cat([(predicted - part.targets[3:]) ** 2 for part, predicted, _ in simulate(model("context"), parts)])
+    windows = torch.cat(
+        [(predicted - part.targets[3:]) ** 2 for part, predicted, _ in simulate(model("context"), parts)]
+    )
     assert found["window_rmse"] == pytest.approx(float(windows.mean().sqrt()))
     held = hold_last_errors([record], 3, 10)["free_run_rmse"]
     assert held == pytest.approx(float(((record.targets[3:] - record.targets[2]) ** 2).mean().sqrt()))
@@ -193,7 +195,17 @@ def test_fit_then_predict_today_and_tomorrow(tmp_path, capsys):
         day.write_csv(tmp_path / f"{name}.csv")
     state = str(tmp_path / "state.safetensors")
     for name, more in (("whole", []), ("today", ["--end", state]), ("tomorrow", ["--start", state])):
-        main(["predict", run, "--inputs", str(tmp_path / f"{name}.csv"), "--out", str(tmp_path / f"{name}.out.csv"), *more])
+        main(
+            [
+                "predict",
+                run,
+                "--inputs",
+                str(tmp_path / f"{name}.csv"),
+                "--out",
+                str(tmp_path / f"{name}.out.csv"),
+                *more,
+            ]
+        )
     whole, today, tomorrow = (pl.read_csv(tmp_path / f"{name}.out.csv") for name in days)
     assert whole.columns == ["id", "step", "y"]
     for series in ("s1", "s2"):
@@ -204,9 +216,13 @@ def test_fit_then_predict_today_and_tomorrow(tmp_path, capsys):
 
 def test_a_table_without_a_series_column_goes_on_under_another_name(tmp_path):
     run, state = str(tmp_path / "run"), str(tmp_path / "state")
-    main(["fit", "series", "--train", write(tmp_path / "a.csv"), "--inputs", "u", "--targets", "y", *QUICK, "--out", run])
+    main(
+        ["fit", "series", "--train", write(tmp_path / "a.csv"), "--inputs", "u", "--targets", "y", *QUICK, "--out", run]
+    )
     main(["predict", run, "--inputs", write(tmp_path / "b.csv"), "--out", str(tmp_path / "b.out.csv"), "--end", state])
-    main(["predict", run, "--inputs", write(tmp_path / "c.csv"), "--out", str(tmp_path / "c.out.csv"), "--start", state])
+    main(
+        ["predict", run, "--inputs", write(tmp_path / "c.csv"), "--out", str(tmp_path / "c.out.csv"), "--start", state]
+    )
     assert len(pl.read_csv(tmp_path / "c.out.csv")) == 60
 
 
@@ -222,7 +238,10 @@ def test_the_same_seed_gives_the_same_bytes(tmp_path):
     ("more", "words"),
     [
         (["--initial-states", "context"], "context needs something to start from: give --window, --context, or both"),
-        (["--initial-states", "warm-up", "--context", "area"], "warm-up is told the targets of a window: give --window"),
+        (
+            ["--initial-states", "warm-up", "--context", "area"],
+            "warm-up is told the targets of a window: give --window",
+        ),
         (["--targets", "z"], "has no column 'z'"),
         (["--window", "100"], "has 60 steps, and at least 102 are needed"),
         (["--washout", "10"], "leaves nothing of a --length of 10 steps"),
@@ -252,7 +271,9 @@ def test_predict_says_what_is_wrong(tmp_path, capsys):
         capsys, "predict", run, "--inputs", table, "--out", out, "--start", str(tmp_path / "none")
     )
     model_file = str(tmp_path / "run/model.safetensors")
-    assert "is no file of states" in failure(capsys, "predict", run, "--inputs", table, "--out", out, "--start", model_file)
+    assert "is no file of states" in failure(
+        capsys, "predict", run, "--inputs", table, "--out", out, "--start", model_file
+    )
     with open(tmp_path / "gap.csv", "w", newline="") as file:
         csv.writer(file).writerows([["u", "y"], [1, 1], [1, ""], [1, 1], [1, 1]])
     message = failure(capsys, "predict", run, "--inputs", str(tmp_path / "gap.csv"), "--out", out)

@@ -198,9 +198,10 @@ def draw_samples(figures: pathlib.Path, run: pathlib.Path, config: dict[str, Any
         truth = validation.x[validation.period == period][0]
         starts, periods = truth[:1].expand(samples), torch.full((samples,), period)
         runs = model.free_run(starts, periods, STEPS, sample=True, generator=TrajectorySeeds(config["seed"])).numpy()
-        place.plot(runs.T, color=colour("gaussian"), linewidth=0.6, alpha=0.6)
+        names = [f"{samples} sampled trajectories", *[None] * (samples - 1)]
+        place.plot(runs.T, color=colour("gaussian"), linewidth=0.6, alpha=0.6, label=names)
         steps = np.arange(STEPS + 1)
-        line_with_band(place, steps, runs, f"mean of {samples} samples, and their range", "gaussian")
+        line_with_band(place, steps, runs, "their mean and range", "gaussian")
         place.plot(steps, truth.numpy(), color="black", linestyle=":", label="true sequence")
         finish(place, "step t", "x(t)", f"T = {period:g}, unseen in training (figure 6)")
     save(figure, figures, "figure_6")
