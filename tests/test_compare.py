@@ -108,3 +108,10 @@ def test_a_file_where_a_folder_should_be(tmp_path):
     with pytest.raises(InputError, match="is a file"):
         RunFolder.open(tmp_path / "file", {}, resume=True)
     assert (tmp_path / "file").read_text() == "kept"
+
+
+def test_a_folder_of_other_files_is_left_alone(tmp_path):
+    (tmp_path / "results.json").write_text("mine")
+    with pytest.raises(InputError, match="is not empty and holds no run"):
+        RunFolder.open(tmp_path, {}, resume=True)
+    assert (tmp_path / "results.json").read_text() == "mine"
