@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contextual_rnn.errors import InputError
-from contextual_rnn.training.compare import Job, difference, in_words, run_all, summarise
+from contextual_rnn.training.compare import difference, in_words, summarise
 from contextual_rnn.training.intervals import bootstrap_ratio, mean_interval, ratio_interval
 from contextual_rnn.training.run_folder import RunFolder, read_json
+from contextual_rnn.training.side_by_side import Job, run_all
 
 
 def runs(a, b):

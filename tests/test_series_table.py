@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from contextual_rnn import InputError
-from contextual_rnn.data.series import Columns, read_series, write_table
+from contextual_rnn.data.series import Columns, read_series
+from contextual_rnn.data.table import write_table
 
 UY = Columns(("u",), ("y",))
 UYC = Columns(("u",), ("y",), ("c",))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 
-from ..training.compare import run_all
 from ..training.run_folder import RunFolder, write_json
+from ..training.side_by_side import run_all
 from .series_runs import Option, SeriesFiles, check_kinds, choose, final_job, read_tables, train
 
 

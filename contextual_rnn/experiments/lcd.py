@@ -31,9 +31,10 @@ from ..tasks.linear_cosine_decay import (
     one_step_error,
     shuffled,
 )
-from ..training.compare import Job, difference, in_words, run_all, summarise
+from ..training.compare import difference, in_words, summarise
 from ..training.fit import FitConfig, fit
 from ..training.run_folder import RunFolder, read_lines, write_json
+from ..training.side_by_side import Job, run_all
 
 FACTORS = ["initial_state", "period"]
 EVERY_STEP, CONTEXT_ONLY, NOWHERE = "at every step", "in h0 only", "nowhere"

@@ -13,7 +13,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ..data.series import read_series, write_table
+from ..data.series import read_series
+from ..data.table import write_table
 from ..errors import InputError
 from ..serialization import load
 from ..state import State, check_state, fill, leaves, map_state

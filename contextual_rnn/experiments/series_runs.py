@@ -16,8 +16,8 @@ from ..serialization import save
 from ..tasks.series import NEED_CONTEXT, SeriesConfig, SeriesModel
 from ..tasks.series_data import fold, read_held_out, read_training, write_columns
 from ..tasks.series_training import Record, errors, random_windows, squared_errors, squared_loss
-from ..training.compare import Job, run_all
 from ..training.fit import FitConfig, fit
+from ..training.side_by_side import Job, run_all
 
 CHOSEN_BY = "free_run_rmse"
 

@@ -1,108 +1,13 @@
-"""Runs side by side, and what their results say of each other."""
+"""What the results of several runs say of each other."""
 
 from __future__ import annotations
 
-import dataclasses
-import pathlib
-import sys
-import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-import joblib
 import numpy as np
-import torch
-from tqdm import tqdm
 
 from .intervals import bootstrap_ratio, mean_interval, ratio_interval
-from .run_folder import RunFolder, read_json, write_json
-
-
-@dataclasses.dataclass(frozen=True)
-class Job:
-    """One run: a name (its folder), its settings, and the epochs it takes, for the progress bar."""
-
-    name: str
-    config: dict[str, Any]
-    epochs: int
-
-
-def run_all(
-    jobs: Sequence[Job],
-    work: Callable[[dict[str, Any], pathlib.Path], dict[str, Any]],
-    out: pathlib.Path,
-    *,
-    resume: bool,
-    title: str,
-    workers: int | None = None,
-) -> list[dict[str, Any]]:
-    """Do all jobs, side by side, one thread each, and return their results in order.
-
-    Args:
-        jobs: the runs; each gets the folder `out / name`.
-        work: `work(config, folder)` does one and returns its results, which are then written to `results.json`.
-        out: the folder of all.
-        resume: skip the runs that are done and go on with those that are not.
-        title: of the progress bar.
-        workers: how many at once; None takes one a processor.
-    """
-    workers = min(workers or joblib.cpu_count(), len(jobs))
-    parallel = joblib.Parallel(n_jobs=workers, return_as="generator_unordered", max_nbytes=None)
-    results: dict[str, dict[str, Any]] = {}
-    with _progress(jobs, out, title) as done:
-        for name, result in parallel(joblib.delayed(_run)(job, work, out, resume) for job in jobs):
-            results[name] = result
-            done(name)
-    return [results[job.name] for job in jobs]
-
-
-def _run(job: Job, work: Callable[..., dict[str, Any]], out: pathlib.Path, resume: bool) -> tuple[str, Any]:
-    torch.set_num_threads(1)
-    folder = RunFolder.open(out / job.name, job.config, resume=resume)
-    if folder.results_path.exists():
-        return job.name, read_json(folder.results_path)
-    started = time.perf_counter()
-    results = work(job.config, folder.path)
-    results["seconds"] = round(time.perf_counter() - started, 1)
-    write_json(folder.results_path, results)
-    return job.name, results
-
-
-class _progress:
-    """One bar over the epochs of all runs, counted in their `metrics.jsonl`; plain lines where there is no terminal."""
-
-    def __init__(self, jobs: Sequence[Job], out: pathlib.Path, title: str) -> None:
-        self.jobs, self.out, self.title = jobs, out, title
-        self.stop = threading.Event()
-        self.bar = tqdm(total=sum(job.epochs for job in jobs), desc=title, unit="epoch", disable=None)
-        self.finished = 0
-
-    def __enter__(self) -> Callable[[str], None]:
-        self.thread = threading.Thread(target=self._watch, daemon=True)
-        self.thread.start()
-        return self._done
-
-    def __exit__(self, *error: object) -> None:
-        self.stop.set()
-        self.thread.join()
-        self._count()
-        self.bar.close()
-
-    def _watch(self) -> None:
-        while not self.stop.wait(0.5):
-            self._count()
-
-    def _count(self) -> None:
-        if not self.bar.disable:
-            files = (self.out / job.name / "metrics.jsonl" for job in self.jobs)
-            self.bar.n = sum(file.read_bytes().count(b"\n") for file in files if file.exists())
-            self.bar.refresh()
-
-    def _done(self, name: str) -> None:
-        self.finished += 1
-        if self.bar.disable:
-            print(f"{self.title}: {name} done, {self.finished} of {len(self.jobs)}", file=sys.stderr, flush=True)
 
 
 def summarise(runs: Sequence[dict[str, Any]], factors: Sequence[str]) -> list[dict[str, Any]]:
@@ -204,7 +109,9 @@ def in_words(difference: dict[str, Any]) -> str:
     a, b, metric, seeds = (difference[key] for key in ("a", "b", "metric", "seeds"))
     if difference["low"] is None:
         several = f"{seeds} seed{'s' * (seeds != 1)}"
-        return f"The {metric} of {a} is {difference['ratio']:.3g} of {b}'s over {several}, too few to claim a difference."
+        return (
+            f"The {metric} of {a} is {difference['ratio']:.3g} of {b}'s over {several}, too few to claim a difference."
+        )
     low, high, ratio = difference["low"], difference["high"], difference["ratio"]
     over = f"{difference['series']} test series" if "series" in difference else f"{seeds} seeds"
     interval = f"95 % interval {low:.3g} to {high:.3g} over {over}"

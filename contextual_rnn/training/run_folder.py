@@ -39,7 +39,8 @@ class RunFolder:
             resume: go on in a folder that holds a run of the same settings already.
 
         Raises:
-            InputError: the folder holds a run and `resume` is false, or one of other settings, or other files, or is none.
+            InputError: the folder holds a run and `resume` is false, or one of other settings, or other files, or it
+                is a file.
         """
         folder = cls(pathlib.Path(path))
         if folder.path.exists() and not folder.path.is_dir():
@@ -48,7 +49,7 @@ class RunFolder:
         if folder.config_path.exists():
             folder._check(config, resume)
         elif folder.path.exists() and any(file.suffix != ".part" for file in folder.path.iterdir()):
-            raise InputError(f"{path} is not empty and holds no run; give another --out, so that nothing is overwritten")
+            raise InputError(f"{path} is not empty and holds no run; give another --out, to overwrite nothing")
         folder.path.mkdir(parents=True, exist_ok=True)
         write_json(folder.config_path, config)
         write_json(folder.path / "provenance.json", provenance())

@@ -1,0 +1,223 @@
+"""Tables: CSV or Parquet files whose bad cells can be found again, read and written whole."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import difflib
+import io
+import os
+import pathlib
+from typing import IO, Any
+
+import numpy as np
+import polars as pl
+
+from ..errors import InputError
+
+SEPARATORS = {".csv": ",", ".tsv": "\t"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """A table whose cells can be found again: `lines` has the line each row starts on; None for Parquet."""
+
+    path: pathlib.Path
+    frame: pl.DataFrame
+    lines: list[int] | None = None
+
+    @classmethod
+    def read(cls, path: pathlib.Path) -> Table:
+        """Read a file; raise InputError if it is no table."""
+        _check_ending(path)
+        if not path.exists():
+            raise InputError(f"{path}: there is no such file")
+        if path.is_dir():
+            raise InputError(f"{path} is a folder; give the name of a file")
+        try:
+            frame, lines = (_read_parquet if path.suffix.lower() == ".parquet" else _read_text)(path)
+        # A damaged Parquet file can make polars panic, which is no PolarsError and not even an Exception.
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
+            raise InputError(f"{path} cannot be read: {str(error).partition(chr(10))[0]}") from None
+        if frame.is_empty():
+            raise InputError(f"{path} has no rows under its header")
+        return cls(path, frame, lines)
+
+    def __len__(self) -> int:
+        return self.frame.height
+
+    def where(self, row: int, column: str) -> str:
+        """Name a cell."""
+        place = f"row {row + 1}" if self.lines is None else f"line {self.lines[row]}"
+        return f"{self.path}, {place}, column {column!r}"
+
+    def check_columns(self, names: list[str]) -> None:
+        """Raise InputError unless every column is there, and asked for once."""
+        for name in names:
+            if names.count(name) > 1:
+                raise InputError(f"column {name!r} is given twice; inputs, targets, context and series must differ")
+            if name not in self.frame.columns:
+                listed = ", ".join(map(repr, self.frame.columns[:20])) or "none with a name"
+                raise InputError(f"{self.path} has no column {name!r}; it has {listed}{self._near(name)}")
+
+    def _near(self, name: str) -> str:
+        folded = {column.casefold(): column for column in self.frame.columns}
+        near = difflib.get_close_matches(name.casefold(), folded, 1)
+        return f"; did you mean {folded[near[0]]!r}?" if near else ""
+
+    def numbers(self, names: tuple[str, ...], needed: np.ndarray) -> np.ndarray:
+        """Return columns (rows, columns) as float32; cells that are not `needed` may be missing, and are NaN then."""
+        columns = [self._column(name, needed) for name in names]
+        return np.stack(columns, axis=1) if columns else np.empty((len(self), 0), np.float32)
+
+    def _column(self, name: str, needed: np.ndarray) -> np.ndarray:
+        cells = self.frame[name]
+        if cells.dtype == pl.String:
+            stripped = cells.str.strip_chars()
+            values = stripped.cast(pl.Float64, strict=False).to_numpy()
+            missing = (stripped.is_null() | stripped.str.to_lowercase().is_in(["", "nan", "na", "null"])).to_numpy()
+        else:
+            values = self._cast(name).to_numpy()
+            missing = np.isnan(values)
+        with np.errstate(over="ignore"):
+            values = values.astype(np.float32)
+        wrong = ~np.isfinite(values) & (needed | ~missing)
+        if wrong.any():
+            row = int(wrong.argmax())
+            found = "a number is missing" if missing[row] else f"expected a finite number, found {_shown(cells[row])}"
+            raise InputError(f"{self.where(row, name)}: {found}")
+        return values
+
+    def _cast(self, name: str) -> pl.Series:
+        cells = self.frame[name]
+        if not (cells.dtype.is_numeric() or cells.dtype == pl.Boolean or cells.dtype == pl.Null):
+            raise InputError(f"{self.where(0, name)}: expected a number, found {cells.dtype}")
+        return cells.cast(pl.Float64).fill_null(float("nan"))
+
+    def labels(self, name: str) -> np.ndarray:
+        """Return a column as text; raise InputError where a cell is missing."""
+        column = self.frame[name]
+        if column.dtype.is_nested() or column.dtype == pl.Binary:
+            raise InputError(f"{self.where(0, name)}: expected a number or text, found {column.dtype}")
+        if column.dtype.is_float():
+            column = column.fill_nan(None)
+        cells = column.cast(pl.String).str.strip_chars()
+        missing = (cells.is_null() | (cells == "")).to_numpy()
+        if missing.any():
+            raise InputError(f"{self.where(int(missing.argmax()), name)}: a value is missing")
+        return cells.to_numpy()
+
+    def context(self, name: str) -> np.ndarray:
+        """Return a context column: numbers if every cell is one, else text; an infinite or undefined number raises."""
+        cells = self.labels(name)
+        numbers = pl.Series(cells).cast(pl.Float64, strict=False)
+        if numbers.null_count():
+            return cells
+        wrong = ~numbers.is_finite().to_numpy()
+        if wrong.any():
+            row = int(wrong.argmax())
+            raise InputError(f"{self.where(row, name)}: expected a finite number, found {_shown(cells[row])}")
+        return numbers.to_numpy()
+
+    def constants(self, context: dict[str, np.ndarray], series: str, rows: np.ndarray) -> dict[str, float | str]:
+        """Return the value of every context column in one series; raise InputError where it changes."""
+        values: dict[str, float | str] = {}
+        for name, cells in context.items():
+            own = cells[rows]
+            changed = own != own[0]
+            if changed.any():
+                row = int(changed.argmax())
+                raise InputError(
+                    f"{self.where(int(rows[row]), name)}: a context must be constant within its series, and in series "
+                    f"{series!r} it changes from {own[0]} to {own[row]}"
+                )
+            values[name] = own[0] if isinstance(own[0], str) else float(own[0])
+        return values
+
+
+def _check_ending(path: pathlib.Path) -> None:
+    if path.suffix.lower() not in (*SEPARATORS, ".parquet"):
+        raise InputError(f"{path}: a table must be a .csv, .tsv or .parquet file")
+
+
+def _shown(cell: Any) -> str:
+    text = repr(cell)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _read_parquet(path: pathlib.Path) -> tuple[pl.DataFrame, None]:
+    return pl.read_parquet(path, glob=False), None
+
+
+def _read_text(path: pathlib.Path) -> tuple[pl.DataFrame, list[int]]:
+    """Read every cell as text, so that one that is no number can be found and named, and the line of every row."""
+    text = _decoded(path).rstrip("\r\n")
+    header, cells, lines = _cells(path, text)
+    named = [name for name in header if name]
+    if len(set(named)) < len(named):
+        twice = next(name for name in named if named.count(name) > 1)
+        raise InputError(f"{path}, line 1: column {twice!r} is there twice")
+    columns = {name: cells[place :: len(header)] for place, name in enumerate(header) if name}
+    return pl.DataFrame(columns, schema=dict.fromkeys(named, pl.String)), lines
+
+
+def _decoded(path: pathlib.Path) -> str:
+    data = path.read_bytes()
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise InputError(f"{path}, line {line}: the text is not UTF-8") from None
+    if not text.strip():
+        raise InputError(f"{path} is empty; it needs a header and rows")
+    return text
+
+
+def _cells(path: pathlib.Path, text: str) -> tuple[list[str], list[str], list[int]]:
+    """Return the header, the cells of all rows one after another, and the line that each row starts on.
+
+    A blank line is left out, except in a table of one column, where it is a missing value. The cells make one flat list
+    since a million small ones would keep the garbage collector busy for longer than the reading takes.
+    """
+    header: list[str] = []
+    cells: list[str] = []
+    lines: list[int] = []
+    line = 1
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=SEPARATORS[path.suffix.lower()], strict=True)
+    try:
+        for row in rows:
+            if not header:
+                header = [name.strip() for name in row]
+            elif row or len(header) == 1:
+                row = row or [""]
+                if len(row) != len(header):
+                    count = f"{len(row)} cell{'s' * (len(row) != 1)}"
+                    raise InputError(f"{path}, line {line}: {count} where the header has {len(header)}")
+                cells += row
+                lines.append(line)
+            line = rows.line_num + 1
+    except csv.Error as error:
+        raise InputError(f"{path}, line {line}: {error}; is a quotation mark out of place or not closed?") from None
+    return header, cells, lines
+
+
+def write_table(path: str | os.PathLike[str], columns: dict[str, Any]) -> None:
+    """Write a table of named columns as CSV, TSV or Parquet, by the file's ending, whole or not at all."""
+    target = pathlib.Path(path)
+    _check_ending(target)
+    frame, part = pl.DataFrame(columns), target.with_name(target.name + ".part")
+    try:
+        with part.open("wb") as file:
+            _write(frame, file, target.suffix.lower())
+        os.replace(part, target)
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror or error}") from None
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _write(frame: pl.DataFrame, file: IO[bytes], ending: str) -> None:
+    if ending == ".parquet":
+        frame.write_parquet(file)
+    else:
+        frame.write_csv(file, separator=SEPARATORS[ending])
