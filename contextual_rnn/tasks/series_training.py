@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from ..state import State
+from ..state import State, move, select_rows
 from .series import SeriesModel
 
 CHUNK = 64  # series run at once when scoring, so that memory does not grow with their number
@@ -91,15 +91,12 @@ def simulate(model: SeriesModel, records: Sequence[Record]) -> Iterator[tuple[Re
     """Yield every record with its predictions after the window (T - k, Y) and the state it ended in."""
     for start in range(0, len(records), CHUNK):
         chunk = records[start : start + CHUNK]
-        inputs, targets, context, lengths = collate(chunk)
+        inputs, targets, context, lengths = (part.to(model.target_mean.device) for part in collate(chunk))
         predicted, state = model(inputs, targets[:, : model.settings.window], context, lengths)
+        predicted, state = predicted.cpu(), move(state, "cpu")
         for row, record in enumerate(chunk):
-            yield record, predicted[row, : len(record) - model.settings.window], select_row(state, row)
-
-
-def select_row(state: State, row: int) -> State:
-    """Return one row of a state, as a batch of one."""
-    return tuple(select_row(part, row) for part in state) if isinstance(state, tuple) else state[row : row + 1]
+            rows = torch.tensor([row])
+            yield record, predicted[row, : len(record) - model.settings.window], select_rows(state, rows)
 
 
 def squared_errors(model: SeriesModel, records: Sequence[Record], first: int | None = None) -> list[Tensor]:
