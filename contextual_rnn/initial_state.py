@@ -319,7 +319,8 @@ class BufferTree(nn.Module):
         if isinstance(value, (int, float)):
             tensors = [torch.full(shape, float(value)) for shape in wanted]
         else:
-            tensors = [leaf.detach().to(torch.get_default_dtype(), copy=True) for leaf in leaves(value)]
+            tensors = [leaf.detach().clone() for leaf in leaves(value)]
+            tensors = [leaf if leaf.is_floating_point() else leaf.to(torch.get_default_dtype()) for leaf in tensors]
         found = [tuple(tensor.shape) for tensor in tensors]
         if found != wanted:
             raise ValueError(f"value has shapes {found} where the state of one example has {wanted}")

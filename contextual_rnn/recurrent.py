@@ -10,10 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
+from .errors import InputError
 from .initial_state import Generator, InitialState
 from .packed import Episodes, run_packed, turn
 from .serialization import load, save
-from .state import State, check_state, select_rows, state_shapes, where_rows
+from .state import Shapes, State, check_state, fill, leaves, map_state, select_rows, state_shapes, where_rows
 from .unroll import Unroll
 
 
@@ -75,12 +76,14 @@ class ContextualRNN(nn.Module):
         Args:
             x: inputs (B, T, D), or (T, B, D) where the core is not batch first, or a `PackedSequence`.
             context: what the initial state is a function of, B rows: a tensor or whatever its network takes.
-                With `resets` it may have one row an episode instead, row by row and then by time.
+                With `resets` it may have one row an episode instead, row by row and then by time; a row of no steps
+                counts as one episode.
             state: a state to carry on from instead, batch first, such as the one an earlier call returned.
             lengths: (B,) the number of steps of each row of a padded batch, 0 to T. Outputs past them are 0 and the
                 state is that after the last step; a row of no steps keeps its initial state.
             resets: (B, T) true where a step starts again from the initial state inside a row: at the joins of series,
-                at the starts of episodes. The first step of a row does so anyway unless `state` is given.
+                at the starts of episodes. The first step of a row does so anyway unless `state` is given. Resets past
+                the length of a row are none.
             sample: whether the initial state draws noise; None means in training only.
             generator: where that noise comes from, a `torch.Generator` or `TrajectorySeeds`.
 
@@ -90,12 +93,14 @@ class ContextualRNN(nn.Module):
         Raises:
             ValueError: a shape is wrong, a length out of range, or `context` and `state` are both given without resets.
         """
-        start = _Start(self.initial_state, context, state, sample, generator)
+        start = _Start(self, context, state, sample, generator)
         if isinstance(x, PackedSequence):
             return self._run_packed(x, start, lengths, resets)
         if x.dim() != 3:
             raise ValueError(f"x must have three dimensions, batch, time and features; found shape {tuple(x.shape)}")
         size, steps = (x.shape[0], x.shape[1]) if self.batch_first else (x.shape[1], x.shape[0])
+        if not steps:
+            raise ValueError(f"x must have at least one time step; found shape {tuple(x.shape)}")
         lengths = None if lengths is None else _check_lengths(lengths, size, steps, x.device)
         if resets is not None:
             return self._run_episodes(x, start, lengths, _check_resets(resets, size, steps))
@@ -111,9 +116,9 @@ class ContextualRNN(nn.Module):
         return output, turn(state)
 
     def _run_padded(self, x: Tensor, h0: State, lengths: Tensor) -> tuple[Tensor, State]:
-        # Packing takes no empty sequences: they run for one step, which is then taken back.
+        # Packing takes no empty sequences: they run for one step of zeros, which is then taken back.
         one = lengths.clamp(min=1).cpu()
-        packed = pack_padded_sequence(x, one, self.batch_first, enforce_sorted=False)
+        packed = pack_padded_sequence(self._blank(x, lengths), one, self.batch_first, enforce_sorted=False)
         packed, state = run_packed(self.core, packed, h0)
         steps = x.shape[1 if self.batch_first else 0]
         output, _ = pad_packed_sequence(packed, self.batch_first, total_length=steps)
@@ -131,8 +136,10 @@ class ContextualRNN(nn.Module):
         lengths = torch.full((size,), steps, device=x.device) if lengths is None else lengths
         if not size:
             return self._run_whole(x, start.rows(0))
-        episodes = Episodes.cut(resets.to(x.device), lengths.clamp(min=1))
+        inside = torch.arange(steps, device=x.device) < lengths.view(-1, 1)
+        episodes = Episodes.cut(resets.to(x.device) & inside, lengths.clamp(min=1))
         h0 = start.episodes(episodes)
+        x = self._blank(x, lengths)
         rows = x if self.batch_first else x.transpose(0, 1)
         packed, state = run_packed(self.core, episodes.pack(rows.flatten(0, 1)), h0)
         flat = packed.data.new_zeros(size * steps, *packed.data.shape[1:])
@@ -141,9 +148,12 @@ class ContextualRNN(nn.Module):
         state = where_rows(lengths > 0, select_rows(state, episodes.last), select_rows(h0, episodes.last))
         return self._blank(output, lengths), state
 
-    def _blank(self, output: Tensor, lengths: Tensor) -> Tensor:
-        """Zero the outputs of rows of no steps."""
-        return output * (lengths > 0).to(output).view((-1, 1, 1) if self.batch_first else (1, -1, 1))
+    def _blank(self, steps: Tensor, lengths: Tensor) -> Tensor:
+        """Zero the rows of no steps, whatever is in them."""
+        empty = lengths == 0
+        if not empty.any():
+            return steps
+        return steps.masked_fill(empty.view((-1, 1, 1) if self.batch_first else (1, -1, 1)), 0)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the whole model, weights and configuration, to one safetensors file; see `serialization`."""
@@ -154,7 +164,7 @@ class ContextualRNN(nn.Module):
         """Read a model that `save` wrote. No code in the file is run."""
         rnn = load(path)
         if not isinstance(rnn, ContextualRNN):
-            raise ValueError(f"{path} holds a {type(rnn).__name__}, not a ContextualRNN")
+            raise InputError(f"{path} holds a {type(rnn).__name__}, not a ContextualRNN")
         return rnn
 
     def config(self) -> dict[str, Any]:
@@ -166,9 +176,10 @@ class _Start:
     """Where the rows of one call start: from the initial state, or from a state that was given."""
 
     def __init__(
-        self, initial_state: InitialState, context: Any, state: State | None, sample: bool | None, generator: Generator
+        self, rnn: ContextualRNN, context: Any, state: State | None, sample: bool | None, generator: Generator
     ) -> None:
-        self.initial_state, self.context, self.state = initial_state, context, state
+        self.initial_state, self.shapes = rnn.initial_state, rnn.state_shapes
+        self.context, self.state = context, state
         self.drawing = {"sample": sample, "generator": generator}
 
     def rows(self, size: int) -> State:
@@ -176,24 +187,26 @@ class _Start:
             return self._fresh(size, self.context)
         if self.context is not None:
             raise ValueError("give a context to start from or a state to carry on from; without resets, not both")
-        check_state(self.state, self.initial_state.shapes, size)
-        return self.state
+        return _checked(self.state, self.shapes, size)
 
     def episodes(self, episodes: Episodes) -> State:
         context = _episode_rows(self.context, episodes)
         if self.state is None:
             return self._fresh(len(episodes.row), context)
-        check_state(self.state, self.initial_state.shapes, len(episodes.last))
-        carried = select_rows(self.state, episodes.row)
+        carried = select_rows(_checked(self.state, self.shapes, len(episodes.last)), episodes.row)
         carries_on = episodes.first & ~episodes.reset
         if carries_on.all():
             return carried
         return where_rows(carries_on, carried, self._fresh(len(episodes.row), context))
 
     def _fresh(self, size: int, context: Any) -> State:
-        state = self.initial_state(size, context, **self.drawing)
-        check_state(state, self.initial_state.shapes, size)
-        return state
+        return _checked(self.initial_state(size, context, **self.drawing), self.shapes, size)
+
+
+def _checked(state: State, shapes: Shapes, size: int) -> State:
+    """Return the state in the core's own nest (its named tuples, where it has them)."""
+    check_state(state, shapes, size)
+    return fill(shapes, leaves(state))
 
 
 def _episode_rows(context: Any, episodes: Episodes) -> Any:
@@ -201,14 +214,20 @@ def _episode_rows(context: Any, episodes: Episodes) -> Any:
     if isinstance(context, dict):
         return {name: _episode_rows(part, episodes) for name, part in context.items()}
     if isinstance(context, tuple):
-        return tuple(_episode_rows(part, episodes) for part in context)
-    if context is None or len(context) == len(episodes.row):
+        return map_state(lambda part: _episode_rows(part, episodes), context)
+    rows, count = len(episodes.last), len(episodes.row)
+    if context is None or len(context) == count:
         return context
+    if len(context) != rows:
+        raise ValueError(
+            f"the context has {len(context)} rows where {rows}, the batch, or {count}, an episode, is right"
+        )
     return context[episodes.row]
 
 
 def _check_lengths(lengths: Any, size: int, steps: int, device: torch.device) -> Tensor:
     lengths = torch.as_tensor(lengths, device=device)
+    lengths = lengths if lengths.numel() else lengths.long()  # an empty list is of floats
     if lengths.shape != (size,) or lengths.is_floating_point():
         raise ValueError(f"lengths must be {size} integers, one a row; found {lengths.dtype} {tuple(lengths.shape)}")
     if size and not 0 <= int(lengths.min()) <= int(lengths.max()) <= steps:

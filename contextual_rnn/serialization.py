@@ -14,14 +14,18 @@ from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_model, save_model
-from torch import nn
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
 
 from .errors import InputError
 
 _REGISTRY: dict[str, type[nn.Module]] = {}
 _RECURRENT = ("input_size", "hidden_size", "num_layers", "bias", "batch_first", "dropout", "bidirectional", "proj_size")
 _ARGUMENTS = {nn.LSTM: _RECURRENT, nn.GRU: _RECURRENT[:-1], nn.RNN: (*_RECURRENT[:-1], "nonlinearity")}
+
+_DTYPES = {
+    str(dtype).removeprefix("torch."): dtype for dtype in (torch.float64, torch.float32, torch.float16, torch.bfloat16)
+}
 
 Class = TypeVar("Class", bound=type[nn.Module])
 
@@ -35,8 +39,8 @@ def register(cls: Class) -> Class:
     Raises:
         ValueError: another class is registered by that name.
     """
-    known = _REGISTRY.setdefault(cls.__name__, cls)
-    if known is not cls and known.__qualname__ != cls.__qualname__:
+    known = _REGISTRY.get(cls.__name__, cls)
+    if (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
         raise ValueError(f"a class named {cls.__name__} is registered already: {known.__module__}")
     _REGISTRY[cls.__name__] = cls
     return cls
@@ -44,7 +48,17 @@ def register(cls: Class) -> Class:
 
 for _module in (
     *(nn.LSTM, nn.GRU, nn.RNN, nn.LSTMCell, nn.GRUCell, nn.RNNCell),
-    *(nn.Linear, nn.Identity, nn.Flatten, nn.Dropout, nn.LayerNorm, nn.Embedding, nn.Conv2d, nn.MaxPool2d),
+    *(
+        nn.Sequential,
+        nn.Linear,
+        nn.Identity,
+        nn.Flatten,
+        nn.Dropout,
+        nn.LayerNorm,
+        nn.Embedding,
+        nn.Conv2d,
+        nn.MaxPool2d,
+    ),
     *(nn.ReLU, nn.Tanh, nn.Sigmoid, nn.GELU, nn.SiLU, nn.ELU, nn.LeakyReLU, nn.Softplus),
 ):
     register(_module)
@@ -53,18 +67,12 @@ for _module in (
 def module_config(module: nn.Module) -> dict[str, Any]:
     """Return what builds a module: its class and arguments, as JSON takes them.
 
+    A module that stands in it twice, such as a network that gives the mean and the scale, is built once.
+
     Raises:
-        TypeError: its class, or that of a module in it, is not registered.
+        TypeError: its class, or that of a module in it, is not registered, or an argument is not known or no JSON.
     """
-    name = type(module).__name__
-    if isinstance(module, nn.Sequential) and type(module) is nn.Sequential:
-        return {"class": "Sequential", "layers": [module_config(layer) for layer in module]}
-    if _REGISTRY.get(name) is not type(module):
-        raise TypeError(
-            f"{name} cannot be saved: decorate it with contextual_rnn.register, and give it a method config() that "
-            "returns the arguments of its __init__"
-        )
-    return {"class": name, "arguments": {key: _encode(value) for key, value in _arguments(module).items()}}
+    return _describe(module, {})
 
 
 def build(config: dict[str, Any]) -> nn.Module:
@@ -73,22 +81,23 @@ def build(config: dict[str, Any]) -> nn.Module:
     Raises:
         InputError: it names a class that is not registered.
     """
-    if config["class"] == "Sequential":
-        return nn.Sequential(*map(build, config["layers"]))
-    if config["class"] not in _REGISTRY:
-        raise InputError(
-            f"the file holds a {config['class']}, a class not known here: import the module that registers it first"
-        )
-    return _REGISTRY[config["class"]](**{key: _decode(value) for key, value in config["arguments"].items()})
+    return _build(config, [])
 
 
 def save(module: nn.Module, path: str | os.PathLike[str]) -> None:
     """Write a module to a safetensors file, whole or not at all. The same weights give the same bytes."""
     path = pathlib.Path(path)
-    header = {"class": module_config(module), "dtype": _dtype(module), "training": module.training}
+    header = {"class": module_config(module), "dtype": _dtype(module)}
+    tensors = {name: tensor.detach().clone().contiguous() for name, tensor in _tensors(module).items()}
     part = path.with_name(path.name + ".part")
-    save_model(module, str(part), metadata={"contextual_rnn": json.dumps(header, sort_keys=True)})
-    os.replace(part, path)
+    try:
+        # One entry only: safetensors writes several in no fixed order.
+        save_file(tensors, str(part), metadata={"contextual_rnn": json.dumps(header, sort_keys=True)})
+        os.replace(part, path)
+    except SafetensorError as error:
+        raise OSError(f"{path} cannot be written: {error}") from error
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def load(path: str | os.PathLike[str]) -> Any:
@@ -98,8 +107,13 @@ def load(path: str | os.PathLike[str]) -> Any:
         InputError: the file is not there, is no such file, or holds a class that is not registered.
     """
     header = read_header(path)
-    module = build(header["class"]).to(getattr(torch, header["dtype"]))
-    load_model(module, str(path))
+    try:
+        module = build(header["class"]).to(_DTYPES[header["dtype"]])
+        _fill(module, load_file(str(path)))
+    except InputError:
+        raise
+    except (AttributeError, LookupError, TypeError, ValueError, RuntimeError) as error:
+        raise InputError(f"{path} holds a configuration that builds no model: {error!r}") from error
     return module.eval()
 
 
@@ -114,45 +128,119 @@ def read_header(path: str | os.PathLike[str]) -> dict[str, Any]:
         raise InputError(f"{path} cannot be read as safetensors: {error}") from None
     if "contextual_rnn" not in metadata:
         raise InputError(f"{path} holds weights but no configuration: it was not written by contextual_rnn")
-    return json.loads(metadata["contextual_rnn"])
+    try:
+        header = json.loads(metadata["contextual_rnn"])
+    except ValueError as error:
+        raise InputError(f"{path} holds a configuration that is no JSON: {error}") from None
+    if not isinstance(header, dict):
+        raise InputError(f"{path} holds a configuration that is no JSON object")
+    return header
+
+
+def _describe(module: nn.Module, numbers: dict[nn.Module, int]) -> dict[str, Any]:
+    """Return the config; `numbers` counts the modules in the order in which `_build` finishes them."""
+    if module in numbers:
+        return {"shared": numbers[module]}
+    name = type(module).__name__
+    if _REGISTRY.get(name) is not type(module):
+        raise TypeError(
+            f"{name} cannot be saved: decorate it with contextual_rnn.register, and give it a method config() that "
+            "returns the arguments of its __init__"
+        )
+    config: dict[str, Any] = {"class": name}
+    if isinstance(module, nn.Sequential) and name == "Sequential":
+        config["layers"] = [_describe(layer, numbers) for layer in module]
+    else:
+        arguments = sorted(_arguments(module).items())
+        config["arguments"] = {key: _encode(value, f"{name}.{key}", numbers) for key, value in arguments}
+    numbers[module] = len(numbers)
+    return config
+
+
+def _build(config: dict[str, Any], built: list[nn.Module]) -> nn.Module:
+    if "shared" in config:
+        return built[config["shared"]]
+    name = config["class"]
+    if name not in _REGISTRY:
+        raise InputError(f"the file holds a {name}, a class not known here: import the module that registers it first")
+    if name == "Sequential":
+        module: nn.Module = nn.Sequential(*(_build(layer, built) for layer in config["layers"]))
+    else:
+        arguments = sorted(config["arguments"].items())
+        module = _REGISTRY[name](**{key: _decode(value, built) for key, value in arguments})
+    built.append(module)
+    return module
 
 
 def _arguments(module: nn.Module) -> dict[str, Any]:
+    """Return what `__init__` was called with: from config(), else from the attributes of the same names."""
     config = getattr(module, "config", None)
     if callable(config):
         return config()
-    for cls, recurrent in _ARGUMENTS.items():
-        if isinstance(module, cls):
-            return {name: getattr(module, name) for name in recurrent}
-    names = inspect.signature(type(module).__init__).parameters
-    arguments = {name: getattr(module, name) for name in names if name in vars(module)}
-    if "bias" in names:
-        arguments["bias"] = module.bias is not None and module.bias is not False
-    return arguments
+    initialise = type(module).__init__
+    for cls, names in _ARGUMENTS.items():
+        if initialise is vars(cls)["__init__"]:
+            return {name: getattr(module, name) for name in names}
+    kept = {**module._modules, **vars(module)}
+    if "bias" in module._parameters:
+        kept["bias"] = module._parameters["bias"] is not None
+    parameters = [] if initialise is nn.Module.__init__ else list(inspect.signature(initialise).parameters)[1:]
+    lost = [name for name in parameters if name not in kept]
+    if lost and not type(module).__module__.startswith("torch."):  # torch keeps all but device and dtype
+        raise TypeError(
+            f"{type(module).__name__} cannot be saved: it keeps no attribute {lost[0]}, an argument of its __init__; "
+            "give it a method config() that returns them all"
+        )
+    return {name: kept[name] for name in parameters if name in kept}
 
 
-def _encode(value: Any) -> Any:
+def _encode(value: Any, where: str, numbers: dict[nn.Module, int]) -> Any:
     if isinstance(value, nn.Module):
-        return {"module": module_config(value)}
+        return {"module": _describe(value, numbers)}
     if isinstance(value, tuple):
-        return {"tuple": [_encode(item) for item in value]}
+        return {"tuple": [_encode(item, where, numbers) for item in value]}
     if isinstance(value, list):
-        return [_encode(item) for item in value]
-    if isinstance(value, dict):
-        return {"dict": {key: _encode(item) for key, item in value.items()}}
-    return value
+        return [_encode(item, where, numbers) for item in value]
+    if isinstance(value, dict) and all(isinstance(key, str) for key in value):
+        return {"dict": {key: _encode(item, where, numbers) for key, item in sorted(value.items())}}
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    raise TypeError(
+        f"{where} cannot be saved: a {type(value).__name__} where a module, number, text, tuple, list or dict with "
+        "text for keys is right"
+    )
 
 
-def _decode(value: Any) -> Any:
+def _decode(value: Any, built: list[nn.Module]) -> Any:
     if isinstance(value, list):
-        return [_decode(item) for item in value]
+        return [_decode(item, built) for item in value]
     if not isinstance(value, dict):
         return value
     if "module" in value:
-        return build(value["module"])
+        return _build(value["module"], built)
     if "tuple" in value:
-        return tuple(_decode(item) for item in value["tuple"])
-    return {key: _decode(item) for key, item in value["dict"].items()}
+        return tuple(_decode(item, built) for item in value["tuple"])
+    return {key: _decode(item, built) for key, item in sorted(value["dict"].items())}
+
+
+def _tensors(module: nn.Module) -> dict[str, Tensor]:
+    """Return what is saved by name; a tensor that has two names goes by the first."""
+    unique = {id(tensor): name for name, tensor in reversed(module.state_dict(keep_vars=True).items())}
+    return {name: tensor for name, tensor in module.state_dict(keep_vars=True).items() if unique[id(tensor)] == name}
+
+
+def _fill(module: nn.Module, tensors: dict[str, Tensor]) -> None:
+    """Give the module the tensors of a file, in the file's dtypes; InputError if they are not the same ones."""
+    own = _tensors(module)
+    wanted = {name: tuple(tensor.shape) for name, tensor in own.items()}
+    found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    if wanted != found:
+        unlike = min(name for name in {*wanted, *found} if wanted.get(name) != found.get(name))
+        raise InputError(
+            f"the file's {unlike} has shape {found.get(unlike)} where its configuration has {wanted.get(unlike)}"
+        )
+    for name, tensor in own.items():
+        tensor.data = tensors[name].clone()
 
 
 def _dtype(module: nn.Module) -> str:

@@ -1,0 +1,33 @@
+"""What `import contextual_rnn` takes beside `import torch`, each in a fresh process, taken in turn."""
+
+import statistics
+import subprocess
+import sys
+import time
+
+from benchmarks import provenance
+
+PAIRS, WARM_UP, TARGET = 15, 2, 1.2
+MODULES = ("contextual_rnn", "torch")
+
+
+def seconds(module: str) -> float:
+    """Return how long a fresh process that imports a module took."""
+    start = time.perf_counter()
+    subprocess.run([sys.executable, "-c", f"import {module}"], check=True)
+    return time.perf_counter() - start
+
+
+def main() -> int:
+    """Print the ratio of the two."""
+    print(provenance())
+    times: dict[str, list[float]] = {module: [] for module in MODULES}
+    for pair in range(-WARM_UP, PAIRS):
+        for module in MODULES if pair % 2 else reversed(MODULES):
+            took = seconds(module)
+            if pair >= 0:
+                times[module].append(took)
+    ours, torchs = (times[module] for module in MODULES)
+    medians, minima = statistics.median(ours) / statistics.median(torchs), min(ours) / min(torchs)
+    print(f"ratio     {medians:.3f} of medians, {minima:.3f} of minima, {PAIRS} pairs; target at most {TARGET}")
+    return 0

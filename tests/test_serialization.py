@@ -1,0 +1,353 @@
+"""Models are written whole to one file, and read back without running code."""
+
+import json
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.torch import save_file
+from torch import nn
+
+from contextual_rnn import (
+    MLP,
+    ConstantState,
+    ContextState,
+    ContextualRNN,
+    ErrorNoise,
+    FreeState,
+    GaussianState,
+    InitialState,
+    InputError,
+    load,
+    register,
+    save,
+    serialization,
+)
+from contextual_rnn.state import leaves, state_shapes
+
+CORES = {
+    "rnn": lambda: nn.RNN(3, 5, batch_first=True, nonlinearity="relu"),
+    "gru": lambda: nn.GRU(3, 5, 2, bias=False, bidirectional=True),
+    "lstm": lambda: nn.LSTM(3, 5, 2, proj_size=2, dropout=0.1, batch_first=True),
+    "rnn cell": lambda: nn.RNNCell(3, 5, nonlinearity="relu"),
+    "gru cell": lambda: nn.GRUCell(3, 5, bias=False),
+    "lstm cell": lambda: nn.LSTMCell(3, 5),
+}
+
+
+def shared(core):
+    network = MLP(2, [6])
+    return GaussianState(ContextState(core, network), scale=network)
+
+
+KINDS = {
+    "constant": lambda core: ConstantState(core, 0.5),
+    "free": lambda core: FreeState(core, noise=0.3),
+    "context": lambda core: ContextState(core, MLP(2, [6], activation="gelu"), activation=nn.Tanh()),
+    "gaussian": lambda core: GaussianState(FreeState(core), scale=0.7),
+    "scale by network": lambda core: GaussianState(
+        ContextState(core, nn.Sequential(nn.Linear(2, 6, bias=False), nn.LayerNorm(6), nn.ELU(0.5))), MLP(2, [4])
+    ),
+    "a network shared": shared,
+    "error-noise": lambda core: ErrorNoise(GaussianState(ConstantState(core)), rate=0.5, decay=0.7),
+}
+
+
+class OwnCore(nn.Module):
+    """A user's own core, registered, with a nested state."""
+
+    def __init__(self, size, inner, scale=1.0):
+        super().__init__()
+        self.size, self.inner, self.scale = size, inner, scale
+        self.state_shapes = ((size,), ((size, 2),))
+
+    def forward(self, x, state):
+        h, (memory,) = state
+        outputs = []
+        for x_t in x.unbind(1):
+            h = torch.tanh(self.scale * self.inner(x_t) + h + memory.sum(-1))
+            memory = 0.5 * memory + h.unsqueeze(-1)
+            outputs.append(h)
+        return torch.stack(outputs, dim=1), (h, (memory,))
+
+
+register(OwnCore)
+
+
+@register
+class OwnStart(InitialState):
+    """A user's own initial state."""
+
+    def __init__(self, core, value):
+        super().__init__(core)
+        self.value = nn.Parameter(torch.full((2,), value))
+
+    def forward(self, batch_size, context=None, *, sample=None, generator=None):
+        h, memory = (value.expand(batch_size, *shape) for value, shape in zip(self.value, [(3,), (3, 2)], strict=True))
+        return h, (memory,)
+
+    def config(self):
+        return {"core": self.shapes, "value": 0.0}
+
+
+def make(core, kind):
+    torch.manual_seed(0)
+    rnn = ContextualRNN(core := core(), kind(core))
+    for parameter in rnn.parameters():  # no value is the one that it would be built with
+        nn.init.normal_(parameter, std=0.3)
+    return rnn
+
+
+def evaluate(rnn):
+    torch.manual_seed(1)
+    dtype = next(rnn.parameters()).dtype
+    x, context = torch.randn(4, 4, 3, dtype=dtype), torch.randn(4, 2, dtype=dtype)
+    output, state = rnn.eval()(x, context)
+    drawn, _ = rnn(x, context, sample=True, generator=torch.Generator().manual_seed(0))
+    return [output, drawn, *leaves(state)]
+
+
+def assert_equal(one, other):
+    for a, b in zip(evaluate(one), evaluate(other), strict=True):
+        assert a.dtype == b.dtype
+        assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize("core", CORES.values(), ids=CORES)
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_what_is_loaded_computes_what_was_saved(tmp_path, core, kind, dtype):
+    rnn = make(core, kind).to(dtype)
+    x = torch.randn(4, 4, 3, dtype=dtype)
+    rnn(x, torch.randn(4, 2, dtype=dtype))[0].square().sum().backward()  # fills the buffers of ErrorNoise
+    rnn.save(tmp_path / "model.safetensors")
+    loaded = ContextualRNN.load(tmp_path / "model.safetensors")
+    assert not loaded.training
+    assert_equal(rnn, loaded)
+    assert [name for name, _ in rnn.named_parameters()] == [name for name, _ in loaded.named_parameters()]
+
+
+def test_constants_given_as_tensors_come_back(tmp_path):
+    core = nn.LSTM(3, 5, batch_first=True)
+    rnn = ContextualRNN(core, ConstantState(core, (torch.randn(1, 5), torch.randn(1, 5))))
+    rnn.save(tmp_path / "model")
+    assert_equal(rnn, load(tmp_path / "model"))
+
+
+def test_every_tensor_keeps_its_dtype(tmp_path):
+    core = nn.LSTM(3, 5, batch_first=True)
+    rnn = ContextualRNN(core, FreeState(core))
+    rnn.core.double()
+    nn.init.normal_(rnn.core.weight_ih_l0)
+    rnn.save(tmp_path / "model")
+    for (name, tensor), loaded in zip(rnn.named_parameters(), load(tmp_path / "model").parameters(), strict=True):
+        assert torch.equal(tensor, loaded), name
+        assert tensor.dtype == loaded.dtype, name
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+def test_the_same_weights_give_the_same_bytes(tmp_path, kind):
+    files = []
+    for number in range(3):
+        path = tmp_path / str(number)
+        make(CORES["lstm"], kind).train(number == 1).save(path)
+        files.append(path.read_bytes())
+    load(tmp_path / "0").save(tmp_path / "again")
+    assert {*files, (tmp_path / "again").read_bytes()} == {files[0]}
+
+
+def test_a_loaded_model_learns_on_without_touching_its_file(tmp_path):
+    make(CORES["gru"], KINDS["free"]).save(tmp_path / "model")
+    before = (tmp_path / "model").read_bytes()
+    loaded = load(tmp_path / "model").train()
+    loaded(torch.randn(4, 4, 3))[0].sum().backward()
+    torch.optim.SGD(loaded.parameters(), lr=1.0).step()
+    assert (tmp_path / "model").read_bytes() == before
+
+
+def test_a_network_shared_is_shared_again(tmp_path):
+    make(CORES["lstm"], shared).save(tmp_path / "model")
+    initial_state = load(tmp_path / "model").initial_state
+    assert initial_state.network is initial_state.base.network
+
+
+def test_users_own_classes_come_back(tmp_path):
+    core = OwnCore(3, nn.Linear(3, 3), scale=0.5)
+    rnn = ContextualRNN(core, GaussianState(OwnStart(core, 0.5)))
+    rnn.save(tmp_path / "model")
+    loaded = load(tmp_path / "model")
+    assert type(loaded.core) is OwnCore
+    assert state_shapes(loaded.core) == core.state_shapes
+    assert_equal(rnn, loaded)
+
+
+def test_any_module_of_registered_classes_can_be_saved(tmp_path):
+    network = nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(8, 3))
+    save(network, tmp_path / "model")
+    x = torch.randn(2, 1, 4, 4)
+    assert torch.equal(load(tmp_path / "model")(x), network(x))
+
+
+def test_what_is_not_a_contextual_rnn_is_not_loaded_as_one(tmp_path):
+    save(nn.Linear(2, 3), tmp_path / "model")
+    with pytest.raises(InputError, match="holds a Linear, not a ContextualRNN"):
+        ContextualRNN.load(tmp_path / "model")
+
+
+class Unregistered(nn.Module):
+    out_features = 2
+
+
+def test_a_class_that_is_not_registered_is_refused_when_saved(tmp_path):
+    core = nn.GRU(3, 5)
+    with pytest.raises(TypeError, match=r"Unregistered cannot be saved: decorate it with contextual_rnn\.register"):
+        ContextualRNN(core, ContextState(core, Unregistered())).save(tmp_path / "model")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_class_that_is_not_registered_is_refused_when_loaded(tmp_path, monkeypatch):
+    save(OwnCore(3, nn.Identity()), tmp_path / "model")
+    monkeypatch.delitem(serialization._REGISTRY, "OwnCore")
+    with pytest.raises(
+        InputError, match="holds a OwnCore, a class not known here: import the module that registers it"
+    ):
+        load(tmp_path / "model")
+
+
+def test_two_classes_of_one_name_are_refused():
+    other = type("OwnCore", (nn.Module,), {"__module__": "elsewhere"})
+    with pytest.raises(ValueError, match="a class named OwnCore is registered already"):
+        register(other)
+    assert register(OwnCore) is OwnCore
+    with pytest.raises(ValueError, match="a class named Sequential is registered already"):
+        register(type("Sequential", (nn.Module,), {}))
+
+
+def test_arguments_that_would_be_lost_are_refused(tmp_path, monkeypatch):
+    class Forgetful(nn.Module):
+        def __init__(self, size, scale=2.0):
+            super().__init__()
+            self.size, self._scale = size, scale
+
+    monkeypatch.setitem(serialization._REGISTRY, "Forgetful", Forgetful)
+    with pytest.raises(TypeError, match="Forgetful cannot be saved: it keeps no attribute scale"):
+        save(Forgetful(3), tmp_path / "model")
+
+
+@pytest.mark.parametrize("value", [torch.zeros(2), {1: 2}, {3}], ids=["tensor", "number as key", "set"])
+def test_arguments_that_are_no_json_are_refused(tmp_path, value):
+    with pytest.raises(TypeError, match=r"OwnCore\.scale cannot be saved: a (Tensor|dict|set) where"):
+        save(OwnCore(3, nn.Identity(), scale=value), tmp_path / "model")
+
+
+def test_a_pickle_is_refused_and_not_run(tmp_path):
+    class Trap:
+        def __reduce__(self):
+            return (tmp_path.joinpath("sprung").touch, ())
+
+    torch.save({"weights": Trap()}, tmp_path / "model")
+    with pytest.raises(InputError, match="cannot be read as safetensors"):
+        load(tmp_path / "model")
+    assert not (tmp_path / "sprung").exists()
+
+
+def test_weights_without_a_configuration_are_refused(tmp_path):
+    save_file({"a": torch.zeros(1)}, tmp_path / "model")
+    with pytest.raises(InputError, match="holds weights but no configuration"):
+        load(tmp_path / "model")
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    with pytest.raises(InputError, match="there is no such file"):
+        load(tmp_path / "model")
+    with pytest.raises(OSError, match="cannot be written"):
+        save(nn.Linear(2, 3), tmp_path / "no folder" / "model")
+
+
+@pytest.mark.parametrize("fails", ["save_file", "replace"])
+def test_a_save_that_breaks_off_leaves_the_old_file(tmp_path, monkeypatch, fails):
+    path = tmp_path / "model"
+    save(nn.Linear(2, 3), path)
+    before = path.read_bytes()
+
+    def half(tensors, part, **_):
+        with open(part, "wb") as file:
+            file.write(b"half")
+        raise KeyboardInterrupt
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    if fails == "save_file":
+        monkeypatch.setattr(serialization, "save_file", half)
+    else:
+        monkeypatch.setattr(serialization.os, "replace", stop)
+    with pytest.raises(KeyboardInterrupt):
+        save(nn.Linear(4, 5), path)
+    assert path.read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == ["model"]
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    path = tmp_path_factory.mktemp("written") / "model"
+    make(CORES["lstm"], KINDS["context"]).save(path)
+    return path
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.binary(max_size=300))
+def test_random_bytes_are_refused(written, content):
+    path = written.with_name("random")
+    path.write_bytes(content)
+    with pytest.raises(InputError):
+        load(path)
+
+
+@settings(max_examples=100, deadline=None)
+@given(share=st.floats(0, 1, exclude_max=True))
+def test_a_file_cut_short_is_refused(written, share):
+    content = written.read_bytes()
+    path = written.with_name("short")
+    path.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(InputError):
+        load(path)
+
+
+LSTM = {"class": "LSTM", "arguments": {"input_size": 1, "hidden_size": 2}}
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-3, 9) | st.text(max_size=4) | st.sampled_from(["LSTM", "Linear", "MLP"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["class", "arguments", "layers", "module", "tuple", "dict", "shared", "hidden"]), inner
+        )
+    ),
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(configuration=JSON, dtype=st.sampled_from(["float32", "save", None]))
+def test_a_configuration_that_builds_nothing_is_refused(written, configuration, dtype):
+    path = written.with_name("odd")
+    header = json.dumps({"class": configuration, "dtype": dtype})
+    save_file({"a": torch.zeros(1)}, path, metadata={"contextual_rnn": header})
+    with pytest.raises(InputError):
+        load(path)
+
+
+@pytest.mark.parametrize("header", ["", "no json", "[]", "{}", "3", json.dumps({"class": LSTM})])
+def test_a_header_that_is_none_is_refused(tmp_path, header):
+    save_file({"a": torch.zeros(1)}, tmp_path / "model", metadata={"contextual_rnn": header})
+    with pytest.raises(InputError):
+        load(tmp_path / "model")
+
+
+def test_weights_of_another_shape_are_refused_by_name(tmp_path):
+    save(nn.Linear(2, 3), tmp_path / "model")
+    header = serialization.read_header(tmp_path / "model")
+    weights = {"weight": torch.zeros(3, 4), "bias": torch.zeros(3)}
+    save_file(weights, tmp_path / "model", metadata={"contextual_rnn": json.dumps(header)})
+    with pytest.raises(InputError, match=r"weight has shape \(3, 4\) where its configuration has \(3, 2\)"):
+        load(tmp_path / "model")
