@@ -10,9 +10,10 @@ from .initial_state import (
     InitialState,
 )
 from .mlp import MLP
+from .module_config import register
 from .noise import TrajectorySeeds
 from .recurrent import ContextualRNN
-from .serialization import load, register, save
+from .serialization import load, save
 from .state import state_shapes
 from .unroll import Unroll
 

@@ -14,7 +14,7 @@ import contextual_rnn
 LAYERS = (
     ("errors",),
     ("state",),
-    ("noise", "mlp"),
+    ("noise", "mlp", "module_config"),
     ("initial_state", "fast_weights", "unroll", "packed", "serialization"),
     ("recurrent", "context", "heads"),
     ("sequence_model", "seq2seq"),

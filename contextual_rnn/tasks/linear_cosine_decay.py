@@ -19,8 +19,8 @@ from torch.nn.functional import mse_loss
 
 from ..initial_state import ConstantState, ContextState, FreeState, GaussianState, Generator, InitialState
 from ..mlp import MLP
+from ..module_config import register
 from ..recurrent import ContextualRNN
-from ..serialization import register
 from ..state import State
 
 ALPHA, BETA = 0.0, 0.001

@@ -18,8 +18,8 @@ from torch import Tensor, nn
 
 from ..initial_state import ConstantState, ContextState, ErrorNoise, FreeState, GaussianState, InitialState
 from ..mlp import MLP
+from ..module_config import register
 from ..recurrent import ContextualRNN
-from ..serialization import register
 from ..state import State
 
 CELLS: dict[str, Callable[..., nn.RNNBase]] = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
