@@ -20,6 +20,7 @@ from contextual_rnn import (
     InitialState,
     InputError,
     load,
+    module_config,
     register,
     save,
     serialization,
@@ -208,7 +209,7 @@ def test_a_class_that_is_not_registered_is_refused_when_saved(tmp_path):
 
 def test_a_class_that_is_not_registered_is_refused_when_loaded(tmp_path, monkeypatch):
     save(OwnCore(3, nn.Identity()), tmp_path / "model")
-    monkeypatch.delitem(serialization._REGISTRY, "OwnCore")
+    monkeypatch.delitem(module_config._REGISTRY, "OwnCore")
     with pytest.raises(
         InputError, match="holds a OwnCore, a class not known here: import the module that registers it"
     ):
@@ -230,7 +231,7 @@ def test_arguments_that_would_be_lost_are_refused(tmp_path, monkeypatch):
             super().__init__()
             self.size, self._scale = size, scale
 
-    monkeypatch.setitem(serialization._REGISTRY, "Forgetful", Forgetful)
+    monkeypatch.setitem(module_config._REGISTRY, "Forgetful", Forgetful)
     with pytest.raises(TypeError, match="Forgetful cannot be saved: it keeps no attribute scale"):
         save(Forgetful(3), tmp_path / "model")
 
