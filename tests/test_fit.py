@@ -41,7 +41,7 @@ def batches(breaks_at=None):
 def trained(folder, breaks_at=None, average=0.0, seed=3):
     folder.mkdir(exist_ok=True)
     rnn = model()
-    settings = FitConfig(epochs=4, learning_rate=0.01, clip=1.0, average=average, seed=seed)
+    settings = FitConfig(epochs=4, learning_rate=0.01, clip=1.0, average=average, schedule="cosine", seed=seed)
     history = fit(rnn, loss, batches(breaks_at), settings, evaluate=lambda rnn: {"h": 1.0}, folder=folder)
     save(rnn, folder / "model.safetensors")
     return history, (folder / "model.safetensors").read_bytes()

@@ -163,5 +163,5 @@ def draw_start(folder: RunFolder, runs: list[dict[str, Any]], test: list[Record]
         kind = run["initial_state"]
         axes[0, 0].plot(range(window, window + len(predicted)), predicted[:, 0], color=colour(kind), label=kind)
     axes[0, 0].plot(first.targets[:, 0], ":", color="black", linewidth=2, label="measured")
-    finish(axes[0, 0], "step", "first target, its own unit", f"The start of test series {first.name}, seed 0")
+    finish(axes[0, 0], "step", "first target, its own unit", f"The start of test series {first.name!r}, seed 0")
     return save(figure, folder.figures, "start")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import pathlib
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -31,6 +32,7 @@ class FitConfig:
         weight_decay: of AdamW; 0 is plain Adam.
         average: the decay per update of an exponential moving average of the weights, which is then what is evaluated
             and returned; 0 takes the weights themselves.
+        schedule: constant, or cosine, by which the learning rate falls from epoch to epoch, to nothing after the last.
         seed: of the order of the data and of all noise.
         accelerator: where to train: cpu, cuda, or auto for whichever is there.
     """
@@ -40,6 +42,7 @@ class FitConfig:
     clip: float | None = None
     weight_decay: float = 0.0
     average: float = 0.0
+    schedule: str = "constant"
     seed: int = 0
     accelerator: str = "cpu"
 
@@ -87,6 +90,7 @@ def fit(
         write_lines(folder / "metrics.jsonl", history)
     for epoch in range(len(history) + 1, config.epochs + 1):
         torch.manual_seed(int(np.random.SeedSequence([config.seed, epoch]).generate_state(1)[0]))
+        _set_learning_rate(optimizer, config, epoch)
         mean_loss = _train_epoch(fabric, model, optimizer, loss, batches(), config, average, epoch)
         history.append({"epoch": epoch, "loss": mean_loss, **_evaluate(average or module, evaluate)})
         checkpoint.save(history)
@@ -102,6 +106,13 @@ def fit(
 
 def _optimizer(module: nn.Module, config: FitConfig) -> torch.optim.Optimizer:
     return torch.optim.AdamW(module.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
+
+
+def _set_learning_rate(optimizer: Any, config: FitConfig, epoch: int) -> None:
+    """Set that of an epoch, which depends on its number alone, so that there is nothing to resume."""
+    progress = (epoch - 1) / config.epochs if config.schedule == "cosine" else 0.0
+    for group in optimizer.param_groups:
+        group["lr"] = config.learning_rate * (1 + math.cos(math.pi * progress)) / 2
 
 
 def _average(module: nn.Module, config: FitConfig) -> AveragedModel | None:
