@@ -115,7 +115,7 @@ class SeriesModelOptions:
         varied = ("hidden", "layers", "length", "washout", "learning_rate", "weight_decay")
         fixed = ("epochs", "updates", "batch_size", "clip", "average", "accelerator")
         model = {"cell": self.cell, "window": self.window}
-        training = {name: getattr(self, name) for name in fixed}
+        training = {**{name: getattr(self, name) for name in fixed}, "scored_length": max(self.length)}
         return grid(kind, model, training, {name: getattr(self, name) for name in varied})
 
     def files(self) -> Any:

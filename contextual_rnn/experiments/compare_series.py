@@ -81,7 +81,7 @@ def _report(runs: list[dict[str, Any]], choices: dict[str, Choice], test: list[R
     summary = summarise(runs, ["initial_state"])
     baselines = {}
     if window:
-        length = next(iter(choices.values())).option.training.length
+        length = next(iter(choices.values())).option.training.scored_length
         baselines["hold-last"] = hold_last_errors(test, window, length)
         summary += [_baseline_row("hold-last", metric, value) for metric, value in baselines["hold-last"].items()]
     return {

@@ -27,7 +27,8 @@ class SeriesTraining:
     """How a model of series is trained.
 
     Attributes:
-        length: steps of a training window after the known ones; also those of `window_rmse`.
+        length: steps of a training window after the known ones.
+        scored_length: those of the windows of `window_rmse`, the same for all that are compared.
         batch_size: windows in a batch.
         updates: batches in an epoch.
         epochs: the most epochs; how many of them are used is chosen on the folds.
@@ -40,6 +41,7 @@ class SeriesTraining:
     """
 
     length: int = 128
+    scored_length: int = 128
     batch_size: int = 32
     updates: int = 50
     epochs: int = 60
@@ -201,7 +203,7 @@ def train(config: dict[str, Any], folder: pathlib.Path) -> dict[str, Any]:
         return {"metrics": {}}
     test = read_held_out(files["test"], columns, context, model_config.window)
     by_series = [float(error.mean()) for error in squared_errors(model[0], test)]
-    return {"metrics": errors(model[0], test, training.length), "squared_error_by_series": by_series}
+    return {"metrics": errors(model[0], test, training.scored_length), "squared_error_by_series": by_series}
 
 
 def _fit(
@@ -222,6 +224,6 @@ def _fit(
         **{name: getattr(training, name) for name in FitConfig.__dataclass_fields__ if hasattr(training, name)},
         seed=seed,
     )
-    evaluate = (lambda model: errors(model, held_out, training.length)) if held_out else None
+    evaluate = (lambda model: errors(model, held_out, training.scored_length)) if held_out else None
     history = fit(model, squared_loss(training.washout), windows, settings, evaluate=evaluate, folder=folder)
     return model, [row[CHOSEN_BY] for row in history] if held_out else []
