@@ -83,19 +83,17 @@ class SeriesModelOptions:
     washout: tuple[int, ...] = (0,)
     """Further steps left out of the training loss."""
     learning_rate: tuple[float, ...] = (0.01,)
-    """Of Adam."""
-    weight_decay: tuple[float, ...] = (0.0,)
+    """Of Adam, in the first epoch."""
+    weight_decay: tuple[float, ...] = (0.1,)
     """Of AdamW."""
-    epochs: int = 60
-    """The most epochs; how many are used is chosen on the folds."""
+    epochs: tuple[int, ...] = (40,)
+    """Passes of --updates batches; the learning rate falls over them to nothing."""
     updates: int = 50
     """Batches in an epoch, of windows drawn at random."""
     batch_size: int = 32
     """Windows in a batch."""
     clip: float = 1.0
     """The greatest norm of the gradient."""
-    average: float = 0.99
-    """Decay per update of the moving average of the weights; 0 averages nothing."""
     folds: int = 4
     """Folds of the training table to choose on."""
     accelerator: Literal["cpu", "cuda", "auto"] = "cpu"
@@ -112,8 +110,8 @@ class SeriesModelOptions:
         from .experiments.series_runs import grid
 
         self._check()
-        varied = ("hidden", "layers", "length", "washout", "learning_rate", "weight_decay")
-        fixed = ("epochs", "updates", "batch_size", "clip", "average", "accelerator")
+        varied = ("hidden", "layers", "length", "washout", "learning_rate", "weight_decay", "epochs")
+        fixed = ("updates", "batch_size", "clip", "accelerator")
         model = {"cell": self.cell, "window": self.window}
         training = {**{name: getattr(self, name) for name in fixed}, "scored_length": max(self.length)}
         return grid(kind, model, training, {name: getattr(self, name) for name in varied})
@@ -141,8 +139,6 @@ class SeriesModelOptions:
             raise InputError(f"--washout {max(self.washout)} leaves nothing of a --length of {min(self.length)} steps")
         if self.folds < 2 and not self.validation:
             raise InputError(f"--folds must be at least 2, or --validation given; found {self.folds}")
-        if not 0 <= self.average < 1:
-            raise InputError(f"--average must lie in [0, 1); found {self.average}")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -181,6 +181,27 @@ def test_compare_ends_with_a_verdict_and_tests_nothing_while_it_chooses(tmp_path
     assert "already holds a run" in failure(capsys, *command)
 
 
+def test_a_run_is_not_resumed_on_other_data(tmp_path, capsys):
+    table = write(tmp_path / "a.csv")
+    command = [
+        "fit",
+        "series",
+        "--train",
+        table,
+        "--inputs",
+        "u",
+        "--targets",
+        "y",
+        *QUICK,
+        "--out",
+        str(tmp_path / "run"),
+    ]
+    main(command)
+    main([*command, "--resume"])
+    write(tmp_path / "a.csv", steps=61)
+    assert "holds a run with sha256" in failure(capsys, *command, "--resume")
+
+
 def test_fit_then_predict_today_and_tomorrow(tmp_path, capsys):
     train = write(tmp_path / "train.parquet", 5, place=lambda number: "ab"[number % 2], area=float)
     run = str(tmp_path / "run")
@@ -248,7 +269,7 @@ def test_the_same_seed_gives_the_same_bytes(tmp_path):
         (["--folds", "1"], "--folds must be at least 2"),
         (["--seeds", "0"], "--seeds must be greater than 0"),
         (["--learning-rate", "0"], "--learning-rate must be greater than 0"),
-        (["--learning-rate", "1e30", "--average", "0"], "try a lower learning rate"),
+        (["--learning-rate", "1e30"], "try a lower learning rate"),
         (["--window", "40"], "too few for 2 folds with a window of 40"),
         (["--out", "FILE"], "is a file"),
     ],

@@ -11,7 +11,7 @@ from ..serialization import load
 from ..tasks.series_training import Record, hold_last_errors, simulate
 from ..training.compare import bootstrap_difference, difference, in_words, summarise, table
 from ..training.run_folder import RunFolder, write_json
-from .series_runs import Choice, Option, SeriesFiles, check_kinds, choose, read_tables, train_chosen
+from .series_runs import Choice, Option, SeriesFiles, check_kinds, choose, fingerprints, read_tables, train_chosen
 
 METRICS = ("free_run_rmse", "first_20_rmse", "window_rmse")
 MEANINGS = (
@@ -53,6 +53,7 @@ def compare(
             kind: [dataclasses.asdict(option) for option in candidates] for kind, candidates in options.items()
         },
         "files": dataclasses.asdict(files),
+        "sha256": fingerprints(files),
         "folds": folds,
         "seeds": seeds,
     }
@@ -95,7 +96,7 @@ def _report(runs: list[dict[str, Any]], choices: dict[str, Choice], test: list[R
 
 
 def _chosen(choice: Choice) -> dict[str, Any]:
-    return {"epochs": choice.epochs, **dataclasses.asdict(choice.option), "validation": choice.validation}
+    return {**dataclasses.asdict(choice.option), "validation": choice.validation}
 
 
 def _baseline_row(name: str, metric: str, value: float) -> dict[str, Any]:

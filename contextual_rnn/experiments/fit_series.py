@@ -7,7 +7,7 @@ import pathlib
 
 from ..training.run_folder import RunFolder, write_json
 from ..training.side_by_side import run_all
-from .series_runs import Option, SeriesFiles, check_kinds, choose, final_job, read_tables, train
+from .series_runs import Option, SeriesFiles, check_kinds, choose, final_job, fingerprints, read_tables, train
 
 
 def fit_series(
@@ -22,6 +22,7 @@ def fit_series(
     settings = {
         "options": [dataclasses.asdict(option) for option in options],
         "files": dataclasses.asdict(files),
+        "sha256": fingerprints(files),
         "folds": folds,
         "seed": seed,
     }
@@ -34,8 +35,8 @@ def fit_series(
     chosen = min(choice.validation, key=lambda row: row["validation_free_run_rmse"])
     write_json(folder.results_path, {**result, "chosen": chosen, "validation": choice.validation})
     words = [
-        f"h0 = {kind}: {choice.epochs} epochs and the settings {_tuned(choice.validation, chosen)} were chosen, with a "
-        f"validation error of {chosen['validation_free_run_rmse']:.4g} in the target's unit (free run)."
+        f"h0 = {kind}, settings {_tuned(choice.validation, chosen)}: the validation error of the free run is "
+        f"{chosen['validation_free_run_rmse']:.4g} in the target's unit."
     ]
     words += [f"On the test table, {name} is {value:.4g}." for name, value in result["metrics"].items()]
     return "\n".join([*words, f"The model is {folder.model_path}."])
@@ -43,5 +44,5 @@ def fit_series(
 
 def _tuned(options: list[dict], chosen: dict) -> str:
     varied = [name for name in chosen if len({str(option[name]) for option in options}) > 1]
-    names = [name for name in varied if name not in ("epochs", "validation_free_run_rmse")]
-    return ", ".join(f"{name} {chosen[name]}" for name in names) or "given"
+    names = [name for name in varied if name != "validation_free_run_rmse"]
+    return ", ".join(f"{name} {chosen[name]}" for name in names) or "as given"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import itertools
 import pathlib
 from typing import Any
@@ -31,12 +32,11 @@ class SeriesTraining:
         scored_length: those of the windows of `window_rmse`, the same for all that are compared.
         batch_size: windows in a batch.
         updates: batches in an epoch.
-        epochs: the most epochs; how many of them are used is chosen on the folds.
-        learning_rate: of Adam.
+        epochs: how many; the learning rate falls over them by a cosine, to nothing.
+        learning_rate: of Adam, in the first epoch.
         washout: further steps after the window that are left out of the training loss.
         clip: the greatest norm of the gradient.
         weight_decay: of AdamW.
-        average: the decay per update of the moving average of the weights that is the model; 0 averages nothing.
         accelerator: cpu, cuda, or auto.
     """
 
@@ -44,12 +44,11 @@ class SeriesTraining:
     scored_length: int = 128
     batch_size: int = 32
     updates: int = 50
-    epochs: int = 60
+    epochs: int = 40
     learning_rate: float = 0.01
     washout: int = 0
     clip: float = 1.0
-    weight_decay: float = 0.0
-    average: float = 0.99
+    weight_decay: float = 0.1
     accelerator: str = "cpu"
 
 
@@ -80,10 +79,9 @@ class Option:
 
 @dataclasses.dataclass(frozen=True)
 class Choice:
-    """What the folds chose for a kind: the option, the epochs, and the validation error of every option."""
+    """What the folds chose for a kind: the option, and the validation error of every option."""
 
     option: Option
-    epochs: int
     validation: list[dict[str, Any]]
 
 
@@ -117,10 +115,16 @@ def read_tables(files: SeriesFiles, window: int) -> list[Record]:
     return read_held_out(files.test, files.columns, context, window) if files.test else []
 
 
+def fingerprints(files: SeriesFiles) -> dict[str, str]:
+    """Return the SHA-256 of every table, so that a run is not resumed on other data."""
+    paths = [path for path in (files.train, files.validation, files.test) if path]
+    return {path: hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest() for path in paths}
+
+
 def choose(
     options: dict[str, list[Option]], files: SeriesFiles, folds: int, out: pathlib.Path, *, resume: bool
 ) -> dict[str, Choice]:
-    """Choose, for every kind, the option and the epochs of least error on the folds. No test data is read."""
+    """Choose, for every kind, the option of least error on the folds. No test data is read."""
     count = 1 if files.validation else folds
     jobs = {
         (kind, place, index): _job(f"{kind}-option-{place}-fold-{index}", option, files, 0, index, count, test=False)
@@ -129,21 +133,18 @@ def choose(
         for index in range(count)
     }
     results = run_all(list(jobs.values()), train, out / "tuning", resume=resume, title="choosing on folds")
-    curves = {key: np.array(result["curve"]) for key, result in zip(jobs, results, strict=True)}
-    return {kind: _best(candidates, kind, curves, count) for kind, candidates in options.items()}
+    last = {key: result["metrics"][CHOSEN_BY] for key, result in zip(jobs, results, strict=True)}
+    return {kind: _best(candidates, kind, last, count) for kind, candidates in options.items()}
 
 
-def _best(options: list[Option], kind: str, curves: dict[tuple[str, int, int], np.ndarray], count: int) -> Choice:
-    means = [
-        np.sqrt(np.mean([curves[kind, place, index] ** 2 for index in range(count)], axis=0))
+def _best(options: list[Option], kind: str, last: dict[tuple[str, int, int], float], count: int) -> Choice:
+    """Choose by the error after the last epoch: the least of a noisy curve would flatter long runs."""
+    errors = [
+        float(np.sqrt(np.mean([last[kind, place, index] ** 2 for index in range(count)])))
         for place in range(len(options))
     ]
-    best = min(range(len(options)), key=lambda place: means[place].min())
-    table = [
-        {**_flat(option), "epochs": int(mean.argmin()) + 1, f"validation_{CHOSEN_BY}": float(mean.min())}
-        for option, mean in zip(options, means, strict=True)
-    ]
-    return Choice(options[best], int(means[best].argmin()) + 1, table)
+    table = [{**_flat(option), f"validation_{CHOSEN_BY}": error} for option, error in zip(options, errors, strict=True)]
+    return Choice(options[int(np.argmin(errors))], table)
 
 
 def _flat(option: Option) -> dict[str, Any]:
@@ -164,8 +165,7 @@ def train_chosen(
 
 def final_job(name: str, choice: Choice, files: SeriesFiles, seed: int) -> Job:
     """Return the training of a kind as it was chosen, on the whole training table."""
-    training = dataclasses.replace(choice.option.training, epochs=choice.epochs)
-    return _job(name, dataclasses.replace(choice.option, training=training), files, seed, None, 0, test=True)
+    return _job(name, choice.option, files, seed, None, 0, test=True)
 
 
 def _job(name: str, option: Option, files: SeriesFiles, seed: int, index: int | None, count: int, *, test: bool) -> Job:
@@ -184,7 +184,7 @@ def _job(name: str, option: Option, files: SeriesFiles, seed: int, index: int | 
 
 
 def train(config: dict[str, Any], folder: pathlib.Path) -> dict[str, Any]:
-    """Do one run: on a fold, returning its validation curve, or on the whole table, returning its test errors."""
+    """Do one run: on a fold, returning its validation errors, or on the whole table, returning its test errors."""
     model_config, training = SeriesConfig(**config["model"]), SeriesTraining(**config["training"])
     files = config["files"]
     columns = Columns.from_json(files["columns"])
@@ -194,16 +194,16 @@ def train(config: dict[str, Any], folder: pathlib.Path) -> dict[str, Any]:
         held_out = read_held_out(files["validation"], columns, context, model_config.window)
     elif config["fold"] is not None:
         records, held_out = fold(records, config["fold"], config["folds"], model_config.window)
-    model = _fit(model_config, training, records, held_out, config["seed"], folder)
+    model, last = _fit(model_config, training, records, held_out, config["seed"], folder)
     if held_out:
-        return {"curve": model[1]}
+        return {"metrics": last}
     write_columns(folder, columns, context)
-    save(model[0], folder / "model.safetensors")
+    save(model, folder / "model.safetensors")
     if not files["test"]:
         return {"metrics": {}}
     test = read_held_out(files["test"], columns, context, model_config.window)
-    by_series = [float(error.mean()) for error in squared_errors(model[0], test)]
-    return {"metrics": errors(model[0], test, training.scored_length), "squared_error_by_series": by_series}
+    by_series = [float(error.mean()) for error in squared_errors(model, test)]
+    return {"metrics": errors(model, test, training.scored_length), "squared_error_by_series": by_series}
 
 
 def _fit(
@@ -213,8 +213,8 @@ def _fit(
     held_out: list[Record],
     seed: int,
     folder: pathlib.Path,
-) -> tuple[SeriesModel, list[float]]:
-    """Train on records; return the model and, where something is held out, its error there by epoch."""
+) -> tuple[SeriesModel, dict[str, float]]:
+    """Train on records; return the model and the metrics of its last epoch, those on what is held out among them."""
     torch.manual_seed(seed)
     first = records[0]
     model = SeriesModel(config, first.inputs.shape[1], first.targets.shape[1], len(first.context))
@@ -222,8 +222,9 @@ def _fit(
     windows = random_windows(records, config.window + training.length, training.batch_size, training.updates)
     settings = FitConfig(
         **{name: getattr(training, name) for name in FitConfig.__dataclass_fields__ if hasattr(training, name)},
+        schedule="cosine",
         seed=seed,
     )
     evaluate = (lambda model: errors(model, held_out, training.scored_length)) if held_out else None
     history = fit(model, squared_loss(training.washout), windows, settings, evaluate=evaluate, folder=folder)
-    return model, [row[CHOSEN_BY] for row in history] if held_out else []
+    return model, history[-1]

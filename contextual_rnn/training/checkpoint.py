@@ -15,7 +15,7 @@ NAME = "checkpoint.safetensors"
 
 
 class Checkpoint:
-    """The checkpoint of a run: weights, optimiser, averaged weights, and the metrics so far.
+    """The checkpoint of a run: weights, optimiser, and the metrics so far.
 
     The state of the random generators is not needed: `fit` seeds them at the start of every epoch.
 
@@ -23,7 +23,6 @@ class Checkpoint:
         folder: where it lies; None keeps none.
         module: the model.
         optimizer: its optimiser.
-        average: the averaged model, if there is one.
     """
 
     def __init__(
@@ -31,18 +30,15 @@ class Checkpoint:
         folder: pathlib.Path | None,
         module: nn.Module,
         optimizer: torch.optim.Optimizer,
-        average: nn.Module | None = None,
     ) -> None:
         self.path = None if folder is None else folder / NAME
-        self.module, self.optimizer, self.average = module, optimizer, average
+        self.module, self.optimizer = module, optimizer
 
     def save(self, history: list[dict[str, float]]) -> None:
         """Replace the checkpoint by one of this moment; `history` holds the metrics of every epoch so far."""
         if self.path is None:
             return
         tensors = {f"module.{name}": value for name, value in self.module.state_dict().items()}
-        if self.average is not None:
-            tensors |= {f"average.{name}": value for name, value in self.average.state_dict().items()}
         for index, state in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{name}": value for name, value in state.items()}
         part = self.path.with_suffix(".part")
@@ -58,8 +54,6 @@ class Checkpoint:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
             history = json.loads(file.metadata()["history"])
         self.module.load_state_dict(_under("module", tensors))
-        if self.average is not None:
-            self.average.load_state_dict(_under("average", tensors))
         state: dict[int, dict[str, Tensor]] = {}
         for name, value in _under("optimizer", tensors).items():
             index, key = name.split(".", 1)

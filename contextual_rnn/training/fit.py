@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ..errors import InputError
 from .checkpoint import Checkpoint
@@ -30,8 +29,6 @@ class FitConfig:
         learning_rate: of Adam.
         clip: the greatest norm of the gradient; None leaves it as it is.
         weight_decay: of AdamW; 0 is plain Adam.
-        average: the decay per update of an exponential moving average of the weights, which is then what is evaluated
-            and returned; 0 takes the weights themselves.
         schedule: constant, or cosine, by which the learning rate falls from epoch to epoch, to nothing after the last.
         seed: of the order of the data and of all noise.
         accelerator: where to train: cpu, cuda, or auto for whichever is there.
@@ -41,7 +38,6 @@ class FitConfig:
     learning_rate: float = 1e-3
     clip: float | None = None
     weight_decay: float = 0.0
-    average: float = 0.0
     schedule: str = "constant"
     seed: int = 0
     accelerator: str = "cpu"
@@ -64,7 +60,7 @@ def fit(
     """Train `module` in place.
 
     Args:
-        module: the model; after the last epoch it holds the trained weights (the averaged ones, if averaging).
+        module: the model; after the last epoch it holds the trained weights.
         loss: `loss(module, batch)`, a scalar.
         batches: called once an epoch for that epoch's batches. It draws from torch's global generator, which is seeded
             by (seed, epoch), so that an epoch depends on nothing that went before it but weights and optimiser.
@@ -83,23 +79,20 @@ def fit(
     """
     fabric = Fabric(accelerator=config.accelerator, devices=1)
     model, optimizer = fabric.setup(module, _optimizer(module, config))
-    average = _average(module, config)
-    checkpoint = Checkpoint(folder, module, optimizer.optimizer, average)
+    checkpoint = Checkpoint(folder, module, optimizer.optimizer)
     history = checkpoint.load()
     if folder is not None:
         write_lines(folder / "metrics.jsonl", history)
     for epoch in range(len(history) + 1, config.epochs + 1):
         torch.manual_seed(int(np.random.SeedSequence([config.seed, epoch]).generate_state(1)[0]))
         _set_learning_rate(optimizer, config, epoch)
-        mean_loss = _train_epoch(fabric, model, optimizer, loss, batches(), config, average, epoch)
-        history.append({"epoch": epoch, "loss": mean_loss, **_evaluate(average or module, evaluate)})
+        mean_loss = _train_epoch(fabric, model, optimizer, loss, batches(), config, epoch)
+        history.append({"epoch": epoch, "loss": mean_loss, **_evaluate(module, evaluate)})
         checkpoint.save(history)
         if folder is not None:
             append_line(folder / "metrics.jsonl", history[-1])
         if on_epoch is not None:
             on_epoch(history[-1])
-    if average is not None:
-        module.load_state_dict(average.module.state_dict())
     module.eval()
     return history
 
@@ -115,12 +108,6 @@ def _set_learning_rate(optimizer: Any, config: FitConfig, epoch: int) -> None:
         group["lr"] = config.learning_rate * (1 + math.cos(math.pi * progress)) / 2
 
 
-def _average(module: nn.Module, config: FitConfig) -> AveragedModel | None:
-    if not config.average:
-        return None
-    return AveragedModel(module, multi_avg_fn=get_ema_multi_avg_fn(config.average), use_buffers=False)
-
-
 def _train_epoch(
     fabric: Fabric,
     model: Any,
@@ -128,7 +115,6 @@ def _train_epoch(
     loss: Callable[[Any, Any], Tensor],
     batches: Iterable[Any],
     config: FitConfig,
-    average: AveragedModel | None,
     epoch: int,
 ) -> float:
     model.train()
@@ -142,8 +128,6 @@ def _train_epoch(
         if config.clip is not None:
             torch.nn.utils.clip_grad_norm_(model.parameters(), config.clip)
         optimizer.step()
-        if average is not None:
-            average.update_parameters(model.module)
         total += float(value.detach())
     if not all(bool(torch.isfinite(parameter).all()) for parameter in model.parameters()):
         raise _diverged("a weight is no longer a finite number", epoch, steps, config)
@@ -160,7 +144,6 @@ def _diverged(what: str, epoch: int, step: int, config: FitConfig) -> DivergedEr
 def _evaluate(module: nn.Module, evaluate: Callable[[Any], Metrics] | None) -> Metrics:
     if evaluate is None:
         return {}
-    module = module.module if isinstance(module, AveragedModel) else module
     module.eval()
     with torch.no_grad():
         return evaluate(module)
