@@ -108,10 +108,8 @@ def in_words(difference: dict[str, Any]) -> str:
     """Say a difference of an error as a sentence, with its interval, or that none was found."""
     a, b, metric, seeds = (difference[key] for key in ("a", "b", "metric", "seeds"))
     if difference["low"] is None:
-        several = f"{seeds} seed{'s' * (seeds != 1)}"
-        return (
-            f"The {metric} of {a} is {difference['ratio']:.3g} of {b}'s over {several}, too few to claim a difference."
-        )
+        times = f"{difference['ratio']:.3g} times that of {b} over {seeds} seed{'s' * (seeds != 1)}"
+        return f"The {metric} of {a} is {times}, too few to claim a difference."
     low, high, ratio = difference["low"], difference["high"], difference["ratio"]
     over = f"{difference['series']} test series" if "series" in difference else f"{seeds} seeds"
     interval = f"95 % interval {low:.3g} to {high:.3g} over {over}"
