@@ -47,7 +47,8 @@ class ReproduceDecay:
         _positive(seeds=self.seeds, epochs=self.epochs)
         config = DecayConfig(epochs=2, each=50) if self.smoke else DecayConfig(epochs=self.epochs)
         print(reproduce(list(self.initial_states), self.seeds, self.out, config, resume=self.resume))
-        print(f"The pictures are in {self.out / 'figures'}: figure_4.png, figure_5.png, figure_6.png.")
+        pictures = sorted(path.name for path in (self.out / "figures").glob("*.png"))
+        print(f"The pictures are in {self.out / 'figures'}: {', '.join(pictures)}.")
 
 
 @dataclasses.dataclass(frozen=True)
