@@ -99,7 +99,7 @@ def test_a_run_folder_is_never_overwritten(tmp_path):
         RunFolder.open(tmp_path / "run", {"epochs": 4}, resume=True)
     folder = RunFolder.open(tmp_path / "run", {"epochs": 3}, resume=True)
     assert read_json(folder.config_path) == {"epochs": 3}
-    made_by = read_json(folder.path / "provenance.json")
+    (made_by,) = read_json(folder.path / "provenance.json")
     assert made_by["packages"]["torch"]
     assert made_by["command"]
 

@@ -1,6 +1,7 @@
 """A run folder: what was asked for, what made it, and what came out.
 
-`config.json` (the settings), `provenance.json` (command, versions, commit, machine), `metrics.jsonl` (a line an epoch),
+`config.json` (the settings), `provenance.json` (command, versions, commit and machine of
+every call that worked on it), `metrics.jsonl` (a line an epoch),
 `model.safetensors`, `results.json`, `figures/`.
 """
 
@@ -52,8 +53,15 @@ class RunFolder:
             raise InputError(f"{path} is not empty and holds no run; give another --out, to overwrite nothing")
         folder.path.mkdir(parents=True, exist_ok=True)
         write_json(folder.config_path, config)
-        write_json(folder.path / "provenance.json", provenance())
+        folder._note_provenance()
         return folder
+
+    def _note_provenance(self) -> None:
+        """Add what runs now to what ran before, unless it is the same; a resumed run may have several makers."""
+        path = self.path / "provenance.json"
+        makers = read_json(path) if path.exists() else []
+        if not makers or makers[-1] != provenance():
+            write_json(path, [*makers, provenance()])
 
     def _check(self, config: dict[str, Any], resume: bool) -> None:
         if not resume:

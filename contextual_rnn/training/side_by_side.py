@@ -14,6 +14,7 @@ import joblib
 import torch
 from tqdm import tqdm
 
+from .fit import DivergedError
 from .run_folder import RunFolder, read_json, write_json
 
 
@@ -61,7 +62,10 @@ def _run(job: Job, work: Callable[..., dict[str, Any]], out: pathlib.Path, resum
     if folder.results_path.exists():
         return job.name, read_json(folder.results_path)
     started = time.perf_counter()
-    results = work(job.config, folder.path)
+    try:
+        results = work(job.config, folder.path)
+    except DivergedError as error:
+        raise DivergedError(f"{job.name}: {error}") from None
     results["seconds"] = round(time.perf_counter() - started, 1)
     write_json(folder.results_path, results)
     return job.name, results
