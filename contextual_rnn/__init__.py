@@ -1,6 +1,7 @@
 """Recurrent networks that start from what is already known instead of from zero."""
 
 from .errors import InputError
+from .fast_weights.rnn import FastWeightsCell, FastWeightsRNN
 from .initial_state import (
     ConstantState,
     ContextState,
@@ -9,6 +10,7 @@ from .initial_state import (
     GaussianState,
     InitialState,
 )
+from .memory_state import MemoryState, memory_shapes
 from .mlp import MLP
 from .module_config import register
 from .noise import TrajectorySeeds
@@ -25,17 +27,33 @@ __all__ = [
     "ContextState",
     "ContextualRNN",
     "ErrorNoise",
+    "FastWeightsCell",
+    "FastWeightsRNN",
     "FreeState",
     "GaussianState",
     "InitialState",
     "InputError",
+    "MemoryState",
     "TrajectorySeeds",
     "Unroll",
     "load",
+    "memory_shapes",
     "register",
     "save",
     "state_shapes",
 ]
 
-for _cls in (MLP, ConstantState, ContextState, ContextualRNN, ErrorNoise, FreeState, GaussianState, Unroll):
+for _cls in (
+    MLP,
+    ConstantState,
+    ContextState,
+    ContextualRNN,
+    ErrorNoise,
+    FastWeightsCell,
+    FastWeightsRNN,
+    FreeState,
+    GaussianState,
+    MemoryState,
+    Unroll,
+):
     register(_cls)

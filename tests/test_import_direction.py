@@ -16,7 +16,7 @@ LAYERS = (
     ("state",),
     ("noise", "mlp", "module_config"),
     ("initial_state", "fast_weights", "unroll", "packed", "serialization"),
-    ("recurrent", "context", "heads"),
+    ("recurrent", "context", "heads", "memory_state"),
     ("sequence_model", "seq2seq"),
     ("__init__",),
     ("training", "data"),

@@ -1,0 +1,212 @@
+"""Fast weights without their matrix: A_t q is attention of q over what was written, in plain PyTorch operations.
+
+    A_t q = decay^t A_0 q + rate sum_{i<=t} decay^(t-i) v_i (v_i . q)
+
+(Ba et al., arXiv 1610.06258, section 4.2.) These are the operations for one chunk of time; `operation` drives them. The
+backward pass is attention as well, over what was read later, so that nothing of size H x H is kept for a step.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import torch
+from torch import Tensor
+
+from .recurrence import Recurrence
+
+
+@dataclasses.dataclass(frozen=True)
+class Trace:
+    """What the forward pass leaves for the backward pass, time first; a chunk's is a slice of the whole's.
+
+    Attributes:
+        hidden: h_0 to h_T, (T + 1, B, H).
+        queries: q_0 to q_{S-1} of every step, (T, S, B, H); q_0 is p.
+        normalised: (u - mean) / deviation, (T, S, B, H), or of no elements without layer norm.
+        scores: q_s . v_i, (T, S, B, longest chunk); those of v_i past the step are whatever they were.
+        deviation: (T, S, B, 1), or of no elements without layer norm.
+    """
+
+    hidden: Tensor
+    queries: Tensor
+    normalised: Tensor
+    deviation: Tensor
+    scores: Tensor
+
+    @classmethod
+    def empty(cls, like: Tensor, chunk: int, recurrence: Recurrence, *, rows_last: bool = False) -> Trace:
+        """Make room for a sequence like `like`, (T, B, H); in memory B may come after H."""
+        T, B, H = like.shape
+        S = recurrence.inner_steps
+        norm = S if recurrence.layer_norm else 0
+
+        def room(*shape: int) -> Tensor:
+            if not rows_last:
+                return like.new_empty(shape)
+            return like.new_empty(*shape[:-2], shape[-1], shape[-2]).transpose(-1, -2)
+
+        return cls(
+            hidden=room(T + 1, B, H),
+            queries=room(T, S, B, H),
+            normalised=room(T, norm, B, H),
+            deviation=room(T, norm, B, 1),
+            scores=room(T, S, B, chunk),
+        )
+
+    def __getitem__(self, steps: slice) -> Trace:
+        return Trace(
+            self.hidden[steps.start : steps.stop + 1],
+            *(part[steps] for part in (self.queries, self.normalised, self.deviation, self.scores)),
+        )
+
+    def written(self, recurrence: Recurrence) -> Tensor:
+        """Return v_1 to v_T, (T, B, H)."""
+        return self.hidden[:-1] if recurrence.write == "final" else self.queries[:, 0]
+
+
+def forward(
+    projected: Tensor,
+    weight_hh: Tensor,
+    fast: Tensor | None,
+    gain: Tensor | None,
+    offset: Tensor | None,
+    trace: Trace,
+    recurrence: Recurrence,
+) -> None:
+    """Run a chunk: from `trace.hidden[0]`, fill in the rest of `trace`.
+
+    Args:
+        projected: C x_t + b, (T, B, H).
+        weight_hh: W, (H, H).
+        fast: A before the chunk, (B, H, H), or None for zero.
+        gain: of LN, (H,), or None.
+        offset: of LN, (H,), or None.
+        trace: to fill in.
+        recurrence: the settings.
+    """
+    written = trace.written(recurrence).transpose(0, 1)
+    left = fading(len(projected), projected, recurrence)
+    for t, projected_t in enumerate(projected):
+        z = torch.addmm(projected_t, trace.hidden[t], weight_hh.T)
+        trace.queries[t, 0] = _activate(z, recurrence)
+        v = written[:, : t + 1]
+        for s in range(recurrence.inner_steps):
+            q = trace.queries[t, s]
+            scores = torch.bmm(v, q.unsqueeze(2)).squeeze(2)
+            trace.scores[t, s, :, : t + 1] = scores
+            u = z + torch.bmm((scores * left[-t - 1 :]).unsqueeze(1), v).squeeze(1)
+            if fast is not None:
+                u += recurrence.decay ** (t + 1) * torch.bmm(fast, q.unsqueeze(2)).squeeze(2)
+            if recurrence.layer_norm:
+                u = _normalise(u, gain, offset, trace.normalised[t, s], trace.deviation[t, s], recurrence)
+            following = trace.hidden[t + 1] if s + 1 == recurrence.inner_steps else trace.queries[t, s + 1]
+            following.copy_(_activate(u, recurrence))
+
+
+def backward(
+    grad_hidden: Tensor | None,
+    grad_last: Tensor | None,
+    grad_fast: Tensor | None,
+    weight_hh: Tensor,
+    fast: Tensor | None,
+    gain: Tensor | None,
+    trace: Trace,
+    recurrence: Recurrence,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor | None, Tensor | None]:
+    """Go back over a chunk.
+
+    Args:
+        grad_hidden: of h_1 to h_T, as outputs, (T, B, H), or None for zero.
+        grad_last: of h_T, as the state, (B, H), or None for zero.
+        grad_fast: of A after the chunk, (B, H, H), or None for zero.
+        weight_hh: W, (H, H).
+        fast: A before the chunk, (B, H, H), or None for zero.
+        gain: of LN, (H,), or None.
+        trace: of the forward pass.
+        recurrence: the settings.
+
+    Returns:
+        The gradients of z_t (T, B, H), of h_0 (B, H), of u, which are the left factors of A's (T, S, B, H), of W
+        (H, H), and of gain and offset (H,), None without them.
+    """
+    T, S, B, H = trace.queries.shape
+    written = trace.written(recurrence).transpose(0, 1)
+    left = fading(T, trace.hidden, recurrence)
+    grad_z, grad_u = torch.empty_like(trace.queries[:, 0]), torch.empty_like(trace.queries)
+    grad_written = trace.hidden.new_zeros(B, T, H)
+    if grad_fast is not None:
+        grad_written += grad_written_after(grad_fast, trace, recurrence).transpose(0, 1)
+    grad_norm = trace.hidden.new_zeros(2, H)
+    carried = trace.hidden.new_zeros(B, H) if grad_last is None else grad_last.clone()
+    for t in reversed(range(T)):
+        grad_q = carried if grad_hidden is None else carried + grad_hidden[t]
+        v, faded = written[:, : t + 1], left[-t - 1 :]
+        grad_z[t] = 0
+        for s in reversed(range(S)):
+            q = trace.queries[t, s]
+            following = trace.hidden[t + 1] if s + 1 == S else trace.queries[t, s + 1]
+            grad_y = _activation_gradient(grad_q, following, recurrence)
+            if recurrence.layer_norm:
+                normalised = trace.normalised[t, s]
+                if gain is not None:
+                    grad_norm += torch.stack([(grad_y * normalised).sum(0), grad_y.sum(0)])
+                    grad_y = grad_y * gain
+                mean, along = grad_y.mean(1, keepdim=True), (grad_y * normalised).mean(1, keepdim=True)
+                grad_y = (grad_y - mean - normalised * along) / trace.deviation[t, s]
+            grad_u[t, s] = grad_y
+            grad_z[t] += grad_y
+            grad_scores = faded * torch.bmm(v, grad_y.unsqueeze(2)).squeeze(2)
+            grad_q = torch.bmm(grad_scores.unsqueeze(1), v).squeeze(1)
+            if fast is not None:
+                grad_q += recurrence.decay ** (t + 1) * torch.bmm(grad_y.unsqueeze(1), fast).squeeze(1)
+            factors = torch.stack([faded * trace.scores[t, s, :, : t + 1], grad_scores], dim=2)
+            grad_written[:, : t + 1] += torch.bmm(factors, torch.stack([grad_y, q], dim=1))
+        if recurrence.write == "preliminary":
+            grad_q = grad_q + grad_written[:, t]
+        grad_z[t] += _activation_gradient(grad_q, trace.queries[t, 0], recurrence)
+        carried = grad_z[t] @ weight_hh
+        if recurrence.write == "final":
+            carried += grad_written[:, t]
+    grad_weight = grad_z.flatten(0, 1).T @ trace.hidden[:-1].flatten(0, 1)
+    return grad_z, carried, grad_u, grad_weight, *((None, None) if gain is None else grad_norm)
+
+
+def empty(like: Tensor, chunk: int, recurrence: Recurrence) -> Trace:
+    """Return a trace to fill in, laid out as these kernels want it."""
+    return Trace.empty(like, chunk, recurrence)
+
+
+def lay(steps: Tensor) -> Tensor:
+    """Return (T, B, H) as it is, laid out as these kernels want it."""
+    return steps
+
+
+def grad_written_after(grad_fast: Tensor, trace: Trace, recurrence: Recurrence) -> Tensor:
+    """Return what A after a chunk gives to the gradient of v_1 to v_T: rate decay^(T-i) (G + G^T) v_i, (T, B, H)."""
+    written = trace.written(recurrence)
+    faded = fading(len(written), written, recurrence).view(-1, 1, 1) * written
+    return torch.bmm(faded.transpose(0, 1), grad_fast + grad_fast.transpose(1, 2)).transpose(0, 1)
+
+
+def fading(steps: int, like: Tensor, recurrence: Recurrence) -> Tensor:
+    """Return rate * decay^(steps - 1 - i), (steps,): what is left of what step i wrote, after all of them."""
+    left = [recurrence.rate * recurrence.decay**age for age in range(steps - 1, -1, -1)]
+    return torch.tensor(left, dtype=like.dtype, device=like.device)
+
+
+def _activate(x: Tensor, recurrence: Recurrence) -> Tensor:
+    return x.relu() if recurrence.activation == "relu" else x.tanh()
+
+
+def _activation_gradient(grad: Tensor, output: Tensor, recurrence: Recurrence) -> Tensor:
+    return grad * (output > 0) if recurrence.activation == "relu" else grad * (1 - output * output)
+
+
+def _normalise(
+    u: Tensor, gain: Tensor | None, offset: Tensor | None, normalised: Tensor, deviation: Tensor, recurrence: Recurrence
+) -> Tensor:
+    variance, mean = torch.var_mean(u, dim=1, correction=0, keepdim=True)
+    deviation.copy_((variance + recurrence.epsilon).sqrt())
+    normalised.copy_((u - mean) / deviation)
+    return normalised if gain is None or offset is None else torch.addcmul(offset, normalised, gain)

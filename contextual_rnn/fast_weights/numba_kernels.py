@@ -1,0 +1,293 @@
+"""The operations of `attention` as compiled loops for a CPU.
+
+In memory the batch comes last, (T, H, B): every loop then runs along the batch, which is long and needs no sum across
+vector lanes, and a step's product with W is one call of BLAS. Numba compiles the loops when they are first called, for
+float32 and for float64, and keeps what it compiled in a cache; no compiler need be installed.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba
+import numpy as np
+import torch
+from torch import Tensor
+
+from .attention import Trace, fading, grad_written_after
+from .recurrence import Recurrence
+
+# Sums may be reordered, which is what vector instructions need; NaN and infinity keep their meaning.
+_compiled: Any = numba.njit(
+    cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "arcp", "nsz"}
+)
+
+
+def supports(tensor: Tensor) -> bool:
+    """Whether these kernels run on such a tensor."""
+    return tensor.device.type == "cpu" and tensor.dtype in (torch.float32, torch.float64)
+
+
+def empty(like: Tensor, chunk: int, recurrence: Recurrence) -> Trace:
+    """Return a trace to fill in, laid out as these kernels want it."""
+    return Trace.empty(like, chunk, recurrence, rows_last=True)
+
+
+def lay(steps: Tensor) -> Tensor:
+    """Return (T, B, H), with B last in memory."""
+    return steps.transpose(1, 2).contiguous().transpose(1, 2)
+
+
+def forward(
+    projected: Tensor,
+    weight_hh: Tensor,
+    fast: Tensor | None,
+    gain: Tensor | None,
+    offset: Tensor | None,
+    trace: Trace,
+    recurrence: Recurrence,
+) -> None:
+    """Run a chunk; see `attention.forward`."""
+    _forward(
+        _array(projected), weight_hh.contiguous().numpy(), _matrices(fast, projected), fast is not None,
+        _vector(gain, projected), _vector(offset, projected), gain is not None,
+        *map(_array, vars(trace).values()), *_settings(len(projected), projected, recurrence), recurrence.epsilon,
+    )  # fmt: skip
+
+
+def backward(
+    grad_hidden: Tensor | None,
+    grad_last: Tensor | None,
+    grad_fast: Tensor | None,
+    weight_hh: Tensor,
+    fast: Tensor | None,
+    gain: Tensor | None,
+    trace: Trace,
+    recurrence: Recurrence,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor | None, Tensor | None]:
+    """Go back over a chunk; see `attention.backward`."""
+    hidden, queries = trace.hidden, trace.queries
+    grad_z, grad_u = torch.empty_like(hidden[1:]), torch.empty_like(queries)
+    if grad_fast is None:
+        grad_written = torch.zeros_like(hidden[1:])
+    else:
+        grad_written = lay(grad_written_after(grad_fast, trace, recurrence))
+    carried = torch.zeros_like(hidden[0]) if grad_last is None else torch.empty_like(hidden[0]).copy_(grad_last)
+    grad_weight, grad_norm = torch.zeros_like(weight_hh), hidden.new_zeros(2, hidden.shape[2])
+    _backward(
+        _array(hidden[:0] if grad_hidden is None else grad_hidden), grad_hidden is not None, _array(carried),
+        weight_hh.T.contiguous().numpy(), _matrices(fast, hidden), fast is not None,
+        _vector(gain, hidden), gain is not None, *map(_array, vars(trace).values()),
+        _array(grad_z), _array(grad_u), _array(grad_written), grad_weight.numpy(), grad_norm.numpy(),
+        *_settings(len(queries), hidden, recurrence),
+    )  # fmt: skip
+    return grad_z, carried, grad_u, grad_weight, *((None, None) if gain is None else grad_norm)
+
+
+def _array(rows: Tensor) -> np.ndarray:
+    return rows.transpose(-1, -2).numpy()
+
+
+def _vector(tensor: Tensor | None, like: Tensor) -> np.ndarray:
+    return (like.new_empty(0) if tensor is None else tensor.contiguous()).numpy()
+
+
+def _matrices(fast: Tensor | None, like: Tensor) -> np.ndarray:
+    return (like.new_empty(0, 0, 0) if fast is None else fast.permute(1, 2, 0).contiguous()).numpy()
+
+
+def _settings(steps: int, like: Tensor, recurrence: Recurrence) -> tuple:
+    decays = like.new_tensor([recurrence.decay ** (t + 1) for t in range(steps)])
+    relu, final = recurrence.activation == "relu", recurrence.write == "final"
+    return fading(steps, like, recurrence).numpy(), decays.numpy(), relu, final, recurrence.layer_norm
+
+
+@_compiled
+def _activate(x, relu, zero):
+    if relu:
+        return zero if x <= zero else x  # not max(x, 0), which makes 0 of NaN
+    return np.tanh(x)
+
+
+@_compiled
+def _through_activation(gradient, y, relu, zero):
+    if relu:
+        return gradient if y > zero else zero
+    return gradient - gradient * y * y
+
+
+@_compiled
+def _add(total, a):
+    units, rows = a.shape
+    for j in range(units):
+        for r in range(rows):
+            total[j, r] += a[j, r]
+
+
+@_compiled
+def _add_products(total, a, b):
+    """total[b] += sum_j a[j, b] b[j, b], four j at a time so that the sum is written a quarter as often."""
+    units, rows = a.shape
+    for j in range(0, units - 3, 4):
+        for r in range(rows):
+            total[r] += (
+                a[j, r] * b[j, r] + a[j + 1, r] * b[j + 1, r] + a[j + 2, r] * b[j + 2, r] + a[j + 3, r] * b[j + 3, r]
+            )
+    for j in range(units - units % 4, units):
+        for r in range(rows):
+            total[r] += a[j, r] * b[j, r]
+
+
+@_compiled
+def _forward(
+    projected, weight, fast, has_fast, gain, offset, has_gain,
+    hidden, queries, normalised, deviation, scores, left, decays, relu, final, layer_norm, epsilon,
+):  # fmt: skip
+    steps, inner, units, rows = queries.shape
+    # Constants of the arrays' own type: with Python's, float32 would become float64 inside the loops.
+    zero, one, count = hidden.dtype.type(0), hidden.dtype.type(1), hidden.dtype.type(units)
+    small = hidden.dtype.type(epsilon)
+    z, u = np.empty((units, rows), hidden.dtype), np.empty((units, rows), hidden.dtype)
+    total, other = np.empty(rows, hidden.dtype), np.empty(rows, hidden.dtype)
+    for t in range(steps):
+        np.dot(weight, hidden[t], z)
+        for j in range(units):
+            for r in range(rows):
+                z[j, r] += projected[t, j, r]
+                queries[t, 0, j, r] = _activate(z[j, r], relu, zero)
+        for s in range(inner):
+            q = queries[t, s]
+            u[:] = z
+            if has_fast:
+                for j in range(units):
+                    total[:] = zero
+                    _add_products(total, fast[j], q)
+                    for r in range(rows):
+                        u[j, r] += decays[t] * total[r]
+            for i in range(t + 1):
+                v = hidden[i] if final else queries[i, 0]
+                score = scores[t, s, i]
+                score[:] = zero
+                _add_products(score, v, q)
+                for r in range(rows):
+                    total[r] = left[steps - 1 - t + i] * score[r]
+                for j in range(units):
+                    for r in range(rows):
+                        u[j, r] += total[r] * v[j, r]
+            following = hidden[t + 1] if s + 1 == inner else queries[t, s + 1]
+            if layer_norm:
+                total[:] = zero
+                for j in range(units):
+                    for r in range(rows):
+                        total[r] += u[j, r]
+                for r in range(rows):
+                    total[r] /= count
+                other[:] = zero
+                for j in range(units):
+                    for r in range(rows):
+                        u[j, r] -= total[r]
+                        other[r] += u[j, r] * u[j, r]
+                for r in range(rows):
+                    deviation[t, s, 0, r] = np.sqrt(other[r] / count + small)
+                    other[r] = one / deviation[t, s, 0, r]
+                for j in range(units):
+                    scale = gain[j] if has_gain else one
+                    shift = offset[j] if has_gain else zero
+                    for r in range(rows):
+                        x = u[j, r] * other[r]
+                        normalised[t, s, j, r] = x
+                        following[j, r] = _activate(x * scale + shift, relu, zero)
+            else:
+                for j in range(units):
+                    for r in range(rows):
+                        following[j, r] = _activate(u[j, r], relu, zero)
+
+
+@_compiled
+def _through_gain(g, normalised, gain, grad_norm):
+    units, rows = g.shape
+    for j in range(units):
+        along, sum_ = g.dtype.type(0), g.dtype.type(0)
+        for r in range(rows):
+            along += g[j, r] * normalised[j, r]
+            sum_ += g[j, r]
+        grad_norm[0, j] += along
+        grad_norm[1, j] += sum_
+        for r in range(rows):
+            g[j, r] *= gain[j]
+
+
+@_compiled
+def _through_norm(g, normalised, deviation, mean, along):
+    units, rows = g.shape
+    zero, count = g.dtype.type(0), g.dtype.type(units)
+    mean[:] = zero
+    for j in range(units):
+        for r in range(rows):
+            mean[r] += g[j, r]
+    along[:] = zero
+    _add_products(along, g, normalised)
+    for r in range(rows):
+        mean[r] /= count
+        along[r] /= count
+    for j in range(units):
+        for r in range(rows):
+            g[j, r] = (g[j, r] - mean[r] - normalised[j, r] * along[r]) / deviation[r]
+
+
+@_compiled
+def _backward(
+    grads, has_grads, carried, weight_t, fast, has_fast, gain, has_gain,
+    hidden, queries, normalised, deviation, scores,
+    grad_z, grad_u, grad_written, grad_weight, grad_norm, left, decays, relu, final, layer_norm,
+):  # fmt: skip
+    steps, inner, units, rows = queries.shape
+    zero = hidden.dtype.type(0)
+    grad_q, product = np.empty((units, rows), hidden.dtype), np.empty((units, units), hidden.dtype)
+    total, other = np.empty(rows, hidden.dtype), np.empty(rows, hidden.dtype)
+    for t in range(steps - 1, -1, -1):
+        for j in range(units):
+            for r in range(rows):
+                grad_q[j, r] = carried[j, r]
+                grad_z[t, j, r] = zero
+        if has_grads:
+            _add(grad_q, grads[t])
+        for s in range(inner - 1, -1, -1):
+            q, g = queries[t, s], grad_u[t, s]
+            following = hidden[t + 1] if s + 1 == inner else queries[t, s + 1]
+            for j in range(units):
+                for r in range(rows):
+                    g[j, r] = _through_activation(grad_q[j, r], following[j, r], relu, zero)
+                    grad_q[j, r] = zero
+            if layer_norm:
+                if has_gain:
+                    _through_gain(g, normalised[t, s], gain, grad_norm)
+                _through_norm(g, normalised[t, s], deviation[t, s, 0], total, other)
+            _add(grad_z[t], g)
+            if has_fast:
+                for i in range(units):
+                    for j in range(units):
+                        for r in range(rows):
+                            grad_q[j, r] += decays[t] * g[i, r] * fast[i, j, r]
+            for i in range(t + 1):
+                v, w = hidden[i] if final else queries[i, 0], grad_written[i]
+                total[:] = zero
+                _add_products(total, v, g)
+                for r in range(rows):
+                    total[r] *= left[steps - 1 - t + i]
+                    other[r] = left[steps - 1 - t + i] * scores[t, s, i, r]
+                for j in range(units):
+                    for r in range(rows):
+                        grad_q[j, r] += total[r] * v[j, r]
+                    for r in range(rows):
+                        w[j, r] += other[r] * g[j, r] + total[r] * q[j, r]
+        if not final:
+            _add(grad_q, grad_written[t])
+        for j in range(units):
+            for r in range(rows):
+                grad_z[t, j, r] += _through_activation(grad_q[j, r], queries[t, 0, j, r], relu, zero)
+        np.dot(weight_t, grad_z[t], carried)
+        if final:
+            _add(carried, grad_written[t])
+        np.dot(grad_z[t], hidden[t].T, product)
+        _add(grad_weight, product)

@@ -1,0 +1,162 @@
+"""The fast-weights operation: the recurrence over a whole sequence, differentiable, in chunks of bounded memory."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from . import attention
+from .attention import Trace, fading
+from .recurrence import Recurrence
+
+
+def fast_weights(
+    projected: Tensor,
+    weight_hh: Tensor,
+    h: Tensor,
+    A: Tensor | None,
+    gain: Tensor | None,
+    offset: Tensor | None,
+    recurrence: Recurrence,
+    *,
+    kernels: Any = attention,
+    chunk: int | None = None,
+    return_fast: bool = True,
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Run the recurrence; takes and returns what `reference` does.
+
+    Within a chunk, what was written is attended to; at a chunk's end it is added to A. Memory is then that of a few
+    tensors (T, B, H) and of T / chunk matrices.
+
+    Args:
+        projected: C x_t + b, (B, T, H).
+        weight_hh: W, (H, H).
+        h: h_0, (B, H).
+        A: A_0, (B, H, H); None is zero.
+        gain: of LN, (H,), or None for 1.
+        offset: of LN, (H,), or None for 0.
+        recurrence: the settings; `Recurrence` has the equations.
+        kernels: the module whose `forward` and `backward` run a chunk.
+        chunk: steps a chunk; None chooses by T and H.
+        return_fast: whether A_T is wanted, which costs a batched product.
+
+    Returns:
+        h_1 to h_T (B, T, H), h_T (B, H) and A_T (B, H, H), or None if it is not wanted.
+    """
+    chunk = chunk or chunk_length(projected.shape[1], projected.shape[2])
+    return _Operation.apply(projected, weight_hh, h, A, gain, offset, recurrence, kernels, chunk, return_fast)
+
+
+@torch.no_grad()
+def attention_scores(
+    projected: Tensor,
+    weight_hh: Tensor,
+    h: Tensor,
+    A: Tensor | None,
+    gain: Tensor | None,
+    offset: Tensor | None,
+    recurrence: Recurrence,
+) -> Tensor:
+    """Return rate decay^(t-i) q_s . v_i, which is how much of v_i is added to step t: (B, S, T, T), 0 where i > t.
+
+    The arguments are those of `fast_weights`; the scores carry no gradient.
+    """
+    projected = projected.transpose(0, 1)
+    steps = len(projected)
+    trace = Trace.empty(projected, steps, recurrence)
+    trace.hidden[0] = h
+    attention.forward(projected, weight_hh, A, gain, offset, trace, recurrence)
+    steps_of = torch.arange(steps, device=h.device)
+    ages = steps_of.unsqueeze(1) - steps_of
+    faded = torch.where(ages >= 0, recurrence.rate * recurrence.decay ** ages.double(), 0).to(projected)
+    scores = trace.scores.permute(2, 1, 0, 3)
+    return torch.where(faded > 0, scores, 0) * faded
+
+
+def chunk_length(steps: int, hidden: int) -> int:
+    """Return the steps of a chunk: all of them until attending to them costs more than a matrix would."""
+    crossover = max(2 * hidden, 32)
+    return steps if steps <= crossover else max(hidden, 16)
+
+
+class _Operation(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        projected: Tensor,
+        weight_hh: Tensor,
+        h: Tensor,
+        fast: Tensor | None,
+        gain: Tensor | None,
+        offset: Tensor | None,
+        recurrence: Recurrence,
+        kernels: Any,
+        chunk: int,
+        return_fast: bool,
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        ctx.set_materialize_grads(False)
+        projected = kernels.lay(projected.transpose(0, 1))
+        steps = len(projected)
+        trace = kernels.empty(projected, min(chunk, steps), recurrence)
+        trace.hidden[0] = h
+        starts = [fast]  # A at the start of every chunk
+        for part in _chunks(steps, chunk):
+            kernels.forward(projected[part], weight_hh, starts[-1], gain, offset, trace[part], recurrence)
+            if part.stop < steps or return_fast:
+                starts.append(_written_to(starts[-1], trace[part].written(recurrence), recurrence))
+        last = starts.pop() if return_fast else None
+        ctx.save_for_backward(weight_hh, gain, *starts, *vars(trace).values())
+        ctx.recurrence, ctx.kernels, ctx.chunk = recurrence, kernels, chunk
+        return trace.hidden[1:].transpose(0, 1), trace.hidden[steps].clone(), last
+
+    @staticmethod
+    def backward(ctx: Any, grad_output: Tensor | None, grad_last: Tensor | None, grad_fast: Tensor | None) -> Any:
+        weight_hh, gain, *starts = ctx.saved_tensors
+        starts, trace = starts[:-5], Trace(*starts[-5:])
+        steps, recurrence = len(trace.queries), ctx.recurrence
+        kernels = ctx.kernels
+        grad_hidden = None if grad_output is None else kernels.lay(grad_output.transpose(0, 1))
+        grad_z, shared = [], []
+        for part, fast in zip(reversed(list(_chunks(steps, ctx.chunk))), reversed(starts), strict=True):
+            gradients = None if grad_hidden is None else grad_hidden[part]
+            cut = trace[part]
+            z, grad_last, grad_u, *of_weights = kernels.backward(
+                gradients, grad_last, grad_fast, weight_hh, fast, gain, cut, recurrence
+            )
+            grad_z.append(z)
+            shared.append(of_weights)
+            if part.start or ctx.needs_input_grad[3]:
+                grad_fast = _read_from(grad_fast, grad_u, cut.queries, recurrence)
+        grad_projected = grad_z[0] if len(grad_z) == 1 else torch.cat(grad_z[::-1])
+        grad_weight, grad_gain, grad_offset = (
+            None if parts[0] is None else functools.reduce(torch.add, parts) for parts in zip(*shared, strict=True)
+        )
+        grad_fast = grad_fast if ctx.needs_input_grad[3] else None
+        return grad_projected.transpose(0, 1), grad_weight, grad_last, grad_fast, grad_gain, grad_offset, *[None] * 4
+
+
+def _chunks(steps: int, chunk: int) -> Any:
+    return (slice(start, min(start + chunk, steps)) for start in range(0, steps, chunk))
+
+
+def _written_to(fast: Tensor | None, written: Tensor, recurrence: Recurrence) -> Tensor:
+    """Return A after a chunk: decay^T A + rate sum_i decay^(T-i) v_i v_i^T."""
+    v = written.transpose(0, 1)
+    left = (v * fading(len(written), v, recurrence).unsqueeze(1)).transpose(1, 2)
+    if fast is None:
+        return torch.bmm(left, v)
+    return torch.baddbmm(fast, left, v, beta=recurrence.decay ** len(written))
+
+
+def _read_from(grad_fast: Tensor | None, grad_u: Tensor, queries: Tensor, recurrence: Recurrence) -> Tensor:
+    """Return the gradient of A before a chunk from that after it: decay^T G + sum_t decay^t sum_s u'_s q_s^T."""
+    steps = len(queries)
+    faded = torch.tensor([recurrence.decay**t for t in range(1, steps + 1)], dtype=grad_u.dtype, device=grad_u.device)
+    left = (grad_u * faded.view(-1, 1, 1, 1)).permute(2, 3, 0, 1).flatten(2)
+    right = queries.permute(2, 0, 1, 3).flatten(1, 2)
+    if grad_fast is None:
+        return torch.bmm(left, right)
+    return torch.baddbmm(grad_fast, left, right, beta=recurrence.decay**steps)

@@ -1,0 +1,48 @@
+"""Fast weights as an explicit matrix for each example: the recurrence as Ba et al. (arXiv 1610.06258) write it."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn.functional import layer_norm
+
+from .recurrence import Recurrence
+
+
+def reference(
+    projected: Tensor,
+    weight_hh: Tensor,
+    h: Tensor,
+    A: Tensor | None,
+    gain: Tensor | None,
+    offset: Tensor | None,
+    recurrence: Recurrence,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Run the recurrence with its matrices, B x H x H at every step.
+
+    Args:
+        projected: C x_t + b, (B, T, H).
+        weight_hh: W, (H, H).
+        h: h_0, (B, H).
+        A: A_0, (B, H, H); None is zero.
+        gain: of LN, (H,), or None for 1.
+        offset: of LN, (H,), or None for 0.
+        recurrence: the settings; `Recurrence` has the equations.
+
+    Returns:
+        h_1 to h_T (B, T, H), h_T (B, H) and A_T (B, H, H).
+    """
+    f = {"relu": torch.relu, "tanh": torch.tanh}[recurrence.activation]
+    fast = h.new_zeros(*h.shape, h.shape[-1]) if A is None else A
+    outputs = []
+    for projected_t in projected.unbind(dim=1):
+        z = projected_t + h @ weight_hh.T
+        p = f(z)
+        v = h if recurrence.write == "final" else p
+        fast = recurrence.decay * fast + recurrence.rate * v.unsqueeze(2) * v.unsqueeze(1)
+        h = p
+        for _ in range(recurrence.inner_steps):
+            u = z + (fast @ h.unsqueeze(2)).squeeze(2)
+            h = f(layer_norm(u, u.shape[1:], gain, offset, recurrence.epsilon) if recurrence.layer_norm else u)
+        outputs.append(h)
+    return torch.stack(outputs, dim=1), h, fast
