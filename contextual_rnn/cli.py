@@ -18,7 +18,7 @@ from .errors import InputError
 from .tasks.series import KINDS, NEED_CONTEXT
 
 Kind = Literal["zero", "free", "error-noise", "warm-up", "every-step", "context", "gaussian"]
-DecayKind = Literal["zero", "free", "context", "gaussian"]
+PaperKind = Literal["zero", "free", "context", "gaussian"]
 Start = Literal["zero", "free", "error-noise", "context", "gaussian"]
 
 
@@ -28,7 +28,7 @@ class ReproduceDecay:
 
     out: pathlib.Path
     """Run folder to make."""
-    initial_states: tuple[DecayKind, ...] = ("zero", "free", "context", "gaussian")
+    initial_states: tuple[PaperKind, ...] = ("zero", "free", "context", "gaussian")
     """Kinds of h0. With zero and context, the two by two is completed: h0 from context or not, T at every step or
     not."""
     seeds: int = 5
@@ -47,8 +47,37 @@ class ReproduceDecay:
         _positive(seeds=self.seeds, epochs=self.epochs)
         config = DecayConfig(epochs=2, each=50) if self.smoke else DecayConfig(epochs=self.epochs)
         print(reproduce(list(self.initial_states), self.seeds, self.out, config, resume=self.resume))
-        pictures = sorted(path.name for path in (self.out / "figures").glob("*.png"))
-        print(f"The pictures are in {self.out / 'figures'}: {', '.join(pictures)}.")
+        _name_pictures(self.out)
+
+
+@dataclasses.dataclass(frozen=True)
+class ReproduceRetrieval:
+    """Figure 2 of arXiv 1902.03455: associative retrieval with fast weights."""
+
+    out: pathlib.Path
+    """Run folder to make."""
+    initial_states: tuple[PaperKind, ...] = ("zero", "free", "context")
+    """Kinds of h0 and of the initial fast weights; gaussian is beyond the paper."""
+    order: Literal["paired", "grouped"] = "paired"
+    """Of a sequence: each letter before its digit, or all letters before all digits (beyond the paper)."""
+    seeds: int = 5
+    """How many seeds, from 0."""
+    epochs: int = 200
+    """Passes over the 100,000 training sequences, at most; training stops when all of validation is right."""
+    smoke: bool = False
+    """Two epochs of few sequences, to see that it runs; its figures mean nothing."""
+    resume: bool = False
+    """Go on in a folder that holds this run already; skip what is done."""
+
+    def run(self) -> None:
+        """Train, draw, and say what was found."""
+        from .experiments.art import RetrievalConfig, reproduce
+
+        _positive(seeds=self.seeds, epochs=self.epochs)
+        small = {"epochs": 2, "training": 500, "validation": 200} if self.smoke else {"epochs": self.epochs}
+        config = RetrievalConfig(order=self.order, **small)
+        print(reproduce(list(self.initial_states), self.seeds, self.out, config, resume=self.resume))
+        _name_pictures(self.out)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -214,7 +243,7 @@ class Predict:
 
 
 COMMANDS: dict[str, Any] = {
-    "reproduce": {"lcd": ReproduceDecay},
+    "reproduce": {"lcd": ReproduceDecay, "art": ReproduceRetrieval},
     "fit": {"series": FitSeries},
     "compare": {"series": CompareSeries},
     "predict": Predict,
@@ -245,6 +274,11 @@ def main(arguments: list[str] | None = None) -> None:
     except KeyboardInterrupt:
         print("contextual-rnn: stopped; --resume goes on from here", file=sys.stderr)
         sys.exit(130)
+
+
+def _name_pictures(out: pathlib.Path) -> None:
+    pictures = sorted(path.name for path in (out / "figures").glob("*.png"))
+    print(f"The pictures are in {out / 'figures'}: {', '.join(pictures)}.")
 
 
 def _positive(**values: Any) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-# Okabe and Ito's colours, told apart by the colour-blind; one for every kind, the same in all figures.
+# Okabe and Ito's colours, told apart by the colour-blind; one for every kind (or pair), the same in all figures.
 COLOURS = {
     "zero": "#000000",
     "free": "#E69F00",
@@ -24,6 +24,10 @@ COLOURS = {
     "warm-up": "#D55E00",
     "every-step": "#56B4E9",
     "hold-last": "#999999",
+    "pair 1": "#0072B2",
+    "pair 2": "#009E73",
+    "pair 3": "#E69F00",
+    "pair 4": "#CC79A7",
 }
 
 
@@ -51,6 +55,13 @@ def dots(axes: Axes, values: dict[str, list[float]]) -> None:
         axes.plot([np.median(runs)] * 2, [row - 0.3, row + 0.3], color=colour(kind), linewidth=2)
     axes.set_yticks(range(len(values)), list(values))
     axes.invert_yaxis()
+
+
+def heatmap(figure: Figure, axes: Axes, values: np.ndarray, name: str) -> None:
+    """Draw a matrix as an image whose colours are centred on zero, with a bar that names them."""
+    most = float(np.abs(values).max()) or 1.0
+    image = axes.imshow(values, cmap="RdBu_r", vmin=-most, vmax=most)
+    figure.colorbar(image, ax=axes, label=name)
 
 
 def finish(axes: Axes, x: str, y: str, title: str = "", legend: bool = True) -> None:

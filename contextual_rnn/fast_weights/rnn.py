@@ -208,7 +208,12 @@ class FastWeightsRNN(_FastWeights):
         return fast_weights(*arguments, kernels=choose(self.backend, projected), return_fast=return_fast)
 
     def _start(self, projected: Tensor, state: State | None) -> tuple[Tensor, Tensor | None]:
-        return (projected.new_zeros(len(projected), self.hidden_size), None) if state is None else state
+        if state is None:
+            return projected.new_zeros(len(projected), self.hidden_size), None
+        h, fast = state
+        # One zero matrix tiled over the batch, as a constant state gives it, is none: that costs nothing to read.
+        tiled = fast.device.type == "cpu" and not fast.requires_grad and len(fast) > 0 and fast.stride(0) == 0
+        return h, (None if tiled and not fast[0].any() else fast)
 
     def config(self) -> dict[str, Any]:
         """Return the arguments that build it again."""

@@ -56,6 +56,7 @@ def fit(
     evaluate: Callable[[Any], Metrics] | None = None,
     folder: pathlib.Path | None = None,
     on_epoch: Callable[[Metrics], None] | None = None,
+    until: Callable[[Metrics], bool] | None = None,
 ) -> list[Metrics]:
     """Train `module` in place.
 
@@ -70,6 +71,7 @@ def fit(
         folder: where to write `metrics.jsonl`, a line an epoch, and a checkpoint. If one is there already, training
             goes on from it, to exactly the weights that an unbroken run would have had.
         on_epoch: called with the metrics of each epoch.
+        until: whether, by an epoch's metrics, training is done before all epochs are.
 
     Returns:
         The metrics of every epoch: `epoch`, `loss`, and what `evaluate` returned.
@@ -84,6 +86,8 @@ def fit(
     if folder is not None:
         write_lines(folder / "metrics.jsonl", history)
     for epoch in range(len(history) + 1, config.epochs + 1):
+        if until is not None and history and until(history[-1]):
+            break
         torch.manual_seed(int(np.random.SeedSequence([config.seed, epoch]).generate_state(1)[0]))
         _set_learning_rate(optimizer, config, epoch)
         mean_loss = _train_epoch(fabric, model, optimizer, loss, batches(), config, epoch)
