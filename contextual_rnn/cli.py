@@ -102,8 +102,8 @@ class SeriesModelOptions:
     """The column that tells series apart; without it the table is one series."""
     window: int = 0
     """The first k steps, whose inputs and targets are known."""
-    cell: Literal["lstm", "gru", "rnn"] = "gru"
-    """Recurrent core."""
+    cell: Literal["lstm", "gru", "rnn", "fast-weights"] = "gru"
+    """Recurrent core; fast-weights has one layer."""
     hidden: tuple[int, ...] = (32,)
     """Units of each layer."""
     layers: tuple[int, ...] = (1,)
@@ -167,6 +167,8 @@ class SeriesModelOptions:
             raise InputError("--window, --washout and --weight-decay cannot be negative")
         if max(self.washout) >= min(self.length):
             raise InputError(f"--washout {max(self.washout)} leaves nothing of a --length of {min(self.length)} steps")
+        if self.cell == "fast-weights" and max(self.layers) > 1:
+            raise InputError(f"--layers must be 1 for --cell fast-weights; found {max(self.layers)}")
         if self.folds < 2 and not self.validation:
             raise InputError(f"--folds must be at least 2, or --validation given; found {self.folds}")
 

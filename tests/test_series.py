@@ -202,11 +202,12 @@ def test_a_run_is_not_resumed_on_other_data(tmp_path, capsys):
     assert "holds a run with sha256" in failure(capsys, *command, "--resume")
 
 
-def test_fit_then_predict_today_and_tomorrow(tmp_path, capsys):
+@pytest.mark.parametrize("cell", ["lstm", "fast-weights"])
+def test_fit_then_predict_today_and_tomorrow(tmp_path, capsys, cell):
     train = write(tmp_path / "train.parquet", 5, place=lambda number: "ab"[number % 2], area=float)
     run = str(tmp_path / "run")
     columns = ["--series", "id", "--inputs", "u", "--targets", "y", "--context", "place", "area", "--window", "3"]
-    main(["fit", "series", "--train", train, *columns, *QUICK, "--out", run])
+    main(["fit", "series", "--train", train, *columns, *QUICK, "--cell", cell, "--out", run])
     assert load(pathlib.Path(run) / "model.safetensors").settings.initial_state == "context"
     table = pl.read_parquet(train).filter(pl.col("id").is_in(["s1", "s2"]))
     days = {"whole": table, "today": table.group_by("id", maintain_order=True).head(20)}
@@ -267,6 +268,7 @@ def test_the_same_seed_gives_the_same_bytes(tmp_path):
         (["--window", "100"], "has 60 steps, and at least 102 are needed"),
         (["--washout", "10"], "leaves nothing of a --length of 10 steps"),
         (["--folds", "1"], "--folds must be at least 2"),
+        (["--cell", "fast-weights", "--layers", "2"], "--layers must be 1 for --cell fast-weights; found 2"),
         (["--seeds", "0"], "--seeds must be greater than 0"),
         (["--learning-rate", "0"], "--learning-rate must be greater than 0"),
         (["--learning-rate", "1e30"], "zero-option-0-fold-"),

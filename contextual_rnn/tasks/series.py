@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..fast_weights.rnn import FastWeightsRNN
 from ..initial_state import ConstantState, ContextState, ErrorNoise, FreeState, GaussianState, InitialState
 from ..mlp import MLP
 from ..module_config import register
@@ -34,7 +35,7 @@ class SeriesConfig:
 
     Attributes:
         initial_state: one of `KINDS`; the controls `warm-up` and `every-step` start from zero.
-        cell: lstm, gru or rnn.
+        cell: lstm, gru, rnn, or fast-weights, which has one layer.
         hidden: units of each layer.
         layers: of the core.
         window: k, the steps at the start whose targets are known, in steps.
@@ -72,13 +73,17 @@ class SeriesModel(nn.Module):
         kind, window = self.settings.initial_state, self.settings.window
         self.vector_size = context + window * (inputs + targets)
         self.joined_size = {"warm-up": targets + context + 1, "every-step": self.vector_size}.get(kind, 0)
-        cell = CELLS[self.settings.cell]
-        core = cell(inputs + self.joined_size, self.settings.hidden, self.settings.layers, batch_first=True)
+        core = self._core(inputs + self.joined_size)
         self.rnn = ContextualRNN(core, self._initial_state(core))
         self.head = nn.Linear(self.settings.hidden, targets)
         for name, size in (("input", inputs), ("target", targets)):
             self.register_buffer(f"{name}_mean", torch.zeros(size))
             self.register_buffer(f"{name}_scale", torch.ones(size))
+
+    def _core(self, inputs: int) -> nn.Module:
+        if self.settings.cell == "fast-weights":
+            return FastWeightsRNN(inputs, self.settings.hidden)
+        return CELLS[self.settings.cell](inputs, self.settings.hidden, self.settings.layers, batch_first=True)
 
     def _initial_state(self, core: nn.Module) -> InitialState:
         kind = self.settings.initial_state
