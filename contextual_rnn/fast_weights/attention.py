@@ -136,7 +136,8 @@ def backward(
     grad_z, grad_u = torch.empty_like(trace.queries[:, 0]), torch.empty_like(trace.queries)
     grad_written = trace.hidden.new_zeros(B, T, H)
     if grad_fast is not None:
-        grad_written += grad_written_after(grad_fast, trace, recurrence).transpose(0, 1)
+        # What A after the chunk owes to v_i is rate decay^(T-i) (G + G^T) v_i.
+        grad_written += torch.bmm(left.view(1, T, 1) * written, grad_fast + grad_fast.transpose(1, 2))
     grad_norm = trace.hidden.new_zeros(2, H)
     carried = trace.hidden.new_zeros(B, H) if grad_last is None else grad_last.clone()
     for t in reversed(range(T)):
@@ -182,11 +183,27 @@ def lay(steps: Tensor) -> Tensor:
     return steps
 
 
-def grad_written_after(grad_fast: Tensor, trace: Trace, recurrence: Recurrence) -> Tensor:
-    """Return what A after a chunk gives to the gradient of v_1 to v_T: rate decay^(T-i) (G + G^T) v_i, (T, B, H)."""
-    written = trace.written(recurrence)
-    faded = fading(len(written), written, recurrence).view(-1, 1, 1) * written
-    return torch.bmm(faded.transpose(0, 1), grad_fast + grad_fast.transpose(1, 2)).transpose(0, 1)
+def write(fast: Tensor | None, trace: Trace, recurrence: Recurrence) -> Tensor:
+    """Return A after a chunk from A before it: decay^T A + rate sum_i decay^(T-i) v_i v_i^T, (B, H, H)."""
+    v = trace.written(recurrence).transpose(0, 1)
+    faded = (v * fading(v.shape[1], v, recurrence).unsqueeze(1)).transpose(1, 2)
+    if fast is None:
+        return torch.bmm(faded, v)
+    return torch.baddbmm(fast, faded, v, beta=recurrence.decay ** v.shape[1])
+
+
+def write_backward(grad_fast: Tensor | None, grad_u: Tensor, trace: Trace, recurrence: Recurrence) -> Tensor:
+    """Return the gradient of A before a chunk from that after it: decay^T G + sum_t decay^t sum_s u'_s q_s^T, (B, H, H).
+
+    Here u' is the gradient of u (T, S, B, H), as `backward` returns it.
+    """
+    steps = len(grad_u)
+    decays = grad_u.new_tensor([recurrence.decay ** (t + 1) for t in range(steps)])
+    left = (grad_u * decays.view(-1, 1, 1, 1)).permute(2, 3, 0, 1).flatten(2)
+    right = trace.queries.permute(2, 0, 1, 3).flatten(1, 2)
+    if grad_fast is None:
+        return torch.bmm(left, right)
+    return torch.baddbmm(grad_fast, left, right, beta=recurrence.decay**steps)
 
 
 def fading(steps: int, like: Tensor, recurrence: Recurrence) -> Tensor:

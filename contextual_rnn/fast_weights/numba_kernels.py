@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .attention import Trace, fading, grad_written_after
+from .attention import Trace, fading
 from .recurrence import Recurrence
 
 # Sums may be reordered, which is what vector instructions need; NaN and infinity keep their meaning.
@@ -68,10 +68,12 @@ def backward(
     """Go back over a chunk; see `attention.backward`."""
     hidden, queries = trace.hidden, trace.queries
     grad_z, grad_u = torch.empty_like(hidden[1:]), torch.empty_like(queries)
-    if grad_fast is None:
-        grad_written = torch.zeros_like(hidden[1:])
-    else:
-        grad_written = lay(grad_written_after(grad_fast, trace, recurrence))
+    grad_written = torch.zeros_like(hidden[1:])
+    settings = _settings(len(queries), hidden, recurrence)
+    if grad_fast is not None:
+        _written_backward(
+            _matrices(grad_fast, hidden), _array(trace.written(recurrence)), settings[0], _array(grad_written)
+        )
     carried = torch.zeros_like(hidden[0]) if grad_last is None else torch.empty_like(hidden[0]).copy_(grad_last)
     grad_weight, grad_norm = torch.zeros_like(weight_hh), hidden.new_zeros(2, hidden.shape[2])
     _backward(
@@ -79,9 +81,35 @@ def backward(
         weight_hh.T.contiguous().numpy(), _matrices(fast, hidden), fast is not None,
         _vector(gain, hidden), gain is not None, *map(_array, vars(trace).values()),
         _array(grad_z), _array(grad_u), _array(grad_written), grad_weight.numpy(), grad_norm.numpy(),
-        *_settings(len(queries), hidden, recurrence),
+        *settings,
     )  # fmt: skip
     return grad_z, carried, grad_u, grad_weight, *((None, None) if gain is None else grad_norm)
+
+
+def write(fast: Tensor | None, trace: Trace, recurrence: Recurrence) -> Tensor:
+    """Return A after a chunk; see `attention.write`. In memory its rows of the batch come last."""
+    written = trace.written(recurrence)
+    steps, rows, units = written.shape
+    after = written.new_empty(units, units, rows)
+    left, decays, *_ = _settings(steps, written, recurrence)
+    _write(_matrices(fast, written), fast is not None, _array(written), left, decays, after.numpy())
+    return after.permute(2, 0, 1)
+
+
+def write_backward(grad_fast: Tensor | None, grad_u: Tensor, trace: Trace, recurrence: Recurrence) -> Tensor:
+    """Return the gradient of A before a chunk; see `attention.write_backward`."""
+    steps, _, rows, units = grad_u.shape
+    before = grad_u.new_empty(units, units, rows)
+    _, decays, *_ = _settings(steps, grad_u, recurrence)
+    _write_backward(
+        _matrices(grad_fast, grad_u),
+        grad_fast is not None,
+        _array(grad_u),
+        _array(trace.queries),
+        decays,
+        before.numpy(),
+    )
+    return before.permute(2, 0, 1)
 
 
 def _array(rows: Tensor) -> np.ndarray:
@@ -291,3 +319,60 @@ def _backward(
             _add(carried, grad_written[t])
         np.dot(grad_z[t], hidden[t].T, product)
         _add(grad_weight, product)
+
+
+@_compiled
+def _write(fast, has_fast, written, left, decays, after):
+    steps, units, rows = written.shape
+    faded, total = np.empty((steps, rows), written.dtype), np.empty(rows, written.dtype)
+    column = np.empty((steps, rows), written.dtype)
+    for i in range(units):
+        for t in range(steps):
+            for r in range(rows):
+                faded[t, r] = left[t] * written[t, i, r]
+        for j in range(i + 1):
+            for t in range(steps):
+                for r in range(rows):
+                    column[t, r] = written[t, j, r]
+            total[:] = 0
+            _add_products(total, faded, column)
+            for r in range(rows):
+                after[i, j, r] = total[r]
+            if i != j:
+                for r in range(rows):
+                    after[j, i, r] = total[r]
+    if has_fast:
+        for i in range(units):
+            for j in range(units):
+                for r in range(rows):
+                    after[i, j, r] += decays[steps - 1] * fast[i, j, r]
+
+
+@_compiled
+def _write_backward(grad_fast, has_grad, grad_u, queries, decays, before):
+    steps, inner, units, rows = queries.shape
+    zero = before.dtype.type(0)
+    for i in range(units):
+        for j in range(units):
+            for r in range(rows):
+                before[i, j, r] = decays[steps - 1] * grad_fast[i, j, r] if has_grad else zero
+        for t in range(steps):
+            for s in range(inner):
+                for j in range(units):
+                    for r in range(rows):
+                        before[i, j, r] += decays[t] * grad_u[t, s, i, r] * queries[t, s, j, r]
+
+
+@_compiled
+def _written_backward(grad_fast, written, left, grad_written):
+    steps, units, rows = written.shape
+    both, total = np.empty((units, rows), written.dtype), np.empty(rows, written.dtype)
+    for i in range(units):
+        for j in range(units):
+            for r in range(rows):
+                both[j, r] = grad_fast[i, j, r] + grad_fast[j, i, r]
+        for t in range(steps):
+            total[:] = 0
+            _add_products(total, both, written[t])
+            for r in range(rows):
+                grad_written[t, i, r] = left[t] * total[r]

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from . import attention
-from .attention import Trace, fading
+from .attention import Trace
 from .recurrence import Recurrence
 
 
@@ -39,7 +39,7 @@ def fast_weights(
         gain: of LN, (H,), or None for 1.
         offset: of LN, (H,), or None for 0.
         recurrence: the settings; `Recurrence` has the equations.
-        kernels: the module whose `forward` and `backward` run a chunk.
+        kernels: the module whose functions run a chunk, such as `attention`.
         chunk: steps a chunk; None chooses by T and H.
         return_fast: whether A_T is wanted, which costs a batched product.
 
@@ -78,8 +78,7 @@ def attention_scores(
 
 def chunk_length(steps: int, hidden: int) -> int:
     """Return the steps of a chunk: all of them until attending to them costs more than a matrix would."""
-    crossover = max(2 * hidden, 32)
-    return steps if steps <= crossover else max(hidden, 16)
+    return steps if steps <= max(2 * hidden, 32) else 16
 
 
 class _Operation(torch.autograd.Function):
@@ -106,7 +105,7 @@ class _Operation(torch.autograd.Function):
         for part in _chunks(steps, chunk):
             kernels.forward(projected[part], weight_hh, starts[-1], gain, offset, trace[part], recurrence)
             if part.stop < steps or return_fast:
-                starts.append(_written_to(starts[-1], trace[part].written(recurrence), recurrence))
+                starts.append(kernels.write(starts[-1], trace[part], recurrence))
         last = starts.pop() if return_fast else None
         ctx.save_for_backward(weight_hh, gain, *starts, *vars(trace).values())
         ctx.recurrence, ctx.kernels, ctx.chunk = recurrence, kernels, chunk
@@ -129,7 +128,7 @@ class _Operation(torch.autograd.Function):
             grad_z.append(z)
             shared.append(of_weights)
             if part.start or ctx.needs_input_grad[3]:
-                grad_fast = _read_from(grad_fast, grad_u, cut.queries, recurrence)
+                grad_fast = kernels.write_backward(grad_fast, grad_u, cut, recurrence)
         grad_projected = grad_z[0] if len(grad_z) == 1 else torch.cat(grad_z[::-1])
         grad_weight, grad_gain, grad_offset = (
             None if parts[0] is None else functools.reduce(torch.add, parts) for parts in zip(*shared, strict=True)
@@ -140,23 +139,3 @@ class _Operation(torch.autograd.Function):
 
 def _chunks(steps: int, chunk: int) -> Any:
     return (slice(start, min(start + chunk, steps)) for start in range(0, steps, chunk))
-
-
-def _written_to(fast: Tensor | None, written: Tensor, recurrence: Recurrence) -> Tensor:
-    """Return A after a chunk: decay^T A + rate sum_i decay^(T-i) v_i v_i^T."""
-    v = written.transpose(0, 1)
-    left = (v * fading(len(written), v, recurrence).unsqueeze(1)).transpose(1, 2)
-    if fast is None:
-        return torch.bmm(left, v)
-    return torch.baddbmm(fast, left, v, beta=recurrence.decay ** len(written))
-
-
-def _read_from(grad_fast: Tensor | None, grad_u: Tensor, queries: Tensor, recurrence: Recurrence) -> Tensor:
-    """Return the gradient of A before a chunk from that after it: decay^T G + sum_t decay^t sum_s u'_s q_s^T."""
-    steps = len(queries)
-    faded = torch.tensor([recurrence.decay**t for t in range(1, steps + 1)], dtype=grad_u.dtype, device=grad_u.device)
-    left = (grad_u * faded.view(-1, 1, 1, 1)).permute(2, 3, 0, 1).flatten(2)
-    right = queries.permute(2, 0, 1, 3).flatten(1, 2)
-    if grad_fast is None:
-        return torch.bmm(left, right)
-    return torch.baddbmm(grad_fast, left, right, beta=recurrence.decay**steps)
