@@ -81,6 +81,39 @@ class ReproduceRetrieval:
 
 
 @dataclasses.dataclass(frozen=True)
+class ReproduceRetrievalTable:
+    """Table 1 of Ba et al. (arXiv 1610.06258): test error of associative retrieval."""
+
+    out: pathlib.Path
+    """Run folder to make."""
+    cells: tuple[Literal["irnn", "lstm", "fast-weights"], ...] = ("irnn", "lstm", "fast-weights")
+    """Recurrent cores."""
+    sizes: tuple[int, ...] = (20, 50, 100)
+    """Units."""
+    seeds: int = 3
+    """How many seeds, from 0."""
+    epochs: int = 100
+    """Passes over the 100,000 training sequences, at most; training stops when all of validation is right."""
+    learning_rates: tuple[float, ...] = (3e-4, 1e-3, 3e-3)
+    """Of Adam, to choose among on validation data, with seed 0."""
+    smoke: bool = False
+    """Two epochs of few sequences, to see that it runs; its figures mean nothing."""
+    resume: bool = False
+    """Go on in a folder that holds this run already; skip what is done."""
+
+    def run(self) -> None:
+        """Choose, train, test, and print the table."""
+        from .experiments.associative_retrieval_table import TableConfig, reproduce
+
+        _positive(sizes=self.sizes, seeds=self.seeds, epochs=self.epochs, learning_rates=self.learning_rates)
+        config = TableConfig(epochs=self.epochs, learning_rates=self.learning_rates)
+        if self.smoke:
+            config = TableConfig(2, 500, 200, 200, self.learning_rates[:2])
+        print(reproduce(list(self.cells), list(self.sizes), self.seeds, self.out, config, resume=self.resume))
+        _name_pictures(self.out)
+
+
+@dataclasses.dataclass(frozen=True)
 class SeriesModelOptions:
     """The table, the model, its training. Options of several values are chosen among on the folds, for every kind."""
 
@@ -245,7 +278,11 @@ class Predict:
 
 
 COMMANDS: dict[str, Any] = {
-    "reproduce": {"lcd": ReproduceDecay, "art": ReproduceRetrieval},
+    "reproduce": {
+        "lcd": ReproduceDecay,
+        "art": ReproduceRetrieval,
+        "associative-retrieval-table": ReproduceRetrievalTable,
+    },
     "fit": {"series": FitSeries},
     "compare": {"series": CompareSeries},
     "predict": Predict,

@@ -90,3 +90,15 @@ def test_reproduce_draws_the_figures_and_reports(tmp_path, capsys):
     assert before
     main([*command, "--resume"])
     assert before == {path: path.stat().st_mtime_ns for path in out.rglob("checkpoint.safetensors")}
+
+
+def test_the_table_chooses_a_rate_and_tests_every_seed(tmp_path, capsys):
+    out = tmp_path / "table"
+    sizes = ["--sizes", "5", "20", "--seeds", "2"]
+    main(["reproduce", "associative-retrieval-table", "--smoke", *sizes, "--out", str(out)])
+    printed = capsys.readouterr().out
+    assert "(60.81)" in printed  # the published error of an LSTM of 20 units
+    assert (out / "figures/test_error.png").stat().st_size > 10_000
+    report = json.loads((out / "results.json").read_text())
+    assert len(report["runs"]) == 3 * 2 * 2
+    assert all(0 <= run["metrics"]["test_error"] <= 100 for run in report["runs"])

@@ -54,6 +54,47 @@ class Retrievals:
         return "".join(SYMBOLS[symbol] for symbol in self.symbols[row])
 
 
+CELLS = ("irnn", "lstm", "fast-weights")
+
+
+@register
+class RetrievalRNN(nn.Module):
+    """A model of Ba et al.'s table 1: embedding of 100, a core from zero, a head of 100 ReLU units and 37 logits.
+
+    Args:
+        cell: `irnn`, ReLU units whose recurrent weights start at the identity (Le et al., arXiv 1504.00941); `lstm`;
+            or `fast-weights`, as Ba et al. have them: the final state is written, the layer norm is trained.
+        hidden: H.
+    """
+
+    def __init__(self, cell: str, hidden: int) -> None:
+        super().__init__()
+        self.cell, self.hidden = cell, hidden
+        self.embedding = nn.Embedding(len(SYMBOLS), EMBEDDING)
+        makers: dict[str, Callable[[], nn.Module]] = {
+            "irnn": lambda: _irnn(hidden),
+            "lstm": lambda: nn.LSTM(EMBEDDING, hidden, batch_first=True),
+            "fast-weights": lambda: FastWeightsRNN(EMBEDDING, hidden),
+        }
+        self.core = makers[cell]()
+        self.head = nn.Sequential(nn.Linear(hidden, HEAD), nn.ReLU(), nn.Linear(HEAD, len(SYMBOLS)))
+
+    def forward(self, symbols: Tensor) -> Tensor:
+        """Return the logits of the answer (B, 37) to sequences of symbols (B, T)."""
+        output, _ = self.core(self.embedding(symbols))
+        return self.head(output[:, -1])
+
+
+def _irnn(hidden: int) -> nn.RNN:
+    core = nn.RNN(EMBEDDING, hidden, nonlinearity="relu", batch_first=True)
+    parameters = dict(core.named_parameters())
+    nn.init.eye_(parameters["weight_hh_l0"])
+    nn.init.normal_(parameters["weight_ih_l0"], std=0.001)
+    nn.init.zeros_(parameters["bias_ih_l0"])
+    nn.init.zeros_(parameters["bias_hh_l0"])
+    return core
+
+
 @register
 class RetrievalModel(nn.Module):
     """The published model: fast weights, whose last hidden state a head of 100 ReLU units and 37 logits reads.
