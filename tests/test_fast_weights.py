@@ -246,3 +246,18 @@ def test_bad_arguments_get_one_sentence():
         FastWeightsRNN(3, 5)(torch.zeros(2, 0, 3))
     with pytest.raises(ValueError, match="backend must be one of"):
         FastWeightsRNN(3, 5, backend="cuda")
+
+
+@pytest.mark.parametrize("name", ["auto", *KERNELS, "reference"])
+def test_symbols_are_projected_as_their_embeddings_are(name):
+    core = FastWeightsRNN(3, 5, backend=name)
+    table, symbols = torch.randn(7, 3, requires_grad=True), torch.randint(7, (4, 6))
+    inputs = [table, core.weight_ih, core.bias]
+    weights = torch.randn(4, 6, 5)
+    found = core.project(table, symbols)
+    right = torch.nn.functional.linear(table[symbols], core.weight_ih, core.bias)
+    torch.testing.assert_close(found, right)
+    gradients = [torch.autograd.grad((part * weights).sum(), inputs) for part in (found, right)]
+    torch.testing.assert_close(*gradients, rtol=1e-4, atol=1e-5)
+    with pytest.raises(IndexError):
+        core.project(table, symbols + 4)

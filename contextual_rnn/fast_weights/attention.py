@@ -12,6 +12,7 @@ import dataclasses
 
 import torch
 from torch import Tensor
+from torch.nn.functional import embedding
 
 from .recurrence import Recurrence
 
@@ -176,6 +177,11 @@ def backward(
 def empty(like: Tensor, chunk: int, recurrence: Recurrence) -> Trace:
     """Return a trace to fill in, laid out as these kernels want it."""
     return Trace.empty(like, chunk, recurrence)
+
+
+def look_up(table: Tensor, symbols: Tensor) -> Tensor:
+    """Return the rows of a table (K, H) for symbols (B, T): (B, T, H)."""
+    return embedding(symbols, table)
 
 
 def lay(steps: Tensor) -> Tensor:

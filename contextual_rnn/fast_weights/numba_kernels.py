@@ -112,6 +112,34 @@ def write_backward(grad_fast: Tensor | None, grad_u: Tensor, trace: Trace, recur
     return before.permute(2, 0, 1)
 
 
+class _LookUp(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, table: Tensor, symbols: Tensor) -> Tensor:
+        rows, steps = symbols.shape
+        least, most = (int(end) for end in torch.aminmax(symbols)) if symbols.numel() else (0, 0)
+        if not 0 <= least <= most < len(table):
+            raise IndexError(f"symbols must lie in 0 to {len(table) - 1}; found {least} to {most}")
+        ctx.symbols, ctx.shape = symbols.T.contiguous(), table.shape
+        found = table.new_empty(steps, table.shape[1], rows)
+        _look_up(table.T.contiguous().numpy(), ctx.symbols.numpy(), found.numpy())
+        return found.permute(2, 0, 1)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        grad_table = grad.new_zeros(ctx.shape[1], ctx.shape[0])
+        _look_up_backward(grad.permute(1, 2, 0).contiguous().numpy(), ctx.symbols.numpy(), grad_table.numpy())
+        return grad_table.T, None
+
+
+def look_up(table: Tensor, symbols: Tensor) -> Tensor:
+    """Return the rows of a table (K, H) for symbols (B, T), laid out as these kernels want them: (B, T, H).
+
+    Raises:
+        IndexError: a symbol is not in the table.
+    """
+    return _LookUp.apply(table, symbols)
+
+
 def _array(rows: Tensor) -> np.ndarray:
     return rows.transpose(-1, -2).numpy()
 
@@ -376,3 +404,27 @@ def _written_backward(grad_fast, written, left, grad_written):
             _add_products(total, both, written[t])
             for r in range(rows):
                 grad_written[t, i, r] = left[t] * total[r]
+
+
+@_compiled
+def _look_up(table, symbols, found):
+    steps, units, rows = found.shape
+    for t in range(steps):
+        for j in range(units):
+            for r in range(rows):
+                found[t, j, r] = table[j, symbols[t, r]]
+
+
+@_compiled
+def _look_up_backward(grad, symbols, grad_table):
+    steps, _, rows = grad.shape
+    zero, one = grad.dtype.type(0), grad.dtype.type(1)
+    chosen = np.zeros((rows, grad_table.shape[1]), grad.dtype)
+    product = np.empty_like(grad_table)
+    for t in range(steps):
+        for r in range(rows):
+            chosen[r, symbols[t, r]] = one
+        np.dot(grad[t], chosen, product)
+        _add(grad_table, product)
+        for r in range(rows):
+            chosen[r, symbols[t, r]] = zero

@@ -187,6 +187,14 @@ class FastWeightsRNN(_FastWeights):
         scores = attention_scores(projected, self.weight_hh, h0, fast0, *self._norm(), self.recurrence)
         return output, (h, fast), scores
 
+    def project(self, embedding: Tensor, symbols: Tensor) -> Tensor:
+        """Return C e(x_t) + b (B, T, H) for symbols (B, T) of an embedding (K, D); for `run`.
+
+        The K rows of the embedding are projected, not the B x T steps.
+        """
+        table = linear(embedding, self.weight_ih, self.bias)
+        return choose("attention" if self.backend == "reference" else self.backend, table).look_up(table, symbols)
+
     def run(
         self, projected: Tensor, state: State | None = None, *, return_fast: bool = True
     ) -> tuple[Tensor, Tensor, Tensor | None]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, embedding, linear
+from torch.nn.functional import cross_entropy
 
 from ..fast_weights.backend import Backend
 from ..fast_weights.rnn import FastWeightsRNN
@@ -135,9 +135,7 @@ class RetrievalModel(nn.Module):
 
     def forward(self, symbols: Tensor) -> Tensor:
         """Return the logits of the answer (B, 37) to sequences of symbols (B, T)."""
-        # The 37 symbols are projected rather than every step, and looked up time first, as the core wants them.
-        table = linear(self.embedding.weight, self.core.weight_ih, self.core.bias)
-        projected = embedding(symbols.T, table).transpose(0, 1)
+        projected = self.core.project(self.embedding.weight, symbols)
         _, h, _ = self.core.run(projected, self._start(symbols), return_fast=False)
         return self.head(h)
 
@@ -147,7 +145,8 @@ class RetrievalModel(nn.Module):
         return self.core(self.embedding(symbols), self._start(symbols), return_attention=True)[2][:, 0]
 
     def _start(self, symbols: Tensor) -> State:
-        return self.initial_state(len(symbols), self.embedding(symbols[:, 0]))
+        context = self.embedding(symbols[:, 0]) if self.kind in ("context", "gaussian") else None
+        return self.initial_state(len(symbols), context)
 
 
 def he_truncated_normal(layer: nn.Linear) -> None:
