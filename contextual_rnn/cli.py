@@ -7,10 +7,12 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # runs go side by side, one thread each; read when torch is imported
 
 import dataclasses
+import math
 import pathlib
 import sys
 from typing import Annotated, Any, Literal
 
+import torch
 import tyro
 
 from .data.series import Columns
@@ -46,7 +48,7 @@ class ReproduceDecay:
 
         _positive(seeds=self.seeds, epochs=self.epochs)
         config = DecayConfig(epochs=2, each=50) if self.smoke else DecayConfig(epochs=self.epochs)
-        print(reproduce(list(self.initial_states), self.seeds, self.out, config, resume=self.resume))
+        print(reproduce(_kinds(self.initial_states), self.seeds, self.out, config, resume=self.resume))
         _name_pictures(self.out)
 
 
@@ -76,7 +78,7 @@ class ReproduceRetrieval:
         _positive(seeds=self.seeds, epochs=self.epochs)
         small = {"epochs": 2, "training": 500, "validation": 200} if self.smoke else {"epochs": self.epochs}
         config = RetrievalConfig(order=self.order, **small)
-        print(reproduce(list(self.initial_states), self.seeds, self.out, config, resume=self.resume))
+        print(reproduce(_kinds(self.initial_states), self.seeds, self.out, config, resume=self.resume))
         _name_pictures(self.out)
 
 
@@ -109,7 +111,16 @@ class ReproduceRetrievalTable:
         config = TableConfig(epochs=self.epochs, learning_rates=self.learning_rates)
         if self.smoke:
             config = TableConfig(2, 500, 200, 200, self.learning_rates[:2])
-        print(reproduce(list(self.cells), list(self.sizes), self.seeds, self.out, config, resume=self.resume))
+        print(
+            reproduce(
+                _kinds(self.cells, "--cells"),
+                list(dict.fromkeys(self.sizes)),
+                self.seeds,
+                self.out,
+                config,
+                resume=self.resume,
+            )
+        )
         _name_pictures(self.out)
 
 
@@ -196,7 +207,10 @@ class SeriesModelOptions:
             batch_size=self.batch_size,
             clip=self.clip,
         )
-        if self.window < 0 or min(self.washout) < 0 or min(self.weight_decay) < 0:
+        for name in ("inputs", "targets", "washout", "weight_decay"):
+            if not getattr(self, name):
+                raise InputError(f"--{name.replace('_', '-')} needs at least one value")
+        if self.window < 0 or min(self.washout) < 0 or not all(0 <= decay < math.inf for decay in self.weight_decay):
             raise InputError("--window, --washout and --weight-decay cannot be negative")
         if max(self.washout) >= min(self.length):
             raise InputError(f"--washout {max(self.washout)} leaves nothing of a --length of {min(self.length)} steps")
@@ -219,6 +233,8 @@ class FitSeries(SeriesModelOptions):
         """Choose, train, and say what was done."""
         from .experiments.fit_series import fit_series
 
+        if self.seed < 0:
+            raise InputError(f"--seed cannot be negative; found {self.seed}")
         kind = self.initial_state or ("context" if self.window or self.context else "zero")
         print(
             fit_series(
@@ -304,6 +320,7 @@ def parse(arguments: list[str]) -> Any:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run a command; bad input ends it with one sentence and exit code 2."""
+    torch.set_num_threads(1)  # the variable above reaches the workers; here torch was imported before it was set
     command = parse(sys.argv[1:] if arguments is None else arguments)
     try:
         command.run()
@@ -322,6 +339,16 @@ def _name_pictures(out: pathlib.Path) -> None:
 
 def _positive(**values: Any) -> None:
     for name, value in values.items():
+        option = f"--{name.replace('_', '-')}"
+        if value == ():
+            raise InputError(f"{option} needs at least one value")
         for number in value if isinstance(value, tuple) else (value,):
-            if number <= 0:
-                raise InputError(f"--{name.replace('_', '-')} must be greater than 0; found {number}")
+            if not 0 < number < math.inf:
+                raise InputError(f"{option} must be greater than 0; found {number}")
+
+
+def _kinds(kinds: tuple[Any, ...], option: str = "--initial-states") -> list[Any]:
+    """Return them once each."""
+    if not kinds:
+        raise InputError(f"{option} needs at least one value")
+    return list(dict.fromkeys(kinds))

@@ -1,13 +1,18 @@
 """Intervals and sentences: what a comparison may claim."""
 
 import math
+import subprocess
+import sys
+import time
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from hypothesis import given
 from hypothesis import strategies as st
 
 from contextual_rnn.errors import InputError
+from contextual_rnn.training import side_by_side
 from contextual_rnn.training.compare import difference, in_words, summarise
 from contextual_rnn.training.intervals import bootstrap_ratio, mean_interval, ratio_interval
 from contextual_rnn.training.run_folder import RunFolder, read_json
@@ -70,9 +75,21 @@ def test_missing_values_are_left_out_and_counted():
 
 
 def test_the_bootstrap_is_paired():
-    errors = np.random.default_rng(0).uniform(0.1, 10, 30)
+    errors = np.random.default_rng(0).uniform(0.1, 10, (5, 30))
     interval = bootstrap_ratio(0.81 * errors, errors)
     assert (interval.middle, interval.low, interval.high) == pytest.approx((0.9,) * 3)
+
+
+def test_the_bootstrap_claims_nothing_from_few_seeds_or_of_nothing():
+    errors = np.random.default_rng(0).uniform(0.1, 10, (4, 30))
+    assert bootstrap_ratio(0.81 * errors, errors).low is None
+    assert bootstrap_ratio(errors, 0 * errors).middle is None
+
+
+def test_a_ratio_to_zero_is_said_to_be_none():
+    found = difference(runs([0.0] * 5, [1.0] * 5), {"initial_state": "a"}, {"initial_state": "b"}, "error")
+    assert found["ratio"] is None
+    assert "cannot be compared as a ratio" in in_words(found)
 
 
 def count(config, folder):
@@ -116,3 +133,47 @@ def test_a_folder_of_other_files_is_left_alone(tmp_path):
     with pytest.raises(InputError, match="is not empty and holds no run"):
         RunFolder.open(tmp_path, {}, resume=True)
     assert (tmp_path / "results.json").read_text() == "mine"
+
+
+ORPHANS = """
+import pathlib, sys, time
+from contextual_rnn.training.side_by_side import Job, run_all
+
+def tick(config, folder):
+    for _ in range(300):
+        with (folder / "ticks").open("a") as file:
+            file.write("x")
+        time.sleep(0.1)
+    return {}
+
+run_all([Job("a", {}, 1), Job("b", {}, 1)], tick, pathlib.Path(sys.argv[1]), resume=True, title="ticking", workers=2)
+"""
+
+
+def test_workers_end_with_the_process_that_started_them(tmp_path):
+    process = subprocess.Popen([sys.executable, "-c", ORPHANS, str(tmp_path)], stderr=subprocess.DEVNULL)
+    files = [tmp_path / name / "ticks" for name in "ab"]
+    while not all(file.exists() for file in files):
+        assert process.poll() is None
+        time.sleep(0.1)
+    process.kill()
+    process.wait()
+    time.sleep(2)
+    before = [file.stat().st_size for file in files]
+    time.sleep(1)
+    assert [file.stat().st_size for file in files] == before
+
+
+def test_a_run_that_another_process_is_at_work_on_is_left_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr(side_by_side, "PATIENCE", 0.1)
+    (tmp_path / "a").mkdir()
+    with FileLock(tmp_path / "a/.lock"), pytest.raises(InputError, match="another process is at work on this run"):
+        run_all([Job("a", {}, 1)], lambda config, folder: {}, tmp_path, resume=False, title="waiting", workers=1)
+
+
+def test_a_refused_resume_names_the_one_setting_that_differs(tmp_path):
+    config = {"options": {"zero": [{"epochs": 1, "rate": 0.1}]}}
+    RunFolder.open(tmp_path / "run", config, resume=False)
+    config["options"]["zero"][0]["epochs"] = 3
+    with pytest.raises(InputError, match=r"a run with options.zero.0.epochs = 1 where 3 is asked for now; give"):
+        RunFolder.open(tmp_path / "run", config, resume=True)

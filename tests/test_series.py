@@ -12,8 +12,11 @@ import torch
 
 from contextual_rnn import load
 from contextual_rnn.cli import main
+from contextual_rnn.data.series import Columns
+from contextual_rnn.data.static_context import StaticContext
+from contextual_rnn.experiments.compare_series import comparisons
 from contextual_rnn.tasks.series import KINDS, SeriesConfig, SeriesModel
-from contextual_rnn.tasks.series_data import fold
+from contextual_rnn.tasks.series_data import fold, read_training
 from contextual_rnn.tasks.series_training import (
     Record,
     collate,
@@ -153,7 +156,7 @@ def test_metrics_are_those_of_their_definition():
         [(predicted - part.targets[3:]) ** 2 for part, predicted, _ in simulate(model("context"), parts)]
     )
     assert found["window_rmse"] == pytest.approx(float(windows.mean().sqrt()))
-    held = hold_last_errors([record], 3, 10)["free_run_rmse"]
+    held = hold_last_errors([record], 3, 10, torch.ones(1))["free_run_rmse"]
     assert held == pytest.approx(float(((record.targets[3:] - record.targets[2]) ** 2).mean().sqrt()))
 
 
@@ -271,14 +274,20 @@ def test_the_same_seed_gives_the_same_bytes(tmp_path):
         (["--cell", "fast-weights", "--layers", "2"], "--layers must be 1 for --cell fast-weights; found 2"),
         (["--seeds", "0"], "--seeds must be greater than 0"),
         (["--learning-rate", "0"], "--learning-rate must be greater than 0"),
-        (["--learning-rate", "1e30"], "zero-option-0-fold-"),
+        (["--learning-rate", "1e30"], "zero: the loss became"),
         (["--window", "40"], "too few for 2 folds with a window of 40"),
         (["--out", "FILE"], "is a file"),
+        (["--out", "FILE/in"], "cannot be made"),
+        (["--targets"], "--targets needs at least one value"),
+        (["--window", "3", "--washout", "35", "--length", "40"], "nothing is left to learn from"),
+        (["--learning-rate", "nan"], "--learning-rate must be greater than 0; found nan"),
+        (["--learning-rate"], "--learning-rate needs at least one value"),
+        (["--weight-decay", "inf"], "cannot be negative"),
     ],
 )
 def test_bad_requests_get_one_sentence(tmp_path, capsys, more, words):
     table = write(tmp_path / "a.csv", area=float)
-    more = [table if word == "FILE" else word for word in more]
+    more = [word.replace("FILE", table) for word in more]
     command = ["compare", "series", "--train", table, "--test", table, "--inputs", "u", "--targets", "y", *QUICK,
                "--out", str(tmp_path / "out")]  # fmt: skip
     message = failure(capsys, *command, *more)
@@ -313,3 +322,71 @@ def test_cascaded_tanks_are_read_as_the_results_page_says(tmp_path):
     main(["fit", "series", "--train", str(published), "--inputs", "uEst", "--targets", "yEst", "--window", "5", *QUICK,
           "--out", run])  # fmt: skip
     assert load(pathlib.Path(run) / "model.safetensors").target_mean.item() == pytest.approx(5.58, abs=0.2)
+
+
+def test_an_option_that_diverges_is_no_choice(tmp_path):
+    main(["fit", "series", "--train", write(tmp_path / "a.csv"), "--inputs", "u", "--targets", "y", *QUICK,
+          "--learning-rate", "1e30", "0.01", "--out", str(tmp_path / "run")])  # fmt: skip
+    results = json.loads((tmp_path / "run/results.json").read_text())
+    assert [option["validation_free_run_rmse"] is None for option in results["validation"]] == [True, False]
+    assert results["chosen"]["learning_rate"] == 0.01
+
+
+def test_labels_that_are_numerals_are_known_in_a_later_table(tmp_path):
+    train = write(tmp_path / "a.csv", 4, place=lambda number: "12b2"[number])
+    run, later = str(tmp_path / "run"), write(tmp_path / "b.csv", 1, place=lambda number: "1")
+    columns = ["--series", "id", "--inputs", "u", "--targets", "y", "--context", "place"]
+    main(["fit", "series", "--train", train, *columns, *QUICK, "--out", run])
+    main(["predict", run, "--inputs", later, "--out", str(tmp_path / "out.csv")])
+    assert len(pl.read_csv(tmp_path / "out.csv")) == 60
+
+
+def test_a_quantity_that_never_varied_has_no_tiny_scale():
+    assert StaticContext.learn([{"area": "0.1"}] * 6).fields["area"]["scale"] == 1.0
+
+
+def test_several_targets_count_alike_whatever_their_units(tmp_path):
+    table = pl.read_csv(write(tmp_path / "a.csv")).with_columns(ohms=pl.col("y") * 1e6)
+    table.write_csv(tmp_path / "two.csv")
+    (record,) = read_training(str(tmp_path / "two.csv"), Columns(("u",), ("y", "ohms")), 0)[0]
+    two = SeriesModel(SeriesConfig("zero", hidden=4), 1, 2)
+    two.standardise(record.inputs, record.targets)
+    assert errors(two, [record], 10)["free_run_rmse"] < 10
+
+
+def test_predict_loses_no_table_no_column_and_no_state(tmp_path, capsys):
+    train = write(tmp_path / "a.csv", 2)
+    pl.read_csv(train).rename({"y": "step"}).write_csv(train)
+    run, state, out = str(tmp_path / "run"), str(tmp_path / "state"), str(tmp_path / "out.csv")
+    main(
+        [
+            "fit",
+            "series",
+            "--train",
+            train,
+            "--series",
+            "id",
+            "--inputs",
+            "u",
+            "--targets",
+            "step",
+            *QUICK,
+            "--out",
+            run,
+        ]
+    )
+    assert "is the table of inputs" in failure(capsys, "predict", run, "--inputs", train, "--out", train)
+    assert "there is no folder" in failure(capsys, "predict", run, "--inputs", train, "--out", out, "--end", "no/where")
+    main(["predict", run, "--inputs", train, "--out", out, "--end", state])
+    assert pl.read_csv(out).columns == ["id", "step_", "step"]
+    only = str(tmp_path / "one.csv")
+    pl.read_csv(train).filter(pl.col("id") == "s1").write_csv(only)
+    main(["predict", run, "--inputs", only, "--out", out, "--start", state, "--end", state])
+    main(["predict", run, "--inputs", train, "--out", out, "--start", state])
+    assert set(pl.read_csv(out)["id"]) == {"s0", "s1"}
+
+
+def test_every_kind_that_is_asked_for_is_compared():
+    pairs = comparisons(["gaussian", "warm-up", "every-step"], context_columns=False)
+    assert {kind for a, b, _ in pairs for kind in (a, b)} == {"gaussian", "warm-up", "every-step"}
+    assert "the context columns" in comparisons(["zero", "warm-up"], context_columns=True)[0][2]

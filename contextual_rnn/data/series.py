@@ -43,13 +43,13 @@ class Series:
         name: the value of the series column, or the file's name without its ending.
         inputs: (T, U) float32.
         targets: (T, Y) float32; NaN after the steps whose targets had to be known, where the table has none.
-        context: a number or a label for every context column.
+        context: the text of every context column; whether it is a number or a label, training tells.
     """
 
     name: str
     inputs: np.ndarray
     targets: np.ndarray
-    context: dict[str, float | str]
+    context: dict[str, str]
 
     def __len__(self) -> int:
         return len(self.inputs)

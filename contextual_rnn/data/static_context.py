@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
+from .table import number
 
 
 class StaticContext:
@@ -21,7 +22,7 @@ class StaticContext:
         self.fields = fields
 
     @classmethod
-    def learn(cls, contexts: Sequence[dict[str, float | str]]) -> StaticContext:
+    def learn(cls, contexts: Sequence[dict[str, str]]) -> StaticContext:
         """Learn means, scales and labels from the contexts of the training series."""
         columns = {name: [context[name] for context in contexts] for name in contexts[0]}
         return cls({name: _field(values) for name, values in columns.items()})
@@ -31,7 +32,7 @@ class StaticContext:
         """How many numbers the vector has."""
         return sum(len(field.get("labels", [0])) for field in self.fields.values())
 
-    def vector(self, series: str, context: dict[str, float | str]) -> np.ndarray:
+    def vector(self, series: str, context: dict[str, str]) -> np.ndarray:
         """Return the vector (width,) of one series' context.
 
         Raises:
@@ -41,18 +42,22 @@ class StaticContext:
         return np.concatenate(parts) if parts else np.zeros(0, np.float32)
 
 
-def _field(values: list[Any]) -> dict[str, Any]:
-    if any(isinstance(value, str) for value in values):
-        return {"labels": sorted({str(value) for value in values})}
-    return {"mean": float(np.mean(values)), "scale": float(np.std(values)) or 1.0}
+def _field(values: list[str]) -> dict[str, Any]:
+    numbers = [number(value) for value in values]
+    quantities = [value for value in numbers if value is not None]
+    if len(quantities) < len(values):
+        return {"labels": sorted(set(values))}
+    varied = len(set(quantities)) > 1  # the deviation of equal numbers is not always 0
+    return {"mean": float(np.mean(quantities)), "scale": float(np.std(quantities)) if varied else 1.0}
 
 
-def _encode(series: str, name: str, field: dict[str, Any], value: float | str) -> np.ndarray:
+def _encode(series: str, name: str, field: dict[str, Any], value: str) -> np.ndarray:
     if "labels" not in field:
-        if isinstance(value, str):
+        quantity = number(value)
+        if quantity is None:
             raise InputError(f"series {series!r}, column {name!r}: {value!r} is text, and training had numbers there")
-        return np.array([(value - field["mean"]) / field["scale"]], np.float32)
-    if str(value) not in field["labels"]:
+        return np.array([(quantity - field["mean"]) / field["scale"]], np.float32)
+    if value not in field["labels"]:
         known = ", ".join(field["labels"][:10])
         raise InputError(f"series {series!r}, column {name!r}: {value!r} is no label that training had ({known})")
-    return np.array([label == str(value) for label in field["labels"]], np.float32)
+    return np.array([label == value for label in field["labels"]], np.float32)

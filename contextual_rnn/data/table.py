@@ -16,6 +16,12 @@ import polars as pl
 from ..errors import InputError
 
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
+MISSING = ["", "nan", "na", "null"]
+
+
+def number(cell: str) -> float | None:
+    """Return the number that a cell of text is, or None."""
+    return pl.Series([cell]).cast(pl.Float64, strict=False)[0]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,11 +36,11 @@ class Table:
     def read(cls, path: pathlib.Path) -> Table:
         """Read a file; raise InputError if it is no table."""
         _check_ending(path)
-        if not path.exists():
-            raise InputError(f"{path}: there is no such file")
-        if path.is_dir():
-            raise InputError(f"{path} is a folder; give the name of a file")
         try:
+            if not path.exists():
+                raise InputError(f"{path}: there is no such file")
+            if path.is_dir():
+                raise InputError(f"{path} is a folder; give the name of a file")
             frame, lines = (_read_parquet if path.suffix.lower() == ".parquet" else _read_text)(path)
         # A damaged Parquet file can make polars panic, which is no PolarsError and not even an Exception.
         except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
@@ -75,7 +81,7 @@ class Table:
         if cells.dtype == pl.String:
             stripped = cells.str.strip_chars()
             values = stripped.cast(pl.Float64, strict=False).to_numpy()
-            missing = (stripped.is_null() | stripped.str.to_lowercase().is_in(["", "nan", "na", "null"])).to_numpy()
+            missing = (stripped.is_null() | stripped.str.to_lowercase().is_in(MISSING)).to_numpy()
         else:
             values = self._cast(name).to_numpy()
             missing = np.isnan(values)
@@ -102,36 +108,41 @@ class Table:
         if column.dtype.is_float():
             column = column.fill_nan(None)
         cells = column.cast(pl.String).str.strip_chars()
-        missing = (cells.is_null() | (cells == "")).to_numpy()
-        if missing.any():
-            raise InputError(f"{self.where(int(missing.argmax()), name)}: a value is missing")
+        missing = cells.is_null() | (cells == "")
+        self._refuse(name, missing, "a value is missing")
         return cells.to_numpy()
 
-    def context(self, name: str) -> np.ndarray:
-        """Return a context column: numbers if every cell is one, else text; an infinite or undefined number raises."""
-        cells = self.labels(name)
-        numbers = pl.Series(cells).cast(pl.Float64, strict=False)
-        if numbers.null_count():
-            return cells
-        wrong = ~numbers.is_finite().to_numpy()
+    def _refuse(self, name: str, wrong: pl.Series, why: str) -> None:
         if wrong.any():
-            row = int(wrong.argmax())
-            raise InputError(f"{self.where(row, name)}: expected a finite number, found {_shown(cells[row])}")
-        return numbers.to_numpy()
+            row = int(wrong.to_numpy().argmax())
+            raise InputError(f"{self.where(row, name)}: {why}, found {_shown(self.frame[name][row])}")
 
-    def constants(self, context: dict[str, np.ndarray], series: str, rows: np.ndarray) -> dict[str, float | str]:
+    def context(self, name: str) -> np.ndarray:
+        """Return a context column as text; raise InputError where a cell is missing, or a number that is not finite."""
+        cells = self.labels(name)
+        text = pl.Series(cells)
+        self._refuse(name, text.str.to_lowercase().is_in(MISSING), "a value is missing")
+        numbers = text.cast(pl.Float64, strict=False)
+        if not numbers.null_count():
+            self._refuse(name, ~numbers.is_finite(), "expected a finite number")
+        return cells
+
+    def constants(self, context: dict[str, np.ndarray], series: str, rows: np.ndarray) -> dict[str, str]:
         """Return the value of every context column in one series; raise InputError where it changes."""
-        values: dict[str, float | str] = {}
+        values: dict[str, str] = {}
         for name, cells in context.items():
             own = cells[rows]
             changed = own != own[0]
+            if changed.any():  # 5 and 5.0 are one number
+                numbers = pl.Series(own).cast(pl.Float64, strict=False)
+                changed = changed if numbers.null_count() else (numbers != numbers[0]).to_numpy()
             if changed.any():
                 row = int(changed.argmax())
                 raise InputError(
                     f"{self.where(int(rows[row]), name)}: a context must be constant within its series, and in series "
                     f"{series!r} it changes from {own[0]} to {own[row]}"
                 )
-            values[name] = own[0] if isinstance(own[0], str) else float(own[0])
+            values[name] = str(own[0])
         return values
 
 
@@ -207,13 +218,14 @@ def write_table(path: str | os.PathLike[str], columns: dict[str, Any]) -> None:
     _check_ending(target)
     frame, part = pl.DataFrame(columns), target.with_name(target.name + ".part")
     try:
-        with part.open("wb") as file:
-            _write(frame, file, target.suffix.lower())
-        os.replace(part, target)
+        try:
+            with part.open("wb") as file:
+                _write(frame, file, target.suffix.lower())
+            os.replace(part, target)
+        finally:
+            part.unlink(missing_ok=True)
     except OSError as error:
         raise InputError(f"{path} cannot be written: {error.strerror or error}") from None
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _write(frame: pl.DataFrame, file: IO[bytes], ending: str) -> None:

@@ -6,16 +6,19 @@ import dataclasses
 import pathlib
 from typing import Any
 
+from ..data.series import Columns
 from ..plotting import colour, dots, finish, save, subplots
 from ..serialization import load
-from ..tasks.series_training import Record, hold_last_errors, simulate
+from ..tasks.series_training import Record, hold_last_errors, simulate, unit
 from ..training.compare import bootstrap_difference, difference, in_words, summarise, table
 from ..training.run_folder import RunFolder, write_json
 from .series_runs import Choice, Option, SeriesFiles, check_kinds, choose, fingerprints, read_tables, train_chosen
 
 METRICS = ("free_run_rmse", "first_20_rmse", "window_rmse")
+KNOWING = "Knowing the outputs of the window"
+KNOWING_MORE = "Knowing the outputs of the window and the context columns"
 MEANINGS = (
-    ("warm-up", "zero", "Knowing the outputs of the window"),
+    ("warm-up", "zero", KNOWING),
     ("context", "warm-up", "Starting from h0 = g(context) rather than warming up on the same facts"),
     ("context", "every-step", "Starting from h0 = g(context) rather than joining it to every input"),
     ("context", "zero", "Starting from h0 = g(context) rather than from zero"),
@@ -63,15 +66,27 @@ def compare(
     folder = RunFolder.open(out, settings, resume=resume)
     choices = choose(options, files, folds, out, resume=resume)
     runs = train_chosen(choices, files, range(seeds), out, resume=resume)
-    report = _report(runs, choices, test, model.window)
+    size = unit(load(out / "runs" / f"{runs[0]['initial_state']}-seed-0" / "model.safetensors"))
+    held = hold_last_errors(test, model.window, options_length(options), size) if model.window else None
+    report = _report(runs, choices, test, files.columns, held)
     figures = draw(folder, runs, report, test)
     write_json(folder.results_path, report)
     return table(report["summary"], METRICS), report["verdict"] + "\nFigures: " + ", ".join(map(str, figures))
 
 
-def _report(runs: list[dict[str, Any]], choices: dict[str, Choice], test: list[Record], window: int) -> dict[str, Any]:
-    kinds = list(choices)
-    pairs = [(a, b, why) for a, b, why in MEANINGS if a in kinds and b in kinds]
+def options_length(options: dict[str, list[Option]]) -> int:
+    """Return the length of the windows of `window_rmse`, which is the same for all options."""
+    return next(iter(options.values()))[0].training.scored_length
+
+
+def _report(
+    runs: list[dict[str, Any]],
+    choices: dict[str, Choice],
+    test: list[Record],
+    columns: Columns,
+    held: dict[str, float] | None,
+) -> dict[str, Any]:
+    pairs = comparisons(list(choices), bool(columns.context))
     differences = [
         {**difference(runs, {"initial_state": a}, {"initial_state": b}, metric), "meaning": why}
         for a, b, why in pairs
@@ -80,19 +95,25 @@ def _report(runs: list[dict[str, Any]], choices: dict[str, Choice], test: list[R
     if len(test) >= MANY_SERIES:
         differences += [{**bootstrap_difference(runs, a, b), "meaning": why} for a, b, why in pairs]
     summary = summarise(runs, ["initial_state"])
-    baselines = {}
-    if window:
-        length = next(iter(choices.values())).option.training.scored_length
-        baselines["hold-last"] = hold_last_errors(test, window, length)
-        summary += [_baseline_row("hold-last", metric, value) for metric, value in baselines["hold-last"].items()]
+    baselines = {"hold-last": held} if held else {}
+    summary += [_baseline_row(name, *one) for name, metrics in baselines.items() for one in metrics.items()]
     return {
         "runs": runs,
         "summary": summary,
         "differences": differences,
         "baselines": baselines,
         "chosen": {kind: _chosen(choice) for kind, choice in choices.items()},
-        "verdict": verdict(summary, differences),
+        "verdict": verdict(runs, summary, differences),
     }
+
+
+def comparisons(kinds: list[str], context_columns: bool) -> list[tuple[str, str, str]]:
+    """Return the pairs of kinds to compare, and what each comparison tells; every kind is in one, if there are two."""
+    pairs = [(a, b, why) for a, b, why in MEANINGS if a in kinds and b in kinds]
+    if context_columns:
+        pairs = [(a, b, KNOWING_MORE if why == KNOWING else why) for a, b, why in pairs]
+    compared = {kind for a, b, _ in pairs for kind in (a, b)}
+    return pairs + [(kind, kinds[0], f"{kind} rather than {kinds[0]}") for kind in kinds[1:] if kind not in compared]
 
 
 def _chosen(choice: Choice) -> dict[str, Any]:
@@ -111,15 +132,17 @@ def _baseline_row(name: str, metric: str, value: float) -> dict[str, Any]:
     }
 
 
-def verdict(summary: list[dict[str, Any]], differences: list[dict[str, Any]]) -> str:
+def verdict(runs: list[dict[str, Any]], summary: list[dict[str, Any]], differences: list[dict[str, Any]]) -> str:
     """Say which kind is best on which metric, and what each comparison is worth, with its interval."""
     lines = []
     for metric in METRICS:
         rows = [row for row in summary if row["metric"] == metric and row["seeds"]]
-        best = min(rows, key=lambda row: row["median"])
-        lines.append(
-            f"Of the trained kinds, {best['initial_state']} has the lowest median {metric}: {best['median']:.3g}."
-        )
+        best, *others = sorted(rows, key=lambda row: row["median"])
+        kind = best["initial_state"]
+        lines.append(f"Of the trained kinds, {kind} has the lowest median {metric}: {best['median']:.3g}.")
+        if others:
+            second = {"initial_state": others[0]["initial_state"]}
+            lines.append("  " + in_words(difference(runs, {"initial_state": kind}, second, metric)))
     last = None
     for one in differences:
         if one["meaning"] != last:
@@ -133,20 +156,24 @@ def draw(
     folder: RunFolder, runs: list[dict[str, Any]], report: dict[str, Any], test: list[Record]
 ) -> list[pathlib.Path]:
     """Draw the errors of every run, and the start of one test series beside what every kind made of it."""
-    return [draw_errors(folder, runs, report), draw_start(folder, runs, test)]
+    one_target = test[0].targets.shape[1] == 1
+    return [draw_errors(folder, runs, report, one_target), draw_start(folder, runs, test)]
 
 
-def draw_errors(folder: RunFolder, runs: list[dict[str, Any]], report: dict[str, Any]) -> pathlib.Path:
+def draw_errors(
+    folder: RunFolder, runs: list[dict[str, Any]], report: dict[str, Any], one_target: bool
+) -> pathlib.Path:
     """Draw a dot for every run, a panel for every metric."""
     figure, axes = subplots(1, len(METRICS), width=4.6, height=3.4)
     kinds = list(dict.fromkeys(run["initial_state"] for run in runs))
+    in_unit = "unit of the target" if one_target else "deviations of each target"
     for place, metric in zip(axes[0], METRICS, strict=True):
         values: dict[str, list[float]] = {kind: [] for kind in kinds}
         for run in runs:
             values[run["initial_state"]].append(run["metrics"][metric])
         values |= {name: [metrics[metric]] for name, metrics in report["baselines"].items()}
         dots(place, values)
-        finish(place, f"{metric} on the test table, unit of the target", "", "dot: one seed; bar: median", legend=False)
+        finish(place, f"{metric} on the test table, {in_unit}", "", "dot: one seed; bar: median", legend=False)
     return save(figure, folder.figures, "errors")
 
 

@@ -32,7 +32,8 @@ def fit_series(
     (result,) = run_all([job], train, out, resume=resume, title="training")
     for name in ("model.safetensors", "columns.json"):
         folder.copy(out / "final" / name)
-    chosen = min(choice.validation, key=lambda row: row["validation_free_run_rmse"])
+    place = options.index(choice.option)
+    chosen = choice.validation[place]
     write_json(folder.results_path, {**result, "chosen": chosen, "validation": choice.validation})
     words = [
         f"h0 = {kind}, settings {_tuned(choice.validation, chosen)}: the validation error of the free run is "

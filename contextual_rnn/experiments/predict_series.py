@@ -45,6 +45,7 @@ def predict(
     Raises:
         InputError: a file is wrong, or `start` holds no state of one of the series, or a state of another model.
     """
+    _check_files(inputs, out, end)
     model = load(run / "model.safetensors")
     if not isinstance(model, SeriesModel):
         raise InputError(f"{run} holds a {type(model).__name__}, not a model of series")
@@ -53,29 +54,54 @@ def predict(
     series = read_series(inputs, columns, known_targets=window, min_length=window + 1)
     table = records(series, context)
     keys = [record.name if columns.series else WHOLE for record in table]
-    runs = list(_carry_on(model, table, keys, _read_states(start, model)) if start else simulate(model, table))
+    states = _read_states(start, model) if start else {}
+    runs = list(_carry_on(model, table, keys, states) if start else simulate(model, table))
     predictions = [np.asarray(predicted) for _, predicted, _ in runs]
     names = [record.name for record, predicted in zip(table, predictions, strict=True) for _ in predicted]
     steps = [np.arange(window, window + len(predicted)) for predicted in predictions]
     values = np.concatenate(predictions)
+    series_column = _free(columns.series or "series", columns.targets)
+    step_column = _free("step", (*columns.targets, series_column))
     write_table(
         out,
         {
-            columns.series or "series": names,
-            "step": np.concatenate(steps),
+            series_column: names,
+            step_column: np.concatenate(steps),
             **{target: values[:, column] for column, target in enumerate(columns.targets)},
         },
     )
-    if end:
-        _write_states(end, keys, [state for _, _, state in runs])
-    return f"{len(values)} steps of {len(table)} series were written to {out}{_error(runs, window)}."
+    if end:  # with the states of the series that this table has not, for a later day
+        ended = dict(zip(keys, (state for _, _, state in runs), strict=True))
+        _write_states(end, states | ended)
+    return f"{len(values)} steps of {len(table)} series were written to {out}{_error(runs, window, columns.targets)}."
 
 
-def _error(runs: list[tuple[Record, Tensor, State]], window: int) -> str:
+def _check_files(inputs: str, out: str, end: str | None) -> None:
+    """Raise InputError before anything runs, where a file would be lost or cannot be written."""
+    if pathlib.Path(out).resolve() == pathlib.Path(inputs).resolve():
+        raise InputError(f"--out {out} is the table of inputs; give another name, to lose nothing")
+    if end and pathlib.Path(end).resolve() in (pathlib.Path(inputs).resolve(), pathlib.Path(out).resolve()):
+        raise InputError(f"--end {end} is one of the tables; give another name for the file of states")
+    for name, path in (("--out", out), ("--end", end)):
+        if path and not pathlib.Path(path).parent.is_dir():
+            raise InputError(f"{name} {path}: there is no folder {pathlib.Path(path).parent}")
+
+
+def _free(name: str, taken: tuple[str, ...]) -> str:
+    """Return a name of a column that no target has."""
+    while name in taken:
+        name += "_"
+    return name
+
+
+def _error(runs: list[tuple[Record, Tensor, State]], window: int, targets: tuple[str, ...]) -> str:
     if any(bool(torch.isnan(record.targets[window:]).any()) for record, _, _ in runs):
         return ""
-    error = root_mean([(predicted - record.targets[window:]).square() for record, predicted, _ in runs])
-    return f"; the root mean squared error, in the target's unit, is {error:.4g}"
+    squares = [(predicted - record.targets[window:]).square() for record, predicted, _ in runs]
+    errors = [
+        f"{root_mean([square[:, place] for square in squares]):.4g} of {name}" for place, name in enumerate(targets)
+    ]
+    return f"; the root mean squared error, in the target's unit, is {', '.join(errors)}"
 
 
 def _carry_on(
@@ -91,12 +117,16 @@ def _carry_on(
         yield record, predicted[0], state
 
 
-def _write_states(path: str, names: list[str], states: list[State]) -> None:
-    together = map_state(lambda *rows: torch.cat(rows), states[0], *states[1:])
+def _write_states(path: str, states: dict[str, State]) -> None:
+    first, *others = states.values()
+    together = map_state(lambda *rows: torch.cat(rows), first, *others)
     tensors = {str(index): leaf.contiguous() for index, leaf in enumerate(leaves(together))}
     part = pathlib.Path(f"{path}.part")
-    save_file(tensors, str(part), metadata={"series": json.dumps(names)})
-    part.replace(path)
+    try:
+        save_file(tensors, str(part), metadata={"series": json.dumps(list(states))})
+        part.replace(path)
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{path} cannot be written: {error}") from None
 
 
 def _read_states(path: str, model: SeriesModel) -> dict[str, State]:
@@ -110,5 +140,8 @@ def _read_states(path: str, model: SeriesModel) -> dict[str, State]:
         raise InputError(f"{path}: there is no such file of states") from None
     except (SafetensorError, KeyError, OSError):
         raise InputError(f"{path} is no file of states that predict wrote for this kind of model") from None
-    check_state(together, shapes, len(names))
+    try:
+        check_state(together, shapes, len(names))
+    except ValueError as error:
+        raise InputError(f"{path} is of another model: {error}") from None
     return {name: map_state(lambda leaf, row=row: leaf[row : row + 1], together) for row, name in enumerate(names)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import itertools
+import math
 import pathlib
 from typing import Any
 
@@ -17,7 +18,7 @@ from ..serialization import save
 from ..tasks.series import NEED_CONTEXT, SeriesConfig, SeriesModel
 from ..tasks.series_data import fold, read_held_out, read_training, write_columns
 from ..tasks.series_training import Record, errors, random_windows, squared_errors, squared_loss
-from ..training.fit import FitConfig, fit
+from ..training.fit import DivergedError, FitConfig, fit
 from ..training.side_by_side import Job, run_all
 
 CHOSEN_BY = "free_run_rmse"
@@ -132,19 +133,30 @@ def choose(
         for place, option in enumerate(candidates)
         for index in range(count)
     }
-    results = run_all(list(jobs.values()), train, out / "tuning", resume=resume, title="choosing on folds")
-    last = {key: result["metrics"][CHOSEN_BY] for key, result in zip(jobs, results, strict=True)}
-    return {kind: _best(candidates, kind, last, count) for kind, candidates in options.items()}
+    results = run_all(list(jobs.values()), try_on_fold, out / "tuning", resume=resume, title="choosing on folds")
+    done = dict(zip(jobs, results, strict=True))
+    return {
+        kind: _best(
+            kind, candidates, [[done[kind, place, index] for index in range(count)] for place in range(len(candidates))]
+        )
+        for kind, candidates in options.items()
+    }
 
 
-def _best(options: list[Option], kind: str, last: dict[tuple[str, int, int], float], count: int) -> Choice:
-    """Choose by the error after the last epoch: the least of a noisy curve would flatter long runs."""
-    errors = [
-        float(np.sqrt(np.mean([last[kind, place, index] ** 2 for index in range(count)])))
-        for place in range(len(options))
-    ]
+def _best(kind: str, options: list[Option], results: list[list[dict[str, Any]]]) -> Choice:
+    """Choose by the error after the last epoch, of every option on every fold; one that diverged is no choice."""
+    errors = [_root_mean([result["metrics"][CHOSEN_BY] for result in folds]) for folds in results]
+    finite = [(error, place) for place, error in enumerate(errors) if error is not None]
+    if not finite:
+        why = next(result["diverged"] for folds in results for result in folds if "diverged" in result)
+        raise DivergedError(f"{kind}: {why}")
     table = [{**_flat(option), f"validation_{CHOSEN_BY}": error} for option, error in zip(options, errors, strict=True)]
-    return Choice(options[int(np.argmin(errors))], table)
+    return Choice(options[min(finite)[1]], table)
+
+
+def _root_mean(errors: list[float | None]) -> float | None:
+    known = [error for error in errors if error is not None]
+    return float(np.sqrt(np.mean(np.square(known)))) if len(known) == len(errors) else None
 
 
 def _flat(option: Option) -> dict[str, Any]:
@@ -183,6 +195,14 @@ def _job(name: str, option: Option, files: SeriesFiles, seed: int, index: int | 
     return Job(name, config, option.training.epochs)
 
 
+def try_on_fold(config: dict[str, Any], folder: pathlib.Path) -> dict[str, Any]:
+    """Do one run on a fold; settings with which it diverges are no choice, and no reason to stop."""
+    try:
+        return train(config, folder)
+    except DivergedError as error:
+        return {"metrics": {CHOSEN_BY: None}, "diverged": str(error)}
+
+
 def train(config: dict[str, Any], folder: pathlib.Path) -> dict[str, Any]:
     """Do one run: on a fold, returning its validation errors, or on the whole table, returning its test errors."""
     model_config, training = SeriesConfig(**config["model"]), SeriesTraining(**config["training"])
@@ -196,6 +216,7 @@ def train(config: dict[str, Any], folder: pathlib.Path) -> dict[str, Any]:
         records, held_out = fold(records, config["fold"], config["folds"], model_config.window)
     model, last = _fit(model_config, training, records, held_out, config["seed"], folder)
     if held_out:
+        _check_finite(last)
         return {"metrics": last}
     write_columns(folder, columns, context)
     save(model, folder / "model.safetensors")
@@ -203,7 +224,15 @@ def train(config: dict[str, Any], folder: pathlib.Path) -> dict[str, Any]:
         return {"metrics": {}}
     test = read_held_out(files["test"], columns, context, model_config.window)
     by_series = [float(error.mean()) for error in squared_errors(model, test)]
-    return {"metrics": errors(model, test, training.scored_length), "squared_error_by_series": by_series}
+    metrics = errors(model, test, training.scored_length)
+    _check_finite(metrics)
+    return {"metrics": metrics, "squared_error_by_series": by_series}
+
+
+def _check_finite(metrics: dict[str, float]) -> None:
+    for name, value in metrics.items():
+        if not math.isfinite(value):
+            raise DivergedError(f"the {name} became {value}: are the targets too large, or is a lower rate needed?")
 
 
 def _fit(
@@ -219,7 +248,15 @@ def _fit(
     first = records[0]
     model = SeriesModel(config, first.inputs.shape[1], first.targets.shape[1], len(first.context))
     model.standardise(torch.cat([r.inputs for r in records]), torch.cat([r.targets for r in records]))
-    windows = random_windows(records, config.window + training.length, training.batch_size, training.updates)
+    least = config.window + training.washout
+    usable = [record for record in records if len(record) > least]
+    if not usable:
+        longest = max(map(len, records))
+        raise InputError(
+            f"the longest stretch to train on has {longest} steps, and the window and washout take {least}: nothing is "
+            "left to learn from; give a shorter --window or --washout, or fewer folds"
+        )
+    windows = random_windows(usable, config.window + training.length, training.batch_size, training.updates)
     settings = FitConfig(
         **{name: getattr(training, name) for name in FitConfig.__dataclass_fields__ if hasattr(training, name)},
         schedule="cosine",

@@ -100,10 +100,16 @@ def simulate(model: SeriesModel, records: Sequence[Record]) -> Iterator[tuple[Re
 
 
 def squared_errors(model: SeriesModel, records: Sequence[Record], first: int | None = None) -> list[Tensor]:
-    """Return the squared errors (T - k, Y) of each record's free run, or of its first steps only."""
-    window = model.settings.window
+    """Return the squared errors (T - k, Y) of each record's free run, or of its first steps only, in `unit`."""
+    window, size = model.settings.window, unit(model)
     runs = simulate(model, records)
-    return [(predicted - record.targets[window:]).square()[:first] for record, predicted, _ in runs]
+    return [((predicted - record.targets[window:]) / size).square()[:first] for record, predicted, _ in runs]
+
+
+def unit(model: SeriesModel) -> Tensor:
+    """Return what errors are measured in (Y,): the one target's own unit, or, of several, each one's deviation."""
+    scale = model.target_scale.cpu()
+    return scale if len(scale) > 1 else torch.ones(1)
 
 
 def root_mean(errors: Sequence[Tensor]) -> float:
@@ -119,7 +125,7 @@ def consecutive(records: Sequence[Record], window: int, length: int) -> list[Rec
 
 
 def errors(model: SeriesModel, records: Sequence[Record], length: int) -> dict[str, float]:
-    """Return the metrics of free runs, in the targets' unit.
+    """Return the metrics of free runs, in `unit`.
 
     `free_run_rmse` is over whole series, `first_20_rmse` over their first 20 steps after the window, and `window_rmse`
     over consecutive windows of the training length, the context read again at each.
@@ -132,11 +138,12 @@ def errors(model: SeriesModel, records: Sequence[Record], length: int) -> dict[s
     }
 
 
-def hold_last_errors(records: Sequence[Record], window: int, length: int) -> dict[str, float]:
-    """Return the same metrics of holding the window's last targets; `window` is at least 1."""
+def hold_last_errors(records: Sequence[Record], window: int, length: int, size: Tensor) -> dict[str, float]:
+    """Return the same metrics of holding the window's last targets; `window` is at least 1, `size` is of `unit`."""
 
     def held(parts: Sequence[Record], first: int | None = None) -> float:
-        return root_mean([(part.targets[window:] - part.targets[window - 1]).square()[:first] for part in parts])
+        errors = ((part.targets[window:] - part.targets[window - 1]) / size for part in parts)
+        return root_mean([error.square()[:first] for error in errors])
 
     return {
         "free_run_rmse": held(records),

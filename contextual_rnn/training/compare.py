@@ -11,7 +11,7 @@ from .intervals import bootstrap_ratio, mean_interval, ratio_interval
 
 
 def summarise(runs: Sequence[dict[str, Any]], factors: Sequence[str]) -> list[dict[str, Any]]:
-    """Return, for every metric of every kind, its mean, median and interval over seeds.
+    """Return, for every metric of every kind, its mean, median and interval over the seeds that have it, of so many.
 
     Args:
         runs: `{"initial_state", "seed", "metrics": {name: value}}`, and other factors where the comparison has them.
@@ -33,6 +33,7 @@ def summarise(runs: Sequence[dict[str, Any]], factors: Sequence[str]) -> list[di
                     "low": interval.low,
                     "high": interval.high,
                     "seeds": len(values),
+                    "of": len(members),
                 }
             )
     return rows
@@ -62,10 +63,9 @@ def difference(runs: Sequence[dict[str, Any]], a: dict[str, Any], b: dict[str, A
 
 
 def bootstrap_difference(runs: Sequence[dict[str, Any]], a: str, b: str) -> dict[str, Any]:
-    """Return the ratio of root mean squared errors over test series, which are drawn again in pairs, seeds averaged."""
+    """Return the ratio of root mean squared errors over test series; series and seeds are drawn again in pairs."""
     first, second = (
-        np.mean([run["squared_error_by_series"] for run in runs if run["initial_state"] == kind], axis=0)
-        for kind in (a, b)
+        np.array([run["squared_error_by_series"] for run in runs if run["initial_state"] == kind]) for kind in (a, b)
     )
     interval = bootstrap_ratio(first, second)
     seeds = len({run["seed"] for run in runs})
@@ -77,7 +77,7 @@ def bootstrap_difference(runs: Sequence[dict[str, Any]], a: str, b: str) -> dict
         "low": interval.low,
         "high": interval.high,
         "seeds": seeds,
-        "series": len(first),
+        "series": first.shape[1],
     }
 
 
@@ -107,6 +107,8 @@ def label(kind: dict[str, Any]) -> str:
 def in_words(difference: dict[str, Any]) -> str:
     """Say a difference of an error as a sentence, with its interval, or that none was found."""
     a, b, metric, seeds = (difference[key] for key in ("a", "b", "metric", "seeds"))
+    if difference["ratio"] is None:
+        return f"The {metric} of {a} and {b} cannot be compared as a ratio: one of them is 0."
     if difference["low"] is None:
         times = f"{difference['ratio']:.3g} times that of {b} over {seeds} seed{'s' * (seeds != 1)}"
         return f"The {metric} of {a} is {times}, too few to claim a difference."

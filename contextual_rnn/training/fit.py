@@ -79,7 +79,7 @@ def fit(
     Raises:
         DivergedError: the loss or a weight is not a finite number; says at which step and what to try.
     """
-    fabric = Fabric(accelerator=config.accelerator, devices=1)
+    fabric = _fabric(config.accelerator)
     model, optimizer = fabric.setup(module, _optimizer(module, config))
     checkpoint = Checkpoint(folder, module, optimizer.optimizer)
     history = checkpoint.load()
@@ -99,6 +99,15 @@ def fit(
             on_epoch(history[-1])
     module.eval()
     return history
+
+
+def _fabric(accelerator: str) -> Fabric:
+    try:
+        return Fabric(accelerator=accelerator, devices=1)
+    except RuntimeError as error:
+        raise InputError(
+            f"--accelerator {accelerator} is not to be had here: {str(error).partition(chr(10))[0]}"
+        ) from None
 
 
 def _optimizer(module: nn.Module, config: FitConfig) -> torch.optim.Optimizer:

@@ -14,9 +14,9 @@ FEWEST = 5  # under five seeds an interval says next to nothing, and none is giv
 
 @dataclasses.dataclass(frozen=True)
 class Interval:
-    """A middle and its 95 % interval; None for both ends where there are too few values."""
+    """A middle and its 95 % interval; None for both ends where there are too few values, and for a ratio to zero."""
 
-    middle: float
+    middle: float | None
     low: float | None
     high: float | None
 
@@ -31,30 +31,39 @@ def mean_interval(values: Sequence[float]) -> Interval:
 def ratio_interval(a: Sequence[float], b: Sequence[float]) -> Interval:
     """Return the ratio a / b by the paired mean of the log-ratio over seeds, with its 95 % t interval.
 
-    Raises:
-        ValueError: a value is not positive, or the two are not of one length.
+    It is undefined, all None, where a value is zero.
     """
-    if len(a) != len(b) or min(*a, *b) <= 0:
-        raise ValueError("a ratio needs pairs of positive values")
+    if min(*a, *b) <= 0:
+        return Interval(None, None, None)
     logs = [math.log(x / y) for x, y in zip(a, b, strict=True)]
     interval = mean_interval(logs)
-    ends = [None if end is None else math.exp(end) for end in (interval.low, interval.high)]
-    return Interval(math.exp(interval.middle), *ends)
+    return Interval(*(None if end is None else math.exp(end) for end in (interval.middle, interval.low, interval.high)))
 
 
 def bootstrap_ratio(a: np.ndarray, b: np.ndarray, draws: int = 2000, seed: int = 0) -> Interval:
     """Return the ratio of root mean squares over test sequences, with its 95 % percentile bootstrap interval.
 
+    Seeds and sequences are both drawn again, in pairs; there is no interval where the seeds are too few, and all is
+    None where an error is zero.
+
     Args:
-        a: (N,) mean squared error of each of N sequences; sequences are drawn again in pairs.
-        b: (N,) the same of the other kind.
+        a: (S, N) mean squared error of each of N sequences after training with each of S seeds.
+        b: (S, N) the same of the other kind.
         draws: how many resamples.
         seed: of the resampling.
     """
-    rows = np.random.default_rng(seed).integers(len(a), size=(draws, len(a)))
-    ratios = np.sqrt(a[rows].mean(axis=1) / b[rows].mean(axis=1))
+    if min(a.mean(), b.mean()) <= 0:
+        return Interval(None, None, None)
+    middle = float(np.sqrt(a.mean() / b.mean()))
+    if len(a) < FEWEST:
+        return Interval(middle, None, None)
+    random = np.random.default_rng(seed)
+    ratios = []
+    for _ in range(draws):
+        chosen = np.ix_(*(random.integers(size, size=size) for size in a.shape))
+        ratios.append(np.sqrt(a[chosen].mean() / b[chosen].mean()))
     low, high = np.quantile(ratios, [0.025, 0.975])
-    return Interval(float(np.sqrt(a.mean() / b.mean())), float(low), float(high))
+    return Interval(middle, float(low), float(high))
 
 
 def _half_width(values: Sequence[float]) -> float | None:

@@ -49,11 +49,15 @@ class RunFolder:
         config = json.loads(json.dumps(config))
         if folder.config_path.exists():
             folder._check(config, resume)
-        elif folder.path.exists() and any(file.suffix != ".part" for file in folder.path.iterdir()):
+        elif folder.path.exists() and any(_is_ours(file) for file in folder.path.iterdir()):
             raise InputError(f"{path} is not empty and holds no run; give another --out, to overwrite nothing")
-        folder.path.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"--out {path} cannot be made: {error.strerror or error}") from None
         write_json(folder.config_path, config)
-        folder._note_provenance()
+        if not folder.results_path.exists():  # who only looks at a finished run did not make it
+            folder._note_provenance()
         return folder
 
     def _note_provenance(self) -> None:
@@ -67,12 +71,11 @@ class RunFolder:
         if not resume:
             raise InputError(f"{self.path} already holds a run; give --resume to go on with it, or another --out")
         before = read_json(self.config_path)
-        changed = [key for key in sorted({*before, *config}) if before.get(key) != config.get(key)]
-        if changed:
-            key = changed[0]
+        if before != config:
+            name, old, new = _first_change(before, config)
             raise InputError(
-                f"{self.path} holds a run with {key} = {before.get(key)!r} where {config.get(key)!r} is asked for now; "
-                "give the settings it had, or another --out"
+                f"{self.path} holds a run with {name} = {old!r} where {new!r} is asked for now; give the settings it "
+                "had, or another --out"
             )
 
     def copy(self, file: pathlib.Path) -> None:
@@ -102,6 +105,21 @@ class RunFolder:
         path = self.path / "figures"
         path.mkdir(exist_ok=True)
         return path
+
+
+def _is_ours(file: pathlib.Path) -> bool:
+    """Whether a file is somebody's, and no trace of a run that broke off before it began."""
+    return file.suffix != ".part" and file.name != ".lock"
+
+
+def _first_change(before: Any, after: Any, name: str = "") -> tuple[str, Any, Any]:
+    """Return the name of the first setting that differs, such as `options.zero.0.training.epochs`, and both values."""
+    if isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
+        before, after = dict(enumerate(before)), dict(enumerate(after))
+    if not (isinstance(before, dict) and isinstance(after, dict)):
+        return name, before, after
+    key = next(key for key in [*before, *after] if before.get(key) != after.get(key))
+    return _first_change(before.get(key), after.get(key), f"{name}.{key}" if name else str(key))
 
 
 def write_json(path: pathlib.Path, value: Any) -> None:
@@ -159,12 +177,16 @@ def _version(name: str) -> str | None:
 
 def _commit() -> str | None:
     """Return the commit of the source tree, with a + if it was changed since; None where there is no repository."""
-    source = pathlib.Path(__file__).parent
     try:
-        command = ["git", "-C", str(source), "describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*"]
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+        _git("ls-files", "--error-unmatch", __file__)  # not an installed copy that lies in somebody else's repository
+        return _git("describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*")
     except (OSError, subprocess.SubprocessError):
         return None
+
+
+def _git(*arguments: str) -> str:
+    command = ["git", "-C", str(pathlib.Path(__file__).parent), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
 
 
 def _processor() -> str:

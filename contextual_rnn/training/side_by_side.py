@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import os
 import pathlib
 import sys
 import threading
@@ -12,10 +14,14 @@ from typing import Any
 
 import joblib
 import torch
+from filelock import FileLock, Timeout
 from tqdm import tqdm
 
+from ..errors import InputError
 from .fit import DivergedError
 from .run_folder import RunFolder, read_json, write_json
+
+PATIENCE = 10  # seconds to wait for a run's lock: the workers of a process that was killed need one to end
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,15 +56,48 @@ def run_all(
     parallel = joblib.Parallel(n_jobs=workers, return_as="generator_unordered", max_nbytes=None)
     results: dict[str, dict[str, Any]] = {}
     with _Progress(jobs, out, title) as done:
-        for name, result in parallel(joblib.delayed(_run)(job, work, out, resume) for job in jobs):
+        for name, result in parallel(joblib.delayed(_run)(job, work, out, resume, os.getpid()) for job in jobs):
             results[name] = result
             done(name)
     return [results[job.name] for job in jobs]
 
 
-def _run(job: Job, work: Callable[..., dict[str, Any]], out: pathlib.Path, resume: bool) -> tuple[str, Any]:
+def _run(
+    job: Job, work: Callable[..., dict[str, Any]], out: pathlib.Path, resume: bool, parent: int
+) -> tuple[str, Any]:
     torch.set_num_threads(1)
-    folder = RunFolder.open(out / job.name, job.config, resume=resume)
+    _end_with(parent)
+    path = out / job.name
+    _make(path)
+    try:
+        with FileLock(path / ".lock", timeout=PATIENCE):
+            return _run_alone(job, work, path, resume)
+    except Timeout:
+        raise InputError(f"{path}: another process is at work on this run; wait for it, or end it") from None
+
+
+def _make(path: pathlib.Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{path} cannot be made: {error.strerror or error}") from None
+
+
+@functools.cache
+def _end_with(parent: int) -> None:
+    """Have a worker end when the process that started it is gone, so that none trains on beside a resumed run."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    if os.getpid() != parent:
+        threading.Thread(target=watch, daemon=True).start()
+
+
+def _run_alone(job: Job, work: Callable[..., dict[str, Any]], path: pathlib.Path, resume: bool) -> tuple[str, Any]:
+    folder = RunFolder.open(path, job.config, resume=resume)
     if folder.results_path.exists():
         return job.name, read_json(folder.results_path)
     started = time.perf_counter()
