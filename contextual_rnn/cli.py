@@ -17,11 +17,9 @@ import tyro
 
 from .data.series import Columns
 from .errors import InputError
-from .tasks.series import KINDS, NEED_CONTEXT
-
-Kind = Literal["zero", "free", "error-noise", "warm-up", "every-step", "context", "gaussian"]
-PaperKind = Literal["zero", "free", "context", "gaussian"]
-Start = Literal["zero", "free", "error-noise", "context", "gaussian"]
+from .tasks.paper import KINDS as PAPER_KINDS
+from .tasks.paper import Kind as PaperKind
+from .tasks.series import KINDS, NEED_CONTEXT, Kind, Start
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +28,7 @@ class ReproduceDecay:
 
     out: pathlib.Path
     """Run folder to make."""
-    initial_states: tuple[PaperKind, ...] = ("zero", "free", "context", "gaussian")
+    initial_states: tuple[PaperKind, ...] = PAPER_KINDS
     """Kinds of h0. With zero and context, the two by two is completed: h0 from context or not, T at every step or
     not."""
     seeds: int = 5
@@ -259,13 +257,15 @@ class CompareSeries(SeriesModelOptions):
         if self.test is None:
             raise InputError("compare series needs --test, a table that nothing is chosen on")
         _positive(seeds=self.seeds)
-        options = {kind: self.grid(kind) for kind in dict.fromkeys(self.initial_states or self._possible())}
+        options: dict[str, list[Any]] = {
+            kind: self.grid(kind) for kind in dict.fromkeys(self.initial_states or self._possible())
+        }
         table, verdict = compare(
             options, self.files(), folds=self.folds, seeds=self.seeds, out=self.out, resume=self.resume
         )
         print(f"{table}\n\n{verdict}")
 
-    def _possible(self) -> list[str]:
+    def _possible(self) -> list[Kind]:
         told = bool(self.window or self.context)
         kinds = [kind for kind in KINDS if told or kind not in NEED_CONTEXT]
         return kinds if self.window else [kind for kind in kinds if kind != "warm-up"]

@@ -8,13 +8,13 @@ import torch
 from contextual_rnn import FastWeightsRNN
 from contextual_rnn.cli import main
 from contextual_rnn.tasks.associative_retrieval import (
-    INITIAL_STATES,
     SYMBOLS,
     RetrievalModel,
     Retrievals,
     loss,
     scores,
 )
+from contextual_rnn.tasks.paper import KINDS
 
 
 @pytest.mark.parametrize("order", ["paired", "grouped"])
@@ -40,7 +40,7 @@ def test_letters_digits_and_queries_are_drawn_evenly():
     assert torch.bincount(retrievals.answer)[26:36].min() > 0.9 * 2_000
 
 
-@pytest.mark.parametrize("kind", INITIAL_STATES)
+@pytest.mark.parametrize("kind", KINDS)
 def test_the_model_is_the_published_one_run_over_the_embedded_sequence(kind):
     torch.manual_seed(0)
     model = RetrievalModel(kind).eval()

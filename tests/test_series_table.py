@@ -73,6 +73,11 @@ def test_interleaved_series_come_apart_in_order_of_first_appearance(table):
     assert (b.context, a.context) == ({"area": "2", "place": "x"}, {"area": "3", "place": "y"})
 
 
+def test_numbers_that_single_precision_cannot_tell_apart_are_refused(table):
+    text = "u,y\n" + "".join(f"{1.7e9 + second},1\n" for second in range(100))
+    assert "subtract a constant from them first" in sentence(table(text), UY)
+
+
 def test_series_may_be_named_by_numbers(table):
     series = read_series(table({"id": [7, 3, 7], "u": [1, 2, 3], "y": [1, 2, 3]}, "a.parquet"), Columns(("u",), ("y",), (), "id"))  # fmt: skip
     assert [(one.name, len(one)) for one in series] == [("7", 2), ("3", 1)]

@@ -85,6 +85,7 @@ class Table:
         else:
             values = self._cast(name).to_numpy()
             missing = np.isnan(values)
+        exact = values
         with np.errstate(over="ignore"):
             values = values.astype(np.float32)
         wrong = ~np.isfinite(values) & (needed | ~missing)
@@ -92,6 +93,12 @@ class Table:
             row = int(wrong.argmax())
             found = "a number is missing" if missing[row] else f"expected a finite number, found {_shown(cells[row])}"
             raise InputError(f"{self.where(row, name)}: {found}")
+        distinct, kept = len(np.unique(exact)), len(np.unique(values))
+        if distinct >= 10 and kept < distinct / 2:
+            raise InputError(
+                f"{self.path}, column {name!r}: its {distinct} distinct numbers lie so close together that single "
+                f"precision keeps {kept}; subtract a constant from them first"
+            )
         return values
 
     def _cast(self, name: str) -> pl.Series:

@@ -64,7 +64,10 @@ def compare(
     check_kinds(list(options), model.window, files.columns)
     test = read_tables(files, model.window)
     folder = RunFolder.open(out, settings, resume=resume)
-    choices = choose(options, files, folds, out, resume=resume)
+    if any(len(candidates) > 1 for candidates in options.values()):
+        choices = choose(options, files, folds, out, resume=resume)
+    else:
+        choices = {kind: Choice(candidates[0], []) for kind, candidates in options.items()}
     runs = train_chosen(choices, files, range(seeds), out, resume=resume)
     size = unit(load(out / "runs" / f"{runs[0]['initial_state']}-seed-0" / "model.safetensors"))
     held = hold_last_errors(test, model.window, options_length(options), size) if model.window else None

@@ -18,7 +18,6 @@ from ..plotting import colour, finish, line_with_band, save, subplots
 from ..serialization import load
 from ..serialization import save as save_model
 from ..tasks.linear_cosine_decay import (
-    INITIAL_STATES,
     STEPS,
     TRAINING_PERIODS,
     VALIDATION_PERIODS,
@@ -31,6 +30,7 @@ from ..tasks.linear_cosine_decay import (
     one_step_error,
     shuffled,
 )
+from ..tasks.paper import KINDS
 from ..training.compare import difference, in_words, summarise
 from ..training.fit import FitConfig, fit
 from ..training.run_folder import RunFolder, read_lines, write_json
@@ -180,7 +180,7 @@ def draw_errors(figures: pathlib.Path, jobs: list[Job], curves: dict[str, list[d
     for kind, period in dict.fromkeys((job.config["initial_state"], job.config["period"]) for job in jobs):
         mine = [job for job in jobs if (job.config["initial_state"], job.config["period"]) == (kind, period)]
         errors = np.array([[row["one_step_mse"] for row in curves[job.name]] for job in mine])
-        extra = (kind, period) not in variants(list(INITIAL_STATES))[: len(INITIAL_STATES)]
+        extra = (kind, period) not in variants(list(KINDS))[: len(KINDS)]
         name, style = f"{kind}, period {period}", "--" if extra else "-"
         line_with_band(axes[0, 0], np.arange(1, errors.shape[1] + 1), errors, name, kind, style)
     axes[0, 0].set_yscale("log")

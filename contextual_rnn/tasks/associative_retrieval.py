@@ -17,16 +17,17 @@ from torch.nn.functional import cross_entropy
 
 from ..fast_weights.backend import Backend
 from ..fast_weights.rnn import FastWeightsRNN
-from ..initial_state import ConstantState, ContextState, FreeState, GaussianState, InitialState
+from ..initial_state import ContextState
 from ..module_config import register
 from ..state import State
+from .paper import he_truncated_normal
+from .paper import initial_state as make_initial_state
 
 SYMBOLS = string.ascii_lowercase + string.digits + "?"
 LETTERS, FIRST_DIGIT, QUERY = 25, SYMBOLS.index("0"), SYMBOLS.index("?")  # the published code never draws z
 PAIRS, STEPS = 4, 11
-EMBEDDING, HEAD, SCALE = 100, 100, 0.25
+EMBEDDING, HEAD = 100, 100
 
-INITIAL_STATES = ("zero", "free", "context", "gaussian")
 ORDERS = ("paired", "grouped")
 
 
@@ -103,7 +104,7 @@ class RetrievalModel(nn.Module):
     layer norm has no gain or offset to train. g is linear, from the first symbol's embedding to h_0 and to A_0.
 
     Args:
-        initial_state: one of `INITIAL_STATES`.
+        initial_state: one of `paper.KINDS`.
         hidden: H.
         backend: of the fast weights; see `FastWeightsRNN`.
     """
@@ -113,7 +114,8 @@ class RetrievalModel(nn.Module):
         self.kind, self.hidden = initial_state, hidden
         self.embedding = nn.Embedding(len(SYMBOLS), EMBEDDING)
         self.core = FastWeightsRNN(EMBEDDING, hidden, write="preliminary", epsilon=1e-12, backend=backend)
-        self.initial_state = _initial_state(initial_state, self.core)
+        context = ContextState(self.core, nn.Identity(), features=EMBEDDING)
+        self.initial_state = make_initial_state(initial_state, self.core, context)
         self.head = nn.Sequential(nn.Linear(hidden, HEAD), nn.ReLU(), nn.Linear(HEAD, len(SYMBOLS)))
         self._initialise()
 
@@ -147,24 +149,6 @@ class RetrievalModel(nn.Module):
     def _start(self, symbols: Tensor) -> State:
         context = self.embedding(symbols[:, 0]) if self.kind in ("context", "gaussian") else None
         return self.initial_state(len(symbols), context)
-
-
-def he_truncated_normal(layer: nn.Linear) -> None:
-    """He's initialisation, from a normal distribution truncated at two deviations, and a bias of zero."""
-    deviation = (2 / layer.in_features) ** 0.5 / 0.87962566  # what truncation takes away
-    nn.init.trunc_normal_(layer.weight, std=deviation, a=-2 * deviation, b=2 * deviation)
-    nn.init.zeros_(layer.bias)
-
-
-def _initial_state(kind: str, core: nn.Module) -> InitialState:
-    context = ContextState(core, nn.Identity(), features=EMBEDDING)
-    makers: dict[str, Callable[[], InitialState]] = {
-        "zero": lambda: ConstantState(core),
-        "free": lambda: FreeState(core),
-        "context": lambda: context,
-        "gaussian": lambda: GaussianState(context, SCALE),
-    }
-    return makers[kind]()
 
 
 def loss(model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:

@@ -17,19 +17,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
-from ..initial_state import ConstantState, ContextState, FreeState, GaussianState, Generator, InitialState
+from ..initial_state import ContextState, Generator
 from ..mlp import MLP
 from ..module_config import register
 from ..recurrent import ContextualRNN
 from ..state import State
+from .paper import he_truncated_normal
+from .paper import initial_state as make_initial_state
 
 ALPHA, BETA = 0.0, 0.001
 STEPS = 25
 TRAINING_PERIODS = (0.5, 1.5, 2.5, 3.5, 4.5)
 VALIDATION_PERIODS = (1.0, 2.0, 3.0, 4.0)
-HIDDEN, CONTEXT_HIDDEN, SCALE = 128, 50, 0.25
-
-INITIAL_STATES = ("zero", "free", "context", "gaussian")
+HIDDEN, CONTEXT_HIDDEN = 128, 50
 
 
 def decay(x0: Tensor, period: Tensor, tf: int = STEPS + 1) -> Tensor:
@@ -100,7 +100,7 @@ class DecayModel(nn.Module):
     """The paper's model: an LSTM of 128 units and one linear output, the scaled change.
 
     Args:
-        initial_state: one of `INITIAL_STATES`.
+        initial_state: one of `paper.KINDS`.
         period_at_every_step: whether T is joined to every input.
         lowest_change: the least change from step to step in the training data, in the unit of x.
         highest_change: the greatest.
@@ -111,7 +111,8 @@ class DecayModel(nn.Module):
     ) -> None:
         super().__init__()
         core = nn.LSTM(2 if period_at_every_step else 1, HIDDEN, batch_first=True)
-        self.rnn = ContextualRNN(core, _initial_state(initial_state, core))
+        context = ContextState(core, MLP(2, [CONTEXT_HIDDEN]))
+        self.rnn = ContextualRNN(core, make_initial_state(initial_state, core, context))
         self.head = nn.Linear(HIDDEN, 1)
         self.initial_state, self.period_at_every_step = initial_state, period_at_every_step
         self.scaling = Scaling(lowest_change, highest_change)
@@ -166,23 +167,10 @@ class DecayModel(nn.Module):
         return torch.stack([value, self.scaling.period(period).unsqueeze(-1).expand_as(value)], dim=-1)
 
 
-def _initial_state(kind: str, core: nn.Module) -> InitialState:
-    context = ContextState(core, MLP(2, [CONTEXT_HIDDEN]))
-    makers: dict[str, Callable[[], InitialState]] = {
-        "zero": lambda: ConstantState(core),
-        "free": lambda: FreeState(core),
-        "context": lambda: context,
-        "gaussian": lambda: GaussianState(context, SCALE),
-    }
-    return makers[kind]()
-
-
 def _initialise(module: nn.Module) -> None:
     """He (truncated normal) for dense layers; Glorot (uniform) for the LSTM, with a forget bias of 1."""
     if isinstance(module, nn.Linear):
-        deviation = math.sqrt(2 / module.in_features) / 0.87962566  # what truncation at two deviations takes away
-        nn.init.trunc_normal_(module.weight, std=deviation, a=-2 * deviation, b=2 * deviation)
-        nn.init.zeros_(module.bias)
+        he_truncated_normal(module)
     elif isinstance(module, nn.LSTM):
         for name, parameter in module.named_parameters():
             if name.startswith("weight"):

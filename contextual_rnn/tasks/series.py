@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -24,7 +24,9 @@ from ..recurrent import ContextualRNN
 from ..state import State
 
 CELLS: dict[str, Callable[..., nn.RNNBase]] = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
-KINDS = ("zero", "free", "error-noise", "warm-up", "every-step", "context", "gaussian")
+Start = Literal["zero", "free", "error-noise", "context", "gaussian"]
+Kind = Literal["zero", "free", "error-noise", "warm-up", "every-step", "context", "gaussian"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 NEED_CONTEXT = ("warm-up", "every-step", "context", "gaussian")
 AFTER_WINDOW = ("every-step", "context", "gaussian")  # the others run over the window as well
 
