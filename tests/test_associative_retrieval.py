@@ -48,15 +48,12 @@ def test_the_model_is_the_published_one_run_over_the_embedded_sequence(kind):
     torch.nn.init.normal_(model.embedding.weight)
     symbols = Retrievals.draw(5, seed=0).symbols
     core = FastWeightsRNN(100, 50, write="preliminary", epsilon=1e-12, backend="reference")
-    core.load_state_dict(model.core.state_dict())
+    core.load_state_dict(model.core.state_dict(), strict=False)  # its layer norm has a gain of 1 and an offset of 0
     embedded = model.embedding(symbols)
     _, (h, _) = core(embedded, model.initial_state(5, embedded[:, 0]))
     torch.testing.assert_close(model(symbols), model.head(h), rtol=1e-3, atol=1e-3)
     loss(model.train(), (symbols, Retrievals.draw(5, seed=0).answer)).backward()
-    assert {name for name, parameter in model.named_parameters() if parameter.grad is None} == {
-        "core.layer_norm.weight",
-        "core.layer_norm.bias",
-    }
+    assert all(parameter.grad is not None for parameter in model.parameters())
 
 
 def test_it_learns_to_retrieve_a_few_sequences():
@@ -68,7 +65,7 @@ def test_it_learns_to_retrieve_a_few_sequences():
         loss(model, (retrievals.symbols, retrievals.answer)).backward()
         optimizer.step()
     assert scores(model, retrievals)["accuracy"] == 1.0
-    assert not model.core.layer_norm.weight.requires_grad
+    assert model.core.layer_norm.weight is None
 
 
 def test_the_attention_is_of_earlier_steps():

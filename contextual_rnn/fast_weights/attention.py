@@ -56,6 +56,8 @@ class Trace:
         )
 
     def __getitem__(self, steps: slice) -> Trace:
+        if steps == slice(0, len(self.queries)):
+            return self
         return Trace(
             self.hidden[steps.start : steps.stop + 1],
             *(part[steps] for part in (self.queries, self.normalised, self.deviation, self.scores)),

@@ -7,6 +7,7 @@ float32 and for float64, and keeps what it compiled in a cache; no compiler need
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numba
@@ -51,7 +52,7 @@ def forward(
     _forward(
         _array(projected), weight_hh.contiguous().numpy(), _matrices(fast, projected), fast is not None,
         _vector(gain, projected), _vector(offset, projected), gain is not None,
-        *map(_array, vars(trace).values()), *_settings(len(projected), projected, recurrence), recurrence.epsilon,
+        *map(_array, vars(trace).values()), *_settings(len(projected), projected.dtype, recurrence), recurrence.epsilon,
     )  # fmt: skip
 
 
@@ -69,7 +70,7 @@ def backward(
     hidden, queries = trace.hidden, trace.queries
     grad_z, grad_u = torch.empty_like(hidden[1:]), torch.empty_like(queries)
     grad_written = torch.zeros_like(hidden[1:])
-    settings = _settings(len(queries), hidden, recurrence)
+    settings = _settings(len(queries), hidden.dtype, recurrence)
     if grad_fast is not None:
         _written_backward(
             _matrices(grad_fast, hidden), _array(trace.written(recurrence)), settings[0], _array(grad_written)
@@ -91,7 +92,7 @@ def write(fast: Tensor | None, trace: Trace, recurrence: Recurrence) -> Tensor:
     written = trace.written(recurrence)
     steps, rows, units = written.shape
     after = written.new_empty(units, units, rows)
-    left, decays, *_ = _settings(steps, written, recurrence)
+    left, decays, *_ = _settings(steps, written.dtype, recurrence)
     _write(_matrices(fast, written), fast is not None, _array(written), left, decays, after.numpy())
     return after.permute(2, 0, 1)
 
@@ -100,7 +101,7 @@ def write_backward(grad_fast: Tensor | None, grad_u: Tensor, trace: Trace, recur
     """Return the gradient of A before a chunk; see `attention.write_backward`."""
     steps, _, rows, units = grad_u.shape
     before = grad_u.new_empty(units, units, rows)
-    _, decays, *_ = _settings(steps, grad_u, recurrence)
+    _, decays, *_ = _settings(steps, grad_u.dtype, recurrence)
     _write_backward(
         _matrices(grad_fast, grad_u),
         grad_fast is not None,
@@ -145,17 +146,23 @@ def _array(rows: Tensor) -> np.ndarray:
 
 
 def _vector(tensor: Tensor | None, like: Tensor) -> np.ndarray:
-    return (like.new_empty(0) if tensor is None else tensor.contiguous()).numpy()
+    return _nothing(1, like.dtype) if tensor is None else tensor.contiguous().numpy()
 
 
 def _matrices(fast: Tensor | None, like: Tensor) -> np.ndarray:
-    return (like.new_empty(0, 0, 0) if fast is None else fast.permute(1, 2, 0).contiguous()).numpy()
+    return _nothing(3, like.dtype) if fast is None else fast.permute(1, 2, 0).contiguous().numpy()
 
 
-def _settings(steps: int, like: Tensor, recurrence: Recurrence) -> tuple:
-    decays = like.new_tensor([recurrence.decay ** (t + 1) for t in range(steps)])
-    relu, final = recurrence.activation == "relu", recurrence.write == "final"
-    return fading(steps, like, recurrence).numpy(), decays.numpy(), relu, final, recurrence.layer_norm
+@functools.cache
+def _nothing(dimensions: int, dtype: torch.dtype) -> np.ndarray:
+    return torch.empty([0] * dimensions, dtype=dtype).numpy()
+
+
+@functools.lru_cache
+def _settings(steps: int, dtype: torch.dtype, recurrence: Recurrence) -> tuple:
+    decays = torch.tensor([recurrence.decay ** (t + 1) for t in range(steps)], dtype=dtype).numpy()
+    left = fading(steps, torch.empty(0, dtype=dtype), recurrence).numpy()
+    return left, decays, recurrence.activation == "relu", recurrence.write == "final", recurrence.layer_norm
 
 
 @_compiled

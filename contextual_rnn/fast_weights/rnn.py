@@ -39,7 +39,7 @@ class _FastWeights(nn.Module):
         self.weight_ih = nn.Parameter(torch.empty(hidden_size, input_size))
         self.weight_hh = nn.Parameter(torch.empty(hidden_size, hidden_size))
         self.bias = nn.Parameter(torch.empty(hidden_size))
-        self.layer_norm = nn.LayerNorm(hidden_size, eps=epsilon) if layer_norm else None
+        self.layer_norm: nn.LayerNorm | None = nn.LayerNorm(hidden_size, eps=epsilon) if layer_norm else None
         self.reset_parameters()
 
     def reset_parameters(self) -> None:

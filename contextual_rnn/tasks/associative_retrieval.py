@@ -125,8 +125,7 @@ class RetrievalModel(nn.Module):
         with torch.no_grad():
             nn.init.eye_(core.weight_ih).mul_(0.05)
         nn.init.uniform_(core.bias, -0.245, 0.245)
-        if core.layer_norm is not None:
-            core.layer_norm.requires_grad_(False)
+        core.layer_norm = nn.LayerNorm(self.hidden, core.recurrence.epsilon, elementwise_affine=False)
         for module in [*self.head.modules(), *self.initial_state.modules()]:
             if isinstance(module, nn.Linear):
                 he_truncated_normal(module)
