@@ -51,8 +51,8 @@ def line_with_band(axes: Axes, x: Any, values: np.ndarray, name: str, kind: str,
 def dots(axes: Axes, values: dict[str, list[float]]) -> None:
     """Draw one dot for every run, a row for every kind, and a line at the median."""
     for row, (kind, runs) in enumerate(values.items()):
-        axes.plot(runs, [row] * len(runs), "o", color=colour(kind), alpha=0.6)
-        axes.plot([np.median(runs)] * 2, [row - 0.3, row + 0.3], color=colour(kind), linewidth=2)
+        (drawn,) = axes.plot(runs, [row] * len(runs), "o", color=colour(kind), alpha=0.6)
+        axes.plot([np.median(runs)] * 2, [row - 0.3, row + 0.3], color=drawn.get_color(), linewidth=2)
     axes.set_yticks(range(len(values)), list(values))
     axes.invert_yaxis()
 

@@ -261,3 +261,14 @@ def test_symbols_are_projected_as_their_embeddings_are(name):
     torch.testing.assert_close(*gradients, rtol=1e-4, atol=1e-5)
     with pytest.raises(IndexError):
         core.project(table, symbols + 4)
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_a_second_derivative_is_refused_not_wrong(name):
+    core, x = FastWeightsRNN(3, 5, backend=name), torch.randn(2, 4, 3, requires_grad=True)
+    with pytest.raises(RuntimeError, match="with backend='reference' only"):
+        torch.autograd.grad(core(x)[0].sum(), x, create_graph=True)
+    core.backend = "reference"
+    (gradient,) = torch.autograd.grad(core(x)[0].sum(), x, create_graph=True)
+    gradient.sum().backward()
+    assert x.grad.any()

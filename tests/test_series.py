@@ -102,6 +102,9 @@ def test_targets_after_the_window_are_never_read_and_those_in_it_are_where_they_
         inputs, targets, context, lengths = collate([record])
         before, _ = model(kind)(inputs, targets[:, :3], context, lengths)
         after, _ = model(kind)(inputs, targets[:, :3] + 1, context, lengths)
+    record.targets[3:] = torch.nan
+    (_, without_later, _) = next(simulate(model(kind), [record]))
+    assert torch.equal(before[0], without_later)
     told = kind in ("warm-up", "every-step", "context", "gaussian")
     assert torch.equal(before, after) is not told
 

@@ -200,4 +200,5 @@ def draw_attention(figures: pathlib.Path, run: pathlib.Path, config: dict[str, A
     axes[0, 0].set_xticks(range(len(symbols)), symbols)
     axes[0, 0].set_yticks(range(len(symbols)), symbols)
     finish(axes[0, 0], "step that was written, its symbol", "step that reads, its symbol", run.name, legend=False)
+    axes[0, 0].grid(visible=False)
     save(figure, figures, "attention")

@@ -70,14 +70,14 @@ def compare(
         choices = {kind: Choice(candidates[0], []) for kind, candidates in options.items()}
     runs = train_chosen(choices, files, range(seeds), out, resume=resume)
     size = unit(load(out / "runs" / f"{runs[0]['initial_state']}-seed-0" / "model.safetensors"))
-    held = hold_last_errors(test, model.window, options_length(options), size) if model.window else None
+    held = hold_last_errors(test, model.window, _scored_length(options), size) if model.window else None
     report = _report(runs, choices, test, files.columns, held)
     figures = draw(folder, runs, report, test)
     write_json(folder.results_path, report)
     return table(report["summary"], METRICS), report["verdict"] + "\nFigures: " + ", ".join(map(str, figures))
 
 
-def options_length(options: dict[str, list[Option]]) -> int:
+def _scored_length(options: dict[str, list[Option]]) -> int:
     """Return the length of the windows of `window_rmse`, which is the same for all options."""
     return next(iter(options.values()))[0].training.scored_length
 

@@ -258,7 +258,11 @@ def _fit(
         )
     windows = random_windows(usable, config.window + training.length, training.batch_size, training.updates)
     settings = FitConfig(
-        **{name: getattr(training, name) for name in FitConfig.__dataclass_fields__ if hasattr(training, name)},
+        training.epochs,
+        training.learning_rate,
+        training.clip,
+        training.weight_decay,
+        accelerator=training.accelerator,
         schedule="cosine",
         seed=seed,
     )

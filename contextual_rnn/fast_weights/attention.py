@@ -156,8 +156,7 @@ def backward(
                 if gain is not None:
                     grad_norm += torch.stack([(grad_y * normalised).sum(0), grad_y.sum(0)])
                     grad_y = grad_y * gain
-                mean, along = grad_y.mean(1, keepdim=True), (grad_y * normalised).mean(1, keepdim=True)
-                grad_y = (grad_y - mean - normalised * along) / trace.deviation[t, s]
+                grad_y = _through_norm(grad_y, normalised, trace.deviation[t, s])
             grad_u[t, s] = grad_y
             grad_z[t] += grad_y
             grad_scores = faded * torch.bmm(v, grad_y.unsqueeze(2)).squeeze(2)
@@ -227,6 +226,11 @@ def _activate(x: Tensor, recurrence: Recurrence) -> Tensor:
 
 def _activation_gradient(grad: Tensor, output: Tensor, recurrence: Recurrence) -> Tensor:
     return grad * (output > 0) if recurrence.activation == "relu" else grad * (1 - output * output)
+
+
+def _through_norm(grad: Tensor, normalised: Tensor, deviation: Tensor) -> Tensor:
+    mean, along = grad.mean(1, keepdim=True), (grad * normalised).mean(1, keepdim=True)
+    return (grad - mean - normalised * along) / deviation
 
 
 def _normalise(

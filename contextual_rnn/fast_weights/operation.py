@@ -113,6 +113,8 @@ class _Operation(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor | None, grad_last: Tensor | None, grad_fast: Tensor | None) -> Any:
+        if torch.is_grad_enabled():  # for a derivative of this one, which would silently lack a part
+            raise RuntimeError("fast weights have a second derivative with backend='reference' only")
         weight_hh, gain, *starts = ctx.saved_tensors
         starts, trace = starts[:-5], Trace(*starts[-5:])
         steps, recurrence = len(trace.queries), ctx.recurrence

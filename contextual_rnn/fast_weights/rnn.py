@@ -121,7 +121,8 @@ class FastWeightsRNN(_FastWeights):
         epsilon: added to the variance that the layer norm divides by.
         backend: `"auto"` takes the fastest that is installed; `"reference"` keeps the matrix of every step;
             `"attention"` is plain PyTorch; `"numba"` is compiled for the CPU (float32 and float64; run
-            `pip install 'contextual-rnn[fast]'`). It is no part of what is saved.
+            `pip install 'contextual-rnn[fast]'`). It is no part of what is saved. Only the
+            reference has second derivatives.
 
     Example:
         >>> import torch
