@@ -13,13 +13,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, embedding
 
 from ..fast_weights.backend import Backend
 from ..fast_weights.rnn import FastWeightsRNN
 from ..initial_state import ContextState
 from ..module_config import register
-from ..state import State
+from ..state import State, map_state
 from .paper import he_truncated_normal
 from .paper import initial_state as make_initial_state
 
@@ -146,8 +146,11 @@ class RetrievalModel(nn.Module):
         return self.core(self.embedding(symbols), self._start(symbols), return_attention=True)[2][:, 0]
 
     def _start(self, symbols: Tensor) -> State:
-        context = self.embedding(symbols[:, 0]) if self.kind in ("context", "gaussian") else None
-        return self.initial_state(len(symbols), context)
+        first = symbols[:, 0]
+        if self.kind == "context":  # a function of the symbol alone: map every symbol once, then look up
+            table = self.initial_state(len(SYMBOLS), self.embedding.weight)
+            return map_state(lambda leaf: embedding(first, leaf.flatten(1)).view(-1, *leaf.shape[1:]), table)
+        return self.initial_state(len(symbols), self.embedding(first) if self.kind == "gaussian" else None)
 
 
 def loss(model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
