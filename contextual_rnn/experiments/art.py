@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..plotting import finish, heatmap, line_with_band, save, subplots
+from ..plotting import colour, finish, heatmap, line_with_band, save, subplots
 from ..serialization import load
 from ..serialization import save as save_model
 from ..tasks.associative_retrieval import PAIRS, RetrievalModel, Retrievals, loss, scores, shuffled
@@ -119,7 +119,7 @@ def _differences(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def verdict(
     runs: list[dict[str, Any]], differences: list[dict[str, Any]], curves: dict[str, list[dict[str, float]]]
 ) -> str:
-    """Say how far each kind got and how soon, every difference, and which pair was learned first."""
+    """Say how far each kind got and how soon, every difference, and how far the pairs lie apart."""
     lines = []
     for kind in dict.fromkeys(run["initial_state"] for run in runs):
         mine = [run["metrics"] for run in runs if run["initial_state"] == kind]
@@ -129,18 +129,21 @@ def verdict(
             for level in LEVELS
         )
         lines.append(f"From h0 = {kind}, seed by seed: {accuracy} % right in the end; {epochs}.")
-        first = [_first_pair(curve) for name, curve in curves.items() if name.startswith(f"{kind}-seed-")]
-        lines.append(f"The pair that it had at 90 % first, seed by seed: {', '.join(first)}.")
+        own = [curve for name, curve in curves.items() if name.startswith(f"{kind}-seed-")]
+        spread = "; ".join(
+            f"{level} %: " + ", ".join(_spread(curve, level / 100) for curve in own) for level in LEVELS[:2]
+        )
+        lines.append(f"Best pair less worst, in points, when the accuracy first reached {spread}.")
     return "\n".join([*lines, *map(in_words, differences)])
 
 
-def _first_pair(curve: list[dict[str, float]], level: float = 0.9) -> str:
-    """Return which pair reached the level first, or `several` or `none`."""
-    for row in curve:
-        there = [pair for pair in range(1, PAIRS + 1) if row[f"accuracy_pair_{pair}"] >= level]
-        if there:
-            return str(there[0]) if len(there) == 1 else "several"
-    return "none"
+def _spread(curve: list[dict[str, float]], level: float) -> str:
+    """Return the accuracy of the best pair less that of the worst, in points, when the whole reached the level."""
+    epoch = _first([row["accuracy"] for row in curve], level)
+    if epoch is None:
+        return "-"
+    pairs = [curve[epoch - 1][f"accuracy_pair_{pair}"] for pair in range(1, PAIRS + 1)]
+    return f"{100 * (max(pairs) - min(pairs)):.1f}"
 
 
 def draw(
@@ -178,14 +181,20 @@ def draw_curves(figures: pathlib.Path, by_kind: dict[str, list[list[dict[str, fl
 
 
 def draw_pairs(figures: pathlib.Path, by_kind: dict[str, list[list[dict[str, float]]]]) -> None:
-    """Accuracy by which pair was asked for, one panel a kind, mean and range over seeds."""
-    figure, axes = subplots(1, len(by_kind), width=4.5, height=3.6)
-    for place, (kind, curves) in zip(axes[0], by_kind.items(), strict=True):
-        for pair in range(1, PAIRS + 1):
-            values = _values(curves, f"accuracy_pair_{pair}")
-            line_with_band(place, np.arange(1, values.shape[1] + 1), values, f"pair {pair} asked for", f"pair {pair}")
-        place.set_ylim(0, 1.02)
-        finish(place, "epoch", "share of answers right", f"h0 {kind}")
+    """Accuracy by which pair was asked for: a panel a run, up to the epoch at which all is learned.
+
+    Runs learn at different epochs, so that a mean over them would hide the steps in which each learns.
+    """
+    seeds = len(next(iter(by_kind.values())))
+    figure, axes = subplots(len(by_kind), seeds, width=3.2, height=2.6)
+    for row, (kind, curves) in zip(axes, by_kind.items(), strict=True):
+        for seed, (place, curve) in enumerate(zip(row, curves, strict=True)):
+            end = _first([metrics["accuracy"] for metrics in curve], LEVELS[-1] / 100) or len(curve)
+            for pair in range(1, PAIRS + 1):
+                accuracy = [metrics[f"accuracy_pair_{pair}"] for metrics in curve[:end]]
+                place.plot(range(1, end + 1), accuracy, color=colour(f"pair {pair}"), label=f"pair {pair} asked for")
+            place.set_ylim(0, 1.02)
+            finish(place, "epoch", "share right", f"h0 {kind}, seed {seed}", legend=place is axes[0, 0])
     save(figure, figures, "accuracy_by_pair")
 
 
