@@ -1,7 +1,8 @@
 """`reproduce associative-retrieval-table`: table 1 of Ba et al. (arXiv 1610.06258), errors of associative retrieval.
 
-Every model at every size tries every learning rate with one seed; the one of the best validation accuracy is trained
-with the other seeds. Test sequences are fresh, and seen once, after the last epoch of each run of the chosen rate.
+Every model at every size tries every recipe, a learning rate and a scale of the embedding, in a short run of one seed;
+the recipe of the best validation accuracy is then trained at length with every seed. Test sequences are fresh, and seen
+once, after the last epoch of each long run.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from ..plotting import dots, finish, save, subplots
 from ..serialization import load
@@ -42,18 +44,22 @@ class TableConfig:
     """The setting of the table; `--smoke` makes it small.
 
     Attributes:
-        epochs: at most; training stops at 100 % validation accuracy.
+        epochs: of a long run, at most; training stops at 100 % validation accuracy.
+        trial_epochs: of a short run.
         training: sequences to train on, drawn once.
-        validation: sequences to choose the learning rate on.
+        validation: sequences to choose the recipe on.
         test: fresh sequences for the error.
-        learning_rates: of Adam, to choose among.
+        learning_rates: of Adam in the first epoch, to choose among; they fall to nothing, by a cosine.
+        embedding_scales: the standard deviation that the embedding starts with, to choose among.
     """
 
-    epochs: int = 100
+    epochs: int = 60
+    trial_epochs: int = 15
     training: int = 100_000
     validation: int = 20_000
     test: int = 20_000
-    learning_rates: tuple[float, ...] = (3e-4, 1e-3, 3e-3)
+    learning_rates: tuple[float, ...] = (5e-4, 2e-3, 6e-3)
+    embedding_scales: tuple[float, ...] = (0.1, 1.0)
 
 
 def reproduce(
@@ -63,34 +69,49 @@ def reproduce(
     settings = {"cells": cells, "sizes": sizes, "seeds": seeds, **dataclasses.asdict(config)}
     folder = RunFolder.open(out, settings, resume=resume)
     models = list(itertools.product(cells, sizes))
-    tried = [_job(cell, size, rate, 0, config) for cell, size in models for rate in config.learning_rates]
-    results = run_all(tried, train, out / "runs", resume=resume, title="choosing the learning rate")
-    chosen = {}
-    for model in models:
-        mine = [(job, result) for job, result in zip(tried, results, strict=True) if _model(job) == model]
-        chosen[model] = max(mine, key=lambda pair: pair[1]["metrics"]["validation_accuracy"])[0].config["learning_rate"]
-    final = [_job(*model, chosen[model], seed, config) for model in models for seed in range(seeds)]
-    run_all(final, train, out / "runs", resume=True, title="training")  # seed 0 is done
+    recipes = list(itertools.product(config.learning_rates, config.embedding_scales))
+    tried = [_job(*model, *recipe, 0, config.trial_epochs, config) for model in models for recipe in recipes]
+    results = run_all(tried, train, out / "trials", resume=resume, title="choosing the recipe")
+    trials = [{**_identity(job), **result} for job, result in zip(tried, results, strict=True)]
+    final = [
+        _job(*model, *_chosen(trials, *model), seed, config.epochs, config) for model in models for seed in range(seeds)
+    ]
+    run_all(final, train, out / "runs", resume=resume, title="training")
     runs = []
     for job in final:
         error = error_on_test(out / "runs" / job.name, job.config["seed"], config.test)
-        identity = {key: job.config[key] for key in ("cell", "hidden", "learning_rate", "seed")}
-        runs.append({**identity, "metrics": {"test_error": error}})
+        runs.append({**_identity(job), "metrics": {"test_error": error}})
     table = _table(runs)
-    report = {"runs": runs, "summary": summarise(runs, ["cell", "hidden"]), "differences": [], "verdict": table}
+    report = {
+        "runs": runs,
+        "trials": trials,
+        "summary": summarise(runs, ["cell", "hidden"]),
+        "differences": [],
+        "verdict": table,
+    }
     draw(folder.figures, runs)
     write_json(folder.results_path, report)
     return table
 
 
-def _job(cell: str, size: int, rate: float, seed: int, config: TableConfig) -> Job:
-    settings = {**dataclasses.asdict(config), "cell": cell, "hidden": size, "learning_rate": rate, "seed": seed}
-    del settings["learning_rates"], settings["test"]
-    return Job(f"{cell}-{size}-rate-{rate:g}-seed-{seed}", settings, config.epochs)
+IDENTITY = ("cell", "hidden", "learning_rate", "embedding_scale", "seed")
 
 
-def _model(job: Job) -> tuple[str, int]:
-    return job.config["cell"], job.config["hidden"]
+def _job(cell: str, size: int, rate: float, scale: float, seed: int, epochs: int, config: TableConfig) -> Job:
+    settings = dict(zip(IDENTITY, (cell, size, rate, scale, seed), strict=True))
+    settings |= {"epochs": epochs, "training": config.training, "validation": config.validation}
+    return Job(f"{cell}-{size}-rate-{rate:g}-embedding-{scale:g}-seed-{seed}", settings, epochs)
+
+
+def _identity(job: Job) -> dict[str, Any]:
+    return {key: job.config[key] for key in IDENTITY}
+
+
+def _chosen(trials: list[dict[str, Any]], cell: str, size: int) -> tuple[float, float]:
+    """Return the learning rate and embedding scale of the best validation accuracy of a model."""
+    mine = [trial for trial in trials if (trial["cell"], trial["hidden"]) == (cell, size)]
+    best = max(mine, key=lambda trial: trial["metrics"]["validation_accuracy"])
+    return best["learning_rate"], best["embedding_scale"]
 
 
 def train(config: dict[str, Any], folder: pathlib.Path) -> dict[str, Any]:
@@ -100,11 +121,12 @@ def train(config: dict[str, Any], folder: pathlib.Path) -> dict[str, Any]:
     validation = Retrievals.draw(config["validation"], 3 * seed + 1)
     torch.manual_seed(seed)
     model = RetrievalRNN(config["cell"], config["hidden"])
+    nn.init.normal_(model.embedding.weight, std=config["embedding_scale"])
     history = fit(
         model,
         loss,
         shuffled(training),
-        FitConfig(config["epochs"], config["learning_rate"], clip=1.0, seed=seed),
+        FitConfig(config["epochs"], config["learning_rate"], clip=1.0, schedule="cosine", seed=seed),
         evaluate=lambda model: scores(model, validation),
         folder=folder,
         until=lambda metrics: metrics["accuracy"] == 1.0,
@@ -119,10 +141,11 @@ def error_on_test(folder: pathlib.Path, seed: int, count: int) -> float:
 
 
 def _table(runs: list[dict[str, Any]]) -> str:
-    rows = [f"{'model':<14}{'units':>6}{'rate':>8}  test error, % (published)"]
+    rows = [f"{'model':<14}{'units':>6}{'rate':>8}{'embedding':>11}  test error, % (published)"]
     for (cell, size), mine in _grouped(runs).items():
         errors = ", ".join(f"{run['metrics']['test_error']:.2f}" for run in mine)
-        rows.append(f"{cell:<14}{size:>6}{mine[0]['learning_rate']:>8g}  {errors} ({PUBLISHED.get((cell, size), '-')})")
+        recipe = f"{mine[0]['learning_rate']:>8g}{mine[0]['embedding_scale']:>11g}"
+        rows.append(f"{cell:<14}{size:>6}{recipe}  {errors} ({PUBLISHED.get((cell, size), '-')})")
     return "\n".join(rows)
 
 
