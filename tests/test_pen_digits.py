@@ -1,0 +1,65 @@
+"""Pen digits: what is read, what is refused, and figures of merit that tell copies and noise from digits."""
+
+import os
+
+import pytest
+import torch
+
+from contextual_rnn.data.published import PEN_DIGITS_TEST, PEN_DIGITS_TRAINING, VARIABLE, find
+from contextual_rnn.errors import InputError
+from contextual_rnn.tasks.pen_digits import PenDigits, accuracy, nearer
+
+LINE = " 47,100, 27, 81, 57, 37, 26,  0,  0, 23, 56, 53,100, 90, 40, 98, 8"
+
+
+def test_reads_points_and_digit(tmp_path):
+    path = tmp_path / "two.tra"
+    path.write_text(f"{LINE}\n{LINE}\n")
+    digits = PenDigits.read(path)
+    assert digits.points.shape == (2, 8, 2)
+    assert digits.points[0, 0].tolist() == pytest.approx([-0.06, 1.0])
+    assert digits.digit.tolist() == [8, 8]
+    assert [len(part) for part in digits.split(0.5)] == [1, 1]
+
+
+@pytest.mark.parametrize(
+    "line", [LINE + ",1", LINE.replace("47", "x"), LINE.replace("47", "101"), LINE[:-1] + "10", LINE[:-1] + "nan"]
+)
+def test_a_bad_line_is_named(tmp_path, line):
+    path = tmp_path / "bad.tra"
+    path.write_text(f"{LINE}\n{line}\n")
+    with pytest.raises(InputError, match=r"bad\.tra, line 2: .*16 numbers"):
+        PenDigits.read(path)
+    path.write_text("\n")
+    with pytest.raises(InputError, match="holds no digits"):
+        PenDigits.read(path)
+
+
+def made(count, spread, seed):
+    """Ten well separated digits and noise about them."""
+    generator = torch.Generator().manual_seed(seed)
+    digit = torch.arange(count) % 10
+    centres = torch.rand(10, 8, 2, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    return PenDigits(centres[digit] + spread * torch.randn(count, 8, 2, generator=generator), digit)
+
+
+def test_copies_are_told_from_new_digits():
+    training, test, new = (made(500, 0.1, seed) for seed in (1, 2, 3))
+    assert nearer(new, test, training) == pytest.approx(50, abs=5)
+    assert nearer(training, test, training) == 100
+    assert nearer(made(500, 0.5, 4), test, training) < 1
+
+
+def test_accuracy_is_that_of_the_nearest_neighbour():
+    training, test = made(500, 0.1, 1), made(500, 0.1, 2)
+    assert accuracy(test, training) == 100
+    shuffled = PenDigits(training.points, training.digit.roll(1))
+    assert accuracy(test, shuffled) == 0
+
+
+def test_the_published_files_give_the_published_accuracy():
+    if not os.environ.get(VARIABLE):
+        pytest.skip(f"{VARIABLE} is not set: the pen digits were not read")
+    training, test = (PenDigits.read(find(file)) for file in (PEN_DIGITS_TRAINING, PEN_DIGITS_TEST))
+    assert (len(training), len(test)) == (7494, 3498)
+    assert accuracy(test, training) == pytest.approx(97.74, abs=0.01)

@@ -1,0 +1,74 @@
+"""Published files: found in the user's folder, else fetched once, checked, and kept."""
+
+import dataclasses
+import functools
+import hashlib
+import http.server
+import threading
+
+import pytest
+
+from contextual_rnn.data import published
+from contextual_rnn.data.published import PublishedFile, find
+from contextual_rnn.errors import InputError
+
+TEXT = b"1,2,3\n"
+
+
+@pytest.fixture
+def served(tmp_path, monkeypatch):
+    """A file on a server on loopback, which counts requests; the cache is in the test's own folder."""
+    monkeypatch.delenv(published.VARIABLE, raising=False)
+    monkeypatch.setattr(published.pooch, "os_cache", lambda name: tmp_path / "cache" / name)
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "numbers.csv").write_bytes(TEXT)
+    asked = []
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            asked.append(self.path)
+
+    handler = functools.partial(Handler, directory=tmp_path / "site")
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        url = f"http://127.0.0.1:{server.server_port}/numbers.csv"
+        yield PublishedFile("set/numbers.csv", url, hashlib.sha256(TEXT).hexdigest()), asked
+        server.shutdown()
+        thread.join()
+
+
+def test_a_file_is_fetched_once(served):
+    file, asked = served
+    assert find(file).read_bytes() == TEXT
+    assert find(file).read_bytes() == TEXT
+    assert len(asked) == 1
+
+
+def test_a_file_at_hand_is_not_fetched(served, tmp_path, monkeypatch):
+    file, asked = served
+    here = tmp_path / "data" / "set"
+    here.mkdir(parents=True)
+    (here / "numbers.csv").write_bytes(TEXT)
+    assert find(file, tmp_path / "data") == here / "numbers.csv"
+    assert find(file, here) == here / "numbers.csv"
+    monkeypatch.setenv(published.VARIABLE, str(tmp_path / "data"))
+    assert find(file) == here / "numbers.csv"
+    assert not asked
+
+
+def test_another_file_under_its_name_is_refused_and_not_kept(served, tmp_path):
+    file, _ = served
+    other = dataclasses.replace(file, sha256="0" * 64)
+    with pytest.raises(InputError, match="not the file that was published"):
+        find(other)
+    assert not list((tmp_path / "cache").rglob("*.csv"))
+
+
+def test_what_cannot_be_found_or_fetched_is_said(served, tmp_path):
+    file, _ = served
+    with pytest.raises(InputError, match=r"holds no set/numbers\.csv"):
+        find(file, tmp_path)
+    missing = dataclasses.replace(file, url=file.url + ".gone")
+    with pytest.raises(InputError, match=r"could not be fetched.*--data"):
+        find(missing)
