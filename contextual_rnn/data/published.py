@@ -63,9 +63,7 @@ def find(file: PublishedFile, folder: str | os.PathLike[str] | None = None) -> p
             if place.is_file():
                 return place
     if folder:
-        raise InputError(
-            f"{folder} holds no {file.path}: give --data the folder that does, or leave it out"
-        )
+        raise InputError(f"{folder} holds no {file.path}: give --data the folder that does, or leave it out")
     return _fetched(file)
 
 

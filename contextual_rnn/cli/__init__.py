@@ -1,0 +1,55 @@
+"""The command line: `contextual-rnn reproduce | fit | compare | predict`."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # runs go side by side, one thread each; read when torch is imported
+
+import sys
+from typing import Any
+
+import torch
+import tyro
+
+from ..errors import InputError
+from .reproduce import ReproduceDecay, ReproduceRetrieval, ReproduceRetrievalTable
+from .series import CompareSeries, FitSeries, Predict
+
+COMMANDS: dict[str, Any] = {
+    "reproduce": {
+        "lcd": ReproduceDecay,
+        "art": ReproduceRetrieval,
+        "associative-retrieval-table": ReproduceRetrievalTable,
+    },
+    "fit": {"series": FitSeries},
+    "compare": {"series": CompareSeries},
+    "predict": Predict,
+}
+
+
+def parse(arguments: list[str]) -> Any:
+    """Return the command, with its arguments; tyro prints help and ends the program where they are no command."""
+    group = COMMANDS.get(arguments[0]) if arguments else None
+    if isinstance(group, dict):
+        prog = f"contextual-rnn {arguments[0]}"
+        return tyro.extras.subcommand_cli_from_dict(group, prog=prog, args=arguments[1:])
+    flat = {name: command for name, command in COMMANDS.items() if not isinstance(command, dict)}
+    for name, commands in COMMANDS.items():
+        if isinstance(commands, dict):
+            flat |= {f"{name} {what}": command for what, command in commands.items()}
+    return tyro.extras.subcommand_cli_from_dict(flat, prog="contextual-rnn", args=arguments)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run a command; bad input ends it with one sentence and exit code 2."""
+    torch.set_num_threads(1)  # the variable above reaches the workers; here torch was imported before it was set
+    command = parse(sys.argv[1:] if arguments is None else arguments)
+    try:
+        command.run()
+    except InputError as error:
+        print(f"contextual-rnn: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("contextual-rnn: stopped; --resume goes on from here", file=sys.stderr)
+        sys.exit(130)

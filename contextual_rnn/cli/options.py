@@ -1,0 +1,33 @@
+"""What commands check of their options, and say of their pictures."""
+
+from __future__ import annotations
+
+import math
+import pathlib
+from typing import Any
+
+from ..errors import InputError
+
+
+def name_pictures(out: pathlib.Path) -> None:
+    """Say where the pictures are and what they are called."""
+    pictures = sorted(path.name for path in (out / "figures").glob("*.png"))
+    print(f"The pictures are in {out / 'figures'}: {', '.join(pictures)}.")
+
+
+def positive(**values: Any) -> None:
+    """Raise InputError for the first option, by its name, that has no value or one that is not greater than 0."""
+    for name, value in values.items():
+        option = f"--{name.replace('_', '-')}"
+        if value == ():
+            raise InputError(f"{option} needs at least one value")
+        for number in value if isinstance(value, tuple) else (value,):
+            if not 0 < number < math.inf:
+                raise InputError(f"{option} must be greater than 0; found {number}")
+
+
+def once_each(values: tuple[Any, ...], option: str = "--initial-states") -> list[Any]:
+    """Return the values once each; raise InputError where there is none."""
+    if not values:
+        raise InputError(f"{option} needs at least one value")
+    return list(dict.fromkeys(values))

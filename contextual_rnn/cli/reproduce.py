@@ -1,0 +1,117 @@
+"""`contextual-rnn reproduce`: figures and tables of papers."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+from typing import Literal
+
+from ..tasks.paper import KINDS as PAPER_KINDS
+from ..tasks.paper import Kind as PaperKind
+from .options import name_pictures, once_each, positive
+
+
+@dataclasses.dataclass(frozen=True)
+class ReproduceDecay:
+    """Figures 4, 5 and 6 of arXiv 1902.03455: linear cosine decay."""
+
+    out: pathlib.Path
+    """Run folder to make."""
+    initial_states: tuple[PaperKind, ...] = PAPER_KINDS
+    """Kinds of h0. With zero and context, the two by two is completed: h0 from context or not, T at every step or
+    not."""
+    seeds: int = 5
+    """How many seeds, from 0."""
+    epochs: int = 65
+    """Passes over the 5000 training sequences."""
+    smoke: bool = False
+    """Two epochs of few sequences, to see that it runs; its figures mean nothing."""
+    resume: bool = False
+    """Go on in a folder that holds this run already; skip what is done."""
+
+    def run(self) -> None:
+        """Train, draw, and say what was found."""
+        from ..experiments.lcd import DecayConfig, reproduce
+
+        positive(seeds=self.seeds, epochs=self.epochs)
+        config = DecayConfig(epochs=2, each=50) if self.smoke else DecayConfig(epochs=self.epochs)
+        print(reproduce(once_each(self.initial_states), self.seeds, self.out, config, resume=self.resume))
+        name_pictures(self.out)
+
+
+@dataclasses.dataclass(frozen=True)
+class ReproduceRetrieval:
+    """Figure 2 of arXiv 1902.03455: associative retrieval with fast weights."""
+
+    out: pathlib.Path
+    """Run folder to make."""
+    initial_states: tuple[PaperKind, ...] = ("zero", "free", "context")
+    """Kinds of h0 and of the initial fast weights; gaussian is beyond the paper."""
+    order: Literal["paired", "grouped"] = "paired"
+    """Of a sequence: each letter before its digit, or all letters before all digits (beyond the paper)."""
+    seeds: int = 5
+    """How many seeds, from 0."""
+    epochs: int = 200
+    """Passes over the 100,000 training sequences, at most; training stops when all of validation is right."""
+    smoke: bool = False
+    """Two epochs of few sequences, to see that it runs; its figures mean nothing."""
+    resume: bool = False
+    """Go on in a folder that holds this run already; skip what is done."""
+
+    def run(self) -> None:
+        """Train, draw, and say what was found."""
+        from ..experiments.art import RetrievalConfig, reproduce
+
+        positive(seeds=self.seeds, epochs=self.epochs)
+        small = {"epochs": 2, "training": 500, "validation": 200} if self.smoke else {"epochs": self.epochs}
+        config = RetrievalConfig(order=self.order, **small)
+        print(reproduce(once_each(self.initial_states), self.seeds, self.out, config, resume=self.resume))
+        name_pictures(self.out)
+
+
+@dataclasses.dataclass(frozen=True)
+class ReproduceRetrievalTable:
+    """Table 1 of Ba et al. (arXiv 1610.06258): test error of associative retrieval."""
+
+    out: pathlib.Path
+    """Run folder to make."""
+    cells: tuple[Literal["irnn", "lstm", "fast-weights"], ...] = ("irnn", "lstm", "fast-weights")
+    """Recurrent cores."""
+    sizes: tuple[int, ...] = (20, 50, 100)
+    """Units."""
+    seeds: int = 3
+    """How many seeds, from 0."""
+    epochs: int = 60
+    """Passes over the 100,000 training sequences, at most; training stops when all of validation is right."""
+    trial_epochs: int = 15
+    """Passes of the short runs, of seed 0, by whose validation accuracy the recipe is chosen."""
+    learning_rates: tuple[float, ...] = (5e-4, 2e-3, 6e-3)
+    """Of Adam in the first epoch, to choose among."""
+    embedding_scales: tuple[float, ...] = (0.1, 1.0)
+    """Standard deviations that the embedding starts with, to choose among."""
+    smoke: bool = False
+    """Two epochs of few sequences, to see that it runs; its figures mean nothing."""
+    resume: bool = False
+    """Go on in a folder that holds this run already; skip what is done."""
+
+    def run(self) -> None:
+        """Choose, train, test, and print the table."""
+        from ..experiments.associative_retrieval_table import TableConfig, reproduce
+
+        options = ("epochs", "trial_epochs", "learning_rates", "embedding_scales")
+        given = {name: getattr(self, name) for name in options}
+        positive(sizes=self.sizes, seeds=self.seeds, **given)
+        config = TableConfig(**given)
+        if self.smoke:
+            config = TableConfig(2, 1, 500, 200, 200, self.learning_rates[:2], self.embedding_scales[:1])
+        print(
+            reproduce(
+                once_each(self.cells, "--cells"),
+                list(dict.fromkeys(self.sizes)),
+                self.seeds,
+                self.out,
+                config,
+                resume=self.resume,
+            )
+        )
+        name_pictures(self.out)
