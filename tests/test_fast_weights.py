@@ -229,10 +229,11 @@ def test_other_types_run_as_attention():
 
 
 def test_without_numba_the_attention_runs_and_says_nothing(monkeypatch):
-    monkeypatch.setattr(backend, "_numba_kernels", lambda: None)
+    monkeypatch.setattr(backend, "_compiled", lambda name: None)
     assert backend.choose("auto", torch.zeros(1)) is attention
-    with pytest.raises(ImportError, match=r"pip install 'contextual-rnn\[fast\]'"):
-        backend.choose("numba", torch.zeros(1))
+    for name, extra in (("numba", "fast"), ("triton", "gpu")):
+        with pytest.raises(ImportError, match=rf"pip install 'contextual-rnn\[{extra}\]'"):
+            backend.choose(name, torch.zeros(1))
 
 
 def test_bad_arguments_get_one_sentence():

@@ -202,7 +202,6 @@ def write(fast: Tensor | None, trace: Trace, recurrence: Recurrence) -> Tensor:
 def write_backward(grad_fast: Tensor | None, grad_u: Tensor, trace: Trace, recurrence: Recurrence) -> Tensor:
     """Return the gradient of A before a chunk from that after it: decay^T G + sum_t decay^t sum_s u'_s q_s^T.
 
-
     Here u' is the gradient of u (T, S, B, H), as `backward` returns it.
     """
     steps = len(grad_u)

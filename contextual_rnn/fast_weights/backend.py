@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import importlib.util
 from types import ModuleType
 from typing import Literal, get_args
@@ -11,12 +12,18 @@ from torch import Tensor
 
 from . import attention
 
-Backend = Literal["auto", "reference", "attention", "numba"]
+Backend = Literal["auto", "reference", "attention", "numba", "triton"]
 BACKENDS: tuple[str, ...] = get_args(Backend)
+
+# For every compiled backend: the package it needs, the module that has it, the extra to install, where it runs.
+COMPILED = {
+    "numba": ("numba", "numba_kernels", "fast", "float32 and float64 on the CPU"),
+    "triton": ("triton", "triton_operation", "gpu", "float32 on a CUDA device, up to 128 units"),
+}
 
 
 def choose(backend: Backend, tensor: Tensor) -> ModuleType:
-    """Return the kernels for such a tensor; `"auto"` takes the fastest that is installed and runs on it.
+    """Return what runs on such a tensor, (.., H); `"auto"` takes the fastest that is installed and runs on it.
 
     Raises:
         ImportError: the backend asked for is not installed.
@@ -24,20 +31,23 @@ def choose(backend: Backend, tensor: Tensor) -> ModuleType:
     """
     if backend == "attention":
         return attention
-    kernels = _numba_kernels()
-    if kernels is not None and kernels.supports(tensor):
-        return kernels
+    for name in COMPILED if backend == "auto" else [backend]:
+        compiled = _compiled(name)
+        if compiled is not None and compiled.supports(tensor):
+            return compiled
     if backend == "auto":
         return attention
-    if kernels is None:
-        raise ImportError("backend='numba' needs Numba: run pip install 'contextual-rnn[fast]'")
-    raise ValueError(f"backend='numba' runs on float32 and float64 on the CPU; found {tensor.dtype} on {tensor.device}")
+    package, _, extra, where = COMPILED[backend]
+    if _compiled(backend) is None:
+        raise ImportError(f"backend={backend!r} needs {package}: run pip install 'contextual-rnn[{extra}]'")
+    raise ValueError(
+        f"backend={backend!r} runs on {where}; found {tensor.dtype} on {tensor.device}, {tensor.shape[-1]} units"
+    )
 
 
 @functools.cache
-def _numba_kernels() -> ModuleType | None:
-    if importlib.util.find_spec("numba") is None:
+def _compiled(backend: str) -> ModuleType | None:
+    package, module, *_ = COMPILED[backend]
+    if importlib.util.find_spec(package) is None:
         return None
-    from . import numba_kernels
-
-    return numba_kernels
+    return importlib.import_module(f".{module}", __package__)

@@ -39,13 +39,17 @@ def fast_weights(
         gain: of LN, (H,), or None for 1.
         offset: of LN, (H,), or None for 0.
         recurrence: the settings; `Recurrence` has the equations.
-        kernels: the module whose functions run a chunk, such as `attention`.
+        kernels: the module whose functions run a chunk, such as `attention`; or one that has a `fast_weights` of its
+            own, for whole sequences.
         chunk: steps a chunk; None chooses by T and H.
         return_fast: whether A_T is wanted, which costs a batched product.
 
     Returns:
         h_1 to h_T (B, T, H), h_T (B, H) and A_T (B, H, H), or None if it is not wanted.
     """
+    if hasattr(kernels, "fast_weights"):
+        arguments = (projected, weight_hh, h, A, gain, offset, recurrence)
+        return kernels.fast_weights(*arguments, return_fast=return_fast)
     chunk = chunk or chunk_length(projected.shape[1], projected.shape[2])
     return _Operation.apply(projected, weight_hh, h, A, gain, offset, recurrence, kernels, chunk, return_fast)
 

@@ -121,8 +121,9 @@ class FastWeightsRNN(_FastWeights):
         epsilon: added to the variance that the layer norm divides by.
         backend: `"auto"` takes the fastest that is installed; `"reference"` keeps the matrix of every step;
             `"attention"` is plain PyTorch; `"numba"` is compiled for the CPU (float32 and float64; run
-            `pip install 'contextual-rnn[fast]'`). It is no part of what is saved. Only the
-            reference has second derivatives.
+            `pip install 'contextual-rnn[fast]'`); `"triton"` for CUDA (float32, H up to 128; run
+            `pip install 'contextual-rnn[gpu]'`), checked in its interpreter but not yet on a card. It is no part of
+            what is saved. Only the reference has second derivatives.
 
     Example:
         >>> import torch

@@ -1,0 +1,120 @@
+"""The fast-weights operation by the Triton kernels: a whole sequence a launch, float32, H up to 128.
+
+Checked in Triton's interpreter and compiled for a Hopper card (sm_90); not yet run on a card.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from . import triton_kernels
+from .attention import look_up
+from .recurrence import Recurrence
+
+__all__ = ["fast_weights", "look_up", "supports"]
+
+MOST_UNITS = 128  # W, A and A's gradient fill a multiprocessor's registers
+
+
+def supports(tensor: Tensor) -> bool:
+    """Whether these kernels run on such a tensor, whose last dimension is H."""
+    return tensor.is_cuda and tensor.dtype == torch.float32 and tensor.shape[-1] <= MOST_UNITS
+
+
+def fast_weights(
+    projected: Tensor,
+    weight_hh: Tensor,
+    h: Tensor,
+    A: Tensor | None,
+    gain: Tensor | None,
+    offset: Tensor | None,
+    recurrence: Recurrence,
+    *,
+    return_fast: bool = True,
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Run the recurrence; see `operation.fast_weights`."""
+    return _Operation.apply(projected, weight_hh, h, A, gain, offset, recurrence, return_fast)
+
+
+class _Operation(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        projected: Tensor,
+        weight_hh: Tensor,
+        h: Tensor,
+        fast: Tensor | None,
+        gain: Tensor | None,
+        offset: Tensor | None,
+        recurrence: Recurrence,
+        return_fast: bool,
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        ctx.set_materialize_grads(False)
+        projected = projected.transpose(0, 1).contiguous()
+        steps, rows, units = projected.shape
+        inner, norm = recurrence.inner_steps, recurrence.inner_steps if recurrence.layer_norm else 0
+        room = projected.new_empty
+        hidden, queries = room(steps + 1, rows, units), room(steps, inner, rows, units)
+        normalised, deviation = room(steps, norm, rows, units), room(steps, norm, rows)
+        kept = room(math.ceil(steps / triton_kernels.STRIDE), rows, units, units)
+        last = room(rows, units, units) if return_fast else None
+        hidden[0] = h
+        weight = weight_hh.contiguous()
+        if rows:
+            triton_kernels.forward[(rows,)](
+                projected, weight, _given(fast, weight), _given(gain, weight), _given(offset, weight),
+                hidden, queries, normalised, deviation, kept, weight if last is None else last,
+                steps, rows, recurrence.decay, recurrence.rate, recurrence.epsilon,
+                **_settings(units, recurrence, gain), has_fast=fast is not None, wants_fast=return_fast,
+            )  # fmt: skip
+        ctx.save_for_backward(weight, gain, hidden, queries, normalised, deviation, kept)
+        ctx.recurrence = recurrence
+        return hidden[1:].transpose(0, 1), hidden[steps].clone(), last
+
+    @staticmethod
+    def backward(ctx: Any, grad_output: Tensor | None, grad_last: Tensor | None, grad_fast: Tensor | None) -> Any:
+        if torch.is_grad_enabled():  # for a derivative of this one, which would silently lack a part
+            raise RuntimeError("fast weights have a second derivative with backend='reference' only")
+        weight, gain, hidden, queries, normalised, deviation, kept = ctx.saved_tensors
+        steps, _, rows, units = queries.shape
+        grad_hidden = None if grad_output is None else grad_output.transpose(0, 1).contiguous()
+        grad_z, grad_start = torch.empty_like(hidden[1:]), torch.empty_like(hidden[0])
+        grad_norm = hidden.new_zeros(2, rows, units)
+        wants_fast = ctx.needs_input_grad[3]
+        grad_fast_start = hidden.new_empty(rows, units, units) if wants_fast else None
+        if rows:
+            triton_kernels.backward[(rows,)](
+                _given(grad_hidden, weight), _given(grad_last, weight), _given(grad_fast, weight), weight,
+                _given(gain, weight), hidden, queries, normalised, deviation, kept,
+                grad_z, grad_start, grad_norm, weight if grad_fast_start is None else grad_fast_start,
+                steps, rows, ctx.recurrence.decay, ctx.recurrence.rate,
+                **_settings(units, ctx.recurrence, gain), has_hidden=grad_hidden is not None,
+                has_last=grad_last is not None, has_fast=grad_fast is not None, wants_fast=wants_fast,
+            )  # fmt: skip
+        grad_weight = grad_z.flatten(0, 1).T @ hidden[:-1].flatten(0, 1)
+        of_norm = (None, None) if gain is None else grad_norm.sum(dim=1)
+        return grad_z.transpose(0, 1), grad_weight, grad_start, grad_fast_start, *of_norm, None, None
+
+
+def _given(tensor: Tensor | None, other: Tensor) -> Tensor:
+    """Return the tensor, or another where there is none: the kernel is told not to read it."""
+    return other if tensor is None else tensor.contiguous()
+
+
+def _settings(units: int, recurrence: Recurrence, gain: Tensor | None) -> dict[str, Any]:
+    padded = max(16, 1 << (units - 1).bit_length())
+    return {
+        "units": units,
+        "padded": padded,
+        "inner": recurrence.inner_steps,
+        "stride": triton_kernels.STRIDE,
+        "relu": recurrence.activation == "relu",
+        "final": recurrence.write == "final",
+        "layer_norm": recurrence.layer_norm,
+        "has_gain": gain is not None,
+        "num_warps": 4 if padded < 64 else padded // 8,  # the fewest of which no number spills, up to 64 units
+    }
