@@ -1,5 +1,6 @@
 """Recurrent networks that start from what is already known instead of from zero."""
 
+from .context import Context, Element, Field, Image, Label, Quantity, Summary, Vector, Window
 from .errors import InputError
 from .fast_weights.rnn import FastWeightsCell, FastWeightsRNN
 from .initial_state import (
@@ -24,18 +25,27 @@ __version__ = "0.1.0"
 __all__ = [
     "MLP",
     "ConstantState",
+    "Context",
     "ContextState",
     "ContextualRNN",
+    "Element",
     "ErrorNoise",
     "FastWeightsCell",
     "FastWeightsRNN",
+    "Field",
     "FreeState",
     "GaussianState",
+    "Image",
     "InitialState",
     "InputError",
+    "Label",
     "MemoryState",
+    "Quantity",
+    "Summary",
     "TrajectorySeeds",
     "Unroll",
+    "Vector",
+    "Window",
     "load",
     "memory_shapes",
     "register",
@@ -44,16 +54,24 @@ __all__ = [
 ]
 
 for _cls in (
-    MLP,
     ConstantState,
+    Context,
     ContextState,
     ContextualRNN,
+    Element,
     ErrorNoise,
     FastWeightsCell,
     FastWeightsRNN,
     FreeState,
     GaussianState,
+    Image,
+    Label,
+    MLP,
     MemoryState,
+    Quantity,
+    Summary,
     Unroll,
+    Vector,
+    Window,
 ):
     register(_cls)

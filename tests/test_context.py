@@ -1,0 +1,234 @@
+"""Named context: every field becomes its part of one vector, and what is wrong is said by name."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from contextual_rnn import (
+    MLP,
+    Context,
+    ContextState,
+    ContextualRNN,
+    Element,
+    FreeState,
+    Image,
+    Label,
+    Quantity,
+    Summary,
+    Vector,
+    Window,
+    load,
+)
+
+
+def encoder(hidden=3):
+    core = nn.GRU(2, hidden, batch_first=True)
+    return ContextualRNN(core, FreeState(core))
+
+
+FIELDS = {
+    "label": (lambda **a: Label(4, **a), lambda rows: torch.randint(4, (rows,))),
+    "name": (lambda **a: Label(["ice", "fre"], size=3, **a), lambda rows: ["ice", "fre", "fre"][:rows]),
+    "quantity": (lambda **a: Quantity(0.5, 4.5, **a), lambda rows: 0.5 + 4 * torch.rand(rows)),
+    "vector": (lambda **a: Vector(3, **a), lambda rows: torch.randn(rows, 3)),
+    "element": (lambda **a: Element(2, **a), lambda rows: torch.randn(rows, 2)),
+    "window": (lambda **a: Window(5, 2, **a), lambda rows: torch.randn(rows, 5, 2)),
+    "image": (lambda **a: Image(1, 4, 6, down=2, **a), lambda rows: torch.rand(rows, 1, 4, 6)),
+    "summary": (lambda **a: Summary(encoder(), 3, **a), lambda rows: (torch.randn(rows, 4, 2), [4, 1, 2][:rows])),
+}
+
+
+@settings(max_examples=40, deadline=None)
+@given(names=st.lists(st.sampled_from(sorted(FIELDS)), min_size=1, max_size=6), rows=st.integers(1, 3))
+def test_fields_mix_without_limit(names, rows):
+    fields = {f"{name}_{place}": FIELDS[name][0]() for place, name in enumerate(names)}
+    known = {f"{name}_{place}": FIELDS[name][1](rows) for place, name in enumerate(names)}
+    context = Context(**fields)
+    vector = context(known)
+    assert vector.shape == (rows, context.out_features)
+    parts = vector.split([fields[name].out_features for name in sorted(fields)], dim=1)
+    for name, part in zip(sorted(fields), parts, strict=True):
+        torch.testing.assert_close(part, fields[name](known[name], rows))
+    alone = context({name: first(value) for name, value in known.items()})
+    torch.testing.assert_close(alone, vector[:1])
+
+
+def first(value):
+    return (value[0][:1], value[1][:1]) if isinstance(value, tuple) else value[:1]
+
+
+def test_what_each_field_makes():
+    torch.testing.assert_close(Label(3)(torch.tensor([2, 0]), 2), torch.tensor([[0.0, 0, 1], [1, 0, 0]]))
+    torch.testing.assert_close(Quantity(0.5, 4.5)(torch.tensor([0.5, 2.5]), 2), torch.tensor([[-1.0], [0.0]]))
+    standard = Quantity.standardised([1.0, 3.0, math.nan])
+    torch.testing.assert_close(standard(torch.tensor([2.0, 9.0]), 2), torch.tensor([[0.0], [7.0]]))
+    coarse = Image(1, 2, 4, down=2)(torch.arange(8.0).view(1, 1, 2, 4), 1)
+    torch.testing.assert_close(coarse, torch.tensor([[2.5, 4.5]]))
+    assert Element(2)(torch.ones(1, 1, 2), 1).shape == (1, 2)
+
+
+@pytest.mark.parametrize("kind", ["first", "last", "mean", "final"])
+def test_a_summary_sees_no_padding(kind):
+    field = Summary(encoder(), 3, kind)
+    x = torch.randn(2, 5, 2)
+    short = field((x[:1, :2], [2]), 1)
+    x[0, 2:] = math.nan
+    padded = field((x, torch.tensor([2, 5])), 2)
+    torch.testing.assert_close(padded[:1], short)
+    output, state = field.network(x[1:])
+    right = {"first": output[:, 0], "last": output[:, -1], "mean": output.mean(1), "final": state[:, 0]}[kind]
+    torch.testing.assert_close(padded[1:], right)
+
+
+def test_the_window_is_no_part_of_the_rest():
+    window = Window(2, 3)
+    x, y, lengths = torch.randn(4, 6, 2), torch.randn(4, 6, 1), torch.tensor([6, 2, 3, 5])
+    opened = window.take(x, y, lengths)
+    torch.testing.assert_close(opened.opening, torch.cat([x, y], 2)[:, :2])
+    torch.testing.assert_close((opened.x, opened.y), (x[:, 2:], y[:, 2:]))
+    assert opened.lengths.tolist() == [4, 0, 1, 3]
+    turned = window.take(x.transpose(0, 1), y.transpose(0, 1), batch_first=False)
+    torch.testing.assert_close(turned.opening, opened.opening)
+    torch.testing.assert_close(turned.x.transpose(0, 1), opened.x)
+    with pytest.raises(ValueError, match="row 1 has 1 steps, fewer than the window's 2"):
+        window.take(x, y, torch.tensor([6, 1, 3, 5]))
+    with pytest.raises(ValueError, match="nothing left"):
+        window.take(x[:, :2], y[:, :2])
+    with pytest.raises(ValueError, match="2 numbers where the window has features=3"):
+        window.take(x)
+
+
+@pytest.mark.parametrize("name", sorted(FIELDS))
+def test_what_is_not_known_has_features_of_its_own(name):
+    make, value = FIELDS[name]
+    context = Context(here=make(unknown=True), other=Quantity(0, 1))
+    with torch.no_grad():
+        context.fields[0].unknown.normal_()
+    other = torch.tensor([0.0, 0.5, 1.0])
+    absent = context({"other": other})
+    torch.testing.assert_close(absent, context({"other": other, "here": None}))
+    known = value(3)
+    if name == "label":
+        partly = known.clone()
+        partly[1] = -1
+    elif name == "name":
+        partly = [known[0], None, known[2]]
+    elif name == "summary":
+        partly = (known[0].clone(), known[1])
+        partly[0][1, 0] = math.nan
+    else:
+        partly = known.clone()
+        partly.view(3, -1)[1, 0] = math.nan
+    found, right = context({"other": other, "here": partly}), context({"other": other, "here": known})
+    torch.testing.assert_close(found[1], absent[1])
+    torch.testing.assert_close(found[[0, 2]], right[[0, 2]])
+    found.sum().backward()
+    gradients = [p.grad for p in context.parameters()]
+    assert all(gradient is not None and not gradient.isnan().any() for gradient in gradients)
+    with pytest.raises(ValueError, match=r"context field 'here': row 1 is not known, and must be"):
+        Context(here=make())({"here": partly})
+
+
+def test_fields_are_dropped_in_training_alone():
+    context = Context(digit=Label(2, unknown=True, drop=0.3), period=Quantity(0, 1))
+    known = {"digit": torch.ones(5000, dtype=torch.long), "period": torch.zeros(5000)}
+    share = (context(known)[:, 1] == 0).double().mean()
+    assert abs(share - 0.3) < 4 * math.sqrt(0.3 * 0.7 / 5000)
+    context.eval()
+    assert (context(known)[:, 1] == 1).all()
+
+
+@pytest.mark.parametrize(
+    ("known", "said"),
+    [
+        ({"digits": torch.tensor([1])}, "no field 'digits': its fields are digit, name, opening, period"),
+        ({"digit": torch.tensor([10])}, "field 'digit': row 0 is 10 where a label in 0 to 9 is right"),
+        ({"digit": torch.tensor([1.0])}, "field 'digit': labels must be integers"),
+        ({"period": torch.tensor([1.0, 5.0])}, "field 'period': row 1 is 5, outside the range 0.5 to 4.5"),
+        ({"period": torch.tensor([math.inf])}, "field 'period': row 0 holds a number that is infinite"),
+        ({"name": ["ice", "ger"]}, "field 'name': row 1 is 'ger' where one of ice, fre is right"),
+        ({"opening": torch.zeros(1, 4, 2)}, r"field 'opening': it has shape \(1, 4, 2\) where \(batch, 5, 2\)"),
+        ({"digit": torch.tensor([1, 2]), "period": torch.tensor([1.0])}, "has 1 rows where another field has 2"),
+        ({}, "none of the fields digit, name, opening, period is there"),
+    ],
+)
+def test_what_is_wrong_is_said_by_name(known, said):
+    optional = {"unknown": True}
+    context = Context(
+        digit=Label(10, **optional),
+        period=Quantity(0.5, 4.5, **optional),
+        name=Label(["ice", "fre"], **optional),
+        opening=Window(5, 2, **optional),
+    )
+    with pytest.raises(ValueError, match=said):
+        context(known)
+
+
+def test_a_field_that_must_be_known_cannot_be_left_out():
+    context = Context(digit=Label(10), period=Quantity(0, 1))
+    with pytest.raises(ValueError, match="context field 'period': it is not there, and must be known"):
+        context({"digit": torch.tensor([1])})
+    with pytest.raises(ValueError, match="found a Tensor"):
+        context(torch.zeros(1, 2))
+    with pytest.raises(ValueError, match="drop needs unknown=True"):
+        Label(10, drop=0.5)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    name=st.sampled_from(sorted(FIELDS)),
+    value=st.one_of(
+        st.lists(st.floats(), max_size=3), st.lists(st.integers(-5, 9), max_size=3), st.lists(st.text(), max_size=3)
+    ),
+)
+def test_whatever_is_given_makes_finite_features_or_one_sentence(name, value):
+    context = Context(here=FIELDS[name][0](unknown=True))
+    try:
+        value = value if name == "name" else torch.tensor(value)
+    except (TypeError, ValueError, RuntimeError):
+        return  # no tensor is made of text
+    try:
+        found = context({"here": value})
+    except ValueError as error:
+        found, said = None, str(error)
+    assert said.startswith("context field 'here': ") if found is None else found.isfinite().all()
+
+
+def test_saved_and_loaded_it_makes_the_same(tmp_path):
+    context = Context(**{name: make(unknown=True, drop=0.1) for name, (make, _) in FIELDS.items()})
+    core = nn.LSTM(1, 4, batch_first=True)
+    rnn = ContextualRNN(core, ContextState(core, nn.Sequential(context, MLP(context.out_features, [5])))).eval()
+    known = {name: value(3) for name, (_, value) in FIELDS.items()}
+    rnn.save(tmp_path / "model.safetensors")
+    again = load(tmp_path / "model.safetensors").eval()
+    torch.testing.assert_close(again(torch.zeros(3, 2, 1), known), rnn(torch.zeros(3, 2, 1), known), rtol=0, atol=0)
+
+
+def test_one_model_serves_any_subset():
+    """A series' level is the sum of two quantities, told at the start alone: each that is known takes error away."""
+    torch.manual_seed(0)
+    core = nn.GRU(1, 16, batch_first=True)
+    context = Context(a=Quantity(-1, 1, unknown=True, drop=0.3), b=Quantity(-2, 2, unknown=True, drop=0.3))
+    rnn = ContextualRNN(core, ContextState(core, nn.Sequential(context, MLP(2, [16]))))
+    head = nn.Linear(16, 1)
+    optimizer = torch.optim.Adam([*rnn.parameters(), *head.parameters()], 1e-2)
+
+    def error(known):
+        a, b = 2 * torch.rand(256) - 1, 4 * torch.rand(256) - 2
+        told = {name: value for name, value in (("a", a), ("b", b)) if name in known}
+        told = told or {"a": torch.full((256,), math.nan)}
+        output, _ = rnn(torch.zeros(256, 4, 1), told)
+        return (head(output)[..., 0] - (a + b).unsqueeze(1)).square().mean()
+
+    for _ in range(250):
+        optimizer.zero_grad()
+        error("ab").backward()
+        optimizer.step()
+    rnn.eval()
+    with torch.no_grad():
+        both, only_b, only_a, none = (float(error(known)) for known in ("ab", "b", "a", ""))
+    assert both < only_b / 2 < only_a / 2 < none / 2
