@@ -16,9 +16,9 @@ from .state import Shapes, State, fill, shape_leaves
 class TrajectorySeeds:
     """Noise that depends on the seed and the trajectory's number alone, never on the batches it was drawn in.
 
-    Row r of a draw belongs to trajectory `first + r`. Each has a counter-based stream of its own (Philox keyed by
-    (seed, number)), so trajectory 7 of seed 0 is the same drawn alone, in a batch of 8, or in the second batch of 5.
-    Where one initial state wraps another and both draw, each has its own `stream` of the trajectory.
+    Row r of a draw belongs to trajectory `first + r`. A counter-based generator (Philox) keyed by (seed, stream) counts
+    on from trajectory to trajectory, so trajectory 7 of seed 0 is the same drawn alone, in a batch of 8, or in the
+    second batch of 5. Where one initial state wraps another and both draw, each has its own `stream`.
     """
 
     seed: int
@@ -26,19 +26,33 @@ class TrajectorySeeds:
     stream: int = 0
 
     def draw(self, batch_size: int, size: int) -> Tensor:
-        """Return (batch_size, size) standard normal numbers in float32."""
-        rows = range(self.first, self.first + batch_size)
-        streams = (
-            np.random.Generator(np.random.Philox(key=[self.seed, row], counter=[0, 0, 0, self.stream])) for row in rows
-        )
-        noise = [stream.standard_normal(size, dtype=np.float32) for stream in streams]
-        return torch.from_numpy(np.stack(noise)) if noise else torch.empty(0, size)
+        """Return (batch_size, size) standard normal numbers in float32.
+
+        Pairs of uniform numbers become pairs of normal ones: sqrt(-2 ln u) times the cosine and the sine of 2 pi v
+        (Box and Muller 1958).
+        """
+        uniform = self.uniform(batch_size, size + size % 2).unflatten(1, (-1, 2))
+        radius, angle = uniform[..., 0].log().mul_(-2).sqrt_(), uniform[..., 1].mul(2 * math.pi)
+        return torch.stack([angle.cos().mul_(radius), angle.sin().mul_(radius)], dim=2).flatten(1)[:, :size]
+
+    def uniform(self, batch_size: int, size: int) -> Tensor:
+        """Return (batch_size, size) numbers uniform in (0, 1) in float32."""
+        blocks = -(-size // 8)  # of the generator, each of 256 bits
+        bits = np.random.Philox(key=[self.seed, self.stream], counter=self.first * blocks)
+        words = bits.random_raw(batch_size * blocks * 4).view(np.uint32).reshape(batch_size, blocks * 8)
+        # The upper 23 bits and a half: exact in float32, so neither 0 nor 1.
+        whole = torch.from_numpy((words[:, :size] >> 9).astype(np.float32))
+        return whole.add_(0.5).mul_(2.0**-23)
+
+    def next_stream(self, steps: int = 1) -> TrajectorySeeds:
+        """Return the same trajectories' seeds for numbers that are independent of these."""
+        return dataclasses.replace(self, stream=self.stream + steps)
 
 
 def wrapped(generator: torch.Generator | TrajectorySeeds | None) -> torch.Generator | TrajectorySeeds | None:
     """Return the generator for what is wrapped, so that its noise is independent of the wrapper's."""
     if isinstance(generator, TrajectorySeeds):
-        return dataclasses.replace(generator, stream=generator.stream + 1)
+        return generator.next_stream()
     return generator
 
 
