@@ -3,6 +3,7 @@
 from .context import Context, Element, Field, Image, Label, Quantity, Summary, Vector, Window
 from .errors import InputError
 from .fast_weights.rnn import FastWeightsCell, FastWeightsRNN
+from .heads import CategoryHead, ChangeHead, GaussianHead, Head, MixtureHead
 from .initial_state import (
     ConstantState,
     ContextState,
@@ -16,6 +17,7 @@ from .mlp import MLP
 from .module_config import register
 from .noise import TrajectorySeeds
 from .recurrent import ContextualRNN
+from .sequence_model import Samples, SequenceModel
 from .serialization import load, save
 from .state import state_shapes
 from .unroll import Unroll
@@ -24,6 +26,8 @@ __version__ = "0.1.0"
 
 __all__ = [
     "MLP",
+    "CategoryHead",
+    "ChangeHead",
     "ConstantState",
     "Context",
     "ContextState",
@@ -34,13 +38,18 @@ __all__ = [
     "FastWeightsRNN",
     "Field",
     "FreeState",
+    "GaussianHead",
     "GaussianState",
+    "Head",
     "Image",
     "InitialState",
     "InputError",
     "Label",
     "MemoryState",
+    "MixtureHead",
     "Quantity",
+    "Samples",
+    "SequenceModel",
     "Summary",
     "TrajectorySeeds",
     "Unroll",
@@ -54,6 +63,8 @@ __all__ = [
 ]
 
 for _cls in (
+    CategoryHead,
+    ChangeHead,
     ConstantState,
     Context,
     ContextState,
@@ -63,12 +74,15 @@ for _cls in (
     FastWeightsCell,
     FastWeightsRNN,
     FreeState,
+    GaussianHead,
     GaussianState,
     Image,
     Label,
     MLP,
     MemoryState,
+    MixtureHead,
     Quantity,
+    SequenceModel,
     Summary,
     Unroll,
     Vector,

@@ -1,0 +1,216 @@
+"""Heads: what a hidden state predicts of the next element of a sequence.
+
+A head is called as `head(hidden, last) -> prediction`, a distribution where it is one. `loss(hidden, target, last)` is
+what training minimises, step by step; `sample(hidden, last, uniform, temperature)` is the next element, drawn by
+numbers from outside, so that trajectories can be repeated. `draws` is how many of these it takes.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Categorical, Distribution, MixtureSameFamily, MultivariateNormal
+from torch.nn.functional import cross_entropy, softplus
+
+
+class Head(nn.Module):
+    """The base of every head.
+
+    Attributes:
+        size: D, the numbers of an element; or, where elements are categories, their number.
+        draws: how many uniform numbers an element takes to draw.
+        is_category: whether elements are integers.
+    """
+
+    size: int
+    draws: int = 0
+    is_category: bool = False
+
+    def loss(self, hidden: Tensor, target: Tensor, last: Tensor | None = None) -> Tensor:
+        """Return the loss of every step, (...).
+
+        Args:
+            hidden: (..., H).
+            target: the elements to predict, (..., D), or (...) of categories.
+            last: the elements before them, laid out alike; heads that predict the change from there need them.
+        """
+        raise NotImplementedError
+
+    def sample(self, hidden: Tensor, last: Tensor | None, uniform: Tensor, temperature: float = 1.0) -> Tensor:
+        """Return the next elements, (N, D), or (N,) of categories.
+
+        Args:
+            hidden: (N, H).
+            last: (N, D), the elements before.
+            uniform: (N, draws) numbers in (0, 1).
+            temperature: 1 is the distribution itself, 0 its mode.
+        """
+        raise NotImplementedError
+
+
+class ChangeHead(Head):
+    """The change from the last element, a squared error (arXiv 1902.03455, section 2.2.2).
+
+    The change is scaled to [-1, 1] from its range in training, and clipped to that range when it is scaled back.
+
+    Args:
+        hidden: H.
+        low: the least change of every number in training, in its unit: D of them.
+        high: the greatest.
+
+    Raises:
+        ValueError: a number's least change is not less than its greatest.
+    """
+
+    low: Tensor
+    range: Tensor
+
+    def __init__(self, hidden: int, low: list[float], high: list[float]) -> None:
+        super().__init__()
+        if len(low) != len(high) or not all(a < b for a, b in zip(low, high, strict=True)):
+            raise ValueError(f"the least changes must be less than the greatest, one for one; found {low} and {high}")
+        self.size, self.arguments = len(low), {"hidden": hidden, "low": list(low), "high": list(high)}
+        self.linear = nn.Linear(hidden, self.size)
+        self.register_buffer("low", torch.tensor(low), persistent=False)
+        self.register_buffer("range", torch.tensor(high) - torch.tensor(low), persistent=False)
+
+    def forward(self, hidden: Tensor, last: Tensor | None = None) -> Tensor:
+        """Return the next element, (..., D)."""
+        share = (self.linear(hidden).clamp(-1, 1) + 1) / 2
+        return _needed(last) + self.low + share * self.range
+
+    def loss(self, hidden: Tensor, target: Tensor, last: Tensor | None = None) -> Tensor:
+        """Return the squared error of the scaled change, the mean over the numbers, (...)."""
+        scaled = 2 * (target - _needed(last) - self.low) / self.range - 1
+        return (self.linear(hidden) - scaled).square().mean(-1)
+
+    def sample(self, hidden: Tensor, last: Tensor | None, uniform: Tensor, temperature: float = 1.0) -> Tensor:
+        """Return the prediction: it is no distribution."""
+        return self(hidden, last)
+
+    def config(self) -> dict[str, Any]:
+        """Return the arguments that build it again."""
+        return self.arguments
+
+
+class MixtureHead(Head):
+    """A mixture of Gaussians of full covariance over the next vector; its loss is the negative log likelihood, nats.
+
+        p(x) = sum_k pi_k N(x; mu_k, L_k L_k^T),  L_k lower triangular
+
+    Args:
+        hidden: H.
+        size: D.
+        components: K.
+        change: whether it is the change from the last element that is distributed so.
+        floor: the least diagonal of L, in the unit of the elements.
+    """
+
+    def __init__(self, hidden: int, size: int, components: int = 10, change: bool = False, floor: float = 1e-3) -> None:
+        super().__init__()
+        if size < 1 or components < 1 or floor <= 0:
+            raise ValueError(f"size, components and floor must be positive; found {size}, {components} and {floor}")
+        self.hidden, self.size, self.components, self.change, self.floor = hidden, size, components, change, floor
+        self.draws = 1 + size + size % 2
+        below = size * (size - 1) // 2
+        self.widths = [components, components * size, components * size, components * below]
+        self.linear = nn.Linear(hidden, sum(self.widths))
+
+    def forward(self, hidden: Tensor, last: Tensor | None = None) -> MixtureSameFamily:
+        """Return the distribution of the next element: batch (...), event (D,)."""
+        logits, mean, scale = self._components_of(hidden, last)
+        return MixtureSameFamily(
+            Categorical(logits=logits, validate_args=False),
+            MultivariateNormal(mean, scale_tril=scale, validate_args=False),
+            validate_args=False,
+        )
+
+    def loss(self, hidden: Tensor, target: Tensor, last: Tensor | None = None) -> Tensor:
+        """Return the negative log likelihood, nats, (...)."""
+        return -self(hidden, last).log_prob(target)
+
+    def sample(self, hidden: Tensor, last: Tensor | None, uniform: Tensor, temperature: float = 1.0) -> Tensor:
+        """Draw the next element.
+
+        A temperature divides the logits and multiplies the covariances; at 0 it is the mean of the likeliest component.
+        """
+        logits, mean, scale = self._components_of(hidden, last)
+        rows = torch.arange(len(hidden), device=hidden.device)
+        if not temperature:
+            return mean[rows, logits.argmax(1)]
+        chosen = _category(logits / temperature, uniform[:, 0])
+        pairs = uniform[:, 1:].unflatten(1, (-1, 2))
+        radius, angle = (-2 * temperature * pairs[..., 0].log()).sqrt(), 2 * math.pi * pairs[..., 1]
+        noise = torch.stack([radius * angle.cos(), radius * angle.sin()], 2).flatten(1)[:, : self.size]
+        return mean[rows, chosen] + (scale[rows, chosen] @ noise.unsqueeze(2)).squeeze(2)
+
+    def _components_of(self, hidden: Tensor, last: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+        """Return logits (..., K), means (..., K, D) and Cholesky factors (..., K, D, D)."""
+        logits, mean, diagonal, below = self.linear(hidden).split(self.widths, dim=-1)
+        mean = mean.unflatten(-1, (self.components, self.size))
+        if self.change:
+            mean = mean + _needed(last).unsqueeze(-2)
+        scale = torch.diag_embed(softplus(diagonal).unflatten(-1, (self.components, self.size)) + self.floor)
+        if below.shape[-1]:
+            row, column = torch.tril_indices(self.size, self.size, -1, device=hidden.device)
+            scale[..., row, column] = below.unflatten(-1, (self.components, -1))
+        return logits, mean, scale
+
+
+class GaussianHead(MixtureHead):
+    """A Gaussian of full covariance over the next vector: a mixture of one.
+
+    Args:
+        hidden: H.
+        size: D.
+        change: whether it is the change from the last element that is distributed so.
+        floor: the least diagonal of the Cholesky factor, in the unit of the elements.
+    """
+
+    def __init__(self, hidden: int, size: int, change: bool = False, floor: float = 1e-3) -> None:
+        super().__init__(hidden, size, 1, change, floor)
+
+
+class CategoryHead(Head):
+    """One of K categories; its loss is the negative log likelihood, nats.
+
+    Args:
+        hidden: H.
+        size: K.
+    """
+
+    draws = 1
+    is_category = True
+
+    def __init__(self, hidden: int, size: int) -> None:
+        super().__init__()
+        self.hidden, self.size = hidden, size
+        self.linear = nn.Linear(hidden, size)
+
+    def forward(self, hidden: Tensor, last: Tensor | None = None) -> Distribution:
+        """Return the distribution of the next category, batch (...)."""
+        return Categorical(logits=self.linear(hidden), validate_args=False)
+
+    def loss(self, hidden: Tensor, target: Tensor, last: Tensor | None = None) -> Tensor:
+        """Return the negative log likelihood, nats, (...)."""
+        return cross_entropy(self.linear(hidden).movedim(-1, 1), target, reduction="none")
+
+    def sample(self, hidden: Tensor, last: Tensor | None, uniform: Tensor, temperature: float = 1.0) -> Tensor:
+        """Draw the next category; a temperature divides the logits, and at 0 it is the likeliest."""
+        logits = self.linear(hidden)
+        return _category(logits / temperature, uniform[:, 0]) if temperature else logits.argmax(1)
+
+
+def _category(logits: Tensor, uniform: Tensor) -> Tensor:
+    """Return the category (N,) in whose share of (0, 1) a number lies; logits (N, K)."""
+    ends = logits.softmax(1).cumsum(1)
+    return torch.searchsorted(ends, uniform.unsqueeze(1).contiguous()).squeeze(1).clamp(max=logits.shape[1] - 1)
+
+
+def _needed(last: Tensor | None) -> Tensor:
+    if last is None:
+        raise ValueError("this head predicts the change from the last element, and none is given: last=")
+    return last

@@ -1,0 +1,172 @@
+"""Sequence models: losses of padded batches, generation that can be repeated, ends, and saving."""
+
+import pytest
+import torch
+from torch import nn
+
+from contextual_rnn import (
+    MLP,
+    CategoryHead,
+    ChangeHead,
+    ConstantState,
+    Context,
+    ContextState,
+    ContextualRNN,
+    GaussianState,
+    Label,
+    MixtureHead,
+    SequenceModel,
+    load,
+)
+
+MAKERS = {}
+
+
+def made(function):
+    MAKERS[function.__name__] = function
+    return function
+
+
+def rnn_of(width, hidden=8):
+    core = nn.LSTM(width, hidden, batch_first=True)
+    context = Context(digit=Label(3))
+    return ContextualRNN(core, GaussianState(ContextState(core, nn.Sequential(context, MLP(3, [5])))))
+
+
+@made
+def mixture():
+    return SequenceModel(rnn_of(2), MixtureHead(8, 2, 3, change=True), end=True)
+
+
+@made
+def category():
+    return SequenceModel(rnn_of(4), CategoryHead(8, 5), nn.Embedding(5, 4), end=0)
+
+
+@made
+def change():
+    return SequenceModel(rnn_of(2), ChangeHead(8, [-1.0, -1.0], [1.0, 1.0]), start=False)
+
+
+@made
+def control():
+    core = nn.GRU(2 + 3, 8, batch_first=True)
+    rnn = ContextualRNN(core, ConstantState(core))
+    return SequenceModel(rnn, MixtureHead(8, 2, 3), every_step=Context(digit=Label(3)))
+
+
+def elements(model, rows, steps):
+    return torch.randint(1, 5, (rows, steps)) if model.head.is_category else torch.randn(rows, steps, 2)
+
+
+def known(rows):
+    return {"digit": torch.arange(rows) % 3}
+
+
+def generated(model, rows, **options):
+    first = None if model.start is not None else torch.zeros(1, 2)
+    return model.sample(known(rows), steps=12, first=first, **options)
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_a_padded_batch_has_the_losses_of_its_sequences_alone(name):
+    model = MAKERS[name]().eval()
+    x, lengths = elements(model, 3, 6), torch.tensor([6, 2, 4])
+    if not model.head.is_category:
+        x[1, 2:] = torch.nan
+    found = model.losses(x, known(3), lengths)
+    total = 0.0
+    for row, length in enumerate(lengths):
+        alone = model.losses(x[row : row + 1, :length], {"digit": torch.tensor([row])})
+        torch.testing.assert_close(found[row, : alone.shape[1]], alone[0])
+        assert not found[row, alone.shape[1] :].any()
+        total += alone.sum()
+    shift = 0 if model.start is not None else 1
+    torch.testing.assert_close(model.loss(x, known(3), lengths), total / (12 - 3 * shift))
+    torch.testing.assert_close(model.log_likelihood(x, known(3), lengths), -found.sum(1))
+    model.loss(x, known(3), lengths).backward()
+    assert all(p.grad is None or p.grad.isfinite().all() for p in model.parameters())
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_a_trajectory_is_the_same_whatever_the_batches(name):
+    torch.manual_seed(1)
+    model = MAKERS[name]()
+    whole = generated(model, 7, seed=3)
+    for size in (1, 3):
+        parts = generated(model, 7, seed=3, batch_size=size)
+        torch.testing.assert_close(parts.elements, whole.elements, rtol=0, atol=1e-5)
+        assert parts.lengths.tolist() == whole.lengths.tolist()
+    other = generated(model, 7, seed=4)
+    assert not torch.equal(other.elements, whole.elements)
+    modes = [generated(model, 7, seed=seed, temperature=0).elements for seed in (3, 4)]
+    torch.testing.assert_close(*modes)
+
+
+def test_what_is_generated_is_what_the_model_predicts():
+    """Fed back as data, at temperature 0, every element is the mode of the distribution that `losses` sees."""
+    model = SequenceModel(rnn_of(2), MixtureHead(8, 2, 1)).eval()
+    found = model.sample(known(3), steps=5, temperature=0).elements
+    with torch.no_grad():
+        inputs = torch.cat([model.start.expand(3, 1, -1), found[:, :-1]], 1)
+        output, _ = model.rnn(inputs, known(3), sample=False)
+        torch.testing.assert_close(model.head(output).mean, found)
+
+
+def test_sequences_end_at_the_flag_or_the_category():
+    torch.manual_seed(0)
+    model = category()
+    samples = model.sample(known(3), steps=30, n=None, seed=0)
+    assert (samples.lengths < 30).any()
+    for row, length in zip(samples.elements, samples.lengths, strict=True):
+        assert (row[: length - 1] != 0).all()
+        assert not row[length:].any()
+    flagged = mixture()
+    with torch.no_grad():
+        flagged.flag.weight.zero_()
+        flagged.flag.bias.fill_(-1.0986)  # one in four
+    lengths = flagged.sample({"digit": torch.tensor([1])}, 4000, 60).lengths.double()
+    assert abs(lengths.mean() - 4) < 4 * (12**0.5) / 4000**0.5
+
+
+def test_training_teaches_the_context_and_the_end():
+    """Digits 0, 1 and 2 are constant sequences of 1, 2 and 3 elements: both come out as they went in."""
+    torch.manual_seed(0)
+    model = SequenceModel(rnn_of(2, 8), MixtureHead(8, 2, 1, floor=0.05), end=True)
+    optimizer = torch.optim.Adam(model.parameters(), 2e-2)
+    digit = torch.arange(3).repeat(20)
+    x = digit.view(-1, 1, 1).expand(-1, 3, 2).float()
+    for _ in range(200):
+        optimizer.zero_grad()
+        model.loss(x, {"digit": digit}, digit + 1).backward()
+        optimizer.step()
+    samples = model.eval().sample({"digit": torch.arange(3)}, steps=6, temperature=0)
+    assert samples.lengths.tolist() == [1, 2, 3]
+    for row in range(3):
+        torch.testing.assert_close(
+            samples.elements[row, : row + 1], torch.full((row + 1, 2), float(row)), rtol=0, atol=0.2
+        )
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_saved_and_loaded_it_generates_the_same(name, tmp_path):
+    from contextual_rnn import save
+
+    model = MAKERS[name]()
+    save(model, tmp_path / "model.safetensors")
+    again = load(tmp_path / "model.safetensors")
+    torch.testing.assert_close(generated(again, 3, seed=1), generated(model, 3, seed=1), rtol=0, atol=0)
+
+
+def test_bad_arguments_get_one_sentence():
+    core = nn.LSTM(2, 8)
+    with pytest.raises(ValueError, match="batch_first=True"):
+        SequenceModel(ContextualRNN(core, ConstantState(core)), MixtureHead(8, 2))
+    with pytest.raises(ValueError, match="end is a category where the head predicts categories"):
+        SequenceModel(rnn_of(2), MixtureHead(8, 2), end=3)
+    with pytest.raises(ValueError, match="n, the number of sequences, is needed"):
+        control().sample()
+    with pytest.raises(ValueError, match="2 rows where 5, or one, is right"):
+        mixture().sample(known(2), 5)
+    with pytest.raises(ValueError, match="first is for a model without a learned start"):
+        change().sample(known(2))
