@@ -11,8 +11,8 @@ from contextual_rnn import CategoryHead, ChangeHead, GaussianHead, MixtureHead, 
 
 
 def test_a_gaussian_is_the_multivariate_normal():
-    head = GaussianHead(4, 3)
-    hidden, target = torch.randn(2, 5, 4), torch.randn(2, 5, 3)
+    head = GaussianHead(4, 3).double()
+    hidden, target = torch.randn(2, 5, 4).double(), torch.randn(2, 5, 3).double()
     one = head(hidden).component_distribution
     right = MultivariateNormal(one.mean[..., 0, :], covariance_matrix=one.covariance_matrix[..., 0, :, :])
     torch.testing.assert_close(head.loss(hidden, target), -right.log_prob(target))
@@ -20,8 +20,8 @@ def test_a_gaussian_is_the_multivariate_normal():
 
 
 def test_a_mixture_is_the_sum_of_its_parts():
-    head = MixtureHead(4, 2, components=3, change=True)
-    hidden, target, last = torch.randn(7, 4), torch.randn(7, 2), torch.randn(7, 2)
+    head = MixtureHead(4, 2, components=3, change=True).double()
+    hidden, target, last = (torch.randn(7, size).double() for size in (4, 2, 2))
     found = head(hidden, last)
     density = sum(
         found.mixture_distribution.probs[:, k]
