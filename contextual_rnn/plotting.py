@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+from collections.abc import Iterable
 from typing import Any
 
 import matplotlib
@@ -24,6 +25,8 @@ COLOURS = {
     "warm-up": "#D55E00",
     "every-step": "#56B4E9",
     "hold-last": "#999999",
+    "none": "#000000",
+    "initial-state": "#0072B2",
     "pair 1": "#0072B2",
     "pair 2": "#009E73",
     "pair 3": "#E69F00",
@@ -62,6 +65,26 @@ def heatmap(figure: Figure, axes: Axes, values: np.ndarray, name: str) -> None:
     most = float(np.abs(values).max()) or 1.0
     image = axes.imshow(values, cmap="RdBu_r", vmin=-most, vmax=most)
     figure.colorbar(image, ax=axes, label=name)
+
+
+def strokes(axes: Axes, lines: np.ndarray, columns: int) -> None:
+    """Draw lines (N, T, 2) in a grid, row by row, each in a cell of 2 x 2 about its origin, its first point marked."""
+    for number, line in enumerate(lines):
+        x, y = 2.6 * (number % columns) + line[:, 0], -2.6 * (number // columns) + line[:, 1]
+        axes.plot(x, y, color="black", linewidth=1)
+        axes.plot(x[:1], y[:1], "o", color=COLOURS["warm-up"], markersize=3)
+    rows = -(-len(lines) // columns)
+    axes.set(xlim=(-1.5, 2.6 * columns - 1.1), ylim=(1.1 - 2.6 * rows, 1.5), aspect="equal")
+    axes.axis("off")
+
+
+def plane(axes: Axes, points: np.ndarray, names: Iterable[str]) -> None:
+    """Draw points (N, D) in the plane of their two principal components, each with its name."""
+    centred = points - points.mean(axis=0)
+    _, _, directions = np.linalg.svd(centred, full_matrices=False)
+    for (x, y), name in zip(centred @ directions[:2].T, names, strict=True):
+        axes.plot(x, y, "o")
+        axes.annotate(name, (x, y), xytext=(5, 3), textcoords="offset points")
 
 
 def finish(axes: Axes, x: str, y: str, title: str = "", legend: bool = True) -> None:

@@ -1,13 +1,15 @@
 """Pen digits: what is read, what is refused, and figures of merit that tell copies and noise from digits."""
 
+import json
 import os
 
 import pytest
 import torch
 
+from contextual_rnn.cli import main
 from contextual_rnn.data.published import PEN_DIGITS_TEST, PEN_DIGITS_TRAINING, VARIABLE, find
 from contextual_rnn.errors import InputError
-from contextual_rnn.tasks.pen_digits import PenDigits, accuracy, nearer
+from contextual_rnn.tasks.pen_digits import PenDigits, PenModel, accuracy, loss, nearer, shuffled
 
 LINE = " 47,100, 27, 81, 57, 37, 26,  0,  0, 23, 56, 53,100, 90, 40, 98, 8"
 
@@ -63,3 +65,41 @@ def test_the_published_files_give_the_published_accuracy():
     training, test = (PenDigits.read(find(file)) for file in (PEN_DIGITS_TRAINING, PEN_DIGITS_TEST))
     assert (len(training), len(test)) == (7494, 3498)
     assert accuracy(test, training) == pytest.approx(97.74, abs=0.01)
+
+
+def write(path, digits):
+    numbers = torch.cat([((digits.points.clamp(-1, 1) + 1) * 50).flatten(1), digits.digit.unsqueeze(1)], 1)
+    rows = [",".join([*(f"{x:.0f}" for x in row[:-1]), f"{row[-1]:.0f}"]) for row in numbers.tolist()]
+    path.write_text("\n".join(rows) + "\n")
+
+
+def test_reproduce_compares_where_the_label_is_told(tmp_path, capsys):
+    write(tmp_path / "pendigits.tra", made(200, 0.1, 1))
+    write(tmp_path / "pendigits.tes", made(100, 0.1, 2))
+    out = tmp_path / "run"
+    main(["reproduce", "pen-digits", "--smoke", "--seeds", "1", "--data", str(tmp_path), "--out", str(out)])
+    assert "Label initial-state, trained on generated, tested on real, % right:" in capsys.readouterr().out
+    for name in ("digits", "scores", "initial_states"):
+        assert (out / "figures" / f"{name}.png").stat().st_size > 10_000
+    report = json.loads((out / "results.json").read_text())
+    assert [run["label"] for run in report["runs"]] == ["none", "every-step", "initial-state"]
+    assert all(0 <= run["metrics"]["tstr_accuracy"] <= 100 for run in report["runs"])
+
+
+def test_a_model_told_the_label_draws_digits_that_are_known_by_it():
+    torch.manual_seed(0)
+    training = made(300, 0.05, 1)
+    model = PenModel("initial-state", hidden=32, components=2)
+    optimizer = torch.optim.Adam(model.parameters(), 1e-2)
+    for _ in range(40):
+        for batch in shuffled(training, 100)():
+            optimizer.zero_grad()
+            loss(model, batch).backward()
+            optimizer.step()
+    generated = model.eval().generate(training.digit, seed=0)
+    assert accuracy(made(100, 0.05, 2), generated) > 90
+    told, not_told = (
+        model.log_likelihood(training),
+        model.log_likelihood(PenDigits(training.points, training.digit.roll(1))),
+    )
+    assert told.mean() > not_told.mean() + 5

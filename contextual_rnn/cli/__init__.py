@@ -13,7 +13,7 @@ import torch
 import tyro
 
 from ..errors import InputError
-from .reproduce import ReproduceDecay, ReproduceRetrieval, ReproduceRetrievalTable
+from .reproduce import ReproduceDecay, ReproducePenDigits, ReproduceRetrieval, ReproduceRetrievalTable
 from .series import CompareSeries, FitSeries, Predict
 
 COMMANDS: dict[str, Any] = {
@@ -21,6 +21,7 @@ COMMANDS: dict[str, Any] = {
         "lcd": ReproduceDecay,
         "art": ReproduceRetrieval,
         "associative-retrieval-table": ReproduceRetrievalTable,
+        "pen-digits": ReproducePenDigits,
     },
     "fit": {"series": FitSeries},
     "compare": {"series": CompareSeries},

@@ -115,3 +115,34 @@ class ReproduceRetrievalTable:
             )
         )
         name_pictures(self.out)
+
+
+@dataclasses.dataclass(frozen=True)
+class ReproducePenDigits:
+    """Handwritten digits (UCI) generated from their label: in h0 alone, at every step, or not told."""
+
+    out: pathlib.Path
+    """Run folder to make."""
+    data: pathlib.Path | None = None
+    """Folder that holds pendigits.tra and pendigits.tes; without it, and without the one that CONTEXTUAL_RNN_DATA
+    names, they are fetched once into a cache."""
+    labels: tuple[Literal["none", "every-step", "initial-state"], ...] = ("none", "every-step", "initial-state")
+    """Where the label is told."""
+    seeds: int = 5
+    """How many seeds, from 0."""
+    epochs: int = 120
+    """Passes over the first 80 % of the training file; the rest is for validation."""
+    smoke: bool = False
+    """Two epochs of few digits, to see that it runs; its figures mean nothing."""
+    resume: bool = False
+    """Go on in a folder that holds this run already; skip what is done."""
+
+    def run(self) -> None:
+        """Train, generate, and say what was found."""
+        from ..experiments.pen_digits import PenConfig, reproduce
+
+        positive(seeds=self.seeds, epochs=self.epochs)
+        config = PenConfig(epochs=2, rows=300) if self.smoke else PenConfig(epochs=self.epochs)
+        labels = once_each(self.labels, "--labels")
+        print(reproduce(labels, self.seeds, self.out, config, self.data, resume=self.resume))
+        name_pictures(self.out)

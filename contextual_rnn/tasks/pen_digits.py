@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from ..context import Context, Label
 from ..errors import InputError
+from ..heads import MixtureHead
+from ..initial_state import ConstantState, ContextState
+from ..module_config import register
+from ..recurrent import ContextualRNN
+from ..sequence_model import SequenceModel
 
 POINTS, DIGITS = 8, 10
 
@@ -77,3 +85,72 @@ def nearer(generated: PenDigits, test: PenDigits, training: PenDigits) -> float:
     real = nearest(test, training)[0].numpy()
     below, upto = np.searchsorted(ours, real, "left"), np.searchsorted(ours, real, "right")
     return float(50 * (below + upto).mean() / len(ours))
+
+
+LABELS = ("none", "every-step", "initial-state")
+UNITS, COMPONENTS = 256, 20
+
+
+@register
+class PenModel(nn.Module):
+    """An LSTM and a mixture of Gaussians over the pen's next point; the digit is told in h0, at every step, or never.
+
+    Args:
+        label: one of `LABELS`.
+        hidden: units of the LSTM.
+        components: of the mixture.
+    """
+
+    def __init__(self, label: str, hidden: int = UNITS, components: int = COMPONENTS) -> None:
+        super().__init__()
+        self.label, self.hidden, self.components = label, hidden, components
+        told = Context(digit=Label(DIGITS))
+        core = nn.LSTM(2 + (DIGITS if label == "every-step" else 0), hidden, batch_first=True)
+        h0 = ContextState(core, told) if label == "initial-state" else ConstantState(core)
+        head = MixtureHead(hidden, 2, components, change=True, floor=0.01)
+        every_step = told if label == "every-step" else None
+        self.sequences = SequenceModel(ContextualRNN(core, h0), head, every_step=every_step)
+
+    def log_likelihood(self, digits: PenDigits) -> Tensor:
+        """Return the log likelihood of every digit's points given which digit it is (N,), nats."""
+        return self.sequences.log_likelihood(digits.points, {"digit": digits.digit})
+
+    def generate(self, digit: Tensor, seed: int) -> PenDigits:
+        """Return one digit drawn for every label (N,)."""
+        return PenDigits(self.sequences.sample({"digit": digit}, steps=POINTS, seed=seed).elements, digit)
+
+    def config(self) -> dict[str, Any]:
+        """Return the arguments that build it again."""
+        return {"label": self.label, "hidden": self.hidden, "components": self.components}
+
+
+def loss(model: PenModel, batch: tuple[Tensor, Tensor]) -> Tensor:
+    """Return the mean negative log likelihood of a point, nats, of points (B, 8, 2) and digits (B,)."""
+    points, digit = batch
+    return model.sequences.loss(points, {"digit": digit})
+
+
+def shuffled(digits: PenDigits, size: int = 128) -> Callable[[], Iterator[tuple[Tensor, Tensor]]]:
+    """Return what gives an epoch's batches, the digits shuffled."""
+
+    def batches() -> Iterator[tuple[Tensor, Tensor]]:
+        for rows in torch.randperm(len(digits)).split(size):
+            yield digits.points[rows], digits.digit[rows]
+
+    return batches
+
+
+@torch.no_grad()
+def scores(model: PenModel, training: PenDigits, test: PenDigits, seed: int) -> dict[str, float]:
+    """Return the figures of merit of a model, with as many digits generated as it was trained on, of the same labels.
+
+    `log_likelihood` of a test digit, nats; `tstr_accuracy`, trained on generated and tested on real; `trts_accuracy`,
+    the other way; `nearer`, see the function; accuracies in %.
+    """
+    generated = model.generate(training.digit, seed)
+    return {
+        "log_likelihood": float(model.log_likelihood(test).mean()),
+        "tstr_accuracy": accuracy(test, generated),
+        "trts_accuracy": accuracy(generated, training),
+        "nearer": nearer(generated, test, training),
+    }
