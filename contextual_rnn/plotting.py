@@ -87,6 +87,12 @@ def plane(axes: Axes, points: np.ndarray, names: Iterable[str]) -> None:
         axes.annotate(name, (x, y), xytext=(5, 3), textcoords="offset points")
 
 
+def image(axes: Axes, pixels: np.ndarray) -> None:
+    """Draw a grey image, 0 white and 1 black."""
+    axes.imshow(pixels, cmap="gray_r", vmin=0, vmax=1)
+    axes.set(xticks=[], yticks=[])
+
+
 def finish(axes: Axes, x: str, y: str, title: str = "", legend: bool = True) -> None:
     """Name the axes with their units, and draw the legend."""
     axes.set(xlabel=x, ylabel=y, title=title)

@@ -13,7 +13,13 @@ import torch
 import tyro
 
 from ..errors import InputError
-from .reproduce import ReproduceDecay, ReproducePenDigits, ReproduceRetrieval, ReproduceRetrievalTable
+from .reproduce import (
+    ReproduceDecay,
+    ReproduceImageContext,
+    ReproducePenDigits,
+    ReproduceRetrieval,
+    ReproduceRetrievalTable,
+)
 from .series import CompareSeries, FitSeries, Predict
 
 COMMANDS: dict[str, Any] = {
@@ -22,6 +28,7 @@ COMMANDS: dict[str, Any] = {
         "art": ReproduceRetrieval,
         "associative-retrieval-table": ReproduceRetrievalTable,
         "pen-digits": ReproducePenDigits,
+        "image-context": ReproduceImageContext,
     },
     "fit": {"series": FitSeries},
     "compare": {"series": CompareSeries},

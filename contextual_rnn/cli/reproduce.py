@@ -146,3 +146,32 @@ class ReproducePenDigits:
         labels = once_each(self.labels, "--labels")
         print(reproduce(labels, self.seeds, self.out, config, self.data, resume=self.resume))
         name_pictures(self.out)
+
+
+@dataclasses.dataclass(frozen=True)
+class ReproduceImageContext:
+    """Two handwritten digits (scikit-learn's) read out of an image: h0 zero, from the coarse or the full image, and
+    the coarse image at every step.
+    """
+
+    out: pathlib.Path
+    """Run folder to make."""
+    images: tuple[Literal["none", "coarse", "full", "every-step"], ...] = ("none", "coarse", "full", "every-step")
+    """What is told of the image, and where."""
+    seeds: int = 5
+    """How many seeds, from 0."""
+    epochs: int = 40
+    """Of 50 batches of 128 pairs."""
+    smoke: bool = False
+    """Two epochs, to see that it runs; its figures mean nothing."""
+    resume: bool = False
+    """Go on in a folder that holds this run already; skip what is done."""
+
+    def run(self) -> None:
+        """Train, read, and say what was found."""
+        from ..experiments.image_context import ReadingConfig, reproduce
+
+        positive(seeds=self.seeds, epochs=self.epochs)
+        config = ReadingConfig(epochs=2, pairs=200) if self.smoke else ReadingConfig(epochs=self.epochs)
+        print(reproduce(once_each(self.images, "--images"), self.seeds, self.out, config, resume=self.resume))
+        name_pictures(self.out)
