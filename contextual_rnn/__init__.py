@@ -12,10 +12,12 @@ from .initial_state import (
     GaussianState,
     InitialState,
 )
+from .latent import LatentModel
 from .memory_state import MemoryState, memory_shapes
 from .mlp import MLP
 from .module_config import register
 from .noise import TrajectorySeeds
+from .posterior import Posterior
 from .recurrent import ContextualRNN
 from .sequence_model import Samples, SequenceModel
 from .serialization import load, save
@@ -45,8 +47,10 @@ __all__ = [
     "InitialState",
     "InputError",
     "Label",
+    "LatentModel",
     "MemoryState",
     "MixtureHead",
+    "Posterior",
     "Quantity",
     "Samples",
     "SequenceModel",
@@ -78,9 +82,11 @@ for _cls in (
     GaussianState,
     Image,
     Label,
+    LatentModel,
     MLP,
     MemoryState,
     MixtureHead,
+    Posterior,
     Quantity,
     SequenceModel,
     Summary,

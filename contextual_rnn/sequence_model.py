@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from .heads import Head
+from .initial_state import Generator
 from .noise import TrajectorySeeds
 from .recurrent import ContextualRNN
 from .state import State
@@ -87,13 +88,9 @@ class SequenceModel(nn.Module):
         lengths = torch.full((len(x),), x.shape[1], device=x.device) if lengths is None else lengths.to(x.device)
         inside = torch.arange(x.shape[1], device=x.device) < lengths.unsqueeze(1)
         x = torch.where(inside.view(*inside.shape, *[1] * (x.dim() - 2)), x, 0)
-        inputs, last, target = self._inputs(x[:, :-1]), x[:, :-1], x[:, 1:]
-        if self.start is not None:
-            inputs = torch.cat([self.start.expand(len(x), 1, -1), inputs], dim=1)
-            last, target = torch.cat([torch.zeros_like(x[:, :1]), last], dim=1), x
-        else:
-            inside = inside[:, 1:]
-        output, _ = self.rnn(self._controlled(inputs, context), context)
+        output, last = self.teacher_forced(x, context)
+        target = x if self.start is not None else x[:, 1:]
+        inside = inside if self.start is not None else inside[:, 1:]
         found = self.head.loss(output, target, last)
         if self.flag is not None:
             ends = torch.zeros_like(found)
@@ -101,6 +98,33 @@ class SequenceModel(nn.Module):
             ends[:, -1] = inside[:, -1].to(found)
             found = found + binary_cross_entropy_with_logits(self.flag(output).squeeze(2), ends, reduction="none")
         return torch.where(inside, found, 0)
+
+    def teacher_forced(self, x: Tensor, context: Any = None, state: State | None = None) -> tuple[Tensor, Tensor]:
+        """Return the output that predicts every element, and the element before it, both (B, T, ...).
+
+        Args:
+            x: (B, T, D), or (B, T) of categories. Without a learned start the first is not predicted, and T is less 1.
+            context: what is known of each, B rows.
+            state: to start from, instead of the initial state.
+        """
+        inputs, last = self.inputs(x[:, :-1]), x[:, :-1]
+        if self.start is not None:
+            inputs = torch.cat([self.start.expand(len(x), 1, -1), inputs], dim=1)
+            last = torch.cat([torch.zeros_like(x[:, :1]), last], dim=1)
+        inputs = self._controlled(inputs, context)
+        output, _ = self.rnn(inputs, context) if state is None else self.rnn(inputs, state=state)
+        return output, last
+
+    def step(
+        self, inputs: Tensor, context: Any, state: State | None, *, sample: bool = False, generator: Generator = None
+    ) -> tuple[Tensor, State]:
+        """Take one step of the core: inputs (N, D) to outputs (N, H), from a state or, where it is None, from h0."""
+        inputs = self._controlled(inputs.unsqueeze(1), context)
+        if state is None:
+            output, state = self.rnn(inputs, context, sample=sample, generator=generator)
+        else:
+            output, state = self.rnn(inputs, state=state)
+        return output[:, 0], state
 
     def loss(self, x: Tensor, context: Any = None, lengths: Tensor | None = None) -> Tensor:
         """Return the mean loss of a predicted element; see `losses`."""
@@ -127,10 +151,8 @@ class SequenceModel(nn.Module):
         batch_size: int = 1000,
     ) -> Samples:
         """Generate sequences; `samples` gives them batch by batch, with its arguments."""
-        batches = list(
-            self.samples(context, n, steps, temperature=temperature, seed=seed, first=first, batch_size=batch_size)
-        )
-        return Samples(*(torch.cat(parts) for parts in zip(*batches, strict=True)))
+        options: dict[str, Any] = {"temperature": temperature, "seed": seed, "first": first, "batch_size": batch_size}
+        return Samples(*map(torch.cat, zip(*self.samples(context, n, steps, **options), strict=True)))
 
     @torch.no_grad()
     def samples(
@@ -160,10 +182,10 @@ class SequenceModel(nn.Module):
         """
         if (first is None) != (self.start is not None):
             raise ValueError("first is for a model without a learned start, which needs it")
-        count = _rows(context, first) if n is None else n
+        count = rows_of(context, first) if n is None else n
         for at in range(0, count, batch_size):
             size = min(batch_size, count - at)
-            told, given = (_select(part, at, size, count) for part in (context, first))
+            told, given = (select_batch(part, at, size, count) for part in (context, first))
             yield self._generate(told, given, size, steps, temperature, TrajectorySeeds(seed, at))
 
     def _generate(
@@ -177,12 +199,11 @@ class SequenceModel(nn.Module):
         last = torch.zeros_like(found[:, 0]) if first is None else first.to(found)
         if first is not None:
             found[:, 0] = last
-        inputs = self.start.expand(size, -1) if self.start is not None else self._inputs(last)
+        inputs = self.start.expand(size, -1) if self.start is not None else self.inputs(last)
         state: State | None = None
         for t in range(0 if first is None else 1, steps):
-            hidden, state = self._step(inputs, context, state, temperature, seeds)
-            drawing = seeds.next_stream(_STEPS + t)
-            uniform = drawing.uniform(size, self.head.draws + 1).to(like)
+            hidden, state = self.step(inputs, context, state, sample=temperature > 0, generator=seeds)
+            uniform = self.uniform(seeds, t, size)
             last = self.head.sample(hidden, last, uniform[:, 1:], temperature)
             found[:, t] = torch.where(going.view(-1, *[1] * len(shape)), last, 0)
             if self.end is not None:
@@ -191,18 +212,12 @@ class SequenceModel(nn.Module):
                 going = going & ~ends
                 if not going.any():
                     break
-            inputs = self._inputs(last)
+            inputs = self.inputs(last)
         return Samples(found, lengths)
 
-    def _step(
-        self, inputs: Tensor, context: Any, state: State | None, temperature: float, seeds: TrajectorySeeds
-    ) -> tuple[Tensor, State]:
-        inputs = self._controlled(inputs.unsqueeze(1), context)
-        if state is None:
-            output, state = self.rnn(inputs, context, sample=temperature > 0, generator=seeds)
-        else:
-            output, state = self.rnn(inputs, state=state)
-        return output[:, 0], state
+    def uniform(self, seeds: TrajectorySeeds, step: int, size: int) -> Tensor:
+        """Return what a step draws by, (size, 1 + head.draws) numbers in (0, 1), the first for the end."""
+        return seeds.next_stream(_STEPS + step).uniform(size, 1 + self.head.draws).to(next(self.parameters()))
 
     def _ends(self, hidden: Tensor, last: Tensor, uniform: Tensor, temperature: float) -> Tensor:
         if self.flag is None:
@@ -210,7 +225,8 @@ class SequenceModel(nn.Module):
         share = self.flag(hidden).squeeze(1).sigmoid()
         return share > (uniform if temperature else 0.5)
 
-    def _inputs(self, elements: Tensor) -> Tensor:
+    def inputs(self, elements: Tensor) -> Tensor:
+        """Return what elements (N, D), or (N,) of categories, are to the core."""
         return elements if self.embedding is None else self.embedding(elements)
 
     def _controlled(self, inputs: Tensor, context: Any) -> Tensor:
@@ -224,7 +240,7 @@ class SequenceModel(nn.Module):
         return {**parts, "start": self.start is not None, "end": self.end}
 
 
-def _rows(context: Any, first: Tensor | None) -> int:
+def rows_of(context: Any, first: Tensor | None) -> int:
     """Return how many rows the context has, or the first elements where there is none."""
     if isinstance(context, dict):
         context = next((value for value in context.values() if value is not None), None)
@@ -234,7 +250,7 @@ def _rows(context: Any, first: Tensor | None) -> int:
     raise ValueError("n, the number of sequences, is needed where there is no context to count")
 
 
-def _select(part: Any, at: int, size: int, count: int) -> Any:
+def select_batch(part: Any, at: int, size: int, count: int) -> Any:
     """Return the rows of one batch; of one row, as many copies.
 
     Raises:
@@ -243,7 +259,7 @@ def _select(part: Any, at: int, size: int, count: int) -> Any:
     if part is None:
         return None
     if isinstance(part, dict):
-        return {name: _select(value, at, size, count) for name, value in part.items()}
+        return {name: select_batch(value, at, size, count) for name, value in part.items()}
     if len(part) not in (1, count):
         raise ValueError(f"the context or the first elements have {len(part)} rows where {count}, or one, is right")
     if len(part) == count:

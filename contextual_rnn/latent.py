@@ -1,0 +1,176 @@
+"""A distribution over h0 that is the data's own: a prior given the context, a posterior given the sequence as well.
+
+A sampled h0 that is trained on a squared error (equation 4 of arXiv 1902.03455) has no reason to spread as the data do.
+Here h0 is the latent variable of a conditional variational model (Kingma and Welling, arXiv 1312.6114):
+
+    log p(x | context) >= E_q[log p(x | h0)] - KL(q(h0 | x, context) || p(h0 | context))
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any, Literal, get_args
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import kl_divergence
+
+from .initial_state import GaussianState
+from .noise import TrajectorySeeds
+from .posterior import Posterior
+from .sequence_model import Samples, SequenceModel, rows_of, select_batch
+from .state import State, leaves, map_state
+
+Feed = Literal["own", "truth"]
+
+
+class LatentModel(nn.Module):
+    """A sequence model whose h0 is a latent variable, trained on the evidence lower bound.
+
+    Args:
+        model: a `SequenceModel` of vectors with a learned start and no end, whose initial state is a `GaussianState`,
+            the prior p(h0 | context), and whose head is a distribution.
+        posterior: q(h0 | x, context), for training and for likelihoods.
+        feed: `"own"` feeds the mean of each element on to the next step, so that h0 alone tells one sequence from
+            another; `"truth"` feeds the true element, which tells the network what h0 would: the posterior then tends
+            to the prior, and the samples differ by what the head draws.
+
+    Raises:
+        ValueError: the model is not such a one, or `feed` is neither.
+    """
+
+    def __init__(self, model: SequenceModel, posterior: Posterior, feed: Feed = "own") -> None:
+        super().__init__()
+        if feed not in get_args(Feed):
+            raise ValueError(f"feed must be one of {', '.join(get_args(Feed))}; found {feed!r}")
+        if not isinstance(model.rnn.initial_state, GaussianState):
+            raise ValueError(
+                f"the initial state must be a GaussianState, the prior; found {type(model.rnn.initial_state).__name__}"
+            )
+        if model.start is None or model.end is not None or model.head.is_category:
+            raise ValueError("the model must be of vectors, with a learned start and no end")
+        self.model, self.posterior, self.feed = model, posterior, feed
+
+    def bound(self, x: Tensor, context: Any = None, lengths: Tensor | None = None, *, kl_weight: float = 1.0) -> Tensor:
+        """Return the evidence lower bound of every sequence's log likelihood (B,), nats, by one draw of h0.
+
+        Args:
+            x: (B, T, D).
+            context: what is known of each, B rows.
+            lengths: (B,) how many elements each has; None is all T.
+            kl_weight: of the divergence; less than 1 is a bound no more, and lets training begin with the data.
+        """
+        x, inside = _masked(x, lengths)
+        prior, posterior = self._distributions(x, inside, context)
+        h0 = map_state(lambda one: one.rsample(), posterior)
+        divergence = sum(leaves(map_state(kl_divergence, posterior, prior)))
+        return -self._losses(x, inside, h0, context).sum(1) - kl_weight * divergence
+
+    def loss(self, x: Tensor, context: Any = None, lengths: Tensor | None = None, *, kl_weight: float = 1.0) -> Tensor:
+        """Return what training minimises: the bound's negative, a mean over elements, nats."""
+        count = x.shape[0] * x.shape[1] if lengths is None else lengths.sum()
+        return -self.bound(x, context, lengths, kl_weight=kl_weight).sum() / count
+
+    @torch.no_grad()
+    def log_likelihood_bound(
+        self, x: Tensor, context: Any = None, lengths: Tensor | None = None, *, samples: int = 100
+    ) -> Tensor:
+        """Return the importance-weighted lower bound of every sequence's log likelihood (B,), nats.
+
+            log (1 / K) sum_k p(x | h_k) p(h_k | context) / q(h_k | x, context),  h_k ~ q
+
+        (Burda et al., arXiv 1509.00519.) It is a bound, which grows with K to the likelihood: state K beside it.
+
+        Args:
+            x: (B, T, D).
+            context: what is known of each, B rows.
+            lengths: (B,) how many elements each has; None is all T.
+            samples: K.
+        """
+        x, inside = _masked(x, lengths)
+        prior, posterior = self._distributions(x, inside, context)
+        weights = []
+        for _ in range(samples):
+            h0 = map_state(lambda one: one.sample(), posterior)
+            ratio = sum(leaves(map_state(lambda p, q, h: p.log_prob(h) - q.log_prob(h), prior, posterior, h0)))
+            weights.append(ratio - self._losses(x, inside, h0, context).sum(1))
+        return torch.stack(weights).logsumexp(0) - math.log(samples)
+
+    def sample(self, context: Any = None, n: int | None = None, steps: int = 100, **options: Any) -> Samples:
+        """Generate sequences; `samples` gives them batch by batch, with its arguments."""
+        return Samples(*map(torch.cat, zip(*self.samples(context, n, steps, **options), strict=True)))
+
+    @torch.no_grad()
+    def samples(
+        self,
+        context: Any = None,
+        n: int | None = None,
+        steps: int = 100,
+        *,
+        temperature: float = 1.0,
+        seed: int = 0,
+        batch_size: int = 1000,
+    ) -> Iterator[Samples]:
+        """Generate sequences from the prior, `batch_size` at a time; the arguments are those of `SequenceModel`'s."""
+        if self.feed == "truth":
+            options: dict[str, Any] = {"temperature": temperature, "seed": seed, "batch_size": batch_size}
+            yield from self.model.samples(context, n, steps, **options)
+            return
+        count = rows_of(context, None) if n is None else n
+        for at in range(0, count, batch_size):
+            size, seeds = min(batch_size, count - at), TrajectorySeeds(seed, at)
+            told = select_batch(context, at, size, count)
+            h0 = self.model.rnn.initial_state(size, told, sample=temperature > 0, generator=seeds)
+            hidden, last = self._own(h0, told, steps)
+            found = torch.stack(
+                [
+                    self.model.head.sample(
+                        hidden[:, t], last[:, t], self.model.uniform(seeds, t, size)[:, 1:], temperature
+                    )
+                    for t in range(steps)
+                ],
+                dim=1,
+            )
+            yield Samples(found, torch.full((size,), steps, device=found.device))
+
+    def _distributions(self, x: Tensor, inside: Tensor, context: Any) -> tuple[Any, Any]:
+        initial_state = self.model.rnn.initial_state
+        assert isinstance(initial_state, GaussianState)
+        prior = initial_state.distribution(len(x), context)
+        return prior, self.posterior(x, inside, prior)
+
+    def _losses(self, x: Tensor, inside: Tensor, h0: State, context: Any) -> Tensor:
+        """Return -log p(x_t | h0) of every element, (B, T), nats; 0 past the ends."""
+        if self.feed == "own":
+            hidden, last = self._own(h0, context, x.shape[1])
+        else:
+            hidden, last = self.model.teacher_forced(x, context, state=h0)
+        return torch.where(inside, self.model.head.loss(hidden, x, last), 0)
+
+    def _own(self, h0: State, context: Any, steps: int) -> tuple[Tensor, Tensor]:
+        """Run on the model's own means from h0: outputs (B, T, H), and the means before each (B, T, D)."""
+        model, state = self.model, h0
+        size = len(next(leaves(h0)))
+        assert model.start is not None
+        inputs, last = model.start.expand(size, -1), model.start.new_zeros(size, model.head.size)
+        outputs, before = [], []
+        for _ in range(steps):
+            hidden, state = model.step(inputs, context, state)
+            outputs.append(hidden)
+            before.append(last)
+            last = model.head(hidden, last).mean
+            inputs = model.inputs(last)
+        return torch.stack(outputs, dim=1), torch.stack(before, dim=1)
+
+    def config(self) -> dict[str, Any]:
+        """Return the arguments that build it again."""
+        return {"model": self.model, "posterior": self.posterior, "feed": self.feed}
+
+
+def _masked(x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Return the sequences, 0 past their ends, and which elements there are (B, T)."""
+    steps = torch.arange(x.shape[1], device=x.device)
+    inside = torch.ones(x.shape[:2], dtype=torch.bool, device=x.device)
+    inside = inside if lengths is None else steps < lengths.to(x.device).unsqueeze(1)
+    return torch.where(inside.unsqueeze(2), x, 0), inside

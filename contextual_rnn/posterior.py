@@ -1,0 +1,56 @@
+"""The posterior of h0: what a whole sequence says of the state that it started from."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Independent, Normal
+from torch.nn.functional import softplus
+
+from .initial_state import LeafMaps
+from .state import map_state, state_shapes
+
+_ONE = math.log(math.expm1(1.0))  # softplus of it is 1
+
+
+class Posterior(nn.Module):
+    """q(h0 | x, context): independent normals about those of the prior, from a GRU that reads the sequence backwards.
+
+        q = N(m + s a, s softplus(b)),  (a, b) = maps(GRU(x)),  with m and s the prior's mean and deviation
+
+    Args:
+        core: the core whose initial state this is, or the nest of its state's shapes.
+        features: D, the numbers of an element.
+        hidden: units of the GRU.
+    """
+
+    def __init__(self, core: Any, features: int, hidden: int = 64) -> None:
+        super().__init__()
+        self.shapes, self.features, self.hidden = state_shapes(core), features, hidden
+        self.encoder = nn.GRU(features + 1, hidden, batch_first=True)
+        self.shift = LeafMaps(self.shapes, hidden, bias=0.0)
+        self.spread = LeafMaps(self.shapes, hidden, bias=_ONE)
+
+    def forward(self, x: Tensor, inside: Tensor, prior: Any) -> Any:
+        """Return the posterior, a nest of `Independent` normals as the prior is.
+
+        Args:
+            x: sequences (B, T, D), 0 past their ends.
+            inside: (B, T) which elements there are.
+            prior: p(h0 | context), as `GaussianState.distribution` returns it.
+        """
+        there = torch.cat([x, inside.unsqueeze(2).to(x)], dim=2)
+        features = self.encoder(there.flip(1))[0][:, -1]  # backwards: the padding comes first, and is then forgotten
+
+        def about(prior: Independent, shift: Tensor, spread: Tensor) -> Independent:
+            mean, deviation = prior.base_dist.loc, prior.base_dist.scale
+            return Independent(Normal(mean + deviation * shift, deviation * softplus(spread)), shift.dim() - 1)
+
+        return map_state(about, prior, self.shift(features), self.spread(features))
+
+    def config(self) -> dict[str, Any]:
+        """Return the arguments that build it again."""
+        return {"core": self.shapes, "features": self.features, "hidden": self.hidden}

@@ -1,0 +1,134 @@
+"""Latent models: bounds that are bounds, a spread that is the data's, generation that can be repeated."""
+
+import pytest
+import torch
+from torch import nn
+from torch.distributions import MultivariateNormal
+
+from contextual_rnn import (
+    MLP,
+    ConstantState,
+    ContextState,
+    ContextualRNN,
+    FreeState,
+    GaussianHead,
+    GaussianState,
+    LatentModel,
+    Posterior,
+    SequenceModel,
+    load,
+    register,
+    save,
+)
+
+
+@register
+class Hold(nn.Module):
+    """A core whose output is its state, which stays as it is."""
+
+    state_shapes = (1,)
+
+    def forward(self, x, state):
+        return state.unsqueeze(1).expand(-1, x.shape[1], -1), state
+
+
+def held(scale=0.8, noise=0.5):
+    """x_t = h + noise, h ~ N(0, scale^2): its likelihood is known."""
+    model = SequenceModel(
+        ContextualRNN(Hold(), GaussianState(FreeState(Hold()), scale)), GaussianHead(1, 1, floor=1e-6)
+    )
+    with torch.no_grad():
+        model.head.linear.weight.copy_(torch.tensor([[0.0], [1.0], [0.0]]))
+        model.head.linear.bias.copy_(torch.tensor([0.0, 0.0, noise]).expm1().log().nan_to_num(neginf=0.0))
+    return LatentModel(model, Posterior(Hold(), 1, hidden=8))
+
+
+def exact(x, scale=0.8, noise=0.5):
+    steps = x.shape[1]
+    covariance = scale**2 * torch.ones(steps, steps) + noise**2 * torch.eye(steps)
+    return MultivariateNormal(torch.zeros(steps), covariance).log_prob(x[..., 0])
+
+
+@pytest.mark.parametrize("feed", ["own", "truth"])
+def test_the_bound_grows_to_the_likelihood(feed):
+    torch.manual_seed(0)
+    latent = held()
+    latent.feed = feed
+    x = 0.8 * torch.randn(50, 1, 1) + 0.5 * torch.randn(50, 3, 1)
+    right = exact(x).mean()
+    with torch.no_grad():
+        one = torch.stack([latent.bound(x).mean() for _ in range(200)]).mean()
+    few, many = (latent.log_likelihood_bound(x, samples=samples).mean() for samples in (5, 1000))
+    assert one < few < many + 0.01
+    assert abs(many - right) < 0.02
+
+
+def test_of_padded_sequences_the_bound_is_theirs_alone():
+    torch.manual_seed(0)
+    latent = held()
+    x = torch.randn(2, 4, 1)
+    x[1, 2:] = torch.nan
+    found = latent.log_likelihood_bound(x, lengths=torch.tensor([4, 2]), samples=1500)
+    torch.testing.assert_close(found, torch.stack([exact(x[:1])[0], exact(x[1:, :2])[0]]), rtol=0, atol=0.1)
+    latent.loss(x, lengths=torch.tensor([4, 2])).backward()
+    gradients = [parameter.grad for parameter in latent.posterior.parameters()]
+    assert all(gradient is not None and gradient.isfinite().all() for gradient in gradients)
+
+
+def test_at_the_start_the_posterior_is_near_the_prior():
+    latent = held()
+    x = torch.randn(5, 3, 1)
+    prior = latent.model.rnn.initial_state.distribution(5)
+    for parameter in latent.posterior.shift[0].parameters():
+        nn.init.zeros_(parameter)
+    nn.init.zeros_(latent.posterior.spread[0].weight)
+    posterior = latent.posterior(x, torch.ones(5, 3, dtype=torch.bool), prior)
+    torch.testing.assert_close(posterior.mean, prior.mean)
+    torch.testing.assert_close(posterior.stddev, prior.stddev)
+
+
+def lstm(feed="own"):
+    core = nn.LSTM(1, 16, batch_first=True)
+    start = GaussianState(ContextState(core, MLP(1, [8])), MLP(1, [8]))
+    model = SequenceModel(ContextualRNN(core, start), GaussianHead(16, 1, change=True))
+    return LatentModel(model, Posterior(core, 1, hidden=16), feed)
+
+
+def test_a_spread_that_no_input_tells_is_learned():
+    """Each sequence holds one value drawn from U(-1, 1): samples must spread so, and not within themselves."""
+    torch.manual_seed(0)
+    latent = lstm()
+    optimizer = torch.optim.Adam(latent.parameters(), 1e-2)
+    for _ in range(400):
+        x = (2 * torch.rand(64, 1, 1) - 1).expand(-1, 4, -1)
+        optimizer.zero_grad()
+        latent.loss(x, torch.zeros(64, 1)).backward()
+        nn.utils.clip_grad_norm_(latent.parameters(), 1.0)
+        optimizer.step()
+    found = latent.eval().sample(torch.zeros(1, 1), 2000, 4, seed=0).elements[..., 0]
+    assert found[:, 0].std() == pytest.approx(3**-0.5, rel=0.2)
+    assert found.std(dim=1).mean() < 0.3 * found[:, 0].std()
+
+
+@pytest.mark.parametrize("feed", ["own", "truth"])
+def test_saved_and_in_other_batches_it_generates_the_same(feed, tmp_path):
+    latent = lstm(feed)
+    context = torch.randn(5, 1)
+    whole = latent.sample(context, steps=6, seed=2)
+    parts = latent.sample(context, steps=6, seed=2, batch_size=2)
+    torch.testing.assert_close(parts.elements, whole.elements, rtol=0, atol=1e-5)
+    save(latent, tmp_path / "model.safetensors")
+    again = load(tmp_path / "model.safetensors").sample(context, steps=6, seed=2)
+    torch.testing.assert_close(again.elements, whole.elements, rtol=0, atol=0)
+
+
+def test_bad_arguments_get_one_sentence():
+    core = nn.LSTM(1, 4, batch_first=True)
+    model = SequenceModel(ContextualRNN(core, ConstantState(core)), GaussianHead(4, 1))
+    with pytest.raises(ValueError, match="must be a GaussianState, the prior; found ConstantState"):
+        LatentModel(model, Posterior(core, 1))
+    with pytest.raises(ValueError, match="feed must be one of own, truth"):
+        LatentModel(model, Posterior(core, 1), "mine")
+    model = SequenceModel(ContextualRNN(core, GaussianState(FreeState(core))), GaussianHead(4, 1), end=True)
+    with pytest.raises(ValueError, match="with a learned start and no end"):
+        LatentModel(model, Posterior(core, 1))
