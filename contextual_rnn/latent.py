@@ -21,6 +21,7 @@ from .noise import TrajectorySeeds
 from .posterior import Posterior
 from .sequence_model import Samples, SequenceModel, rows_of, select_batch
 from .state import State, leaves, map_state
+from .stepping import CoreSteps
 
 Feed = Literal["own", "truth"]
 
@@ -150,16 +151,15 @@ class LatentModel(nn.Module):
 
     def _own(self, h0: State, context: Any, steps: int) -> tuple[Tensor, Tensor]:
         """Run on the model's own means from h0: outputs (B, T, H), and the means before each (B, T, D)."""
-        model, state = self.model, h0
-        size = len(next(leaves(h0)))
+        model, size = self.model, len(next(leaves(h0)))
         assert model.start is not None
+        step, control = CoreSteps(model.rnn.core, h0), model.control(context)
         inputs, last = model.start.expand(size, -1), model.start.new_zeros(size, model.head.size)
         outputs, before = [], []
         for _ in range(steps):
-            hidden, state = model.step(inputs, context, state)
-            outputs.append(hidden)
+            outputs.append(step(inputs if control is None else torch.cat([inputs, control], dim=1)))
             before.append(last)
-            last = model.head(hidden, last).mean
+            last = model.head(outputs[-1], last).mean
             inputs = model.inputs(last)
         return torch.stack(outputs, dim=1), torch.stack(before, dim=1)
 

@@ -109,6 +109,13 @@ class ContextualRNN(nn.Module):
             return self._run_whole(x, h0)
         return self._run_padded(x, h0, lengths)
 
+    def start(
+        self, batch_size: int, context: Any = None, *, sample: bool | None = None, generator: Generator = None
+    ) -> State:
+        """Return h0, batch first, as `forward` starts from it; the arguments are those of an `InitialState`."""
+        state = self.initial_state(batch_size, context, sample=sample, generator=generator)
+        return _checked(state, self.state_shapes, batch_size)
+
     def _run_whole(self, x: Tensor, h0: State) -> tuple[Tensor, State]:
         if not isinstance(self.core, nn.RNNBase):
             return self.core(x, h0)
@@ -178,9 +185,9 @@ class _Start:
     def __init__(
         self, rnn: ContextualRNN, context: Any, state: State | None, sample: bool | None, generator: Generator
     ) -> None:
-        self.initial_state, self.shapes = rnn.initial_state, rnn.state_shapes
+        self.rnn, self.shapes = rnn, rnn.state_shapes
         self.context, self.state = context, state
-        self.drawing = {"sample": sample, "generator": generator}
+        self.drawing: dict[str, Any] = {"sample": sample, "generator": generator}
 
     def rows(self, size: int) -> State:
         if self.state is None:
@@ -200,7 +207,7 @@ class _Start:
         return where_rows(carries_on, carried, self._fresh(len(episodes.row), context))
 
     def _fresh(self, size: int, context: Any) -> State:
-        return _checked(self.initial_state(size, context, **self.drawing), self.shapes, size)
+        return self.rnn.start(size, context, **self.drawing)
 
 
 def _checked(state: State, shapes: Shapes, size: int) -> State:

@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from .heads import Head
-from .initial_state import Generator
 from .noise import TrajectorySeeds
 from .recurrent import ContextualRNN
 from .state import State
+from .stepping import stepper
 
 _STEPS = 1 << 32  # streams of a trajectory's numbers: below it those of h0, from it on those of the steps
 
@@ -111,20 +111,11 @@ class SequenceModel(nn.Module):
         if self.start is not None:
             inputs = torch.cat([self.start.expand(len(x), 1, -1), inputs], dim=1)
             last = torch.cat([torch.zeros_like(x[:, :1]), last], dim=1)
-        inputs = self._controlled(inputs, context)
+        control = self.control(context)
+        if control is not None:
+            inputs = torch.cat([inputs, control.unsqueeze(1).expand(-1, inputs.shape[1], -1)], dim=2)
         output, _ = self.rnn(inputs, context) if state is None else self.rnn(inputs, state=state)
         return output, last
-
-    def step(
-        self, inputs: Tensor, context: Any, state: State | None, *, sample: bool = False, generator: Generator = None
-    ) -> tuple[Tensor, State]:
-        """Take one step of the core: inputs (N, D) to outputs (N, H), from a state or, where it is None, from h0."""
-        inputs = self._controlled(inputs.unsqueeze(1), context)
-        if state is None:
-            output, state = self.rnn(inputs, context, sample=sample, generator=generator)
-        else:
-            output, state = self.rnn(inputs, state=state)
-        return output[:, 0], state
 
     def loss(self, x: Tensor, context: Any = None, lengths: Tensor | None = None) -> Tensor:
         """Return the mean loss of a predicted element; see `losses`."""
@@ -200,9 +191,10 @@ class SequenceModel(nn.Module):
         if first is not None:
             found[:, 0] = last
         inputs = self.start.expand(size, -1) if self.start is not None else self.inputs(last)
-        state: State | None = None
+        step = stepper(self.rnn.core, self.rnn.start(size, context, sample=temperature > 0, generator=seeds))
+        control = self.control(context)
         for t in range(0 if first is None else 1, steps):
-            hidden, state = self.step(inputs, context, state, sample=temperature > 0, generator=seeds)
+            hidden = step(inputs if control is None else torch.cat([inputs, control], dim=1))
             uniform = self.uniform(seeds, t, size)
             last = self.head.sample(hidden, last, uniform[:, 1:], temperature)
             found[:, t] = torch.where(going.view(-1, *[1] * len(shape)), last, 0)
@@ -229,10 +221,9 @@ class SequenceModel(nn.Module):
         """Return what elements (N, D), or (N,) of categories, are to the core."""
         return elements if self.embedding is None else self.embedding(elements)
 
-    def _controlled(self, inputs: Tensor, context: Any) -> Tensor:
-        if self.every_step is None:
-            return inputs
-        return torch.cat([inputs, self.every_step(context).unsqueeze(1).expand(-1, inputs.shape[1], -1)], dim=2)
+    def control(self, context: Any) -> Tensor | None:
+        """Return what is joined to every input, (B, C), or None."""
+        return None if self.every_step is None else self.every_step(context)
 
     def config(self) -> dict[str, Any]:
         """Return the arguments that build it again."""

@@ -16,7 +16,7 @@ LAYERS = (
     ("state",),
     ("noise", "mlp", "module_config"),
     ("initial_state", "fast_weights", "unroll", "packed", "serialization"),
-    ("recurrent", "context", "heads", "memory_state", "posterior"),
+    ("recurrent", "context", "heads", "memory_state", "posterior", "stepping"),
     ("sequence_model", "seq2seq"),
     ("latent",),
     ("__init__",),
