@@ -1,8 +1,8 @@
-"""How fast trajectories are sampled, beside what their operations allow; and the memory that it takes.
+"""How fast trajectories are sampled, beside what their operations allow.
 
-100,000 trajectories of 25 steps from an LSTM of 128 units, h0 sampled anew for each, one thread. The operations are those
-of the LSTM and its output, two a multiply-add, at the rate of a large matrix product measured in the same run. A hundred
-trajectories drawn in other batches must be the same first, else no figure is given.
+100,000 trajectories of 25 steps from an LSTM of 128 units, h0 sampled anew for each, one thread. The operations are
+those of the LSTM and its output, two a multiply-add, at the rate of a large matrix product measured in the same run. A
+hundred trajectories drawn in other batches must be the same first, else no figure is given.
 """
 
 import time

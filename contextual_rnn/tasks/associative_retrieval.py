@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, embedding
+from torch.nn.functional import cross_entropy, one_hot
 
 from ..fast_weights.backend import Backend
 from ..fast_weights.rnn import FastWeightsRNN
@@ -149,7 +149,9 @@ class RetrievalModel(nn.Module):
         first = symbols[:, 0]
         if self.kind == "context":  # a function of the symbol alone: map every symbol once, then look up
             table = self.initial_state(len(SYMBOLS), self.embedding.weight)
-            return map_state(lambda leaf: embedding(first, leaf.flatten(1)).view(-1, *leaf.shape[1:]), table)
+            # A product with one-hot columns is a look-up too, with B last in memory, as the compiled loops have it.
+            chosen = one_hot(first, len(SYMBOLS)).to(self.embedding.weight).T
+            return map_state(lambda leaf: (leaf.flatten(1).T @ chosen).T.unflatten(1, leaf.shape[1:]), table)
         return self.initial_state(len(symbols), self.embedding(first) if self.kind == "gaussian" else None)
 
 
