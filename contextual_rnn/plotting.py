@@ -51,6 +51,18 @@ def line_with_band(axes: Axes, x: Any, values: np.ndarray, name: str, kind: str,
     axes.fill_between(x, values.min(axis=0), values.max(axis=0), color=colour(kind), alpha=0.2, linewidth=0)
 
 
+def bands(axes: Axes, samples: Any, kind: str, shown: int = 3) -> None:
+    """Draw the median of sampled curves (N, T), their central 50 % and 90 % bands, and the first few of them."""
+    samples = np.asarray(samples)
+    low, lower, middle, upper, high = np.quantile(samples, [0.05, 0.25, 0.5, 0.75, 0.95], axis=0)
+    steps = np.arange(samples.shape[1])
+    axes.fill_between(steps, low, high, color=colour(kind), alpha=0.15, linewidth=0, label=f"90 % of {len(samples)}")
+    axes.fill_between(steps, lower, upper, color=colour(kind), alpha=0.3, linewidth=0, label="50 %")
+    axes.plot(steps, middle, color=colour(kind), linewidth=2, label="their median")
+    names = [f"{shown} of them", *[None] * (shown - 1)]
+    axes.plot(steps, samples[:shown].T, color=colour(kind), linewidth=0.7, alpha=0.8, label=names)
+
+
 def dots(axes: Axes, values: dict[str, list[float]]) -> None:
     """Draw one dot for every run, a row for every kind, and a line at the median."""
     for row, (kind, runs) in enumerate(values.items()):

@@ -140,10 +140,11 @@ class SequenceModel(nn.Module):
         seed: int = 0,
         first: Tensor | None = None,
         batch_size: int = 1000,
+        stop: bool = True,
     ) -> Samples:
         """Generate sequences; `samples` gives them batch by batch, with its arguments."""
         options: dict[str, Any] = {"temperature": temperature, "seed": seed, "first": first, "batch_size": batch_size}
-        return Samples(*map(torch.cat, zip(*self.samples(context, n, steps, **options), strict=True)))
+        return Samples(*map(torch.cat, zip(*self.samples(context, n, steps, stop=stop, **options), strict=True)))
 
     @torch.no_grad()
     def samples(
@@ -156,6 +157,7 @@ class SequenceModel(nn.Module):
         seed: int = 0,
         first: Tensor | None = None,
         batch_size: int = 1000,
+        stop: bool = True,
     ) -> Iterator[Samples]:
         """Generate sequences, `batch_size` at a time.
 
@@ -167,6 +169,7 @@ class SequenceModel(nn.Module):
             seed: trajectory i of a seed is the same whatever the batches.
             first: the first elements (n, D), or one for all, which a model without a learned start needs.
             batch_size: how many are generated at once.
+            stop: whether sequences stop where they end; else all go on for `steps`.
 
         Raises:
             ValueError: n does not agree with the rows of the context, or `first` with the model.
@@ -177,10 +180,17 @@ class SequenceModel(nn.Module):
         for at in range(0, count, batch_size):
             size = min(batch_size, count - at)
             told, given = (select_batch(part, at, size, count) for part in (context, first))
-            yield self._generate(told, given, size, steps, temperature, TrajectorySeeds(seed, at))
+            yield self._generate(told, given, size, steps, temperature, TrajectorySeeds(seed, at), stop)
 
     def _generate(
-        self, context: Any, first: Tensor | None, size: int, steps: int, temperature: float, seeds: TrajectorySeeds
+        self,
+        context: Any,
+        first: Tensor | None,
+        size: int,
+        steps: int,
+        temperature: float,
+        seeds: TrajectorySeeds,
+        stop: bool,
     ) -> Samples:
         like = next(self.parameters())
         shape, dtype = ((), torch.long) if self.head.is_category else ((self.head.size,), like.dtype)
@@ -198,7 +208,7 @@ class SequenceModel(nn.Module):
             uniform = self.uniform(seeds, t, size)
             last = self.head.sample(hidden, last, uniform[:, 1:], temperature)
             found[:, t] = torch.where(going.view(-1, *[1] * len(shape)), last, 0)
-            if self.end is not None:
+            if stop and self.end is not None:
                 ends = going & self._ends(hidden, last, uniform[:, 0], temperature)
                 lengths = torch.where(ends, t + 1, lengths)
                 going = going & ~ends

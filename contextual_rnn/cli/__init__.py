@@ -1,4 +1,4 @@
-"""The command line: `contextual-rnn reproduce | fit | compare | predict`."""
+"""The command line: `contextual-rnn reproduce | fit | compare | predict | sample`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .reproduce import (
     ReproduceRetrieval,
     ReproduceRetrievalTable,
 )
-from .series import CompareSeries, FitSeries, Predict
+from .series import CompareSeries, FitSeries, Predict, Sample
 
 COMMANDS: dict[str, Any] = {
     "reproduce": {
@@ -33,6 +33,7 @@ COMMANDS: dict[str, Any] = {
     "fit": {"series": FitSeries},
     "compare": {"series": CompareSeries},
     "predict": Predict,
+    "sample": Sample,
 }
 
 

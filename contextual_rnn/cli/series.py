@@ -1,4 +1,4 @@
-"""`fit series`, `compare series` and `predict`: the user's own tables of series."""
+"""`fit series`, `compare series`, `predict` and `sample`: the user's own tables of series."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ class SeriesModelOptions:
 
     train: str
     """CSV or Parquet, one row a time step, in order."""
-    inputs: tuple[str, ...]
-    """Columns of inputs."""
     targets: tuple[str, ...]
     """Columns to predict."""
     out: pathlib.Path
     """Run folder to make."""
+    inputs: tuple[str, ...] = ()
+    """Columns of inputs; without them the targets are generated from the context alone."""
     test: str | None = None
     """A table for the errors that are reported; nothing is chosen on it."""
     validation: str | None = None
@@ -72,6 +72,7 @@ class SeriesModelOptions:
 
     def grid(self, kind: str) -> list[Any]:
         """Return the options to choose among for a kind."""
+        from ..experiments.series_purposes import purpose_of
         from ..experiments.series_runs import grid
 
         self._check()
@@ -79,7 +80,8 @@ class SeriesModelOptions:
         fixed = ("updates", "batch_size", "clip", "accelerator")
         model = {"cell": self.cell, "window": self.window}
         training = {**{name: getattr(self, name) for name in fixed}, "scored_length": max(self.length)}
-        return grid(kind, model, training, {name: getattr(self, name) for name in varied})
+        purpose = purpose_of(self.columns())
+        return grid(kind, purpose, model, training, {name: getattr(self, name) for name in varied})
 
     def files(self) -> Any:
         """Return the tables."""
@@ -98,9 +100,10 @@ class SeriesModelOptions:
             batch_size=self.batch_size,
             clip=self.clip,
         )
-        for name in ("inputs", "targets", "washout", "weight_decay"):
+        for name in ("targets", "washout", "weight_decay"):
             if not getattr(self, name):
                 raise InputError(f"--{name.replace('_', '-')} needs at least one value")
+        self._check_generation()
         if self.window < 0 or min(self.washout) < 0 or not all(0 <= decay < math.inf for decay in self.weight_decay):
             raise InputError("--window, --washout and --weight-decay cannot be negative")
         if max(self.washout) >= min(self.length):
@@ -109,6 +112,14 @@ class SeriesModelOptions:
             raise InputError(f"--layers must be 1 for --cell fast-weights; found {max(self.layers)}")
         if self.folds < 2 and not self.validation:
             raise InputError(f"--folds must be at least 2, or --validation given; found {self.folds}")
+
+    def _check_generation(self) -> None:
+        """Raise InputError for options that mean nothing where there are no inputs."""
+        if self.inputs:
+            return
+        for name in ("window", "length", "washout", "updates"):
+            if getattr(self, name) != SeriesModelOptions.__dataclass_fields__[name].default:
+                raise InputError(f"--{name} is for series with --inputs; without them whole series are generated")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -184,3 +195,52 @@ class Predict:
         from ..experiments.predict_series import predict
 
         print(predict(self.run_folder, self.inputs, self.out, start=self.start, end=self.end))
+
+
+@dataclasses.dataclass(frozen=True)
+class Sample:
+    """Generate series from a model that `fit series` trained without inputs."""
+
+    run_folder: Annotated[pathlib.Path, tyro.conf.arg(name="run"), tyro.conf.Positional]
+    """The folder that `fit series` made."""
+    out: str
+    """The table to write, CSV or Parquet."""
+    context: tuple[str, ...] = ()
+    """What is told of the series: NAME=VALUE for every context column, such as period=2.0."""
+    n: int = 100
+    """How many series."""
+    steps: int = 1000
+    """How many steps each has, at most."""
+    temperature: float = 1.0
+    """1 is the model itself; towards 0, what is likeliest."""
+    seed: int = 0
+    """Series i of a seed is always the same."""
+    figure: str | None = None
+    """A .png file to draw the bands of 200 such series in."""
+
+    def run(self) -> None:
+        """Generate, and say what was written."""
+        from ..experiments.sample_series import sample
+
+        positive(n=self.n, steps=self.steps)
+        if not 0 <= self.temperature < math.inf or self.seed < 0:
+            raise InputError("--temperature and --seed cannot be negative")
+        told = dict(self._told(text) for text in self.context)
+        print(
+            sample(
+                self.run_folder,
+                self.out,
+                told,
+                n=self.n,
+                steps=self.steps,
+                temperature=self.temperature,
+                seed=self.seed,
+                figure=self.figure,
+            )
+        )
+
+    def _told(self, text: str) -> tuple[str, str]:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise InputError(f"--context takes NAME=VALUE, such as period=2.0; found {text!r}")
+        return name, value

@@ -205,7 +205,9 @@ def draw_attention(figures: pathlib.Path, run: pathlib.Path, config: dict[str, A
     attention = model.attention(validation.symbols[:1])[0]
     symbols = list(validation.text(0))
     figure, axes = subplots(width=6, height=5)
-    heatmap(figure, axes[0, 0], attention.numpy(), "weight of what was written")
+    # Steps differ tenfold in what they write, so each row is shown against its own greatest.
+    shares = attention / attention.abs().amax(dim=1, keepdim=True).clamp(min=1e-12)
+    heatmap(figure, axes[0, 0], shares.numpy(), "weight of what was written, over the row's greatest")
     axes[0, 0].set_xticks(range(len(symbols)), symbols)
     axes[0, 0].set_yticks(range(len(symbols)), symbols)
     finish(axes[0, 0], "step that was written, its symbol", "step that reads, its symbol", run.name, legend=False)

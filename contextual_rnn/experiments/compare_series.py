@@ -7,14 +7,14 @@ import pathlib
 from typing import Any
 
 from ..data.series import Columns
-from ..plotting import colour, dots, finish, save, subplots
+from ..plotting import bands, colour, dots, finish, save, subplots
 from ..serialization import load
 from ..tasks.series_training import Record, hold_last_errors, simulate, unit
-from ..training.compare import bootstrap_difference, difference, in_words, summarise, table
+from ..training.compare import bootstrap_difference, bootstrap_nats, difference, in_words, shift, summarise, table
 from ..training.run_folder import RunFolder, write_json
+from .series_purposes import GENERATE, Purpose, purpose_of
 from .series_runs import Choice, Option, SeriesFiles, check_kinds, choose, fingerprints, read_tables, train_chosen
 
-METRICS = ("free_run_rmse", "first_20_rmse", "window_rmse")
 KNOWING = "Knowing the outputs of the window"
 KNOWING_MORE = "Knowing the outputs of the window and the context columns"
 MEANINGS = (
@@ -71,10 +71,11 @@ def compare(
     runs = train_chosen(choices, files, range(seeds), out, resume=resume)
     size = unit(load(out / "runs" / f"{runs[0]['initial_state']}-seed-0" / "model.safetensors"))
     held = hold_last_errors(test, model.window, _scored_length(options), size) if model.window else None
-    report = _report(runs, choices, test, files.columns, held)
-    figures = draw(folder, runs, report, test)
+    purpose = purpose_of(files.columns)
+    report = _report(purpose, runs, choices, test, files.columns, held)
+    figures = draw(purpose, folder, runs, report, test)
     write_json(folder.results_path, report)
-    return table(report["summary"], METRICS), report["verdict"] + "\nFigures: " + ", ".join(map(str, figures))
+    return table(report["summary"], purpose.metrics), report["verdict"] + "\nFigures: " + ", ".join(map(str, figures))
 
 
 def _scored_length(options: dict[str, list[Option]]) -> int:
@@ -82,7 +83,13 @@ def _scored_length(options: dict[str, list[Option]]) -> int:
     return next(iter(options.values()))[0].training.scored_length
 
 
+def _difference(runs: list[dict[str, Any]], a: str, b: str, metric: str) -> dict[str, Any]:
+    compare_by = shift if metric == GENERATE.chosen_by else difference  # nats may be negative
+    return compare_by(runs, {"initial_state": a}, {"initial_state": b}, metric)
+
+
 def _report(
+    purpose: Purpose,
     runs: list[dict[str, Any]],
     choices: dict[str, Choice],
     test: list[Record],
@@ -91,12 +98,11 @@ def _report(
 ) -> dict[str, Any]:
     pairs = comparisons(list(choices), bool(columns.context))
     differences = [
-        {**difference(runs, {"initial_state": a}, {"initial_state": b}, metric), "meaning": why}
-        for a, b, why in pairs
-        for metric in METRICS
+        {**_difference(runs, a, b, metric), "meaning": why} for a, b, why in pairs for metric in purpose.metrics
     ]
     if len(test) >= MANY_SERIES:
-        differences += [{**bootstrap_difference(runs, a, b), "meaning": why} for a, b, why in pairs]
+        bootstrap = bootstrap_nats if purpose is GENERATE else bootstrap_difference
+        differences += [{**bootstrap(runs, a, b), "meaning": why} for a, b, why in pairs]
     summary = summarise(runs, ["initial_state"])
     baselines = {"hold-last": held} if held else {}
     summary += [_baseline_row(name, *one) for name, metrics in baselines.items() for one in metrics.items()]
@@ -106,7 +112,7 @@ def _report(
         "differences": differences,
         "baselines": baselines,
         "chosen": {kind: _chosen(choice) for kind, choice in choices.items()},
-        "verdict": verdict(runs, summary, differences),
+        "verdict": verdict(purpose, runs, summary, differences),
     }
 
 
@@ -135,17 +141,18 @@ def _baseline_row(name: str, metric: str, value: float) -> dict[str, Any]:
     }
 
 
-def verdict(runs: list[dict[str, Any]], summary: list[dict[str, Any]], differences: list[dict[str, Any]]) -> str:
+def verdict(
+    purpose: Purpose, runs: list[dict[str, Any]], summary: list[dict[str, Any]], differences: list[dict[str, Any]]
+) -> str:
     """Say which kind is best on which metric, and what each comparison is worth, with its interval."""
     lines = []
-    for metric in METRICS:
+    for metric in purpose.metrics:
         rows = [row for row in summary if row["metric"] == metric and row["seeds"]]
         best, *others = sorted(rows, key=lambda row: row["median"])
         kind = best["initial_state"]
         lines.append(f"Of the trained kinds, {kind} has the lowest median {metric}: {best['median']:.3g}.")
         if others:
-            second = {"initial_state": others[0]["initial_state"]}
-            lines.append("  " + in_words(difference(runs, {"initial_state": kind}, second, metric)))
+            lines.append("  " + in_words(_difference(runs, kind, others[0]["initial_state"], metric)))
     last = None
     for one in differences:
         if one["meaning"] != last:
@@ -156,43 +163,63 @@ def verdict(runs: list[dict[str, Any]], summary: list[dict[str, Any]], differenc
 
 
 def draw(
-    folder: RunFolder, runs: list[dict[str, Any]], report: dict[str, Any], test: list[Record]
+    purpose: Purpose,
+    folder: RunFolder,
+    runs: list[dict[str, Any]],
+    report: dict[str, Any],
+    test: list[Record],
 ) -> list[pathlib.Path]:
-    """Draw the errors of every run, and the start of one test series beside what every kind made of it."""
+    """Draw the errors of every run, and one test series beside what every kind made of it."""
     one_target = test[0].targets.shape[1] == 1
-    return [draw_errors(folder, runs, report, one_target), draw_start(folder, runs, test)]
+    first = draw_bands if purpose is GENERATE else draw_start
+    return [draw_errors(purpose, folder, runs, report, one_target), first(folder, runs, test)]
 
 
 def draw_errors(
-    folder: RunFolder, runs: list[dict[str, Any]], report: dict[str, Any], one_target: bool
+    purpose: Purpose, folder: RunFolder, runs: list[dict[str, Any]], report: dict[str, Any], one_target: bool
 ) -> pathlib.Path:
     """Draw a dot for every run, a panel for every metric."""
-    figure, axes = subplots(1, len(METRICS), width=4.6, height=3.4)
+    figure, axes = subplots(1, len(purpose.metrics), width=4.6, height=3.4)
     kinds = list(dict.fromkeys(run["initial_state"] for run in runs))
-    in_unit = "unit of the target" if one_target else "deviations of each target"
-    for place, metric in zip(axes[0], METRICS, strict=True):
+    error = "unit of the target" if one_target else "deviations of each target"
+    units = {"nats_per_step": "less is better", "crps": "deviations of each target"}
+    for place, metric in zip(axes[0], purpose.metrics, strict=True):
         values: dict[str, list[float]] = {kind: [] for kind in kinds}
         for run in runs:
             values[run["initial_state"]].append(run["metrics"][metric])
         values |= {name: [metrics[metric]] for name, metrics in report["baselines"].items()}
         dots(place, values)
-        finish(place, f"{metric} on the test table, {in_unit}", "", "dot: one seed; bar: median", legend=False)
+        unit_of = units.get(metric, error)
+        finish(place, f"{metric} on the test table, {unit_of}", "", "dot: one seed; bar: median", legend=False)
     return save(figure, folder.figures, "errors")
+
+
+def _first_seeds(folder: RunFolder, runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the model of the first seed of every kind."""
+    kinds = dict.fromkeys(run["initial_state"] for run in runs)
+    return {kind: load(folder.path / "runs" / f"{kind}-seed-0" / "model.safetensors") for kind in kinds}
 
 
 def draw_start(folder: RunFolder, runs: list[dict[str, Any]], test: list[Record], steps: int = 150) -> pathlib.Path:
     """Draw the first steps of the first test series after its window: the truth, and the first seed of every kind."""
     figure, axes = subplots(width=9, height=4)
     first = test[0].part(0, steps)
-    for run in runs:
-        if run["seed"]:
-            continue
-        path = folder.path / "runs" / f"{run['initial_state']}-seed-0" / "model.safetensors"
-        model = load(path)
+    for kind, model in _first_seeds(folder, runs).items():
         _, predicted, _ = next(simulate(model, [first]))
         window = model.settings.window
-        kind = run["initial_state"]
         axes[0, 0].plot(range(window, window + len(predicted)), predicted[:, 0], color=colour(kind), label=kind)
     axes[0, 0].plot(first.targets[:, 0], ":", color="black", linewidth=2, label="measured")
     finish(axes[0, 0], "step", "first target, its own unit", f"The start of test series {first.name!r}, seed 0")
     return save(figure, folder.figures, "start")
+
+
+def draw_bands(folder: RunFolder, runs: list[dict[str, Any]], test: list[Record], steps: int = 150) -> pathlib.Path:
+    """Draw the first test series, and for every kind the bands of trajectories sampled for its context."""
+    models, first = _first_seeds(folder, runs), test[0].part(0, steps)
+    figure, axes = subplots(len(models), width=9, height=2.6)
+    for place, (kind, model) in zip(axes[:, 0], models.items(), strict=True):
+        drawn = model.sample(first.context.unsqueeze(0), 200, len(first), stop=False).elements[:, :, 0]
+        bands(place, drawn, kind)
+        place.plot(first.targets[:, 0], ":", color="black", linewidth=2, label="measured")
+        finish(place, "step", "first target, its own unit", f"h0 = {kind}, seed 0, test series {first.name!r}")
+    return save(figure, folder.figures, "bands")

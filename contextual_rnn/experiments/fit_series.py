@@ -7,6 +7,7 @@ import pathlib
 
 from ..training.run_folder import RunFolder, write_json
 from ..training.side_by_side import run_all
+from .series_purposes import purpose_of
 from .series_runs import Option, SeriesFiles, check_kinds, choose, final_job, fingerprints, read_tables, train
 
 
@@ -35,15 +36,17 @@ def fit_series(
     place = options.index(choice.option)
     chosen = choice.validation[place]
     write_json(folder.results_path, {**result, "chosen": chosen, "validation": choice.validation})
+    purpose = purpose_of(files.columns)
+    error = f"validation_{purpose.chosen_by}"
     words = [
-        f"h0 = {kind}, settings {_tuned(choice.validation, chosen)}: the validation error of the free run is "
-        f"{chosen['validation_free_run_rmse']:.4g} in the target's unit."
+        f"h0 = {kind}, settings {_tuned(choice.validation, chosen, error)}: the validation error {purpose.unit} is "
+        f"{chosen[error]:.4g}."
     ]
     words += [f"On the test table, {name} is {value:.4g}." for name, value in result["metrics"].items()]
     return "\n".join([*words, f"The model is {folder.model_path}."])
 
 
-def _tuned(options: list[dict], chosen: dict) -> str:
+def _tuned(options: list[dict], chosen: dict, error: str) -> str:
     varied = [name for name in chosen if len({str(option[name]) for option in options}) > 1]
-    names = [name for name in varied if name != "validation_free_run_rmse"]
+    names = [name for name in varied if name != error]
     return ", ".join(f"{name} {chosen[name]}" for name in names) or "as given"

@@ -9,48 +9,18 @@ import math
 import pathlib
 from typing import Any
 
-import numpy as np
 import torch
 
 from ..data.series import Columns
 from ..errors import InputError
 from ..serialization import save
-from ..tasks.series import NEED_CONTEXT, SeriesConfig, SeriesModel
+from ..tasks.series import NEED_CONTEXT, SeriesConfig
 from ..tasks.series_data import fold, read_held_out, read_training, write_columns
-from ..tasks.series_training import Record, errors, random_windows, squared_errors, squared_loss
+from ..tasks.series_generator import GeneratorConfig
+from ..tasks.series_training import Record
 from ..training.fit import DivergedError, FitConfig, fit
 from ..training.side_by_side import Job, run_all
-
-CHOSEN_BY = "free_run_rmse"
-
-
-@dataclasses.dataclass(frozen=True)
-class SeriesTraining:
-    """How a model of series is trained.
-
-    Attributes:
-        length: steps of a training window after the known ones.
-        scored_length: those of the windows of `window_rmse`, the same for all that are compared.
-        batch_size: windows in a batch.
-        updates: batches in an epoch.
-        epochs: how many; the learning rate falls over them by a cosine, to nothing.
-        learning_rate: of Adam, in the first epoch.
-        washout: further steps after the window that are left out of the training loss.
-        clip: the greatest norm of the gradient.
-        weight_decay: of AdamW.
-        accelerator: cpu, cuda, or auto.
-    """
-
-    length: int = 128
-    scored_length: int = 128
-    batch_size: int = 32
-    updates: int = 50
-    epochs: int = 40
-    learning_rate: float = 0.01
-    washout: int = 0
-    clip: float = 1.0
-    weight_decay: float = 0.1
-    accelerator: str = "cpu"
+from .series_purposes import Purpose, SeriesTraining, purpose_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,7 +44,7 @@ class SeriesFiles:
 class Option:
     """A model and its training: one point of the grid."""
 
-    model: SeriesConfig
+    model: SeriesConfig | GeneratorConfig
     training: SeriesTraining
 
 
@@ -87,21 +57,23 @@ class Choice:
 
 
 def grid(
-    kind: str, model: dict[str, Any], training: dict[str, Any], choices: dict[str, tuple[Any, ...]]
+    kind: str, purpose: Purpose, model: dict[str, Any], training: dict[str, Any], choices: dict[str, tuple[Any, ...]]
 ) -> list[Option]:
     """Return an option for every combination of `choices`, each naming a field of the model or of its training."""
     options = []
     for values in itertools.product(*choices.values()):
         chosen = dict(zip(choices, values, strict=True))
         for name, value in chosen.items():
-            (model if name in SeriesConfig.__dataclass_fields__ else training)[name] = value
-        options.append(Option(SeriesConfig(**{**model, "initial_state": kind}), SeriesTraining(**training)))
+            (model if name in purpose.config.__dataclass_fields__ else training)[name] = value
+        options.append(Option(purpose.config(**{**model, "initial_state": kind}), SeriesTraining(**training)))
     return options
 
 
 def check_kinds(kinds: list[str], window: int, columns: Columns) -> None:
     """Raise InputError where a kind needs a context or a window that was not given."""
     for kind in kinds:
+        if kind == "warm-up" and not columns.inputs:
+            raise InputError("warm-up is for series with inputs: give --inputs, or leave it out")
         if kind == "warm-up" and not window:
             raise InputError("warm-up is told the targets of a window: give --window, or leave it out")
         if kind in NEED_CONTEXT and not window and not columns.context:
@@ -133,30 +105,37 @@ def choose(
         for place, option in enumerate(candidates)
         for index in range(count)
     }
+    purpose = purpose_of(files.columns)
     results = run_all(list(jobs.values()), try_on_fold, out / "tuning", resume=resume, title="choosing on folds")
     done = dict(zip(jobs, results, strict=True))
     return {
         kind: _best(
-            kind, candidates, [[done[kind, place, index] for index in range(count)] for place in range(len(candidates))]
+            purpose,
+            kind,
+            candidates,
+            [[done[kind, place, index] for index in range(count)] for place in range(len(candidates))],
         )
         for kind, candidates in options.items()
     }
 
 
-def _best(kind: str, options: list[Option], results: list[list[dict[str, Any]]]) -> Choice:
+def _best(purpose: Purpose, kind: str, options: list[Option], results: list[list[dict[str, Any]]]) -> Choice:
     """Choose by the error after the last epoch, of every option on every fold; one that diverged is no choice."""
-    errors = [_root_mean([result["metrics"][CHOSEN_BY] for result in folds]) for folds in results]
+    errors = [_average(purpose, [result["metrics"][purpose.chosen_by] for result in folds]) for folds in results]
     finite = [(error, place) for place, error in enumerate(errors) if error is not None]
     if not finite:
         why = next(result["diverged"] for folds in results for result in folds if "diverged" in result)
         raise DivergedError(f"{kind}: {why}")
-    table = [{**_flat(option), f"validation_{CHOSEN_BY}": error} for option, error in zip(options, errors, strict=True)]
+    table = [
+        {**_flat(option), f"validation_{purpose.chosen_by}": error}
+        for option, error in zip(options, errors, strict=True)
+    ]
     return Choice(options[min(finite)[1]], table)
 
 
-def _root_mean(errors: list[float | None]) -> float | None:
+def _average(purpose: Purpose, errors: list[float | None]) -> float | None:
     known = [error for error in errors if error is not None]
-    return float(np.sqrt(np.mean(np.square(known)))) if len(known) == len(errors) else None
+    return purpose.average(known) if len(known) == len(errors) else None
 
 
 def _flat(option: Option) -> dict[str, Any]:
@@ -200,21 +179,24 @@ def try_on_fold(config: dict[str, Any], folder: pathlib.Path) -> dict[str, Any]:
     try:
         return train(config, folder)
     except DivergedError as error:
-        return {"metrics": {CHOSEN_BY: None}, "diverged": str(error)}
+        purpose = purpose_of(Columns.from_json(config["files"]["columns"]))
+        return {"metrics": {purpose.chosen_by: None}, "diverged": str(error)}
 
 
 def train(config: dict[str, Any], folder: pathlib.Path) -> dict[str, Any]:
     """Do one run: on a fold, returning its validation errors, or on the whole table, returning its test errors."""
-    model_config, training = SeriesConfig(**config["model"]), SeriesTraining(**config["training"])
     files = config["files"]
     columns = Columns.from_json(files["columns"])
+    purpose, training = purpose_of(columns), SeriesTraining(**config["training"])
+    model_config = purpose.config(**config["model"])
     records, context = read_training(files["train"], columns, model_config.window)
     held_out: list[Record] = []
     if config["fold"] is not None and files["validation"]:
         held_out = read_held_out(files["validation"], columns, context, model_config.window)
     elif config["fold"] is not None:
-        records, held_out = fold(records, config["fold"], config["folds"], model_config.window)
-    model, last = _fit(model_config, training, records, held_out, config["seed"], folder)
+        whole = not columns.inputs  # what is generated is a whole series
+        records, held_out = fold(records, config["fold"], config["folds"], model_config.window, whole=whole)
+    model, last = _fit(purpose, model_config, training, records, held_out, config["seed"], folder)
     if held_out:
         _check_finite(last)
         return {"metrics": last}
@@ -223,10 +205,10 @@ def train(config: dict[str, Any], folder: pathlib.Path) -> dict[str, Any]:
     if not files["test"]:
         return {"metrics": {}}
     test = read_held_out(files["test"], columns, context, model_config.window)
-    by_series = [float(error.mean()) for error in squared_errors(model, test)]
-    metrics = errors(model, test, training.scored_length)
+    by_series = purpose.by_series(model, test)
+    metrics = purpose.score(model, test, training)
     _check_finite(metrics)
-    return {"metrics": metrics, "squared_error_by_series": by_series}
+    return {"metrics": metrics, purpose.by_series_name: by_series}
 
 
 def _check_finite(metrics: dict[str, float]) -> None:
@@ -236,27 +218,17 @@ def _check_finite(metrics: dict[str, float]) -> None:
 
 
 def _fit(
-    config: SeriesConfig,
+    purpose: Purpose,
+    config: SeriesConfig | GeneratorConfig,
     training: SeriesTraining,
     records: list[Record],
     held_out: list[Record],
     seed: int,
     folder: pathlib.Path,
-) -> tuple[SeriesModel, dict[str, float]]:
+) -> tuple[Any, dict[str, float]]:
     """Train on records; return the model and the metrics of its last epoch, those on what is held out among them."""
     torch.manual_seed(seed)
-    first = records[0]
-    model = SeriesModel(config, first.inputs.shape[1], first.targets.shape[1], len(first.context))
-    model.standardise(torch.cat([r.inputs for r in records]), torch.cat([r.targets for r in records]))
-    least = config.window + training.washout
-    usable = [record for record in records if len(record) > least]
-    if not usable:
-        longest = max(map(len, records))
-        raise InputError(
-            f"the longest stretch to train on has {longest} steps, and the window and washout take {least}: nothing is "
-            "left to learn from; give a shorter --window or --washout, or fewer folds"
-        )
-    windows = random_windows(usable, config.window + training.length, training.batch_size, training.updates)
+    learning = purpose.start(config, training, records)
     settings = FitConfig(
         training.epochs,
         training.learning_rate,
@@ -266,6 +238,6 @@ def _fit(
         schedule="cosine",
         seed=seed,
     )
-    evaluate = (lambda model: errors(model, held_out, training.scored_length)) if held_out else None
-    history = fit(model, squared_loss(training.washout), windows, settings, evaluate=evaluate, folder=folder)
-    return model, history[-1]
+    evaluate = (lambda model: purpose.watch(model, held_out, training)) if held_out else None
+    history = fit(learning.model, learning.loss, learning.batches, settings, evaluate=evaluate, folder=folder)
+    return learning.model, history[-1]

@@ -75,29 +75,12 @@ class SeriesModel(nn.Module):
         kind, window = self.settings.initial_state, self.settings.window
         self.vector_size = context + window * (inputs + targets)
         self.joined_size = {"warm-up": targets + context + 1, "every-step": self.vector_size}.get(kind, 0)
-        core = self._core(inputs + self.joined_size)
-        self.rnn = ContextualRNN(core, self._initial_state(core))
+        core = core_of(self.settings.cell, inputs + self.joined_size, self.settings.hidden, self.settings.layers)
+        self.rnn = ContextualRNN(core, initial_state_of(self.settings, core, self.vector_size))
         self.head = nn.Linear(self.settings.hidden, targets)
         for name, size in (("input", inputs), ("target", targets)):
             self.register_buffer(f"{name}_mean", torch.zeros(size))
             self.register_buffer(f"{name}_scale", torch.ones(size))
-
-    def _core(self, inputs: int) -> nn.Module:
-        if self.settings.cell == "fast-weights":
-            return FastWeightsRNN(inputs, self.settings.hidden)
-        return CELLS[self.settings.cell](inputs, self.settings.hidden, self.settings.layers, batch_first=True)
-
-    def _initial_state(self, core: nn.Module) -> InitialState:
-        kind = self.settings.initial_state
-        if kind == "free":
-            return FreeState(core)
-        if kind == "error-noise":
-            return ErrorNoise(FreeState(core))
-        if kind not in ("context", "gaussian"):
-            return ConstantState(core)
-        network = MLP(self.vector_size, [self.settings.context_hidden])
-        context = ContextState(core, network, activation=nn.Tanh())
-        return GaussianState(context) if kind == "gaussian" else context
 
     def config(self) -> dict[str, Any]:
         """Return the arguments that build it again."""
@@ -149,6 +132,27 @@ class SeriesModel(nn.Module):
 
     def _read(self, output: Tensor) -> Tensor:
         return self.head(output) * self.target_scale + self.target_mean
+
+
+def core_of(cell: str, inputs: int, hidden: int, layers: int) -> nn.Module:
+    """Return the recurrent core of a name; fast-weights has one layer."""
+    return (
+        FastWeightsRNN(inputs, hidden)
+        if cell == "fast-weights"
+        else CELLS[cell](inputs, hidden, layers, batch_first=True)
+    )
+
+
+def initial_state_of(config: Any, core: nn.Module, context: int) -> InitialState:
+    """Return the initial state that a configuration names, for a context (B, `context`); a control's is zero."""
+    if config.initial_state == "free":
+        return FreeState(core)
+    if config.initial_state == "error-noise":
+        return ErrorNoise(FreeState(core))
+    if config.initial_state not in ("context", "gaussian"):
+        return ConstantState(core)
+    told = ContextState(core, MLP(context, [config.context_hidden]), activation=nn.Tanh())
+    return GaussianState(told) if config.initial_state == "gaussian" else told
 
 
 def _joined(kind: str, steps: int, vector: Tensor, opening: Tensor, context: Tensor) -> Tensor:

@@ -40,19 +40,26 @@ def read_held_out(path: str, columns: Columns, context: StaticContext, window: i
     return records(read_series(path, columns, min_length=window + 1), context)
 
 
-def fold(training: Sequence[Record], index: int, folds: int, window: int) -> tuple[list[Record], list[Record]]:
+def fold(
+    training: Sequence[Record], index: int, folds: int, window: int, *, whole: bool = False
+) -> tuple[list[Record], list[Record]]:
     """Return what is trained on and what is held out in fold `index` of `folds`.
 
     Where there are two series a fold or more, whole series are held out, every `folds`-th. Otherwise a block of time is
     held out of every series, and what lies before and after it is trained on: a model of series is told the start of
-    each anew, so that it may be trained on what came later.
+    each anew, so that it may be trained on what came later. With `whole`, no series is ever cut.
 
     Raises:
-        InputError: a series is too short to be cut so.
+        InputError: a series is too short to be cut so, or there are too few for whole ones to be held out.
     """
     if len(training) >= 2 * folds:
         rest = [record for place, record in enumerate(training) if place % folds != index]
         return rest, list(training[index::folds])
+    if whole:
+        raise InputError(
+            f"there are {len(training)} series to train on, too few for {folds} folds of whole series: it needs "
+            f"{2 * folds}; give fewer folds, or a validation table"
+        )
     shortest = min(training, key=len)
     least = folds * (window + 2)
     if len(shortest) < least:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .intervals import bootstrap_ratio, mean_interval, ratio_interval
+from .intervals import bootstrap_ratio, bootstrap_shift, mean_interval, ratio_interval
 
 
 def summarise(runs: Sequence[dict[str, Any]], factors: Sequence[str]) -> list[dict[str, Any]]:
@@ -62,6 +62,43 @@ def difference(runs: Sequence[dict[str, Any]], a: dict[str, Any], b: dict[str, A
     }
 
 
+def shift(runs: Sequence[dict[str, Any]], a: dict[str, Any], b: dict[str, Any], metric: str) -> dict[str, Any]:
+    """Return by how much kind `a` exceeds kind `b` in a metric whose values may be negative, such as nats.
+
+    Paired by seed: `{"a", "b", "metric", "shift", ...}`; the arguments are those of `difference`.
+    """
+    first, second = _by_seed(runs, a, metric), _by_seed(runs, b, metric)
+    seeds = sorted(first.keys() & second.keys())
+    interval = mean_interval([first[seed] - second[seed] for seed in seeds])
+    return {
+        "a": label(a),
+        "b": label(b),
+        "metric": metric,
+        "shift": interval.middle,
+        "low": interval.low,
+        "high": interval.high,
+        "seeds": len(seeds),
+    }
+
+
+def bootstrap_nats(runs: Sequence[dict[str, Any]], a: str, b: str) -> dict[str, Any]:
+    """Return the difference in nats a step over test series; series and seeds are drawn again in pairs."""
+    first, second = (
+        np.array([run["nats_by_series"] for run in runs if run["initial_state"] == kind]) for kind in (a, b)
+    )
+    interval = bootstrap_shift(first, second)
+    return {
+        "a": a,
+        "b": b,
+        "metric": "nats_per_step",
+        "shift": interval.middle,
+        "low": interval.low,
+        "high": interval.high,
+        "seeds": len({run["seed"] for run in runs}),
+        "series": first.shape[1],
+    }
+
+
 def bootstrap_difference(runs: Sequence[dict[str, Any]], a: str, b: str) -> dict[str, Any]:
     """Return the ratio of root mean squared errors over test series; series and seeds are drawn again in pairs."""
     first, second = (
@@ -106,6 +143,8 @@ def label(kind: dict[str, Any]) -> str:
 
 def in_words(difference: dict[str, Any]) -> str:
     """Say a difference of an error as a sentence, with its interval, or that none was found."""
+    if "shift" in difference:
+        return _shift_in_words(difference)
     a, b, metric, seeds = (difference[key] for key in ("a", "b", "metric", "seeds"))
     if difference["ratio"] is None:
         return f"The {metric} of {a} and {b} cannot be compared as a ratio: one of them is 0."
@@ -113,12 +152,28 @@ def in_words(difference: dict[str, Any]) -> str:
         times = f"{difference['ratio']:.3g} times that of {b} over {seeds} seed{'s' * (seeds != 1)}"
         return f"The {metric} of {a} is {times}, too few to claim a difference."
     low, high, ratio = difference["low"], difference["high"], difference["ratio"]
-    over = f"{difference['series']} test series" if "series" in difference else f"{seeds} seeds"
-    interval = f"95 % interval {low:.3g} to {high:.3g} over {over}"
+    interval = _interval_in_words(difference)
     if low <= 1 <= high:
         return f"No difference was found in {metric} between {a} and {b} (ratio {ratio:.3g}, {interval})."
     word = "lower" if ratio < 1 else "higher"
     return f"The {metric} of {a} is {abs(1 - ratio):.0%} {word} than that of {b} (ratio {ratio:.3g}, {interval})."
+
+
+def _shift_in_words(shift: dict[str, Any]) -> str:
+    a, b, metric, by = (shift[key] for key in ("a", "b", "metric", "shift"))
+    if shift["low"] is None:
+        seeds = f"{shift['seeds']} seed{'s' * (shift['seeds'] != 1)}"
+        return f"The {metric} of {a} less that of {b} is {by:.3g} over {seeds}, too few to claim a difference."
+    if shift["low"] <= 0 <= shift["high"]:
+        interval = f"{by:.3g}, {_interval_in_words(shift)}"
+        return f"No difference was found in {metric} between {a} and {b} ({interval})."
+    word = "lower" if by < 0 else "higher"
+    return f"The {metric} of {a} is {abs(by):.3g} {word} than that of {b} ({by:.3g}, {_interval_in_words(shift)})."
+
+
+def _interval_in_words(difference: dict[str, Any]) -> str:
+    count = f"{difference['series']} test series" if "series" in difference else f"{difference['seeds']} seeds"
+    return f"95 % interval {difference['low']:.3g} to {difference['high']:.3g} over {count}"
 
 
 def _groups(
