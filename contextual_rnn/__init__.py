@@ -3,7 +3,7 @@
 from .context import Context, Element, Field, Image, Label, Quantity, Summary, Vector, Window
 from .errors import InputError
 from .fast_weights.rnn import FastWeightsCell, FastWeightsRNN
-from .heads import CategoryHead, ChangeHead, GaussianHead, Head, MixtureHead
+from .heads import CategoryHead, ChangeHead, FixedGaussianHead, GaussianHead, Head, MixtureHead
 from .initial_state import (
     ConstantState,
     ContextState,
@@ -39,6 +39,7 @@ __all__ = [
     "FastWeightsCell",
     "FastWeightsRNN",
     "Field",
+    "FixedGaussianHead",
     "FreeState",
     "GaussianHead",
     "GaussianState",
@@ -77,6 +78,7 @@ for _cls in (
     ErrorNoise,
     FastWeightsCell,
     FastWeightsRNN,
+    FixedGaussianHead,
     FreeState,
     GaussianHead,
     GaussianState,

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import Categorical, Distribution, MixtureSameFamily, MultivariateNormal
+from torch.distributions import Categorical, Distribution, Independent, MixtureSameFamily, MultivariateNormal, Normal
 from torch.nn.functional import cross_entropy, softplus
 
 
@@ -142,9 +142,7 @@ class MixtureHead(Head):
         if not temperature:
             return mean[rows, logits.argmax(1)]
         chosen = _category(logits / temperature, uniform[:, 0])
-        pairs = uniform[:, 1:].unflatten(1, (-1, 2))
-        radius, angle = (-2 * temperature * pairs[..., 0].log()).sqrt(), 2 * math.pi * pairs[..., 1]
-        noise = torch.stack([radius * angle.cos(), radius * angle.sin()], 2).flatten(1)[:, : self.size]
+        noise = _normal(uniform[:, 1:], temperature)[:, : self.size]
         return mean[rows, chosen] + (scale[rows, chosen] @ noise.unsqueeze(2)).squeeze(2)
 
     def _components_of(self, hidden: Tensor, last: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
@@ -172,6 +170,49 @@ class GaussianHead(MixtureHead):
 
     def __init__(self, hidden: int, size: int, change: bool = False, floor: float = 1e-3) -> None:
         super().__init__(hidden, size, 1, change, floor)
+
+
+class FixedGaussianHead(Head):
+    """A Gaussian of a fixed deviation about a prediction: a squared error, as a likelihood; nats.
+
+        p(x) = N(x; mu, scale^2 I)
+
+    In a `LatentModel` a small deviation has h0 tell what the elements before do not: the head cannot make it noise.
+
+    Args:
+        hidden: H.
+        size: D.
+        scale: the standard deviation, in the unit of the elements.
+        change: whether mu is the change from the last element.
+
+    Raises:
+        ValueError: `scale` is not positive.
+    """
+
+    def __init__(self, hidden: int, size: int, scale: float, change: bool = False) -> None:
+        super().__init__()
+        if size < 1 or scale <= 0:
+            raise ValueError(f"size and scale must be positive; found {size} and {scale}")
+        self.hidden, self.size, self.scale, self.change = hidden, size, scale, change
+        self.draws = size + size % 2
+        self.linear = nn.Linear(hidden, size)
+
+    def forward(self, hidden: Tensor, last: Tensor | None = None) -> Distribution:
+        """Return the distribution of the next element: batch (...), event (D,)."""
+        mean = self.linear(hidden) + (_needed(last) if self.change else 0)
+        return Independent(Normal(mean, self.scale, validate_args=False), 1, validate_args=False)
+
+    def loss(self, hidden: Tensor, target: Tensor, last: Tensor | None = None) -> Tensor:
+        """Return the negative log likelihood, nats, (...)."""
+        return -self(hidden, last).log_prob(target)
+
+    def sample(self, hidden: Tensor, last: Tensor | None, uniform: Tensor, temperature: float = 1.0) -> Tensor:
+        """Draw the next element; a temperature multiplies the variance, and at 0 it is the mean."""
+        return self(hidden, last).mean + self.scale * _normal(uniform, temperature)[:, : self.size]
+
+    def config(self) -> dict[str, Any]:
+        """Return the arguments that build it again."""
+        return {"hidden": self.hidden, "size": self.size, "scale": self.scale, "change": self.change}
 
 
 class CategoryHead(Head):
@@ -202,6 +243,13 @@ class CategoryHead(Head):
         """Draw the next category; a temperature divides the logits, and at 0 it is the likeliest."""
         logits = self.linear(hidden)
         return _category(logits / temperature, uniform[:, 0]) if temperature else logits.argmax(1)
+
+
+def _normal(uniform: Tensor, variance: float) -> Tensor:
+    """Return normal numbers (N, 2 n) from as many uniform ones, two by two (Box and Muller 1958)."""
+    pairs = uniform.unflatten(1, (-1, 2))
+    radius, angle = (-2 * variance * pairs[..., 0].log()).sqrt(), 2 * math.pi * pairs[..., 1]
+    return torch.stack([radius * angle.cos(), radius * angle.sin()], 2).flatten(1)
 
 
 def _category(logits: Tensor, uniform: Tensor) -> Tensor:
