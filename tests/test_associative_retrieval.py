@@ -102,4 +102,11 @@ def test_the_table_chooses_a_rate_and_tests_every_seed(tmp_path, capsys):
     assert (out / "figures/test_error.png").stat().st_size > 10_000
     report = json.loads((out / "results.json").read_text())
     assert len(report["runs"]) == 3 * 2 * 2
+    assert len(report["finals"]) == 3 * 2 * 2 * 2  # two finalists each
+    for run in report["runs"]:
+        rivals = [one for one in report["finals"] if (one["cell"], one["hidden"]) == (run["cell"], run["hidden"])]
+        means = {}
+        for one in rivals:
+            means.setdefault(one["learning_rate"], []).append(one["metrics"]["validation_accuracy"])
+        assert sum(means[run["learning_rate"]]) == max(map(sum, means.values()))
     assert all(0 <= run["metrics"]["test_error"] <= 100 for run in report["runs"])

@@ -89,6 +89,8 @@ class ReproduceRetrievalTable:
     """Of Adam in the first epoch, to choose among."""
     embedding_scales: tuple[float, ...] = (0.1, 1.0)
     """Standard deviations that the embedding starts with, to choose among."""
+    finalists: int = 2
+    """How many recipes are trained at length, to choose among by validation accuracy again."""
     smoke: bool = False
     """Two epochs of few sequences, to see that it runs; its figures mean nothing."""
     resume: bool = False
@@ -98,7 +100,7 @@ class ReproduceRetrievalTable:
         """Choose, train, test, and print the table."""
         from ..experiments.associative_retrieval_table import TableConfig, reproduce
 
-        options = ("epochs", "trial_epochs", "learning_rates", "embedding_scales")
+        options = ("epochs", "trial_epochs", "learning_rates", "embedding_scales", "finalists")
         given = {name: getattr(self, name) for name in options}
         positive(sizes=self.sizes, seeds=self.seeds, **given)
         config = TableConfig(**given)

@@ -51,7 +51,7 @@ class DecayDistribution(nn.Module):
         if told != "period":
             fields["start"] = Quantity(2, 4, extrapolate=True)
         core = nn.LSTM(1, HIDDEN, batch_first=True)
-        nn.init.ones_(core.bias_ih_l0[HIDDEN : 2 * HIDDEN])
+        nn.init.ones_(dict(core.named_parameters())["bias_ih_l0"][HIDDEN : 2 * HIDDEN])
         base, spread = (nn.Sequential(Context(**fields), MLP(len(fields), [CONTEXT_HIDDEN])) for _ in range(2))
         h0 = GaussianState(ContextState(core, base, CONTEXT_HIDDEN), spread, CONTEXT_HIDDEN)
         head = FixedGaussianHead(HIDDEN, 1, SCALE / UNIT, change=True)
