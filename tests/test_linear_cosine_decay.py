@@ -8,6 +8,7 @@ import torch
 
 from contextual_rnn import TrajectorySeeds
 from contextual_rnn.cli import main
+from contextual_rnn.tasks.decay_distribution import DecayDistribution, told_of
 from contextual_rnn.tasks.linear_cosine_decay import (
     HIDDEN,
     STEPS,
@@ -108,3 +109,33 @@ def test_reproduce_draws_the_figures_and_reports(tmp_path, capsys):
     before = {path: path.stat().st_mtime_ns for path in out.rglob("checkpoint.safetensors")}
     main(["reproduce", "lcd", "--smoke", "--seeds", "2", "--out", str(out), "--resume"])
     assert before == {path: path.stat().st_mtime_ns for path in out.rglob("checkpoint.safetensors")}
+
+
+def test_distributions_are_trained_sampled_and_scored(tmp_path, capsys):
+    out = tmp_path / "lcd"
+    main(["reproduce", "lcd", "--distribution", "--smoke", "--seeds", "2", "--out", str(out)])
+    said = capsys.readouterr().out
+    assert "Told noisy start, bound objective, unseen periods:" in said
+    report = json.loads((out / "results.json").read_text())
+    assert len(report["runs"]) == 3 * 2 * 2
+    rows = [row for row in report["calibration"] if row["measure"] == "covered_90%"]
+    assert len(rows) == 6 * (2 + 9)
+    assert all(0 <= row["low"] <= row["middle"] <= row["high"] <= 1 for row in rows)
+    assert {path.name for path in (out / "figures").glob("*.png")} == {"coverage.png", "trajectories.png"}
+
+
+def test_a_free_run_of_a_distribution_feeds_what_it_says():
+    torch.manual_seed(0)
+    model, sequences = DecayDistribution("start", "bound").eval(), Sequences.draw((1.5, 2.0), 3, seed=0)
+    context = told_of(sequences, "start", seed=0)
+    run = model.free_run(sequences.x, context) + sequences.x[:, 1:]
+    own = torch.cat([sequences.x[:, :1], run], dim=1)
+    torch.testing.assert_close(model.one_step(own, context), torch.zeros_like(run), rtol=0, atol=1e-5)
+
+
+def test_noise_is_on_what_is_told_of_the_start_alone():
+    sequences = Sequences.draw(TRAINING_PERIODS, 400, seed=0)
+    noisy = told_of(sequences, "noisy start", seed=1)["start"] - sequences.x[:, 0]
+    assert float(noisy.std()) == pytest.approx(0.3, rel=0.1)
+    assert set(told_of(sequences, "period", seed=1)) == {"period"}
+    assert torch.equal(told_of(sequences, "start", seed=1)["start"], sequences.x[:, 0])

@@ -6,6 +6,7 @@ import dataclasses
 import pathlib
 from typing import Literal
 
+from ..errors import InputError
 from ..tasks.paper import KINDS as PAPER_KINDS
 from ..tasks.paper import Kind as PaperKind
 from .options import name_pictures, once_each, positive
@@ -24,6 +25,9 @@ class ReproduceDecay:
     """How many seeds, from 0."""
     epochs: int = 65
     """Passes over the 5000 training sequences."""
+    distribution: bool = False
+    """Instead of the figures: whether trajectories from sampled h0 spread as the sequences do, told T alone, T and a
+    noisy x(0), or T and x(0), as published and trained on a likelihood."""
     smoke: bool = False
     """Two epochs of few sequences, to see that it runs; its figures mean nothing."""
     resume: bool = False
@@ -31,12 +35,24 @@ class ReproduceDecay:
 
     def run(self) -> None:
         """Train, draw, and say what was found."""
+        positive(seeds=self.seeds, epochs=self.epochs)
+        print(self._spread() if self.distribution else self._figures())
+        name_pictures(self.out)
+
+    def _figures(self) -> str:
         from ..experiments.lcd import DecayConfig, reproduce
 
-        positive(seeds=self.seeds, epochs=self.epochs)
         config = DecayConfig(epochs=2, each=50) if self.smoke else DecayConfig(epochs=self.epochs)
-        print(reproduce(once_each(self.initial_states), self.seeds, self.out, config, resume=self.resume))
-        name_pictures(self.out)
+        return reproduce(once_each(self.initial_states), self.seeds, self.out, config, resume=self.resume)
+
+    def _spread(self) -> str:
+        from ..experiments.lcd_distribution import DistributionConfig, reproduce
+
+        if self.initial_states != PAPER_KINDS:
+            raise InputError("--initial-states is for the figures; with --distribution h0 is gaussian")
+        small = {"epochs": 2, "each": 50, "tested": 5, "samples": 20}
+        config = DistributionConfig(**small) if self.smoke else DistributionConfig(epochs=self.epochs)
+        return reproduce(self.seeds, self.out, config, resume=self.resume)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -66,6 +66,20 @@ def bootstrap_ratio(a: np.ndarray, b: np.ndarray, draws: int = 2000, seed: int =
     return Interval(middle, float(low), float(high))
 
 
+def bootstrap_mean(values: np.ndarray, draws: int = 2000, seed: int = 0) -> Interval:
+    """Return the mean of (S, N) values of N sequences after training with S seeds, with its 95 % bootstrap interval.
+
+    Seeds and sequences are both drawn again; of one seed, sequences alone.
+    """
+    random = np.random.default_rng(seed)
+    means = []
+    for _ in range(draws):
+        chosen = np.ix_(*(random.integers(size, size=size) for size in values.shape))
+        means.append(values[chosen].mean())
+    low, high = np.quantile(means, [0.025, 0.975])
+    return Interval(float(values.mean()), float(low), float(high))
+
+
 def bootstrap_shift(a: np.ndarray, b: np.ndarray, draws: int = 2000, seed: int = 0) -> Interval:
     """Return the difference of means over test sequences, a less b, with its 95 % percentile bootstrap interval.
 
