@@ -192,5 +192,6 @@ def draw(figures: pathlib.Path, runs: list[dict[str, Any]]) -> None:
     )
     known = [(PUBLISHED[model], row) for row, model in enumerate(groups) if model in PUBLISHED]
     axes[0, 0].plot(*np.array(known or [(np.nan, 0)]).T, "k|", markersize=14, label="Ba et al., table 1")
-    finish(axes[0, 0], "test error, %", "", "Associative retrieval; a dot a seed, a line at the median")
+    finish(axes[0, 0], "test error, %", "", "Associative retrieval; a dot a seed, a line at the median", legend=False)
+    axes[0, 0].legend(loc="lower right")
     save(figure, figures, "test_error")
