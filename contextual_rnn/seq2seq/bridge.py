@@ -1,0 +1,161 @@
+"""Bridges: initial states of a decoder, whose context is the final state of its encoder.
+
+    decoder's h0 = bridge(encoder's final state)
+
+Encoder and decoder may differ in depth, width, direction and kind of cell. A bridge keeps the shapes of both and
+neither of the cores. To start from nothing, use `ConstantState`; for noise, `GaussianState(bridge)`.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal, get_args
+
+import torch
+from torch import Tensor, nn
+
+from ..initial_state import Generator, InitialState, LeafMaps
+from ..state import Shapes, State, fill, leaves, map_state, shape_leaves, state_shapes
+
+Joined = Literal["state", "learned"]
+
+
+class ProjectBridge(InitialState):
+    """Every leaf and layer is a projection of the encoder's whole state: h_l = tanh(W_l s + b_l).
+
+    s has all leaves, layers and directions of the encoder side by side; the c of an LSTM is projected as h is, by a map
+    of its own. (Cho et al. 2014, arXiv 1406.1078, section 2.2, of the whole of s; Bahdanau et al. 2015, of its
+    backward half.)
+
+    Args:
+        encoder: the encoder's core, or the nest of its state's shapes.
+        decoder: the decoder's core, or that of its.
+    """
+
+    def __init__(self, encoder: Any, decoder: Any) -> None:
+        super().__init__(decoder)
+        self.source_shapes = state_shapes(encoder)
+        self.maps = LeafMaps(self.shapes, _width(self.source_shapes))
+
+    def forward(
+        self, batch_size: int, context: Any = None, *, sample: bool | None = None, generator: Generator = None
+    ) -> State:
+        """Return the decoder's state; the context is the encoder's, batch first."""
+        return map_state(torch.tanh, self.maps(_joined(context, self.source_shapes, batch_size)))
+
+    def config(self) -> dict[str, Any]:
+        """Return the arguments that build it again."""
+        return {"encoder": self.source_shapes, "decoder": self.shapes}
+
+
+class ConcatBridge(InitialState):
+    """A projection of the encoder's state is joined with that state, or with a learned one, and mapped.
+
+        h_l = W_l [tanh(P s + b); s] + b_l,  or  W_l [tanh(P s + b); v] + b_l  with v learned
+
+    Args:
+        encoder: the encoder's core, or the nest of its state's shapes.
+        decoder: the decoder's core, or that of its.
+        joined: `"state"` for s, `"learned"` for v, which is as wide as s.
+
+    Raises:
+        ValueError: `joined` is neither.
+    """
+
+    def __init__(self, encoder: Any, decoder: Any, joined: Joined = "state") -> None:
+        super().__init__(decoder)
+        if joined not in get_args(Joined):
+            raise ValueError(f"joined must be one of {', '.join(get_args(Joined))}; found {joined!r}")
+        self.source_shapes, self.joined = state_shapes(encoder), joined
+        width = _width(self.source_shapes)
+        self.projection = nn.Linear(width, width)
+        self.variable = nn.Parameter(torch.zeros(width)) if joined == "learned" else None
+        self.maps = LeafMaps(self.shapes, 2 * width)
+
+    def forward(
+        self, batch_size: int, context: Any = None, *, sample: bool | None = None, generator: Generator = None
+    ) -> State:
+        """Return the decoder's state; the context is the encoder's, batch first."""
+        state = _joined(context, self.source_shapes, batch_size)
+        other = state if self.variable is None else self.variable.expand_as(state)
+        return self.maps(torch.cat([self.projection(state).tanh(), other], dim=1))
+
+    def config(self) -> dict[str, Any]:
+        """Return the arguments that build it again."""
+        return {"encoder": self.source_shapes, "decoder": self.shapes, "joined": self.joined}
+
+
+class CopyBridge(InitialState):
+    """The encoder's state as it is, adapted only where sizes differ.
+
+    Leaf by leaf, layer by layer:
+
+    - a decoder's layer takes the encoder's layer as far from the top; where the encoder is shallower, its lowest;
+    - the two directions of an encoder's layer are taken side by side;
+    - where the widths agree the numbers are copied, else a linear map of that layer's own adapts them;
+    - a leaf that the encoder has not (the c of an LSTM after a GRU, the fast weights) is adapted from its first leaf
+      by a linear map; one that the decoder has not is left.
+
+    Args:
+        encoder: the encoder's core, or the nest of its state's shapes.
+        decoder: the decoder's core, or that of its.
+        directions: 2 where the encoder is bidirectional; None asks the core, and is 1 for shapes.
+    """
+
+    def __init__(self, encoder: Any, decoder: Any, directions: int | None = None) -> None:
+        super().__init__(decoder)
+        self.source_shapes = state_shapes(encoder)
+        self.directions = directions or (2 if getattr(encoder, "bidirectional", False) else 1)
+        sources = list(shape_leaves(self.source_shapes))
+        self.maps = nn.ModuleList()
+        for number, shape in enumerate(shape_leaves(self.shapes)):
+            there = number < len(sources)
+            width = self._width_of(sources[number] if there else sources[0])
+            depth, size = _layers(shape)
+            as_it_is = there and width == size
+            self.maps.append(nn.ModuleList(nn.Identity() if as_it_is else nn.Linear(width, size) for _ in range(depth)))
+
+    def _width_of(self, shape: tuple[int, ...]) -> int:
+        return _layers(shape)[1] * self.directions
+
+    def forward(
+        self, batch_size: int, context: Any = None, *, sample: bool | None = None, generator: Generator = None
+    ) -> State:
+        """Return the decoder's state; the context is the encoder's, batch first."""
+        _joined(context, self.source_shapes, batch_size)  # says what is wrong with it
+        sources = [self._by_layer(leaf) for leaf in leaves(context)]
+        found = []
+        for number, (shape, maps) in enumerate(zip(shape_leaves(self.shapes), self.maps, strict=True)):
+            source = sources[number] if number < len(sources) else sources[0]
+            assert isinstance(maps, nn.ModuleList)
+            places = [max(source.shape[1] - len(maps) + layer, 0) for layer in range(len(maps))]
+            rows = [one(source[:, place]) for one, place in zip(maps, places, strict=True)]
+            found.append(torch.stack(rows, dim=1).reshape(batch_size, *shape))
+        return fill(self.shapes, iter(found))
+
+    def _by_layer(self, leaf: Tensor) -> Tensor:
+        """Return a leaf as (B, layers, width), the directions side by side."""
+        depth, size = _layers(tuple(leaf.shape[1:]))
+        return leaf.reshape(len(leaf), depth // self.directions, self.directions * size)
+
+    def config(self) -> dict[str, Any]:
+        """Return the arguments that build it again."""
+        return {"encoder": self.source_shapes, "decoder": self.shapes, "directions": self.directions}
+
+
+def _layers(shape: tuple[int, ...]) -> tuple[int, int]:
+    """Return how many layers a leaf has and how wide each is: (L, H) of `nn.LSTM`; a leaf (H,) is one layer."""
+    return (1, shape[0]) if len(shape) == 1 else (shape[0], math.prod(shape[1:]))
+
+
+def _width(shapes: Shapes) -> int:
+    return sum(math.prod(shape) for shape in shape_leaves(shapes))
+
+
+def _joined(state: Any, shapes: Shapes, batch_size: int) -> Tensor:
+    """Return an encoder's state as one vector a row (B, F)."""
+    wanted = [(batch_size, *shape) for shape in shape_leaves(shapes)]
+    found = [] if state is None else [tuple(leaf.shape) for leaf in leaves(state)]
+    if found != wanted:
+        raise ValueError(f"the context of a bridge is the encoder's final state, of shapes {wanted}; found {found}")
+    return torch.cat([leaf.flatten(1) for leaf in leaves(state)], dim=1)

@@ -1,0 +1,95 @@
+"""What a decoder is fed in training: the truth, or now and then its own predictions (scheduled sampling).
+
+Bengio et al. 2015 (arXiv 1506.03099) toss a coin for every element: with a probability that grows with training the
+decoder is fed what it predicted itself. A schedule is any function from the training step (0, 1, ...) to that
+probability.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable
+from typing import Literal, get_args
+
+import numpy as np
+import torch
+from torch import Tensor
+
+Form = Literal["embedding", "output"]
+Schedule = Callable[[int], float]
+
+
+def constant(probability: float) -> Schedule:
+    """Return the schedule that is always the same."""
+    return lambda step: probability
+
+
+def linear(start: float, end: float, steps: int) -> Schedule:
+    """Return the schedule that goes from `start` to `end` in `steps` training steps, and stays there."""
+    return lambda step: start + (end - start) * min(step / steps, 1.0)
+
+
+def exponential(rate: float) -> Schedule:
+    """Return 1 - rate^step, rate in (0, 1)."""
+    return lambda step: 1 - rate**step
+
+
+def inverse_sigmoid(rate: float) -> Schedule:
+    """Return 1 - rate / (rate + exp(step / rate)), rate at least 1."""
+    return lambda step: 1 - rate / (rate + math.exp(min(step / rate, 700.0)))
+
+
+@dataclasses.dataclass(frozen=True)
+class ScheduledSampling:
+    """How often, and how, a decoder is fed its own predictions in training.
+
+    Attributes:
+        schedule: from the training step to the probability of feeding an own prediction, or the probability itself.
+        form: `"embedding"` draws a category from the output's distribution and embeds it, without gradient through
+            the draw. `"output"` feeds the output itself: a predicted vector; of categories, the mean of their
+            embeddings by their probabilities. Gradients pass through it.
+        coin_seed: of the coins, one for every element of every sequence.
+        sample_seed: of the draws.
+
+    Coins and draws depend on the seeds and the training step alone, so that training resumes exactly.
+
+    Raises:
+        ValueError: `form` is neither.
+    """
+
+    schedule: Schedule | float
+    form: Form = "embedding"
+    coin_seed: int = 0
+    sample_seed: int = 1
+
+    def __post_init__(self) -> None:
+        if self.form not in get_args(Form):
+            raise ValueError(f"form must be one of {', '.join(get_args(Form))}; found {self.form!r}")
+
+    def probability(self, step: int) -> float:
+        """Return the probability at a training step.
+
+        Raises:
+            ValueError: the schedule gives none in [0, 1].
+        """
+        found = self.schedule(step) if callable(self.schedule) else self.schedule
+        if not 0 <= found <= 1:
+            raise ValueError(f"the schedule gives {found} at step {step}, where a probability is right")
+        return found
+
+    def coins(self, step: int, batch_size: int, length: int, device: torch.device) -> Tensor:
+        """Return where own predictions are fed, (B, T); the first element, the start, never is one."""
+        drawn = torch.rand(batch_size, length, generator=_generator(self.coin_seed, step))
+        fed = drawn < self.probability(step)
+        fed[:, 0] = False
+        return fed.to(device)
+
+    def uniform(self, step: int, batch_size: int, length: int, device: torch.device) -> Tensor:
+        """Return the numbers in (0, 1) that categories are drawn by, (B, T)."""
+        return torch.rand(batch_size, length, generator=_generator(self.sample_seed, step)).to(device)
+
+
+def _generator(seed: int, step: int) -> torch.Generator:
+    words = np.random.SeedSequence([seed, step]).generate_state(1, np.uint64)
+    return torch.Generator().manual_seed(int(words[0] >> np.uint64(1)))

@@ -1,0 +1,201 @@
+"""`EncoderDecoder`: an encoder whose final state starts a decoder."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, mse_loss
+
+from ..state import State
+from .decoder import Decoded, Decoder, Memory
+from .encoder import Encoder
+from .feeding import ScheduledSampling
+
+
+class EncoderDecoder(nn.Module):
+    """p(y | x) = prod_t p(y_t | y_<t, bridge(encoder(x)), attention over encoder(x)).
+
+    Args:
+        encoder: of the sources.
+        decoder: of the targets; its initial state is a bridge from the encoder's core, or one that takes no context.
+        start: the category that is fed first.
+        end: the category that a target ends with.
+
+    Of vectors (a decoder whose embedding is no `nn.Embedding`), `start` and `end` are not used: the first input is
+    given.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> from contextual_rnn import ConstantState, ContextualRNN
+        >>> from contextual_rnn.seq2seq import AdditiveAttention, Decoder, Encoder, EncoderDecoder, ProjectBridge
+        >>> reads = nn.LSTM(8, 16, bidirectional=True, batch_first=True)
+        >>> writes = nn.GRU(8, 24, batch_first=True)
+        >>> encoder = Encoder(ContextualRNN(reads, ConstantState(reads)), nn.Embedding(30, 8))
+        >>> bridge, attention = ProjectBridge(reads, writes), AdditiveAttention(24, 32, 24)
+        >>> decoder = Decoder(ContextualRNN(writes, bridge), 40, nn.Embedding(40, 8), attention)
+        >>> model = EncoderDecoder(encoder, decoder, start=0, end=1)
+        >>> loss = model.loss(torch.randint(30, (4, 7)), torch.randint(2, 40, (4, 5)))
+    """
+
+    def __init__(self, encoder: Encoder, decoder: Decoder, start: int = 0, end: int = 1) -> None:
+        super().__init__()
+        self.encoder, self.decoder, self.start_symbol, self.end_symbol = encoder, decoder, start, end
+
+    def encode(
+        self, source: Tensor, lengths: Tensor | None = None, context: Any = None, **noise: Any
+    ) -> tuple[State, Memory | None]:
+        """Return the decoder's first state, and what its attention reads.
+
+        Args:
+            source: (B, S) of categories, or (B, S, D), padded.
+            lengths: (B,); None is all S.
+            context: of the encoder's own h0, B rows.
+            noise: `sample` and `generator` of the bridge.
+        """
+        encoded = self.encoder(source, lengths, context)
+        state = self.decoder.start(len(source), encoded.state, **noise)
+        return state, self.decoder.remember(encoded.outputs, encoded.mask)
+
+    def forward(
+        self,
+        source: Tensor,
+        inputs: Tensor,
+        source_lengths: Tensor | None = None,
+        context: Any = None,
+        feeding: ScheduledSampling | None = None,
+        training_step: int = 0,
+    ) -> Decoded:
+        """Predict targets: `inputs` are the elements before each, the start first, (B, T) or (B, T, D)."""
+        state, memory = self.encode(source, source_lengths, context)
+        return self.decoder(inputs, state, memory, feeding, training_step)
+
+    def loss(
+        self,
+        source: Tensor,
+        target: Tensor,
+        source_lengths: Tensor | None = None,
+        target_lengths: Tensor | None = None,
+        *,
+        context: Any = None,
+        feeding: ScheduledSampling | None = None,
+        training_step: int = 0,
+        first: Tensor | None = None,
+    ) -> Tensor:
+        """Return the mean loss of an element: nats of a category, the end counted, or the squared error of a number.
+
+        Args:
+            source: (B, S) of categories, or (B, S, D), padded.
+            target: (B, T) of categories, without start and end, or (B, T, D), padded.
+            source_lengths: (B,); None is all S.
+            target_lengths: (B,); None is all T.
+            context: of the encoder's own h0, B rows.
+            feeding: None feeds the truth.
+            training_step: for the schedule of `feeding`.
+            first: of vectors, (B, D) the element before the target, such as the last of the past.
+
+        Raises:
+            ValueError: `first` is missing where targets are vectors.
+        """
+        if not self.decoder.is_category:
+            return self._squared_error(
+                source, target, source_lengths, target_lengths, context, feeding, training_step, first
+            )
+        inputs, ended = self.framed(target, target_lengths)
+        outputs = self(source, inputs, source_lengths, context, feeding, training_step).outputs
+        return cross_entropy(outputs.transpose(1, 2), ended, ignore_index=-1)
+
+    def framed(self, target: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return inputs that begin with the start and targets that end with the end, (B, T + 1); -1 past the ends."""
+        size, steps = target.shape
+        ends = torch.full((size,), steps, device=target.device) if lengths is None else lengths.to(target.device)
+        place = torch.arange(steps + 1, device=target.device)
+        padded = torch.cat([target, target.new_zeros(size, 1)], dim=1)
+        wanted = padded.where(place < ends.unsqueeze(1), -1)
+        wanted = wanted.masked_fill(place == ends.unsqueeze(1), self.end_symbol)
+        inputs = torch.cat([target.new_full((size, 1), self.start_symbol), target], dim=1)
+        return inputs.where(place <= ends.unsqueeze(1), self.start_symbol), wanted
+
+    def _squared_error(
+        self,
+        source: Tensor,
+        target: Tensor,
+        source_lengths: Tensor | None,
+        target_lengths: Tensor | None,
+        context: Any,
+        feeding: ScheduledSampling | None,
+        training_step: int,
+        first: Tensor | None,
+    ) -> Tensor:
+        if first is None:
+            raise ValueError("targets are vectors: give the element before them, first=")
+        inputs = torch.cat([first.unsqueeze(1), target[:, :-1]], dim=1)
+        outputs = self(source, inputs, source_lengths, context, feeding, training_step).outputs
+        if target_lengths is None:
+            return mse_loss(outputs, target)
+        inside = torch.arange(target.shape[1], device=target.device) < target_lengths.to(target.device).unsqueeze(1)
+        return mse_loss(outputs[inside], target[inside])
+
+    def begin(self, source: Tensor, lengths: Tensor | None = None, context: Any = None) -> tuple[Step, State]:
+        """Return what searches take: a step, and the first state, one row a source.
+
+        The state is (the decoder's, the number of each row's source); the memory is in the step, and is not copied
+        when rows are selected.
+        """
+        state, memory = self.encode(source, lengths, context, sample=False)
+        return Step(self.decoder, memory), (state, torch.arange(len(source), device=source.device))
+
+    @torch.no_grad()
+    def free_run(
+        self, source: Tensor, first: Tensor, steps: int, source_lengths: Tensor | None = None, context: Any = None
+    ) -> Tensor:
+        """Return vectors (B, steps, D), each fed on to the next step; `first` (B, D) is the element before them."""
+        state, memory = self.encode(source, source_lengths, context, sample=False)
+        found, last = [], first
+        for _ in range(steps):
+            one = self.decoder.step(last, state, memory)
+            state, last = one.state, one.outputs[:, 0]
+            found.append(last)
+        return torch.stack(found, dim=1)
+
+    def config(self) -> dict[str, Any]:
+        """Return the arguments that build it again."""
+        return {
+            "encoder": self.encoder,
+            "decoder": self.decoder,
+            "start": self.start_symbol,
+            "end": self.end_symbol,
+        }
+
+
+class Step:
+    """A decoder's step as searches know it: `step(tokens (N,), state) -> (log_probs (N, V), state)`.
+
+    Rows of the state may be selected and repeated (`state.select_rows`); each knows its source.
+    """
+
+    def __init__(self, decoder: Decoder, memory: Memory | None) -> None:
+        self.decoder, self.memory = decoder, memory
+
+    @torch.no_grad()
+    def __call__(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
+        """Take a step."""
+        own, rows = state
+        memory = None if self.memory is None else self.memory.rows(rows)
+        one = self.decoder.step(tokens, own, memory)
+        return one.outputs[:, 0].log_softmax(dim=1), (one.state, rows)
+
+
+class Ensemble:
+    """Several steps as one: log of the mean of their probabilities; its state is the tuple of theirs."""
+
+    def __init__(self, steps: list[Any]) -> None:
+        self.steps = steps
+
+    def __call__(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
+        """Take a step with each."""
+        found = [step(tokens, one) for step, one in zip(self.steps, state, strict=True)]
+        mean = torch.stack([log_probs for log_probs, _ in found]).logsumexp(0)
+        return mean - torch.tensor(float(len(found))).log().to(mean), tuple(one for _, one in found)

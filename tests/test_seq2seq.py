@@ -1,0 +1,386 @@
+"""Encoder and decoder: bridges between unlike cores, attention, feeding, and what the whole can and cannot learn."""
+
+import itertools
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+from torch import nn
+
+from contextual_rnn import (
+    ConstantState,
+    ContextState,
+    ContextualRNN,
+    FastWeightsRNN,
+    GaussianState,
+    Label,
+    load,
+    save,
+)
+from contextual_rnn.context import Context
+from contextual_rnn.seq2seq import (
+    AdditiveAttention,
+    ConcatBridge,
+    CopyBridge,
+    Decoder,
+    Encoder,
+    EncoderDecoder,
+    MultiplicativeAttention,
+    ProjectBridge,
+    ScheduledSampling,
+    beam,
+    constant,
+    exponential,
+    greedy,
+    inverse_sigmoid,
+    linear,
+)
+from contextual_rnn.state import leaves, map_state
+
+CORES = {
+    "gru": lambda: nn.GRU(3, 4, batch_first=True),
+    "lstm": lambda: nn.LSTM(3, 4, batch_first=True),
+    "wide lstm of two layers": lambda: nn.LSTM(3, 6, 2, batch_first=True),
+    "gru of both directions": lambda: nn.GRU(3, 2, bidirectional=True, batch_first=True),
+    "lstm of three layers": lambda: nn.LSTM(3, 4, 3, batch_first=True),
+    "fast weights": lambda: FastWeightsRNN(3, 4),
+    "cell": lambda: nn.LSTMCell(3, 5),
+}
+BRIDGES = {
+    "project": ProjectBridge,
+    "concat": ConcatBridge,
+    "concat, learned": lambda a, b: ConcatBridge(a, b, "learned"),
+    "copy": CopyBridge,
+}
+
+
+def final(core, batch=2):
+    rnn = ContextualRNN(core, ConstantState(core))
+    return rnn(torch.randn(batch, 5, 3))[1]
+
+
+@pytest.mark.parametrize("bridge", BRIDGES)
+@pytest.mark.parametrize(("encoder", "decoder"), list(itertools.product(CORES, CORES)))
+def test_a_bridge_starts_any_decoder_from_any_encoder(bridge, encoder, decoder):
+    torch.manual_seed(0)
+    reads, writes = CORES[encoder](), CORES[decoder]()
+    rnn = ContextualRNN(writes, BRIDGES[bridge](reads, writes))
+    state = map_state(lambda leaf: leaf.detach().requires_grad_(), final(reads))
+    output, _ = rnn(torch.randn(2, 4, 3), state)
+    output.square().sum().backward()
+    reached = [leaf.grad is not None and bool(leaf.grad.any()) for leaf in leaves(state)]
+    assert reached[0]  # h; what a copy leaves out is not reached
+    assert all(reached) or bridge == "copy"
+
+
+def test_a_copy_is_one_where_sizes_agree():
+    core = nn.LSTM(3, 4, 2, batch_first=True)
+    state, bridge = final(core), CopyBridge(core, nn.LSTM(7, 4, 2))
+    assert not list(bridge.parameters())
+    assert all(torch.equal(a, b) for a, b in zip(leaves(bridge(2, state)), leaves(state), strict=True))
+
+
+def test_a_copy_takes_layers_from_the_top_and_directions_side_by_side():
+    both = nn.GRU(3, 2, 2, bidirectional=True, batch_first=True)
+    state, narrow = final(both), CopyBridge(both, nn.GRU(5, 4, 1))
+    top = torch.cat([state[:, 2], state[:, 3]], dim=1)  # forwards, backwards
+    assert torch.equal(narrow(2, state)[:, 0], top)
+    deep = CopyBridge(both, nn.GRU(5, 4, 3))(2, state)
+    lowest = torch.cat([state[:, 0], state[:, 1]], dim=1)
+    assert torch.equal(deep, torch.stack([lowest, lowest, top], dim=1))
+    lstm = nn.LSTM(3, 4, batch_first=True)
+    dropped = CopyBridge(lstm, nn.GRU(3, 4))
+    h, c = final(lstm)
+    assert torch.equal(dropped(2, (h, c)), h)
+
+
+def test_projections_are_those_of_their_equations():
+    encoder, decoder = nn.GRU(3, 4, batch_first=True), nn.LSTM(3, 5, 2, batch_first=True)
+    state = final(encoder)
+    bridge, flat = ProjectBridge(encoder, decoder), state.flatten(1)
+    for found, linear_map in zip(bridge(2, state), bridge.maps, strict=True):
+        torch.testing.assert_close(found.flatten(1), torch.tanh(linear_map(flat)))
+    bridge = ConcatBridge(encoder, decoder)
+    joined = torch.cat([bridge.projection(flat).tanh(), flat], dim=1)
+    torch.testing.assert_close(bridge(2, state)[1].flatten(1), bridge.maps[1](joined))
+
+
+def test_noise_on_a_bridge():
+    core = nn.GRU(3, 4, batch_first=True)
+    state, bridge = final(core), GaussianState(ProjectBridge(core, core), scale=0.5)
+    many = torch.stack([bridge(2, state, sample=True) for _ in range(2000)])
+    torch.testing.assert_close(many.mean(0), bridge(2, state, sample=False), atol=0.06, rtol=0)
+    torch.testing.assert_close(many.std(0), torch.full((2, 1, 4), 0.5), atol=0.05, rtol=0)
+
+
+def test_a_bridge_says_what_it_was_given():
+    bridge = ProjectBridge(nn.LSTM(3, 4), nn.GRU(3, 4))
+    with pytest.raises(ValueError, match=r"the encoder's final state, of shapes .* found \[\]"):
+        bridge(2)
+    with pytest.raises(ValueError, match=r"found \[\(3, 1, 4\)\]"):
+        bridge(2, torch.zeros(3, 1, 4))
+    with pytest.raises(ValueError, match="joined must be one of state, learned"):
+        ConcatBridge(nn.GRU(3, 4), nn.GRU(3, 4), "both")
+
+
+ATTENTIONS = {
+    "additive": lambda q, m: AdditiveAttention(q, m, 3),
+    "general": lambda q, m: MultiplicativeAttention(q, m),
+    "dot": lambda q, m: MultiplicativeAttention(m, m, "dot"),
+    "scaled": lambda q, m: MultiplicativeAttention(m, m, "scaled"),
+}
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.sampled_from(sorted(ATTENTIONS)), st.integers(1, 3), st.integers(1, 4), st.integers(1, 5), st.data())
+def test_weights_are_a_distribution_over_what_is_there(kind, size, steps, sources, data):
+    torch.manual_seed(0)
+    attention = ATTENTIONS[kind](4, 6).double()
+    lengths = torch.tensor(data.draw(st.lists(st.integers(0, sources), min_size=size, max_size=size)))
+    mask = torch.arange(sources) < lengths.unsqueeze(1)
+    query, memory = torch.randn(size, steps, attention.query_size).double(), torch.randn(size, sources, 6).double()
+    read, weights = attention(query, attention.keys(memory), memory, mask)
+    assert weights.shape == (size, steps, sources)
+    assert not weights[~mask.unsqueeze(1).expand_as(weights)].any()
+    torch.testing.assert_close(weights.sum(2), (lengths > 0).double().unsqueeze(1).expand(size, steps))
+    for row, length in enumerate(lengths.tolist()):
+        if length:
+            short = memory[row : row + 1, :length]
+            alone, _ = attention(query[row : row + 1], attention.keys(short), short, mask[row : row + 1, :length])
+            torch.testing.assert_close(alone[0], read[row])
+    changed = memory.masked_fill(~mask.unsqueeze(2), 1e6)
+    torch.testing.assert_close(attention(query, attention.keys(changed), changed, mask)[0], read)
+
+
+def test_scores_are_those_of_their_equations():
+    query, memory = torch.randn(2, 3, 4).double(), torch.randn(2, 5, 4).double()
+    one = AdditiveAttention(4, 4, 6).double()
+    q, m = query[0, 1], memory[0, 2]
+    right = one.score.weight[0] @ torch.tanh(one.query.weight @ q + one.key.weight @ m + one.key.bias)
+    torch.testing.assert_close(one.scores(query, one.keys(memory))[0, 1, 2], right)
+    for kind, right in (("dot", q @ m), ("scaled", q @ m / 2)):
+        one = MultiplicativeAttention(4, 4, kind).double()
+        torch.testing.assert_close(one.scores(query, one.keys(memory))[0, 1, 2], right)
+    one = MultiplicativeAttention(4, 4).double()
+    torch.testing.assert_close(one.scores(query, one.keys(memory))[0, 1, 2], q @ one.key.weight @ m)
+
+
+@pytest.mark.parametrize("kind", ATTENTIONS)
+def test_gradients_of_attention(kind):
+    attention = ATTENTIONS[kind](4, 4).double()
+    query, memory = (torch.randn(2, steps, 4).double().requires_grad_() for steps in (2, 3))
+    mask = torch.tensor([[True, True, True], [True, False, False]])
+    assert torch.autograd.gradcheck(lambda q, m: attention(q, attention.keys(m), m, mask), (query, memory))
+
+
+def model(attention="additive", bridge="project", input_feeding=False, symbols=12, hidden=24, size=8, dropout=0.0):
+    torch.manual_seed(0)
+    reads = nn.GRU(size, hidden // 2, bidirectional=True, batch_first=True)
+    writes = nn.LSTM(size + hidden * input_feeding, hidden, batch_first=True)
+    start = BRIDGES[bridge](reads, writes) if bridge else ConstantState(writes)
+    reader = Encoder(ContextualRNN(reads, ConstantState(reads)), nn.Embedding(symbols, size), dropout)
+    looks = ATTENTIONS[attention](hidden, hidden) if attention else None
+    writer = Decoder(
+        ContextualRNN(writes, start),
+        symbols,
+        nn.Embedding(symbols, size),
+        looks,
+        input_feeding=input_feeding,
+        dropout=dropout,
+    )
+    return EncoderDecoder(reader, writer, start=0, end=1)
+
+
+KINDS = [(None, False), ("additive", False), ("general", True)]
+
+
+def batch(size=5, longest=6, symbols=12):
+    torch.manual_seed(1)
+    source, target = (torch.randint(2, symbols, (size, longest)) for _ in range(2))
+    return source, target, torch.randint(1, longest + 1, (size,)), torch.randint(1, longest + 1, (size,))
+
+
+@pytest.mark.parametrize(("attention", "input_feeding"), KINDS)
+def test_padding_and_company_change_no_loss(attention, input_feeding):
+    network = model(attention, input_feeding=input_feeding)
+    source, target, reads, writes = batch()
+    together = network.loss(source, target, reads, writes)
+    alone = [
+        network.loss(source[row : row + 1, : reads[row]], target[row : row + 1, : writes[row]]) for row in range(5)
+    ]
+    counts = (writes + 1).double()
+    torch.testing.assert_close(together.double(), (torch.stack(alone).double() * counts).sum() / counts.sum())
+
+
+@pytest.mark.parametrize(("attention", "input_feeding"), KINDS)
+def test_step_by_step_equals_the_whole(attention, input_feeding):
+    network = model(attention, input_feeding=input_feeding)
+    source, target, reads, _ = batch()
+    inputs, _ = network.framed(target)
+    whole = network(source, inputs, reads).outputs.log_softmax(2)
+    step, state = network.begin(source, reads)
+    for t in range(inputs.shape[1]):
+        log_probs, state = step(inputs[:, t], state)
+        torch.testing.assert_close(log_probs, whole[:, t], rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(("attention", "input_feeding"), KINDS)
+@pytest.mark.parametrize("form", ["embedding", "output"])
+def test_with_probability_0_sampling_is_teacher_forcing(attention, input_feeding, form):
+    network, (source, target, reads, writes) = model(attention, input_feeding=input_feeding), batch()
+    results = []
+    for schedule in (None, constant(1e-30)):  # so small that no coin falls so, but the path of sampling is taken
+        network.zero_grad()
+        feeding = None if schedule is None else ScheduledSampling(schedule, form)
+        loss = network.loss(source, target, reads, writes, feeding=feeding)
+        loss.backward()
+        results.append([loss.detach(), *(parameter.grad.clone() for parameter in network.parameters())])
+    for a, b in zip(*results, strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=1e-6)
+
+
+def test_with_probability_1_all_that_is_fed_was_sampled():
+    network, (source, target, *_) = model(), batch()
+    inputs, _ = network.framed(target)
+    found = network(source, inputs, feeding=ScheduledSampling(1.0), training_step=3)
+    assert found.sampled[:, 1:].all()
+    assert not found.sampled[:, 0].any()
+    again = network(source, found.fed)  # fed as if it were the truth, it gives the same
+    torch.testing.assert_close(again.outputs, found.outputs)
+    share = [found.fed.ne(network(source, inputs, feeding=ScheduledSampling(1.0, sample_seed=s)).fed) for s in (1, 2)]
+    assert share[0].any()
+    assert share[1].any()
+
+
+def test_coins_are_fair_and_independent_from_step_to_step():
+    feeding = ScheduledSampling(0.3)
+    coins = feeding.coins(7, 2000, 11, torch.device("cpu"))[:, 1:]
+    assert stats.binomtest(int(coins.sum()), coins.numel(), 0.3).pvalue > 1e-3
+    pairs = (coins[:, :-1] & coins[:, 1:]).sum()
+    assert stats.binomtest(int(pairs), coins[:, 1:].numel(), 0.09).pvalue > 1e-3
+    assert torch.equal(coins, feeding.coins(7, 2000, 11, torch.device("cpu"))[:, 1:])
+    assert not torch.equal(coins, feeding.coins(8, 2000, 11, torch.device("cpu"))[:, 1:])
+    other = ScheduledSampling(0.3, sample_seed=9)
+    assert torch.equal(coins, other.coins(7, 2000, 11, torch.device("cpu"))[:, 1:])
+
+
+def test_the_share_that_is_sampled_is_the_schedules():
+    network, (source, target, *_) = model(None), batch(400)
+    inputs, _ = network.framed(target)
+    found = network(source, inputs, feeding=ScheduledSampling(linear(0, 0.6, 100)), training_step=50)
+    sampled = found.sampled[:, 1:]
+    assert stats.binomtest(int(sampled.sum()), sampled.numel(), 0.3).pvalue > 1e-3
+    assert torch.equal(found.fed[~found.sampled], inputs[~found.sampled])
+
+
+def test_schedules():
+    assert [linear(0.1, 0.5, 4)(step) for step in (0, 2, 4, 9)] == pytest.approx([0.1, 0.3, 0.5, 0.5])
+    assert [exponential(0.9)(step) for step in (0, 1, 2)] == pytest.approx([0, 0.1, 0.19])
+    assert inverse_sigmoid(10)(0) == pytest.approx(1 / 11)
+    assert inverse_sigmoid(10)(10**6) == 1
+    values = [inverse_sigmoid(10)(step) for step in range(100)]
+    assert values == sorted(values)
+    assert ScheduledSampling(lambda step: step / 10).probability(4) == 0.4
+    with pytest.raises(ValueError, match=r"gives 2 at step 0, where a probability is right"):
+        ScheduledSampling(2).probability(0)
+
+
+def test_gradients_pass_through_an_output_that_is_fed_and_not_through_a_draw():
+    network, (source, target, *_) = model(None), batch()
+    inputs, _ = network.framed(target)
+    for form, passes in (("output", True), ("embedding", False)):
+        network.zero_grad()
+        found = network(source, inputs, feeding=ScheduledSampling(1.0, form))
+        (gradient,) = torch.autograd.grad(found.outputs[:, 1].sum(), network.decoder.output.weight)
+        hidden_only = torch.autograd.grad(
+            network(source, inputs if form == "output" else found.fed).outputs[:, 1].sum(),
+            network.decoder.output.weight,
+        )[0]
+        assert torch.allclose(gradient, hidden_only, atol=1e-6) is not passes
+
+
+def test_gradients_reach_the_encoder_by_the_bridge_and_by_attention():
+    for attention, bridge, reached in ((None, "project", True), ("additive", None, True), (None, None, False)):
+        network = model(attention, bridge)
+        network.loss(*batch()).backward()
+        gradient = network.encoder.embedding.weight.grad
+        assert (gradient is not None and bool(gradient.any())) is reached
+
+
+@pytest.mark.parametrize(("attention", "input_feeding"), KINDS)
+def test_saved_it_is_the_same(attention, input_feeding, tmp_path):
+    network, (source, target, reads, writes) = model(attention, input_feeding=input_feeding), batch()
+    save(network, tmp_path / "model.safetensors")
+    again = load(tmp_path / "model.safetensors")
+    assert torch.equal(again.loss(source, target, reads, writes), network.loss(source, target, reads, writes))
+
+
+def test_a_language_in_the_encoders_own_start():
+    torch.manual_seed(0)
+    reads, writes = nn.GRU(4, 8, batch_first=True), nn.GRU(4, 8, batch_first=True)
+    language = ContextState(reads, Context(language=Label(["fre", "gre"])))
+    encoder = Encoder(ContextualRNN(reads, language), nn.Embedding(9, 4))
+    network = EncoderDecoder(
+        encoder, Decoder(ContextualRNN(writes, ProjectBridge(reads, writes)), 9, nn.Embedding(9, 4))
+    )
+    source, target = torch.randint(2, 9, (2, 5)), torch.randint(2, 9, (2, 4))
+    losses = [network.loss(source, target, context={"language": [name] * 2}) for name in ("fre", "gre")]
+    assert losses[0] != losses[1]
+
+
+def test_vectors_are_forecast_and_fed_on():
+    torch.manual_seed(0)
+    reads, writes = nn.GRU(2, 16, batch_first=True), nn.GRU(2, 16, batch_first=True)
+    decoder = Decoder(ContextualRNN(writes, CopyBridge(reads, writes)), 2)
+    network = EncoderDecoder(Encoder(ContextualRNN(reads, ConstantState(reads))), decoder)
+    past, future = torch.randn(3, 6, 2), torch.randn(3, 4, 2)
+    free = network.free_run(past, past[:, -1], 4)
+    feeding = ScheduledSampling(1.0, "output")
+    inputs = torch.cat([past[:, -1:], future[:, :-1]], dim=1)
+    torch.testing.assert_close(network(past, inputs, feeding=feeding).outputs, free)
+    loss = network.loss(past, future, first=past[:, -1], feeding=feeding)
+    torch.testing.assert_close(loss, (free - future).square().mean())
+    half = network.loss(past, future, target_lengths=torch.tensor([4, 0, 0]), first=past[:, -1], feeding=feeding)
+    torch.testing.assert_close(half, (free - future)[0].square().mean())
+    with pytest.raises(ValueError, match="give the element before them, first="):
+        network.loss(past, future)
+    with pytest.raises(ValueError, match="for vectors give form='output'"):
+        network.loss(past, future, first=past[:, -1], feeding=ScheduledSampling(1.0))
+
+
+def test_searches_do_not_depend_on_the_batch_and_a_beam_of_one_is_greedy():
+    network, (source, _, reads, _) = model().double().eval(), batch(6)
+    options = {"start": 0, "end": 1, "max_steps": 8}
+
+    def run(rows, search, **more):
+        step, state = network.begin(source[rows], reads[rows])
+        return search(step, state, len(rows), **more, **options).texts()
+
+    whole, order = torch.arange(6), [3, 0, 5, 1, 4, 2]
+    for search, more in ((greedy, {}), (beam, {"width": 3})):
+        right = run(whole, search, **more)
+        assert run(torch.tensor(order), search, **more) == [right[row] for row in order]
+        assert [run(torch.tensor([row]), search, **more)[0] for row in range(6)] == right
+    assert run(whole, beam, width=1) == run(whole, greedy)
+
+
+def learn(network, reverse, updates, rate, length=20, symbols=12):
+    """Train on fresh random strings; return the share of 200 others that come out whole."""
+    optimizer = torch.optim.Adam(network.parameters(), rate)
+    generator = torch.Generator().manual_seed(0)
+    for update in range(updates):
+        for group in optimizer.param_groups:
+            group["lr"] = rate * (1 + math.cos(math.pi * update / updates)) / 2
+        source = torch.randint(2, symbols, (64, length), generator=generator)
+        optimizer.zero_grad()
+        network.loss(source, source.flip(1) if reverse else source).backward()
+        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimizer.step()
+    source = torch.randint(2, symbols, (200, length), generator=generator)
+    step, state = network.eval().begin(source)
+    found = greedy(step, state, 200, start=0, end=1, max_steps=length + 5).texts()
+    wanted = (source.flip(1) if reverse else source).tolist()
+    return sum(a == b for a, b in zip(found, wanted, strict=True)) / 200
