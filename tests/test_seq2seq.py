@@ -384,3 +384,12 @@ def learn(network, reverse, updates, rate, length=20, symbols=12):
     found = greedy(step, state, 200, start=0, end=1, max_steps=length + 5).texts()
     wanted = (source.flip(1) if reverse else source).tolist()
     return sum(a == b for a, b in zip(found, wanted, strict=True)) / 200
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_random_strings_are_copied_and_reversed_exactly(reverse):
+    assert learn(model("general", hidden=64, size=16), reverse, updates=1000, rate=1e-2) == 1
+
+
+def test_without_attention_and_from_zero_there_is_nothing_to_copy_from():
+    assert learn(model(None, None, hidden=64, size=16), reverse=False, updates=100, rate=1e-2) == 0
