@@ -1,0 +1,198 @@
+"""Pairs of a source and a target from a text file: a line each, the two sides parted by a tab.
+
+A side is a string of characters, or of symbols parted by spaces: of symbols where most lines of the file have a space
+on that side. The text is taken as it is: nothing is normalised or folded.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from ..errors import InputError
+
+Unit = Literal["characters", "symbols"]
+START, END, UNKNOWN = 0, 1, 2
+SPECIAL = 3  # numbers below it are no symbols of the text
+LONGEST = 1000
+
+
+@dataclasses.dataclass(frozen=True)
+class Pair:
+    """A source and a target, each a tuple of symbols."""
+
+    source: tuple[str, ...]
+    target: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Units:
+    """What the sides are made of."""
+
+    source: Unit
+    target: Unit
+
+
+def read_pairs(
+    path: str | os.PathLike[str], units: Units | None = None, longest: int = LONGEST
+) -> tuple[list[Pair], Units]:
+    """Read a file of pairs.
+
+    Args:
+        path: a text file, UTF-8.
+        units: what the sides are made of; None finds out from the file.
+        longest: the most symbols that a side may have.
+
+    Returns:
+        The pairs, line by line, and what their sides are made of. Empty lines are left out.
+
+    Raises:
+        InputError: there is no such file, it is empty or not UTF-8, or a line has no tab or more than one, an empty
+            side, or one that is too long; names the file and the line.
+    """
+    rows = [(f"{path}, line {number}", line) for number, line in _lines(path) if line]
+    if not rows:
+        raise InputError(f"{path} is empty: lines of a source, a tab and a target are right")
+    sides = [_sides(place, line) for place, line in rows]
+    units = units or Units(_unit([source for source, _ in sides]), _unit([target for _, target in sides]))
+    pairs = []
+    for (place, _), (source, target) in zip(rows, sides, strict=True):
+        pairs.append(Pair(split(place, source, units.source, longest), split(place, target, units.target, longest)))
+    return pairs, units
+
+
+def read_sources(
+    lines: Iterable[bytes], name: str, unit: Unit, longest: int = LONGEST
+) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield every line of a stream, as text and as a tuple of symbols; an empty line has none.
+
+    Args:
+        lines: such as `open(path, "rb")` or `sys.stdin.buffer`.
+        name: of the stream, for what is said of a bad line.
+        unit: what sources are made of.
+        longest: the most symbols that a line may have.
+
+    Raises:
+        InputError: a line is not UTF-8 or too long; names it.
+    """
+    for number, line in enumerate(lines, start=1):
+        place = f"{name}, line {number}"
+        text = _decoded(place, line)
+        yield text, split(place, text, unit, longest) if text else ()
+
+
+def split(place: str, text: str, unit: Unit, longest: int = LONGEST) -> tuple[str, ...]:
+    """Return the symbols of a side; raise InputError where there are too many."""
+    symbols = tuple(text.split()) if unit == "symbols" else tuple(text)
+    if not symbols:
+        raise InputError(f"{place}: a side holds nothing but spaces")
+    if len(symbols) > longest:
+        raise InputError(f"{place}: a side has {len(symbols)} {unit}, where at most {longest} are taken")
+    return symbols
+
+
+def join(symbols: Sequence[str], unit: Unit) -> str:
+    """Return the text of symbols."""
+    return (" " if unit == "symbols" else "").join(symbols)
+
+
+def _lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, str]]:
+    try:
+        with open(path, "rb") as file:
+            for number, line in enumerate(file, start=1):
+                yield number, _decoded(f"{path}, line {number}", line)
+    except FileNotFoundError:
+        raise InputError(f"{path}: there is no such file") from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def _decoded(place: str, line: bytes) -> str:
+    try:
+        return line.decode("utf-8").rstrip("\r\n")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{place}: byte {error.start + 1} is not UTF-8, which is what the file must be in") from None
+
+
+def _sides(place: str, line: str) -> tuple[str, str]:
+    parts = line.split("\t")
+    if len(parts) != 2:
+        found = "no tab" if len(parts) == 1 else f"{len(parts) - 1} tabs"
+        raise InputError(f"{place} has {found}, where one, between source and target, is right")
+    if not parts[0] or not parts[1]:
+        raise InputError(f"{place}: the {'source' if not parts[0] else 'target'} is empty")
+    return parts[0], parts[1]
+
+
+def _unit(texts: list[str]) -> Unit:
+    return "symbols" if sum(" " in text for text in texts) > len(texts) / 2 else "characters"
+
+
+class Vocabulary:
+    """The symbols of one side, numbered from `SPECIAL` on; start, end and unknown come before.
+
+    Args:
+        symbols: each once, in their order.
+    """
+
+    def __init__(self, symbols: Sequence[str]) -> None:
+        self.symbols = list(symbols)
+        self.numbers = {symbol: number for number, symbol in enumerate(self.symbols, start=SPECIAL)}
+
+    @classmethod
+    def of(cls, sides: Iterable[tuple[str, ...]]) -> Vocabulary:
+        """Return the vocabulary of the symbols that are there, sorted."""
+        return cls(sorted({symbol for side in sides for symbol in side}))
+
+    def __len__(self) -> int:
+        """Return how many numbers there are, the special ones among them."""
+        return SPECIAL + len(self.symbols)
+
+    def encode(self, symbols: Sequence[str]) -> Tensor:
+        """Return the numbers of symbols (T,); `UNKNOWN` for those that are not in it."""
+        return torch.tensor([self.numbers.get(symbol, UNKNOWN) for symbol in symbols], dtype=torch.long)
+
+    def unknown(self, symbols: Sequence[str]) -> list[str]:
+        """Return the symbols that are not in it, each once."""
+        return [symbol for symbol in dict.fromkeys(symbols) if symbol not in self.numbers]
+
+    def decode(self, numbers: Sequence[int]) -> tuple[str, ...]:
+        """Return the symbols of numbers; special ones are left out."""
+        return tuple(self.symbols[number - SPECIAL] for number in numbers if number >= SPECIAL)
+
+
+@dataclasses.dataclass(frozen=True)
+class PairBatch:
+    """Padded pairs: `source` (B, S), `target` (B, T) without start and end, and how many symbols each has (B,)."""
+
+    source: Tensor
+    source_lengths: Tensor
+    target: Tensor
+    target_lengths: Tensor
+
+
+def collate(pairs: Sequence[tuple[Tensor, Tensor]]) -> PairBatch:
+    """Return encoded pairs as one batch, padded with 0."""
+    padded = [pad_sequence([pair[side] for pair in pairs], batch_first=True) for side in (0, 1)]
+    lengths = [torch.tensor([len(pair[side]) for pair in pairs]) for side in (0, 1)]
+    return PairBatch(padded[0], lengths[0], padded[1], lengths[1])
+
+
+def bucketed(pairs: Sequence[tuple[Tensor, Tensor]], size: int, around: int = 20) -> Iterator[PairBatch]:
+    """Yield an epoch's batches, each of similar lengths, in random order; draws from torch's global generator.
+
+    The shuffled pairs are sorted by length within stretches of `around` batches, so that batches differ between epochs.
+    """
+    order = torch.randperm(len(pairs)).tolist()
+    batches = []
+    for start in range(0, len(order), size * around):
+        stretch = sorted(order[start : start + size * around], key=lambda row: [len(side) for side in pairs[row]])
+        batches += [stretch[at : at + size] for at in range(0, len(stretch), size)]
+    for number in torch.randperm(len(batches)).tolist():
+        yield collate([pairs[row] for row in batches[number]])

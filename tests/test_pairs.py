@@ -1,0 +1,147 @@
+"""Pairs of source and target from text files: what is read, what is said of bad lines, batches."""
+
+import io
+import os
+import pathlib
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from contextual_rnn import InputError
+from contextual_rnn.data.pairs import (
+    SPECIAL,
+    UNKNOWN,
+    Pair,
+    Units,
+    Vocabulary,
+    bucketed,
+    collate,
+    join,
+    read_pairs,
+    read_sources,
+)
+from contextual_rnn.tasks.error_rates import phone_error_rate, word_error_rate
+
+
+def write(folder, text):
+    path = folder / "pairs.tsv"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return path
+
+
+def test_characters_and_symbols_are_told_apart(tmp_path):
+    pairs, units = read_pairs(write(tmp_path, "ab\ta t:\nc\tk\nabc d\ta b\n\n"))
+    assert units == Units("characters", "symbols")
+    assert pairs[0] == Pair(("a", "b"), ("a", "t:"))
+    assert pairs[2].source == ("a", "b", "c", " ", "d")
+    given_units, _ = read_pairs(tmp_path / "pairs.tsv", Units("symbols", "characters"))
+    assert given_units[2] == Pair(("abc", "d"), ("a", " ", "b"))
+
+
+def test_text_is_taken_as_it_is(tmp_path):
+    composed, parts = "\u00e9", "e\u0301"
+    pairs, _ = read_pairs(write(tmp_path, f"{composed}\tx\n{parts}\tx\r\n"))
+    assert [len(pair.source) for pair in pairs] == [1, 2]
+    assert pairs[1].target == ("x",)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "is empty"),
+        ("\n\n", "is empty"),
+        ("ab\tb\nabc\n", "line 2 has no tab"),
+        ("a\tb\tc\n", "line 1 has 2 tabs"),
+        ("a\tb\n\tc\n", "line 2: the source is empty"),
+        ("a\t\n", "line 1: the target is empty"),
+        ("a\tb\n" + "x" * 1001 + "\tb\n", "line 2: a side has 1001 characters, where at most 1000"),
+        (b"a\tb\n\xff\xfe\tb\n", "line 2: byte 1 is not UTF-8"),
+        ("a\t \n", "line 1: a side holds nothing but spaces"),
+    ],
+)
+def test_bad_lines_are_named(tmp_path, text, said):
+    with pytest.raises(InputError, match=said):
+        read_pairs(write(tmp_path, text))
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(InputError, match="there is no such file"):
+        read_pairs(tmp_path / "none.tsv")
+    with pytest.raises(InputError, match="cannot be read"):
+        read_pairs(tmp_path)
+
+
+@given(st.binary(max_size=60))
+@settings(deadline=None)
+def test_whatever_a_file_holds_it_is_read_or_refused_in_one_sentence(tmp_path_factory, content):
+    path = write(tmp_path_factory.mktemp("hostile"), content)
+    said = ""
+    try:
+        pairs, _ = read_pairs(path)
+    except InputError as error:
+        said, pairs = str(error), []
+    assert bool(pairs) is not (str(path) in said)
+    assert "\n" not in said
+    assert all(pair.source and pair.target for pair in pairs)
+
+
+def test_sources_stream_line_by_line():
+    lines = io.BytesIO(b"ab\n\nc\n")
+    assert list(read_sources(lines, "<stdin>", "characters")) == [("ab", ("a", "b")), ("", ()), ("c", ("c",))]
+    with pytest.raises(InputError, match="<stdin>, line 2: byte 2 is not UTF-8"):
+        list(read_sources(io.BytesIO(b"a\nb\xff\n"), "<stdin>", "characters"))
+
+
+@given(st.lists(st.lists(st.sampled_from("abcdé "), min_size=1), min_size=1))
+def test_a_vocabulary_gives_back_what_it_was_given(sides):
+    vocabulary = Vocabulary.of(map(tuple, sides))
+    assert len(vocabulary) == SPECIAL + len(vocabulary.symbols)
+    for side in sides:
+        assert vocabulary.decode(vocabulary.encode(side).tolist()) == tuple(side)
+        assert not vocabulary.unknown(side)
+
+
+def test_symbols_that_are_not_known_are_told():
+    vocabulary = Vocabulary(["a", "b"])
+    assert vocabulary.encode("axbx").tolist() == [SPECIAL, UNKNOWN, SPECIAL + 1, UNKNOWN]
+    assert vocabulary.unknown("axbyx") == ["x", "y"]
+    assert vocabulary.decode([0, 1, 2, SPECIAL]) == ("a",)
+    assert (join(("a", "t:"), "symbols"), join(("a", "b"), "characters")) == ("a t:", "ab")
+
+
+def test_batches_hold_every_pair_once_and_like_with_like():
+    torch.manual_seed(0)
+    lengths = torch.randint(1, 30, (500,)).tolist()
+    pairs = [(torch.full((length,), number), torch.arange(length + 1)) for number, length in enumerate(lengths)]
+    epochs = [list(bucketed(pairs, 16)) for _ in range(2)]
+    for batches in epochs:
+        assert sorted(int(row) for batch in batches for row in batch.source[:, 0]) == list(range(500))
+        padding = sum(int((batch.source_lengths.max() - batch.source_lengths).sum()) for batch in batches)
+        assert padding < 0.15 * sum(lengths)
+        assert all(torch.equal(batch.target_lengths, batch.source_lengths + 1) for batch in batches)
+    first = [batch.source[:, 0].tolist() for batch in epochs[0]]
+    assert first != [batch.source[:, 0].tolist() for batch in epochs[1]]
+    short = collate([(torch.tensor([5]), torch.tensor([6, 7])), (torch.tensor([8, 9]), torch.tensor([3]))])
+    assert short.source.tolist() == [[5, 0], [8, 9]]
+    assert short.target.tolist() == [[6, 7], [3, 0]]
+
+
+def test_error_rates_are_those_of_their_definition():
+    references = [["abc"], ["ab", "axyz"], ["a"]]
+    found = ["abc", "axy", ""]
+    assert word_error_rate(found, references) == pytest.approx(100 * 2 / 3)
+    assert phone_error_rate(found, references) == pytest.approx(100 * (0 + 1 + 1) / (3 + 4 + 1))
+    assert word_error_rate(["axyz"], [["ab", "axyz"]]) == 0
+    assert phone_error_rate([("t:", "a")], [[("t", "a")]]) == 50  # a symbol counts once, however it is written
+
+
+def test_real_pronunciations_are_read():
+    folder = os.environ.get("CONTEXTUAL_RNN_DATA")
+    if not folder:
+        pytest.skip("CONTEXTUAL_RNN_DATA is not set: the pronunciations were not read")
+    for path in sorted((pathlib.Path(folder) / "g2p").glob("*.tsv")):
+        pairs, units = read_pairs(path)
+        assert len(pairs) == (3600 if "train" in path.name else 450)
+        assert units == Units("characters", "symbols")
