@@ -1,0 +1,221 @@
+"""Sequence to sequence on pairs of texts, such as pronunciation from spelling: the model, its loss, its decoding."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, get_args
+
+import torch
+from torch import Tensor, nn
+
+from ..data.pairs import END, START, Pair, PairBatch, Units, Vocabulary, collate
+from ..initial_state import ConstantState, InitialState
+from ..module_config import register
+from ..recurrent import ContextualRNN
+from ..seq2seq import (
+    AdditiveAttention,
+    Attention,
+    ConcatBridge,
+    CopyBridge,
+    Decoder,
+    Encoder,
+    EncoderDecoder,
+    Ensemble,
+    Found,
+    MultiplicativeAttention,
+    ProjectBridge,
+    ScheduledSampling,
+    beam,
+    better,
+    greedy,
+    linear,
+)
+
+Bridge = Literal["zero", "project", "concat", "copy"]
+Looks = Literal["none", "additive", "multiplicative"]
+Feeding = Literal["truth", "embedding", "output"]
+BRIDGES: tuple[Bridge, ...] = get_args(Bridge)
+ATTENTIONS: tuple[Looks, ...] = get_args(Looks)
+FEEDINGS: tuple[Feeding, ...] = get_args(Feeding)
+CELLS: dict[str, Callable[..., nn.RNNBase]] = {"lstm": nn.LSTM, "gru": nn.GRU}
+
+
+@dataclasses.dataclass(frozen=True)
+class PairConfig:
+    """A model of pairs.
+
+    Attributes:
+        cell: of encoder and decoder, lstm or gru.
+        hidden: units of the decoder; each direction of the encoder has half.
+        layers: of each.
+        embedding: the width of a symbol's vector.
+        bridge: one of `BRIDGES`.
+        attention: one of `ATTENTIONS`.
+        dropout: of embedded symbols and of what the output layer reads.
+    """
+
+    cell: str = "lstm"
+    hidden: int = 256
+    layers: int = 1
+    embedding: int = 128
+    bridge: str = "project"
+    attention: str = "additive"
+    dropout: float = 0.3
+
+
+@register
+class PairModel(nn.Module):
+    """An encoder of both directions and a decoder, with the vocabularies of either side.
+
+    Args:
+        config: the model.
+        source: symbols of the sources.
+        target: symbols of the targets.
+        units: what either side is made of.
+    """
+
+    def __init__(
+        self,
+        config: PairConfig | dict[str, Any],
+        source: Sequence[str],
+        target: Sequence[str],
+        units: Units | dict[str, Any],
+    ) -> None:
+        super().__init__()
+        self.settings = config if isinstance(config, PairConfig) else PairConfig(**config)
+        self.units = units if isinstance(units, Units) else Units(**units)
+        self.source, self.target = Vocabulary(source), Vocabulary(target)
+        given, cell = self.settings, CELLS[self.settings.cell]
+        reads = cell(given.embedding, given.hidden // 2, given.layers, batch_first=True, bidirectional=True)
+        writes = cell(given.embedding, given.hidden, given.layers, batch_first=True)
+        encoder = Encoder(
+            ContextualRNN(reads, ConstantState(reads)), nn.Embedding(len(self.source), given.embedding), given.dropout
+        )
+        decoder = Decoder(
+            ContextualRNN(writes, _bridge(given.bridge, reads, writes)),
+            len(self.target),
+            nn.Embedding(len(self.target), given.embedding),
+            _attention(given.attention, given.hidden),
+            dropout=given.dropout,
+        )
+        self.pairs = EncoderDecoder(encoder, decoder, START, END)
+
+    def config(self) -> dict[str, Any]:
+        """Return the arguments that build it again."""
+        return {
+            "config": dataclasses.asdict(self.settings),
+            "source": self.source.symbols,
+            "target": self.target.symbols,
+            "units": dataclasses.asdict(self.units),
+        }
+
+    def encode(self, pairs: Sequence[Pair]) -> list[tuple[Tensor, Tensor]]:
+        """Return pairs as numbers."""
+        return [(self.source.encode(pair.source), self.target.encode(pair.target)) for pair in pairs]
+
+
+def _bridge(name: str, reads: nn.RNNBase, writes: nn.RNNBase) -> InitialState:
+    if name == "zero":
+        return ConstantState(writes)
+    return {"project": ProjectBridge, "concat": ConcatBridge, "copy": CopyBridge}[name](reads, writes)
+
+
+def _attention(name: str, hidden: int) -> Attention | None:
+    if name == "none":
+        return None
+    return AdditiveAttention(hidden, hidden, hidden) if name == "additive" else MultiplicativeAttention(hidden, hidden)
+
+
+def feeding_of(name: str, most: float, steps: int, seed: int) -> ScheduledSampling | None:
+    """Return a feeding policy whose probability grows to `most` in `steps` training steps; None feeds the truth."""
+    if name == "truth":
+        return None
+    return ScheduledSampling(linear(0, most, steps), "embedding" if name == "embedding" else "output", seed, seed + 1)
+
+
+class PairLoss:
+    """The loss of a batch; counts training steps, for the schedule of scheduled sampling.
+
+    Args:
+        feeding: None feeds the truth.
+        first_step: the number of the first training step, where training goes on.
+    """
+
+    def __init__(self, feeding: ScheduledSampling | None, first_step: int = 0) -> None:
+        self.feeding, self.training_step = feeding, first_step
+
+    def __call__(self, model: PairModel, batch: PairBatch) -> Tensor:
+        """Return the mean negative log likelihood of a symbol, nats."""
+        found = model.pairs.loss(
+            batch.source,
+            batch.target,
+            batch.source_lengths,
+            batch.target_lengths,
+            feeding=self.feeding,
+            training_step=self.training_step,
+        )
+        self.training_step += 1
+        return found
+
+
+def decode(
+    models: Sequence[PairModel],
+    sources: Sequence[Sequence[str]],
+    *,
+    width: int = 1,
+    alpha: float = 0.0,
+    n_best: int = 1,
+    batch_size: int = 100,
+    max_steps: int = 100,
+) -> list[list[tuple[tuple[str, ...], float]]]:
+    """Return, for every source, its best targets and their scores.
+
+    Args:
+        models: of one vocabulary; several are an ensemble.
+        sources: as symbols.
+        width: of the beam; 1 is greedy. The better of beam and greedy is returned.
+        alpha: of the length penalty; see `seq2seq.search`.
+        n_best: how many targets each, at most `width`.
+        batch_size: how many sources are decoded at once.
+        max_steps: how many symbols a target has at most, its end counted.
+    """
+    found: list[list[tuple[tuple[str, ...], float]]] = []
+    for at in range(0, len(sources), batch_size):
+        found += _decode_batch(models, sources[at : at + batch_size], width, alpha, n_best, max_steps)
+    return found
+
+
+def _decode_batch(
+    models: Sequence[PairModel],
+    sources: Sequence[Sequence[str]],
+    width: int,
+    alpha: float,
+    n_best: int,
+    max_steps: int,
+) -> list[list[tuple[tuple[str, ...], float]]]:
+    vocabulary = models[0].source
+    batch = collate([(vocabulary.encode(one), torch.zeros(1, dtype=torch.long)) for one in sources])
+    with torch.no_grad():
+        begun = [model.pairs.begin(batch.source, batch.source_lengths) for model in models]
+    step: Any = Ensemble([step for step, _ in begun])
+    state = tuple(state for _, state in begun)
+    options: dict[str, Any] = {"start": START, "end": END, "max_steps": max_steps, "alpha": alpha}
+    plain = greedy(step, state, len(sources), **options)
+    if width == 1:
+        return _texts(plain, models[0])
+    searched = beam(step, state, len(sources), width=width, n_best=n_best, **options)
+    return _texts(better(searched, plain) if n_best == 1 else searched, models[0])
+
+
+def _texts(found: Found, model: PairModel) -> list[list[tuple[tuple[str, ...], float]]]:
+    texts = [found.texts(place) for place in range(found.tokens.shape[1])]
+    scores = found.scores.tolist()
+    return [
+        [
+            (model.target.decode(texts[place][row]), scores[row][place])
+            for place in range(len(texts))
+            if scores[row][place] > float("-inf")
+        ]
+        for row in range(len(scores))
+    ]

@@ -1,0 +1,79 @@
+"""The model of pairs: every bridge, attention and feeding trains, is saved, and decodes whatever it is given."""
+
+import itertools
+
+import pytest
+import torch
+
+from contextual_rnn import load, save
+from contextual_rnn.data.pairs import Pair, Units, Vocabulary, bucketed
+from contextual_rnn.tasks.pairs import (
+    ATTENTIONS,
+    BRIDGES,
+    FEEDINGS,
+    PairConfig,
+    PairLoss,
+    PairModel,
+    decode,
+    feeding_of,
+)
+
+# Every letter becomes two symbols, so that a target is twice as long as its source.
+PAIRS = [Pair(tuple(word), tuple(f"{x}{i}" for x in word for i in "12")) for word in ("ab", "ba", "abc", "cab", "c")]
+UNITS = Units("characters", "symbols")
+
+
+def model(seed=0, **config):
+    torch.manual_seed(seed)
+    sides = [Vocabulary.of(side).symbols for side in ([p.source for p in PAIRS], [p.target for p in PAIRS])]
+    return PairModel(PairConfig(hidden=16, embedding=8, dropout=0.0, **config), *sides, UNITS)
+
+
+def train(network, feeding="truth", updates=150):
+    loss, optimizer = PairLoss(feeding_of(feeding, 0.3, 100, seed=0)), torch.optim.Adam(network.parameters(), 0.02)
+    losses = []
+    for _ in range(updates):
+        for batch in bucketed(network.encode(PAIRS), 3):
+            optimizer.zero_grad()
+            losses.append(loss(network, batch))
+            losses[-1].backward()
+            optimizer.step()
+    assert loss.training_step == len(losses)
+    return network.eval()
+
+
+@pytest.mark.parametrize(("bridge", "attention"), list(itertools.product(BRIDGES, ATTENTIONS)))
+def test_every_bridge_and_attention_takes_a_step_and_is_saved(bridge, attention, tmp_path):
+    network = train(model(bridge=bridge, attention=attention), updates=1)
+    save(network, tmp_path / "model.safetensors")
+    again = load(tmp_path / "model.safetensors").eval()
+    sources = [pair.source for pair in PAIRS]
+    assert decode([again], sources, width=2, max_steps=8) == decode([network], sources, width=2, max_steps=8)
+
+
+@pytest.mark.parametrize("feeding", FEEDINGS)
+def test_it_learns_its_pairs_and_answers_for_letters_it_has_not_seen(feeding):
+    network = train(model(), feeding)
+    found = decode([network], [pair.source for pair in PAIRS])
+    assert [one[0][0] for one in found] == [pair.target for pair in PAIRS]
+    assert decode([network], [tuple("axb")])[0][0][0]
+    assert network.source.unknown("axb") == ["x"]
+
+
+def test_the_same_words_in_any_batches_give_the_same_answers():
+    network, sources = train(model(), updates=20).double(), [pair.source for pair in PAIRS]
+    for width in (1, 3):
+        whole = [[text for text, _ in one] for one in decode([network], sources, width=width)]
+        parts = decode([network], sources[::-1], width=width, batch_size=2)[::-1]
+        assert [[text for text, _ in one] for one in parts] == whole
+
+
+def test_n_best_are_ranked_and_an_ensemble_of_one_model_twice_is_that_model():
+    network, sources = train(model(), updates=20), [pair.source for pair in PAIRS]
+    several = decode([network], sources, width=4, n_best=3)
+    assert all(len(one) == 3 for one in several)
+    assert all(a[1] >= b[1] for one in several for a, b in itertools.pairwise(one))
+    twice, once = (decode([network] * count, sources) for count in (2, 1))
+    assert [one[0][0] for one in twice] == [one[0][0] for one in once]
+    both = decode([network, train(model(1), updates=20)], sources)
+    assert both != once
