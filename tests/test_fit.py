@@ -99,3 +99,50 @@ def test_weights_that_are_no_numbers_stop_training():
 
     with pytest.raises(DivergedError, match="a weight is no longer a finite number"):
         fit(model(), lambda rnn, x: Overflow.apply(loss(rnn, x)), lambda: [torch.ones(5, 4, 1)], FitConfig(epochs=1))
+
+
+ERRORS = [4.0, 2.0, 3.0, 2.0, 5.0, 1.0, 1.0]
+
+
+def keeps_best(folder=None, breaks_at=None, patience=None):
+    rnn, seen = model(), []
+
+    def evaluate(rnn):
+        seen.append({name: value.clone() for name, value in rnn.state_dict().items()})
+        return {"error": ERRORS[int(rnn.initial_state.epoch) - 1]}
+
+    rnn.initial_state.register_buffer("epoch", torch.zeros(()))  # counted in the model: a resumed run knows it too
+    settings = FitConfig(epochs=7, learning_rate=0.01, keep="error", patience=patience)
+
+    def epoch():
+        rnn.initial_state.epoch += 1
+        return inner()
+
+    inner = batches(breaks_at)
+    if folder is not None:
+        folder.mkdir(exist_ok=True)
+    return rnn, fit(rnn, loss, epoch, settings, evaluate=evaluate, folder=folder), seen
+
+
+def test_the_weights_of_the_first_best_epoch_are_kept():
+    rnn, history, seen = keeps_best()
+    assert [metrics["error"] for metrics in history] == ERRORS
+    assert all(torch.equal(value, seen[5][name]) for name, value in rnn.state_dict().items())
+
+
+def test_patience_ends_training_with_the_best_weights():
+    rnn, history, seen = keeps_best(patience=2)
+    assert len(history) == 4  # two epochs after the second, the first best
+    assert all(torch.equal(value, seen[1][name]) for name, value in rnn.state_dict().items())
+
+
+@pytest.mark.parametrize("breaks_at", [4, 8, 10, 19])
+@pytest.mark.parametrize("patience", [None, 2, 3])
+def test_a_broken_run_has_the_same_best_weights(tmp_path, breaks_at, patience):
+    expected, history, _ = keeps_best(patience=patience)
+    if breaks_at <= 3 * len(history):
+        with pytest.raises(Broken):
+            keeps_best(tmp_path / "run", breaks_at, patience)
+    found, again, _ = keeps_best(tmp_path / "run", None, patience)
+    assert again == history
+    assert all(torch.equal(value, found.state_dict()[name]) for name, value in expected.state_dict().items())

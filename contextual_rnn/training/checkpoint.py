@@ -1,4 +1,4 @@
-"""A checkpoint: all that training needs to go on as if it had never stopped, in one file."""
+"""Checkpoints: all that training needs to go on as if it had never stopped, and the weights of its best epoch."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pathlib
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 NAME = "checkpoint.safetensors"
@@ -42,8 +42,7 @@ class Checkpoint:
         for index, state in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{name}": value for name, value in state.items()}
         part = self.path.with_suffix(".part")
-        copies = {name: value.detach().cpu().clone() for name, value in tensors.items()}  # tied tensors share memory
-        save_file(copies, str(part), metadata={"history": json.dumps(history)})
+        save_file(_copies(tensors), str(part), metadata={"history": json.dumps(history)})
         os.replace(part, self.path)
 
     def load(self) -> list[dict[str, float]]:
@@ -61,6 +60,35 @@ class Checkpoint:
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": state, "param_groups": groups})
         return history
+
+
+class Best:
+    """The weights of the best epoch so far; in a file, so that a resumed run has them too.
+
+    Args:
+        folder: where it lies; None keeps them in memory.
+        module: the model.
+    """
+
+    def __init__(self, folder: pathlib.Path | None, module: nn.Module) -> None:
+        self.path = None if folder is None else folder / "best.safetensors"
+        self.module, self.tensors = module, dict[str, Tensor]()
+
+    def save(self) -> None:
+        """Keep the weights of this moment instead of those before."""
+        self.tensors = _copies(self.module.state_dict())
+        if self.path is not None:
+            part = self.path.with_suffix(".part")
+            save_file(self.tensors, str(part))
+            os.replace(part, self.path)
+
+    def load(self) -> None:
+        """Put them back into the model."""
+        self.module.load_state_dict(self.tensors if self.path is None else load_file(self.path))
+
+
+def _copies(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value.detach().cpu().clone() for name, value in tensors.items()}  # tied tensors share memory
 
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

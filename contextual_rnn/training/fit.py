@@ -14,7 +14,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from ..errors import InputError
-from .checkpoint import Checkpoint
+from .checkpoint import Best, Checkpoint
 from .run_folder import append_line, write_lines
 
 Metrics = dict[str, float]
@@ -32,6 +32,9 @@ class FitConfig:
         schedule: constant, or cosine, by which the learning rate falls from epoch to epoch, to nothing after the last.
         seed: of the order of the data and of all noise.
         accelerator: where to train: cpu, cuda, or auto for whichever is there.
+        keep: the number of `evaluate` by whose least value, the first of equal ones, the weights are chosen that the
+            module holds in the end; None takes those of the last epoch.
+        patience: with `keep`, how many epochs without a new least end the training; None trains all of them.
     """
 
     epochs: int = 10
@@ -41,6 +44,8 @@ class FitConfig:
     schedule: str = "constant"
     seed: int = 0
     accelerator: str = "cpu"
+    keep: str | None = None
+    patience: int | None = None
 
 
 class DivergedError(InputError):
@@ -61,7 +66,7 @@ def fit(
     """Train `module` in place.
 
     Args:
-        module: the model; after the last epoch it holds the trained weights.
+        module: the model; in the end it holds the trained weights.
         loss: `loss(module, batch)`, a scalar.
         batches: called once an epoch for that epoch's batches. It draws from torch's global generator, which is seeded
             by (seed, epoch), so that an epoch depends on nothing that went before it but weights and optimiser.
@@ -82,23 +87,40 @@ def fit(
     fabric = _fabric(config.accelerator)
     model, optimizer = fabric.setup(module, _optimizer(module, config))
     checkpoint = Checkpoint(folder, module, optimizer.optimizer)
+    best = Best(folder, module)
     history = checkpoint.load()
     if folder is not None:
         write_lines(folder / "metrics.jsonl", history)
     for epoch in range(len(history) + 1, config.epochs + 1):
-        if until is not None and history and until(history[-1]):
+        if history and (_is_patient_no_more(history, config) or (until is not None and until(history[-1]))):
             break
         torch.manual_seed(int(np.random.SeedSequence([config.seed, epoch]).generate_state(1)[0]))
         _set_learning_rate(optimizer, config, epoch)
         mean_loss = _train_epoch(fabric, model, optimizer, loss, batches(), config, epoch)
         history.append({"epoch": epoch, "loss": mean_loss, **_evaluate(module, evaluate)})
+        if config.keep is not None and _best_epoch(history, config.keep) == epoch:
+            best.save()  # before the checkpoint: were it lost, this epoch would be trained again
         checkpoint.save(history)
         if folder is not None:
             append_line(folder / "metrics.jsonl", history[-1])
         if on_epoch is not None:
             on_epoch(history[-1])
+    if config.keep is not None:
+        best.load()
     module.eval()
     return history
+
+
+def _best_epoch(history: list[Metrics], keep: str) -> int:
+    """Return the number of the epoch of the least value, of equal ones the first."""
+    values = [metrics[keep] for metrics in history]
+    return 1 + values.index(min(values))
+
+
+def _is_patient_no_more(history: list[Metrics], config: FitConfig) -> bool:
+    if config.keep is None or config.patience is None:
+        return False
+    return len(history) - _best_epoch(history, config.keep) >= config.patience
 
 
 def _fabric(accelerator: str) -> Fabric:
