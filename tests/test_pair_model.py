@@ -5,12 +5,13 @@ import itertools
 import pytest
 import torch
 
-from contextual_rnn import load, save
+from contextual_rnn import InputError, load, save
 from contextual_rnn.data.pairs import Pair, Units, Vocabulary, bucketed
 from contextual_rnn.tasks.pairs import (
     ATTENTIONS,
     BRIDGES,
     FEEDINGS,
+    TOLD,
     PairConfig,
     PairLoss,
     PairModel,
@@ -38,7 +39,7 @@ def train(network, feeding="truth", updates=150):
             losses.append(loss(network, batch))
             losses[-1].backward()
             optimizer.step()
-    assert loss.training_step == len(losses)
+    assert int(network.updates) == len(losses)
     return network.eval()
 
 
@@ -77,3 +78,31 @@ def test_n_best_are_ranked_and_an_ensemble_of_one_model_twice_is_that_model():
     assert [one[0][0] for one in twice] == [one[0][0] for one in once]
     both = decode([network, train(model(1), updates=20)], sources)
     assert both != once
+
+
+LABELLED = [
+    Pair(pair.source, pair.target if label == "one" else pair.source, label)
+    for pair in PAIRS
+    for label in ("one", "two")
+]
+
+
+@pytest.mark.parametrize("told", TOLD)
+def test_labels_are_told_in_a_first_symbol_or_in_the_encoders_h0(told, tmp_path):
+    torch.manual_seed(0)
+    sides = [Vocabulary.of(side).symbols for side in ([p.source for p in LABELLED], [p.target for p in LABELLED])]
+    config = PairConfig(hidden=16, embedding=8, dropout=0.0, label=told)
+    network = PairModel(config, *sides, UNITS, ["one", "two"])
+    optimizer = torch.optim.Adam(network.parameters(), 0.02)
+    for _ in range(150):
+        for batch in bucketed(network.encode(LABELLED), 4):
+            optimizer.zero_grad()
+            PairLoss()(network, batch).backward()
+            optimizer.step()
+    save(network.eval(), tmp_path / "model.safetensors")
+    again = load(tmp_path / "model.safetensors").eval()
+    found = decode([again], [p.source for p in LABELLED], [p.label for p in LABELLED])
+    right = sum(one[0][0] == pair.target for one, pair in zip(found, LABELLED, strict=True))
+    assert right == len(LABELLED) if told != "none" else right <= len(LABELLED) / 2  # untold, one answer serves both
+    with pytest.raises(InputError, match="label 'three' is none of the model's: one, two"):
+        decode([again], [("a",)], ["three"])

@@ -13,12 +13,14 @@ from contextual_rnn import InputError
 from contextual_rnn.data.pairs import (
     SPECIAL,
     UNKNOWN,
+    Encoded,
     Pair,
     Units,
     Vocabulary,
     bucketed,
     collate,
     join,
+    read_labelled,
     read_pairs,
     read_sources,
 )
@@ -111,19 +113,47 @@ def test_symbols_that_are_not_known_are_told():
     assert (join(("a", "t:"), "symbols"), join(("a", "b"), "characters")) == ("a t:", "ab")
 
 
+def test_files_with_labels_are_read_together(tmp_path):
+    paths = [tmp_path / name for name in ("one.tsv", "two.tsv")]
+    paths[0].write_text("ab\tx y\n")
+    paths[1].write_text("c\tz\n")
+    pairs, labels, units = read_labelled([f"one={paths[0]}", f"two={paths[1]}"])
+    assert labels == ["one", "two"]
+    assert pairs == [Pair(("a", "b"), ("x", "y"), "one"), Pair(("c",), ("z",), "two")]
+    assert units == Units("characters", "symbols")  # the first file tells
+    alone, labels, _ = read_labelled([str(paths[0])])
+    assert (alone[0].label, labels) == (None, [])
+    strange = tmp_path / "a=b.tsv"
+    strange.write_text("a\tb\n")
+    assert read_labelled([str(strange)])[1] == []
+    with pytest.raises(InputError, match=r"of several files each needs a label, LABEL=PATH"):
+        read_labelled([f"one={paths[0]}", str(paths[1])])
+    with pytest.raises(InputError, match="one, one must differ"):
+        read_labelled([f"one={paths[0]}", f"one={paths[1]}"])
+    with pytest.raises(InputError, match="there is no such file"):
+        read_labelled([f"one={tmp_path / 'none.tsv'}"])
+
+
 def test_batches_hold_every_pair_once_and_like_with_like():
     torch.manual_seed(0)
     lengths = torch.randint(1, 30, (500,)).tolist()
-    pairs = [(torch.full((length,), number), torch.arange(length + 1)) for number, length in enumerate(lengths)]
+    pairs = [
+        Encoded(torch.full((length,), number), torch.arange(length + 1), number)
+        for number, length in enumerate(lengths)
+    ]
     epochs = [list(bucketed(pairs, 16)) for _ in range(2)]
     for batches in epochs:
+        assert all(torch.equal(batch.label, batch.source[:, 0]) for batch in batches)
         assert sorted(int(row) for batch in batches for row in batch.source[:, 0]) == list(range(500))
         padding = sum(int((batch.source_lengths.max() - batch.source_lengths).sum()) for batch in batches)
         assert padding < 0.15 * sum(lengths)
         assert all(torch.equal(batch.target_lengths, batch.source_lengths + 1) for batch in batches)
     first = [batch.source[:, 0].tolist() for batch in epochs[0]]
     assert first != [batch.source[:, 0].tolist() for batch in epochs[1]]
-    short = collate([(torch.tensor([5]), torch.tensor([6, 7])), (torch.tensor([8, 9]), torch.tensor([3]))])
+    short = collate(
+        [Encoded(torch.tensor([5]), torch.tensor([6, 7])), Encoded(torch.tensor([8, 9]), torch.tensor([3]), 2)]
+    )
+    assert short.label.tolist() == [0, 2]
     assert short.source.tolist() == [[5, 0], [8, 9]]
     assert short.target.tolist() == [[6, 7], [3, 0]]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -25,10 +25,11 @@ LONGEST = 1000
 
 @dataclasses.dataclass(frozen=True)
 class Pair:
-    """A source and a target, each a tuple of symbols."""
+    """A source and a target, each a tuple of symbols; and what the source is labelled with, such as its language."""
 
     source: tuple[str, ...]
     target: tuple[str, ...]
+    label: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Units:
 
 
 def read_pairs(
-    path: str | os.PathLike[str], units: Units | None = None, longest: int = LONGEST
+    path: str | os.PathLike[str], units: Units | None = None, longest: int = LONGEST, label: str | None = None
 ) -> tuple[list[Pair], Units]:
     """Read a file of pairs.
 
@@ -48,6 +49,7 @@ def read_pairs(
         path: a text file, UTF-8.
         units: what the sides are made of; None finds out from the file.
         longest: the most symbols that a side may have.
+        label: of every pair.
 
     Returns:
         The pairs, line by line, and what their sides are made of. Empty lines are left out.
@@ -59,12 +61,50 @@ def read_pairs(
     rows = [(f"{path}, line {number}", line) for number, line in _lines(path) if line]
     if not rows:
         raise InputError(f"{path} is empty: lines of a source, a tab and a target are right")
-    sides = [_sides(place, line) for place, line in rows]
-    units = units or Units(_unit([source for source, _ in sides]), _unit([target for _, target in sides]))
+    texts = [_sides(place, line) for place, line in rows]
+    units = units or Units(_unit([source for source, _ in texts]), _unit([target for _, target in texts]))
     pairs = []
-    for (place, _), (source, target) in zip(rows, sides, strict=True):
-        pairs.append(Pair(split(place, source, units.source, longest), split(place, target, units.target, longest)))
+    for (place, _), (source, target) in zip(rows, texts, strict=True):
+        sides = split(place, source, units.source, longest), split(place, target, units.target, longest)
+        pairs.append(Pair(*sides, label))
     return pairs, units
+
+
+def read_labelled(
+    files: Sequence[str], units: Units | None = None, longest: int = LONGEST
+) -> tuple[list[Pair], list[str], Units]:
+    """Read several files of pairs, each `PATH`, or `LABEL=PATH` where its pairs have a label.
+
+    Args:
+        files: all with a label, or a single one without.
+        units: what the sides are made of; None finds out from the first file.
+        longest: the most symbols that a side may have.
+
+    Returns:
+        The pairs, the labels in their order, and what the sides are made of.
+
+    Raises:
+        InputError: as `read_pairs`; and where a label is missing or stands twice.
+    """
+    named = [label_and_path(file) for file in files]
+    labels = [label for label, _ in named if label is not None]
+    if len(labels) < len(files) and len(files) > 1:
+        bare = next(path for label, path in named if label is None)
+        raise InputError(f"{bare}: of several files each needs a label, LABEL=PATH, such as fre={bare}")
+    if len(set(labels)) < len(labels):
+        raise InputError(f"the labels {', '.join(labels)} must differ: one file a label")
+    pairs: list[Pair] = []
+    for label, path in named:
+        found, units = read_pairs(path, units, longest, label)
+        pairs += found
+    assert units is not None
+    return pairs, labels, units
+
+
+def label_and_path(text: str) -> tuple[str | None, str]:
+    """Return the label and the path of `LABEL=PATH`; no label where there is no sign, or a file is called just so."""
+    label, sign, path = text.partition("=")
+    return (None, text) if not sign or not label or os.path.exists(text) else (label, path)
 
 
 def read_sources(
@@ -168,23 +208,33 @@ class Vocabulary:
 
 
 @dataclasses.dataclass(frozen=True)
-class PairBatch:
-    """Padded pairs: `source` (B, S), `target` (B, T) without start and end, and how many symbols each has (B,)."""
+class Encoded:
+    """A pair as numbers: `source` (S,), `target` (T,), and the number of its label, 0 where it has none."""
+
+    source: Tensor
+    target: Tensor
+    label: int = 0
+
+
+class PairBatch(NamedTuple):
+    """Padded pairs: `source` (B, S), `target` (B, T) without start and end, how many symbols each has, labels (B,)."""
 
     source: Tensor
     source_lengths: Tensor
     target: Tensor
     target_lengths: Tensor
+    label: Tensor
 
 
-def collate(pairs: Sequence[tuple[Tensor, Tensor]]) -> PairBatch:
+def collate(pairs: Sequence[Encoded]) -> PairBatch:
     """Return encoded pairs as one batch, padded with 0."""
-    padded = [pad_sequence([pair[side] for pair in pairs], batch_first=True) for side in (0, 1)]
-    lengths = [torch.tensor([len(pair[side]) for pair in pairs]) for side in (0, 1)]
-    return PairBatch(padded[0], lengths[0], padded[1], lengths[1])
+    sides = [pair.source for pair in pairs], [pair.target for pair in pairs]
+    source, target = (pad_sequence(side, batch_first=True) for side in sides)
+    sizes, lengths = (torch.tensor([len(one) for one in side]) for side in sides)
+    return PairBatch(source, sizes, target, lengths, torch.tensor([pair.label for pair in pairs]))
 
 
-def bucketed(pairs: Sequence[tuple[Tensor, Tensor]], size: int, around: int = 20) -> Iterator[PairBatch]:
+def bucketed(pairs: Sequence[Encoded], size: int, around: int = 20) -> Iterator[PairBatch]:
     """Yield an epoch's batches, each of similar lengths, in random order; draws from torch's global generator.
 
     The shuffled pairs are sorted by length within stretches of `around` batches, so that batches differ between epochs.
@@ -192,7 +242,11 @@ def bucketed(pairs: Sequence[tuple[Tensor, Tensor]], size: int, around: int = 20
     order = torch.randperm(len(pairs)).tolist()
     batches = []
     for start in range(0, len(order), size * around):
-        stretch = sorted(order[start : start + size * around], key=lambda row: [len(side) for side in pairs[row]])
+        stretch = sorted(order[start : start + size * around], key=lambda row: _lengths(pairs[row]))
         batches += [stretch[at : at + size] for at in range(0, len(stretch), size)]
     for number in torch.randperm(len(batches)).tolist():
         yield collate([pairs[row] for row in batches[number]])
+
+
+def _lengths(pair: Encoded) -> tuple[int, int]:
+    return len(pair.source), len(pair.target)

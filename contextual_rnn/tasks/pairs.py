@@ -9,8 +9,10 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from ..data.pairs import END, START, Pair, PairBatch, Units, Vocabulary, collate
-from ..initial_state import ConstantState, InitialState
+from ..context import Context, Label
+from ..data.pairs import END, START, Encoded, Pair, PairBatch, Units, Vocabulary, collate
+from ..errors import InputError
+from ..initial_state import ConstantState, ContextState, InitialState
 from ..module_config import register
 from ..recurrent import ContextualRNN
 from ..seq2seq import (
@@ -35,9 +37,11 @@ from ..seq2seq import (
 Bridge = Literal["zero", "project", "concat", "copy"]
 Looks = Literal["none", "additive", "multiplicative"]
 Feeding = Literal["truth", "embedding", "output"]
+Told = Literal["none", "token", "h0"]
 BRIDGES: tuple[Bridge, ...] = get_args(Bridge)
 ATTENTIONS: tuple[Looks, ...] = get_args(Looks)
 FEEDINGS: tuple[Feeding, ...] = get_args(Feeding)
+TOLD: tuple[Told, ...] = get_args(Told)
 CELLS: dict[str, Callable[..., nn.RNNBase]] = {"lstm": nn.LSTM, "gru": nn.GRU}
 
 
@@ -53,6 +57,8 @@ class PairConfig:
         bridge: one of `BRIDGES`.
         attention: one of `ATTENTIONS`.
         dropout: of embedded symbols and of what the output layer reads.
+        label: where the model is told the label of a source, one of `TOLD`: nowhere, in a first symbol, or in the
+            encoder's own h0.
     """
 
     cell: str = "lstm"
@@ -62,6 +68,7 @@ class PairConfig:
     bridge: str = "project"
     attention: str = "additive"
     dropout: float = 0.3
+    label: str = "h0"
 
 
 @register
@@ -73,7 +80,13 @@ class PairModel(nn.Module):
         source: symbols of the sources.
         target: symbols of the targets.
         units: what either side is made of.
+        labels: of the sources; none where there is one kind of pairs alone.
+
+    Attributes:
+        updates: how many training steps it has taken, (); it is saved, and scheduled sampling goes by it.
     """
+
+    updates: Tensor
 
     def __init__(
         self,
@@ -81,17 +94,18 @@ class PairModel(nn.Module):
         source: Sequence[str],
         target: Sequence[str],
         units: Units | dict[str, Any],
+        labels: Sequence[str] = (),
     ) -> None:
         super().__init__()
         self.settings = config if isinstance(config, PairConfig) else PairConfig(**config)
         self.units = units if isinstance(units, Units) else Units(**units)
-        self.source, self.target = Vocabulary(source), Vocabulary(target)
+        self.source, self.target, self.labels = Vocabulary(source), Vocabulary(target), list(labels)
+        self.register_buffer("updates", torch.zeros((), dtype=torch.long))
         given, cell = self.settings, CELLS[self.settings.cell]
         reads = cell(given.embedding, given.hidden // 2, given.layers, batch_first=True, bidirectional=True)
         writes = cell(given.embedding, given.hidden, given.layers, batch_first=True)
-        encoder = Encoder(
-            ContextualRNN(reads, ConstantState(reads)), nn.Embedding(len(self.source), given.embedding), given.dropout
-        )
+        symbols = nn.Embedding(len(self.source) + len(self.labels), given.embedding)
+        encoder = Encoder(ContextualRNN(reads, self._encoder_start(reads)), symbols, given.dropout)
         decoder = Decoder(
             ContextualRNN(writes, _bridge(given.bridge, reads, writes)),
             len(self.target),
@@ -108,11 +122,36 @@ class PairModel(nn.Module):
             "source": self.source.symbols,
             "target": self.target.symbols,
             "units": dataclasses.asdict(self.units),
+            "labels": self.labels,
         }
 
-    def encode(self, pairs: Sequence[Pair]) -> list[tuple[Tensor, Tensor]]:
-        """Return pairs as numbers."""
-        return [(self.source.encode(pair.source), self.target.encode(pair.target)) for pair in pairs]
+    def _encoder_start(self, reads: nn.RNNBase) -> InitialState:
+        if self.settings.label == "h0" and self.labels:
+            return ContextState(reads, Context(label=Label(len(self.labels))))
+        return ConstantState(reads)
+
+    def context(self, label: Tensor) -> dict[str, Tensor] | None:
+        """Return the context of the encoder's h0, of the numbers (B,) of labels."""
+        return {"label": label} if self.settings.label == "h0" and self.labels else None
+
+    def encode(self, pairs: Sequence[Pair]) -> list[Encoded]:
+        """Return pairs as numbers.
+
+        Raises:
+            InputError: the model knows labels, and a pair has none, or another.
+        """
+        return [self._encode(pair) for pair in pairs]
+
+    def _encode(self, pair: Pair) -> Encoded:
+        source, target = self.source.encode(pair.source), self.target.encode(pair.target)
+        if not self.labels:
+            return Encoded(source, target)
+        if pair.label not in self.labels:
+            raise InputError(f"the label {pair.label!r} is none of the model's: {', '.join(self.labels)}")
+        label = self.labels.index(pair.label)
+        if self.settings.label == "token":
+            source = torch.cat([torch.tensor([len(self.source) + label]), source])
+        return Encoded(source, target, label)
 
 
 def _bridge(name: str, reads: nn.RNNBase, writes: nn.RNNBase) -> InitialState:
@@ -134,16 +173,15 @@ def feeding_of(name: str, most: float, steps: int, seed: int) -> ScheduledSampli
     return ScheduledSampling(linear(0, most, steps), "embedding" if name == "embedding" else "output", seed, seed + 1)
 
 
+@dataclasses.dataclass(frozen=True)
 class PairLoss:
-    """The loss of a batch; counts training steps, for the schedule of scheduled sampling.
+    """The loss of a batch, for training; the model counts the steps, so that training resumes exactly.
 
-    Args:
+    Attributes:
         feeding: None feeds the truth.
-        first_step: the number of the first training step, where training goes on.
     """
 
-    def __init__(self, feeding: ScheduledSampling | None, first_step: int = 0) -> None:
-        self.feeding, self.training_step = feeding, first_step
+    feeding: ScheduledSampling | None = None
 
     def __call__(self, model: PairModel, batch: PairBatch) -> Tensor:
         """Return the mean negative log likelihood of a symbol, nats."""
@@ -152,16 +190,18 @@ class PairLoss:
             batch.target,
             batch.source_lengths,
             batch.target_lengths,
+            context=model.context(batch.label),
             feeding=self.feeding,
-            training_step=self.training_step,
+            training_step=int(model.updates),
         )
-        self.training_step += 1
+        model.updates.add_(1)
         return found
 
 
 def decode(
     models: Sequence[PairModel],
     sources: Sequence[Sequence[str]],
+    labels: Sequence[str | None] | None = None,
     *,
     width: int = 1,
     alpha: float = 0.0,
@@ -174,37 +214,39 @@ def decode(
     Args:
         models: of one vocabulary; several are an ensemble.
         sources: as symbols.
+        labels: of the sources, for models that know labels.
         width: of the beam; 1 is greedy. The better of beam and greedy is returned.
         alpha: of the length penalty; see `seq2seq.search`.
         n_best: how many targets each, at most `width`.
         batch_size: how many sources are decoded at once.
         max_steps: how many symbols a target has at most, its end counted.
     """
+    told = labels or [None] * len(sources)
+    pairs = [Pair(tuple(source), (), label) for source, label in zip(sources, told, strict=True)]
     found: list[list[tuple[tuple[str, ...], float]]] = []
-    for at in range(0, len(sources), batch_size):
-        found += _decode_batch(models, sources[at : at + batch_size], width, alpha, n_best, max_steps)
+    for at in range(0, len(pairs), batch_size):
+        found += _decode_batch(models, pairs[at : at + batch_size], width, alpha, n_best, max_steps)
     return found
 
 
 def _decode_batch(
     models: Sequence[PairModel],
-    sources: Sequence[Sequence[str]],
+    pairs: Sequence[Pair],
     width: int,
     alpha: float,
     n_best: int,
     max_steps: int,
 ) -> list[list[tuple[tuple[str, ...], float]]]:
-    vocabulary = models[0].source
-    batch = collate([(vocabulary.encode(one), torch.zeros(1, dtype=torch.long)) for one in sources])
+    batch = collate(models[0].encode(pairs))
     with torch.no_grad():
-        begun = [model.pairs.begin(batch.source, batch.source_lengths) for model in models]
+        begun = [model.pairs.begin(batch.source, batch.source_lengths, model.context(batch.label)) for model in models]
     step: Any = Ensemble([step for step, _ in begun])
     state = tuple(state for _, state in begun)
     options: dict[str, Any] = {"start": START, "end": END, "max_steps": max_steps, "alpha": alpha}
-    plain = greedy(step, state, len(sources), **options)
+    plain = greedy(step, state, len(pairs), **options)
     if width == 1:
         return _texts(plain, models[0])
-    searched = beam(step, state, len(sources), width=width, n_best=n_best, **options)
+    searched = beam(step, state, len(pairs), width=width, n_best=n_best, **options)
     return _texts(better(searched, plain) if n_best == 1 else searched, models[0])
 
 
