@@ -79,6 +79,13 @@ def heatmap(figure: Figure, axes: Axes, values: np.ndarray, name: str) -> None:
     figure.colorbar(image, ax=axes, label=name)
 
 
+def weights(axes: Axes, values: np.ndarray, columns: list[str], rows: list[str]) -> None:
+    """Draw a matrix of weights in [0, 1], white to black, every column and row with its name."""
+    axes.imshow(values, cmap="gray_r", vmin=0, vmax=1, aspect="auto")
+    axes.set_xticks(range(len(columns)), columns)
+    axes.set_yticks(range(len(rows)), rows)
+
+
 def strokes(axes: Axes, lines: np.ndarray, columns: int) -> None:
     """Draw lines (N, T, 2) in a grid, row by row, each in a cell of 2 x 2 about its origin, its first point marked."""
     for number, line in enumerate(lines):

@@ -101,7 +101,8 @@ def test_weights_that_are_no_numbers_stop_training():
         fit(model(), lambda rnn, x: Overflow.apply(loss(rnn, x)), lambda: [torch.ones(5, 4, 1)], FitConfig(epochs=1))
 
 
-ERRORS = [4.0, 2.0, 3.0, 2.0, 5.0, 1.0, 1.0]
+ERRORS = [4.0, 2.0, 3.0, 2.0, 5.0, 1.0, 1.0, 1.0]
+OTHERS = [0.0, 4.0, 0.0, 4.0, 0.0, 7.0, 6.0, 6.0]  # tells between equal ones of the first
 
 
 def keeps_best(folder=None, breaks_at=None, patience=None):
@@ -109,10 +110,11 @@ def keeps_best(folder=None, breaks_at=None, patience=None):
 
     def evaluate(rnn):
         seen.append({name: value.clone() for name, value in rnn.state_dict().items()})
-        return {"error": ERRORS[int(rnn.initial_state.epoch) - 1]}
+        place = int(rnn.initial_state.epoch) - 1
+        return {"error": ERRORS[place], "other": OTHERS[place]}
 
     rnn.initial_state.register_buffer("epoch", torch.zeros(()))  # counted in the model: a resumed run knows it too
-    settings = FitConfig(epochs=7, learning_rate=0.01, keep="error", patience=patience)
+    settings = FitConfig(epochs=8, learning_rate=0.01, keep=("error", "other"), patience=patience)
 
     def epoch():
         rnn.initial_state.epoch += 1
@@ -127,7 +129,7 @@ def keeps_best(folder=None, breaks_at=None, patience=None):
 def test_the_weights_of_the_first_best_epoch_are_kept():
     rnn, history, seen = keeps_best()
     assert [metrics["error"] for metrics in history] == ERRORS
-    assert all(torch.equal(value, seen[5][name]) for name, value in rnn.state_dict().items())
+    assert all(torch.equal(value, seen[6][name]) for name, value in rnn.state_dict().items())
 
 
 def test_patience_ends_training_with_the_best_weights():
@@ -136,7 +138,7 @@ def test_patience_ends_training_with_the_best_weights():
     assert all(torch.equal(value, seen[1][name]) for name, value in rnn.state_dict().items())
 
 
-@pytest.mark.parametrize("breaks_at", [4, 8, 10, 19])
+@pytest.mark.parametrize("breaks_at", [4, 8, 10, 19, 22])
 @pytest.mark.parametrize("patience", [None, 2, 3])
 def test_a_broken_run_has_the_same_best_weights(tmp_path, breaks_at, patience):
     expected, history, _ = keeps_best(patience=patience)

@@ -1,4 +1,4 @@
-"""The command line: `contextual-rnn reproduce | fit | compare | predict | sample`."""
+"""The command line: `contextual-rnn reproduce | fit | compare | predict | sample | transcribe`."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import torch
 import tyro
 
 from ..errors import InputError
+from .pairs import ComparePairs, FitPairs, Transcribe
 from .reproduce import (
     ReproduceDecay,
     ReproduceImageContext,
@@ -30,10 +31,11 @@ COMMANDS: dict[str, Any] = {
         "pen-digits": ReproducePenDigits,
         "image-context": ReproduceImageContext,
     },
-    "fit": {"series": FitSeries},
-    "compare": {"series": CompareSeries},
+    "fit": {"series": FitSeries, "pairs": FitPairs},
+    "compare": {"series": CompareSeries, "pairs": ComparePairs},
     "predict": Predict,
     "sample": Sample,
+    "transcribe": Transcribe,
 }
 
 

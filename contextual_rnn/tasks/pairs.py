@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ..context import Context, Label
-from ..data.pairs import END, START, Encoded, Pair, PairBatch, Units, Vocabulary, collate
+from ..data.pairs import END, SPECIAL, START, UNKNOWN, Encoded, Pair, PairBatch, Units, Vocabulary, collate
 from ..errors import InputError
 from ..initial_state import ConstantState, ContextState, InitialState
 from ..module_config import register
@@ -134,6 +134,10 @@ class PairModel(nn.Module):
         """Return the context of the encoder's h0, of the numbers (B,) of labels."""
         return {"label": label} if self.settings.label == "h0" and self.labels else None
 
+    def is_symbol(self, source: Tensor) -> Tensor:
+        """Return where sources (B, S) have symbols of the text, which neither labels nor padding are."""
+        return (source >= SPECIAL) & (source < len(self.source))
+
     def encode(self, pairs: Sequence[Pair]) -> list[Encoded]:
         """Return pairs as numbers.
 
@@ -179,14 +183,18 @@ class PairLoss:
 
     Attributes:
         feeding: None feeds the truth.
+        unknown: the share of source symbols that are replaced by the one for those not seen, so that it is learned what
+            to make of it; drawn from torch's global generator.
     """
 
     feeding: ScheduledSampling | None = None
+    unknown: float = 0.0
 
     def __call__(self, model: PairModel, batch: PairBatch) -> Tensor:
         """Return the mean negative log likelihood of a symbol, nats."""
+        hidden = (torch.rand(batch.source.shape) < self.unknown).to(batch.source.device)
         found = model.pairs.loss(
-            batch.source,
+            batch.source.masked_fill(hidden & model.is_symbol(batch.source), UNKNOWN),
             batch.target,
             batch.source_lengths,
             batch.target_lengths,
@@ -237,7 +245,7 @@ def _decode_batch(
     n_best: int,
     max_steps: int,
 ) -> list[list[tuple[tuple[str, ...], float]]]:
-    batch = collate(models[0].encode(pairs))
+    batch = PairBatch(*(part.to(models[0].updates.device) for part in collate(models[0].encode(pairs))))
     with torch.no_grad():
         begun = [model.pairs.begin(batch.source, batch.source_lengths, model.context(batch.label)) for model in models]
     step: Any = Ensemble([step for step, _ in begun])

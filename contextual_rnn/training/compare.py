@@ -118,6 +118,29 @@ def bootstrap_difference(runs: Sequence[dict[str, Any]], a: str, b: str) -> dict
     }
 
 
+def bootstrap_shares(runs: Sequence[dict[str, Any]], a: dict[str, Any], b: dict[str, Any]) -> dict[str, Any]:
+    """Return by how many points kind `a` exceeds kind `b` in the share of words that are wrong.
+
+    Args:
+        runs: each with `wrong`, whether each test word is.
+        a: the fields that the runs of the one kind have.
+        b: those of the other; only values that differ from it name a kind. Words and seeds are drawn again in pairs.
+    """
+    first, second = (100 * np.array([run["wrong"] for run in _of(runs, kind)], dtype=float) for kind in (a, b))
+    interval = bootstrap_shift(first, second)
+    unlike = [key for key in a if a[key] != b[key]]
+    return {
+        "a": label({key: a[key] for key in unlike}),
+        "b": label({key: b[key] for key in unlike}),
+        "metric": "word_error_rate",
+        "shift": interval.middle,
+        "low": interval.low,
+        "high": interval.high,
+        "seeds": len(first),
+        "words": first.shape[1],
+    }
+
+
 def table(summary: Sequence[dict[str, Any]], metrics: Sequence[str]) -> str:
     """Return the medians and means, with intervals, as a table for the terminal: a row a kind, best median first."""
     kinds = list(dict.fromkeys(row["initial_state"] for row in summary))
@@ -172,7 +195,8 @@ def _shift_in_words(shift: dict[str, Any]) -> str:
 
 
 def _interval_in_words(difference: dict[str, Any]) -> str:
-    count = f"{difference['series']} test series" if "series" in difference else f"{difference['seeds']} seeds"
+    drawn = [f"{difference[of]} test {of}" for of in ("series", "words") if of in difference]
+    count = drawn[0] if drawn else f"{difference['seeds']} seeds"
     return f"95 % interval {difference['low']:.3g} to {difference['high']:.3g} over {count}"
 
 
@@ -186,5 +210,8 @@ def _groups(
 
 
 def _by_seed(runs: Sequence[dict[str, Any]], kind: dict[str, Any], metric: str) -> dict[int, float]:
-    chosen = [run for run in runs if all(run[key] == value for key, value in kind.items())]
-    return {run["seed"]: run["metrics"][metric] for run in chosen}
+    return {run["seed"]: run["metrics"][metric] for run in _of(runs, kind)}
+
+
+def _of(runs: Sequence[dict[str, Any]], kind: dict[str, Any]) -> list[dict[str, Any]]:
+    return [run for run in runs if all(run[key] == value for key, value in kind.items())]

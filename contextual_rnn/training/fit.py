@@ -32,8 +32,8 @@ class FitConfig:
         schedule: constant, or cosine, by which the learning rate falls from epoch to epoch, to nothing after the last.
         seed: of the order of the data and of all noise.
         accelerator: where to train: cpu, cuda, or auto for whichever is there.
-        keep: the number of `evaluate` by whose least value, the first of equal ones, the weights are chosen that the
-            module holds in the end; None takes those of the last epoch.
+        keep: numbers of `evaluate` by whose least values the weights are chosen that the module holds in the end: by
+            the first number, of equal ones by the next, of wholly equal ones the earliest. None takes the last epoch's.
         patience: with `keep`, how many epochs without a new least end the training; None trains all of them.
     """
 
@@ -44,7 +44,7 @@ class FitConfig:
     schedule: str = "constant"
     seed: int = 0
     accelerator: str = "cpu"
-    keep: str | None = None
+    keep: tuple[str, ...] | None = None
     patience: int | None = None
 
 
@@ -111,9 +111,9 @@ def fit(
     return history
 
 
-def _best_epoch(history: list[Metrics], keep: str) -> int:
-    """Return the number of the epoch of the least value, of equal ones the first."""
-    values = [metrics[keep] for metrics in history]
+def _best_epoch(history: list[Metrics], keep: tuple[str, ...]) -> int:
+    """Return the number of the epoch of the least values, of equal ones the first."""
+    values = [[metrics[name] for name in keep] for metrics in history]
     return 1 + values.index(min(values))
 
 

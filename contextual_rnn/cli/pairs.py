@@ -1,0 +1,234 @@
+"""`fit pairs`, `compare pairs` and `transcribe`: the user's own files of pairs of texts."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import math
+import os
+import pathlib
+import sys
+from collections.abc import Iterable, Iterator
+from typing import Annotated, Any, Literal
+
+import tyro
+
+from ..errors import InputError
+from ..tasks.pairs import Bridge, Feeding, Looks, Told
+from .options import once_each, positive
+
+
+@dataclasses.dataclass(frozen=True)
+class PairOptions:
+    """The files, the model, its training."""
+
+    train: tuple[str, ...]
+    """A text file: a line a pair, source and target parted by a tab, each of characters or of symbols parted by
+    spaces. Several as LABEL=PATH, such as fre=fre.tsv gre=gre.tsv."""
+    out: pathlib.Path
+    """Run folder to make."""
+    validation: tuple[str, ...] = ()
+    """Pairs to choose the epoch by; without them a tenth of the training sources is held out."""
+    test: tuple[str, ...] = ()
+    """Pairs for the errors that are reported; nothing is chosen on them."""
+    cell: Literal["lstm", "gru"] = "lstm"
+    """Of encoder and decoder."""
+    hidden: int = 256
+    """Units of the decoder; each direction of the encoder has half."""
+    layers: int = 1
+    """Of each."""
+    embedding: int = 128
+    """The width of a symbol's vector."""
+    dropout: float = 0.5
+    """Of embedded symbols and of what the output layer reads."""
+    learning_rate: float = 2e-3
+    """Of Adam, in the first epoch; it falls to nothing."""
+    weight_decay: float = 0.0
+    """Of AdamW."""
+    epochs: int = 40
+    """Passes over the pairs, at most."""
+    patience: int = 20
+    """Epochs without a better validation error that end the training."""
+    batch_size: int = 32
+    """Pairs."""
+    clip: float = 1.0
+    """The greatest norm of the gradient."""
+    sampling: float = 0.3
+    """The probability, in the last epoch, that the decoder is fed its own prediction; it grows from 0."""
+    unknown: float = 0.005
+    """The share of source symbols that training hides, to learn what to make of those it has not seen."""
+    beam: int = 5
+    """Width of the search for the answers to the test."""
+    accelerator: Literal["cpu", "cuda", "auto"] = "cpu"
+    """Where to train."""
+    resume: bool = False
+    """Go on in a folder that holds this run already; skip what is done."""
+
+    def config(self, **factors: str) -> Any:
+        """Return the model."""
+        from ..tasks.pairs import PairConfig
+
+        return dataclasses.replace(self._into(PairConfig), **factors)
+
+    def training(self, **factors: str) -> Any:
+        """Return how it is trained."""
+        from ..experiments.pair_runs import PairTraining
+
+        return dataclasses.replace(self._into(PairTraining), **factors)
+
+    def _into(self, config: Any) -> Any:
+        """Return a configuration of the options that are fields of it; factors stay as they are there."""
+        shared = {field.name for field in dataclasses.fields(config)} & {
+            field.name for field in dataclasses.fields(PairOptions)
+        }
+        return config(**{name: getattr(self, name) for name in shared})
+
+    def files(self) -> Any:
+        """Return the files."""
+        from ..experiments.pair_runs import PairFiles
+
+        return PairFiles(self.train, self.validation, self.test)
+
+    def check(self) -> None:
+        """Raise InputError for an option out of its range."""
+        if not self.train:
+            raise InputError("--train needs at least one file")
+        more = ("hidden", "layers", "embedding", "learning_rate", "epochs", "patience", "batch_size", "clip", "beam")
+        positive(**{name: getattr(self, name) for name in more})
+        if self.hidden % 2:
+            raise InputError(f"--hidden must be even, for each direction of the encoder has half; found {self.hidden}")
+        for name in ("dropout", "unknown", "sampling"):
+            if not 0 <= getattr(self, name) <= 1 or (name != "sampling" and getattr(self, name) == 1):
+                limit = "0 to 1" if name == "sampling" else "0 up to 1, 1 not among them"
+                raise InputError(f"--{name} must be from {limit}; found {getattr(self, name)}")
+        if not 0 <= self.weight_decay < math.inf:
+            raise InputError(f"--weight-decay cannot be negative; found {self.weight_decay}")
+
+
+@dataclasses.dataclass(frozen=True)
+class FitPairs(PairOptions):
+    """Train one model on a file of pairs of texts, such as spelling and pronunciation."""
+
+    bridge: Bridge = "project"
+    """From the encoder's final state to the decoder's h0."""
+    attention: Looks = "additive"
+    """Of the decoder."""
+    feeding: Feeding = "truth"
+    """What the decoder is fed in training."""
+    label: Told = "h0"
+    """Where the label of a file is told, if files have labels: in the encoder's h0, in a first symbol, or nowhere."""
+    seed: int = 0
+    """Of weights, order and noise."""
+
+    def run(self) -> None:
+        """Train, and say what was done."""
+        from ..experiments.fit_pairs import fit_pairs
+
+        self.check()
+        if self.seed < 0:
+            raise InputError(f"--seed cannot be negative; found {self.seed}")
+        model = self.config(bridge=self.bridge, attention=self.attention, label=self.label)
+        training = self.training(feeding=self.feeding)
+        print(fit_pairs(model, training, self.files(), seed=self.seed, out=self.out, resume=self.resume))
+
+
+@dataclasses.dataclass(frozen=True)
+class ComparePairs(PairOptions):
+    """What bridge, attention, feeding and label are worth on these pairs, and how good an ensemble is. Needs --test.
+
+    Of an option with several values the first is the base, and each other is tried alone against it.
+    """
+
+    bridge: tuple[Bridge, ...] = ("project", "zero")
+    """From the encoder's final state to the decoder's h0."""
+    attention: tuple[Looks, ...] = ("additive",)
+    """Of the decoder."""
+    feeding: tuple[Feeding, ...] = ("truth",)
+    """What the decoder is fed in training."""
+    label: tuple[Told, ...] = ("h0",)
+    """Where the label of a file is told, if files have labels: in the encoder's h0, in a first symbol, or nowhere."""
+    seeds: int = 5
+    """How many seeds, from 0; under five, no difference is claimed."""
+
+    def run(self) -> None:
+        """Train, compare, and print a table and what each factor is worth."""
+        from ..experiments.compare_pairs import FACTORS, compare
+
+        self.check()
+        positive(seeds=self.seeds)
+        if not self.test:
+            raise InputError("compare pairs needs --test, pairs that nothing is chosen on")
+        values = {factor: tuple(once_each(getattr(self, factor), f"--{factor}")) for factor in FACTORS}
+        if len(self.train) == 1:
+            values["label"] = ("none",)
+        model, training = self.config(), self.training()
+        print(compare(values, model, training, self.files(), seeds=self.seeds, out=self.out, resume=self.resume))
+
+
+@dataclasses.dataclass(frozen=True)
+class Transcribe:
+    """Write the targets of new sources, a line each: source, tab, target."""
+
+    runs: Annotated[tuple[pathlib.Path, ...], tyro.conf.arg(name="run"), tyro.conf.Positional]
+    """The folder that `fit pairs` made; of several the predictions are averaged."""
+    input: str = "-"
+    """A text file, UTF-8, a source a line; - is standard input."""
+    label: str | None = None
+    """Of all sources, where the model knows labels."""
+    beam: int = 5
+    """Width of the search; 1 is greedy."""
+    n_best: int = 1
+    """Targets for a source, at most --beam."""
+    alpha: float = 0.0
+    """Of the length penalty: the score is the log probability over length to this power."""
+    scores: bool = False
+    """Write the score of each target after it, parted by a tab."""
+    longest: int = 100
+    """The most symbols of a target."""
+    batch_size: int | None = None
+    """Lines that are answered at once; 1 where a person types them, else 64."""
+
+    def run(self) -> None:
+        """Transcribe to standard output."""
+        from ..experiments.transcribe import check_label, read_models, transcribe
+
+        positive(beam=self.beam, n_best=self.n_best, longest=self.longest, batch_size=self.batch_size or 1)
+        if self.n_best > self.beam:
+            raise InputError(f"--n-best can be at most --beam, {self.beam}; found {self.n_best}")
+        if not 0 <= self.alpha < math.inf:
+            raise InputError(f"--alpha cannot be negative; found {self.alpha}")
+        if not self.runs:
+            raise InputError("transcribe needs the folder of a run that fit pairs made")
+        models = read_models(self.runs)
+        check_label(models[0], self.label)
+        options = {"beam": self.beam, "n_best": self.n_best, "alpha": self.alpha, "longest": self.longest}
+        with _opened(self.input) as lines, _quiet_when_nobody_reads():
+            name = "standard input" if self.input == "-" else self.input
+            size = self.batch_size or (1 if self.input == "-" and sys.stdin.isatty() else 64)
+            told: dict[str, Any] = {"label": self.label, "scores": self.scores, "batch_size": size, **options}
+            for text, said in transcribe(models, lines, name, **told):
+                print(text, flush=True)
+                if said:
+                    print(f"contextual-rnn: {said}", file=sys.stderr)
+
+
+@contextlib.contextmanager
+def _opened(path: str) -> Iterator[Iterable[bytes]]:
+    if path == "-":
+        yield sys.stdin.buffer
+        return
+    try:
+        file = open(path, "rb")  # noqa: SIM115 (closed below)
+    except OSError as error:
+        raise InputError(f"--input {path} cannot be read: {error.strerror}") from None
+    with file:
+        yield file
+
+
+@contextlib.contextmanager
+def _quiet_when_nobody_reads() -> Iterator[None]:
+    """End without a word where the reader of standard output has had enough, as `head` has."""
+    try:
+        yield
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,198 @@
+"""`compare pairs`: what bridge, attention, feeding and label are worth on these pairs, one factor at a time."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..data.pairs import Pair, collate
+from ..plotting import dots, finish, save, subplots, weights
+from ..serialization import load
+from ..tasks.pair_scores import Question, answer
+from ..tasks.pairs import PairConfig, PairModel
+from ..training.compare import bootstrap_shares, in_words, summarise
+from ..training.intervals import bootstrap_mean
+from ..training.run_folder import RunFolder, write_json
+from ..training.side_by_side import run_all
+from .pair_runs import PairData, PairFiles, PairTraining, fingerprints, job, train
+
+FACTORS = ("bridge", "attention", "feeding", "label")
+RATES = ("word_error_rate", "phone_error_rate")
+
+
+@dataclasses.dataclass(frozen=True)
+class Variant:
+    """One setting of all factors."""
+
+    bridge: str
+    attention: str
+    feeding: str
+    label: str
+
+    @property
+    def name(self) -> str:
+        """Its values, as a folder is called."""
+        return "-".join(dataclasses.astuple(self))
+
+
+def variants(values: dict[str, tuple[str, ...]]) -> list[Variant]:
+    """Return the variant of the first value of every factor, and those that differ from it in one factor."""
+    first = {factor: values[factor][0] for factor in FACTORS}
+    others = [{**first, factor: value} for factor in FACTORS for value in values[factor][1:]]
+    return [Variant(**one) for one in (first, *others)]
+
+
+def compare(
+    values: dict[str, tuple[str, ...]],
+    model: PairConfig,
+    training: PairTraining,
+    files: PairFiles,
+    *,
+    seeds: int,
+    out: pathlib.Path,
+    resume: bool,
+) -> str:
+    """Train every variant with every seed, each epoch chosen on validation, and compare errors on the test file.
+
+    Args:
+        values: for every factor, its values; the first of each make the base.
+        model: what variants share.
+        training: likewise.
+        files: the pairs.
+        seeds: how many.
+        out: the run folder.
+        resume: skip the runs that are done.
+
+    Returns:
+        What was found in words. `results.json` and figures are in the folder.
+    """
+    data = PairData.read(files)  # so that what is wrong in a file is said before anything is trained
+    settings = {
+        "factors": values,
+        "model": dataclasses.asdict(model),
+        "training": dataclasses.asdict(training),
+        "files": dataclasses.asdict(files),
+        "sha256": fingerprints(files),
+        "seeds": seeds,
+    }
+    folder = RunFolder.open(out, settings, resume=resume)
+    chosen = variants(values)
+    jobs = [
+        job(f"{one.name}-seed-{seed}", _model(model, one), _training(training, one), files, seed)
+        for one in chosen
+        for seed in range(seeds)
+    ]
+    results = run_all(jobs, train, out / "runs", resume=resume, title="pairs")
+    identities = [{**dataclasses.asdict(one), "seed": seed} for one in chosen for seed in range(seeds)]
+    runs = [
+        {**identity, "initial_state": identity["bridge"], **result}
+        for identity, result in zip(identities, results, strict=True)
+    ]
+    report = _report(folder, chosen, runs, data.test, seeds, training.beam)
+    draw_errors(folder, chosen, runs)
+    draw_attention(folder, chosen[0], data.test)
+    write_json(folder.results_path, report)
+    return report["verdict"]
+
+
+def _model(model: PairConfig, one: Variant) -> PairConfig:
+    return dataclasses.replace(model, bridge=one.bridge, attention=one.attention, label=one.label)
+
+
+def _training(training: PairTraining, one: Variant) -> PairTraining:
+    return dataclasses.replace(training, feeding=one.feeding)
+
+
+def _report(
+    folder: RunFolder, chosen: list[Variant], runs: list[dict[str, Any]], test: list[Question], seeds: int, beam: int
+) -> dict[str, Any]:
+    base = dataclasses.asdict(chosen[0])
+    differences = [bootstrap_shares(runs, dataclasses.asdict(one), base) for one in chosen[1:]]
+    report: dict[str, Any] = {
+        "runs": runs,
+        "summary": summarise(runs, FACTORS),
+        "errors": [_errors(one, runs) for one in chosen],
+        "differences": differences,
+        "ensembles": [_ensemble(folder, one, test, seeds, beam) for one in chosen] if seeds > 1 else [],
+    }
+    return {**report, "verdict": verdict(report)}
+
+
+def _of(runs: list[dict[str, Any]], one: Variant) -> list[dict[str, Any]]:
+    return [run for run in runs if all(run[factor] == value for factor, value in dataclasses.asdict(one).items())]
+
+
+def _errors(one: Variant, runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return a variant's rates, means of the seeds; words and seeds are drawn again for the interval of the first."""
+    mine = _of(runs, one)
+    interval = bootstrap_mean(100 * np.array([run["wrong"] for run in mine], dtype=float))
+    means = {rate: float(np.mean([run["metrics"][rate] for run in mine])) for rate in RATES}
+    return {**dataclasses.asdict(one), **means, "low": interval.low, "high": interval.high}
+
+
+def _ensemble(folder: RunFolder, one: Variant, test: list[Question], seeds: int, beam: int) -> dict[str, Any]:
+    """Return the rates of the mean of all seeds' predictions, with an interval over the words."""
+    models = [load(folder.path / "runs" / f"{one.name}-seed-{seed}" / "model.safetensors") for seed in range(seeds)]
+    answers = answer(models, test, beam)
+    interval = bootstrap_mean(100 * np.array([answers.wrong], dtype=float))
+    return {**dataclasses.asdict(one), **answers.metrics(), "low": interval.low, "high": interval.high}
+
+
+def verdict(report: dict[str, Any]) -> str:
+    """Return a table of the rates, and what each factor is worth, with its interval."""
+    rows = [["bridge", "attention", "feeding", "label", "word error, % [95 %]", "phone error, %", "ensemble, word"]]
+    ensembles = [f"{_percent(one)}" for one in report["ensembles"]] or ["-"] * len(report["errors"])
+    for one, ensemble in zip(report["errors"], ensembles, strict=True):
+        rates = [_percent(one), f"{one['phone_error_rate']:.2f}", ensemble]
+        rows.append([one[factor] for factor in FACTORS] + rates)
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return "\n".join([*lines, *map(in_words, report["differences"])])
+
+
+def _percent(one: dict[str, Any]) -> str:
+    return f"{one['word_error_rate']:.2f} [{one['low']:.2f}, {one['high']:.2f}]"
+
+
+def draw_errors(folder: RunFolder, chosen: list[Variant], runs: list[dict[str, Any]]) -> None:
+    """Draw the error rates of every run."""
+    figure, axes = subplots(1, 2, width=5.5, height=1.2 + 0.45 * len(chosen))
+    names = {one: ", ".join(dataclasses.astuple(one)[: 4 if one.label != "none" else 3]) for one in chosen}
+    for place, (rate, name) in zip(axes[0], zip(RATES, ("word", "phone"), strict=True), strict=True):
+        dots(place, {names[one]: [run["metrics"][rate] for run in _of(runs, one)] for one in chosen})
+        finish(place, f"{name} error rate on the test file, %", "", "dot: one seed; bar: median", legend=False)
+    save(figure, folder.figures, "errors")
+
+
+@torch.no_grad()
+def draw_attention(folder: RunFolder, one: Variant, test: list[Question], shown: int = 6) -> None:
+    """Draw where the base's first seed looks while it writes its answers to the longest of the first questions."""
+    model = load(folder.path / "runs" / f"{one.name}-seed-0" / "model.safetensors")
+    if not isinstance(model, PairModel) or model.pairs.decoder.attention is None:
+        return
+    asked = sorted(test[:60], key=lambda question: -len(question.source))[:shown]
+    answers = answer([model], asked)
+    figure, axes = subplots(2, -(-len(asked) // 2), width=4.5, height=3.6)
+    for place, question, found in zip(axes.flat, asked, answers.found, strict=False):
+        weights(place, looks(model, question, found), _source_symbols(question, model), [*found, "end"])
+        finish(place, "source", "written so far, downwards", legend=False)
+        place.grid(visible=False)
+    figure.suptitle("Attention: how much of each source symbol is read for each symbol written (a row sums to 1)")
+    save(figure, folder.figures, "attention")
+
+
+def _source_symbols(question: Question, model: PairModel) -> list[str]:
+    told = [f"<{question.label}>"] if model.labels and model.settings.label == "token" else []
+    return [*told, *question.source]
+
+
+def looks(model: PairModel, question: Question, target: tuple[str, ...]) -> np.ndarray:
+    """Return the attention's weights (T + 1, S) while a target is written, its end last."""
+    batch = collate(model.encode([Pair(question.source, target, question.label)]))
+    inputs, _ = model.pairs.framed(batch.target)
+    decoded = model.pairs(batch.source, inputs, batch.source_lengths, model.context(batch.label))
+    return decoded.weights[0].numpy()

@@ -1,0 +1,43 @@
+"""`fit pairs`: train one model on a file of pairs."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+
+from ..tasks.pairs import PairConfig
+from ..training.run_folder import RunFolder, write_json
+from ..training.side_by_side import run_all
+from .pair_runs import PairData, PairFiles, PairTraining, fingerprints, job, train
+
+
+def fit_pairs(
+    model: PairConfig, training: PairTraining, files: PairFiles, *, seed: int, out: pathlib.Path, resume: bool
+) -> str:
+    """Train a model, its epoch chosen on validation, and return what was done in words.
+
+    The run folder then holds `model.safetensors`, for `transcribe`, and `results.json`.
+    """
+    PairData.read(files)
+    settings = {
+        "model": dataclasses.asdict(model),
+        "training": dataclasses.asdict(training),
+        "files": dataclasses.asdict(files),
+        "sha256": fingerprints(files),
+        "seed": seed,
+    }
+    folder = RunFolder.open(out, settings, resume=resume)
+    (result,) = run_all([job("final", model, training, files, seed)], train, out, resume=resume, title="training")
+    folder.copy(out / "final" / "model.safetensors")
+    write_json(folder.results_path, result)
+    metrics = result["metrics"]
+    words = [
+        f"Of the validation words {metrics['validation_word_error_rate']:.2f} % are wrong after epoch "
+        f"{metrics['epoch']}, the best, and {metrics['validation_phone_error_rate']:.2f} % of their symbols."
+    ]
+    if files.test:
+        rates = (
+            f"{metrics['word_error_rate']:.2f} % of the words and {metrics['phone_error_rate']:.2f} % of the symbols"
+        )
+        words.append(f"Of the test file {rates} are wrong; every answer is in {out / 'final' / 'answers.tsv'}.")
+    return "\n".join([*words, f"The model is {folder.model_path}."])

@@ -1,0 +1,100 @@
+"""`transcribe`: targets for new sources, line by line."""
+
+from __future__ import annotations
+
+import itertools
+import pathlib
+from collections.abc import Iterable, Iterator, Sequence
+
+from ..data.pairs import join, read_sources
+from ..errors import InputError
+from ..serialization import load
+from ..tasks.pairs import PairModel, decode
+
+Line = tuple[str, tuple[str, ...]]
+
+
+def read_models(runs: Sequence[pathlib.Path]) -> list[PairModel]:
+    """Return the models of run folders; several are an ensemble.
+
+    Raises:
+        InputError: a folder holds no model of pairs, or one of other symbols or labels than the first.
+    """
+    models = []
+    for run in runs:
+        model = load(run / "model.safetensors")
+        if not isinstance(model, PairModel):
+            raise InputError(f"{run} holds a {type(model).__name__}, not a model of pairs")
+        models.append(model)
+    for run, model in zip(runs, models, strict=True):
+        if _vocabulary(model) != _vocabulary(models[0]):
+            raise InputError(f"{run} knows other symbols or labels than {runs[0]}: an ensemble is trained on one file")
+    return models
+
+
+def _vocabulary(model: PairModel) -> tuple[object, ...]:
+    told = model.settings.label if model.labels else ""
+    return model.source.symbols, model.target.symbols, model.labels, model.units, told
+
+
+def check_label(model: PairModel, label: str | None) -> None:
+    """Raise InputError where a label is given and none known, or the other way round, or it is not a known one."""
+    if label is not None and label not in model.labels:
+        known = f"one of {', '.join(model.labels)}" if model.labels else "none: it was trained without labels"
+        raise InputError(f"--label {label}: the model knows {known}")
+    if label is None and model.labels:
+        raise InputError(f"the model must be told a label: give --label, one of {', '.join(model.labels)}")
+
+
+def transcribe(
+    models: Sequence[PairModel],
+    lines: Iterable[bytes],
+    name: str,
+    *,
+    label: str | None,
+    beam: int,
+    n_best: int,
+    alpha: float,
+    scores: bool,
+    batch_size: int,
+    longest: int,
+) -> Iterator[tuple[str, str | None]]:
+    """Yield, for every line, what is to be written, and what is to be said of it, if anything.
+
+    A written line is the source and its targets, best first, parted by tabs; with `scores` each target is followed by
+    its score. An empty line stays empty.
+
+    Args:
+        models: one, or an ensemble.
+        lines: sources, as bytes.
+        name: of the stream, for what is said.
+        label: of all sources.
+        beam: width of the search.
+        n_best: targets for a source.
+        alpha: of the length penalty.
+        scores: whether scores are written: the log probability, nats, over length to the power of alpha.
+        batch_size: lines that are answered at once.
+        longest: the most symbols of a target.
+    """
+    numbered = enumerate(read_sources(lines, name, models[0].units.source), start=1)
+    while batch := list(itertools.islice(numbered, batch_size)):
+        asked = [symbols for _, (_, symbols) in batch if symbols]
+        labels = [label] * len(asked)
+        found = iter(
+            decode(models, asked, labels, width=beam, alpha=alpha, n_best=n_best, max_steps=longest) if asked else ()
+        )
+        for number, (text, symbols) in batch:
+            if not symbols:
+                yield "", None
+                continue
+            written = [text]
+            for target, score in next(found):
+                written += [join(target, models[0].units.target), *([f"{score:.4f}"] if scores else [])]
+            yield "\t".join(written), _said(f"{name}, line {number}", models[0].source.unknown(symbols))
+
+
+def _said(place: str, unknown: list[str]) -> str | None:
+    if not unknown:
+        return None
+    names = ", ".join(repr(symbol) for symbol in unknown)
+    return f"{place}: {names} not seen in training; answered all the same"
