@@ -168,7 +168,6 @@ def draw_errors(folder: RunFolder, chosen: list[Variant], runs: list[dict[str, A
     save(figure, folder.figures, "errors")
 
 
-@torch.no_grad()
 def draw_attention(folder: RunFolder, one: Variant, test: list[Question], shown: int = 6) -> None:
     """Draw where the base's first seed looks while it writes its answers to the longest of the first questions."""
     model = load(folder.path / "runs" / f"{one.name}-seed-0" / "model.safetensors")
@@ -190,6 +189,7 @@ def _source_symbols(question: Question, model: PairModel) -> list[str]:
     return [*told, *question.source]
 
 
+@torch.no_grad()
 def looks(model: PairModel, question: Question, target: tuple[str, ...]) -> np.ndarray:
     """Return the attention's weights (T + 1, S) while a target is written, its end last."""
     batch = collate(model.encode([Pair(question.source, target, question.label)]))
