@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from unittest import mock
 
 import pytest
 import torch
@@ -31,6 +32,7 @@ from contextual_rnn.seq2seq import (
     MultiplicativeAttention,
     ProjectBridge,
     ScheduledSampling,
+    additive_scores,
     beam,
     constant,
     exponential,
@@ -166,6 +168,22 @@ def test_scores_are_those_of_their_equations():
         torch.testing.assert_close(one.scores(query, one.keys(memory))[0, 1, 2], right)
     one = MultiplicativeAttention(4, 4).double()
     torch.testing.assert_close(one.scores(query, one.keys(memory))[0, 1, 2], q @ one.key.weight @ m)
+
+
+@settings(max_examples=25, deadline=None)
+@given(sizes=st.tuples(*[st.integers(0, 5)] * 3, st.integers(1, 4)), limit=st.sampled_from([1, 20, 10**6]))
+def test_additive_scores_and_their_gradients_are_the_references(sizes, limit):
+    rows, steps, sources, width = sizes
+    shapes = (rows, steps, width), (rows, sources, width), (width,)
+    with mock.patch.object(additive_scores, "IN_CACHE", limit):
+        given = [torch.randn(shape, dtype=torch.float64, requires_grad=True) for shape in shapes]
+        toward = torch.randn(rows, steps, sources, dtype=torch.float64)
+        found = additive_scores.AdditiveScores.apply(*given)
+        gradients = torch.autograd.grad(found, given, toward)
+    expected = additive_scores.reference_scores(*given)
+    assert torch.allclose(found, expected, rtol=1e-12)
+    for one, other in zip(gradients, torch.autograd.grad(expected, given, toward), strict=True):
+        assert torch.allclose(one, other, rtol=1e-10, atol=1e-12)
 
 
 @pytest.mark.parametrize("kind", ATTENTIONS)

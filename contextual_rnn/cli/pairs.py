@@ -43,7 +43,7 @@ class PairOptions:
     """Of embedded symbols and of what the output layer reads."""
     learning_rate: float = 2e-3
     """Of Adam, in the first epoch; it falls to nothing."""
-    weight_decay: float = 0.0
+    weight_decay: float = 0.3
     """Of AdamW."""
     epochs: int = 40
     """Passes over the pairs, at most."""

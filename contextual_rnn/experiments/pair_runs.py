@@ -60,7 +60,7 @@ class PairTraining:
 
     epochs: int = 40
     learning_rate: float = 2e-3
-    weight_decay: float = 0.0
+    weight_decay: float = 0.3
     clip: float = 1.0
     batch_size: int = 32
     feeding: str = "truth"

@@ -13,6 +13,8 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor, nn
 
+from .additive_scores import AdditiveScores
+
 Score = Literal["dot", "general", "scaled"]
 
 
@@ -77,8 +79,8 @@ class AdditiveAttention(Attention):
         return self.key(memory)
 
     def scores(self, query: Tensor, keys: Tensor) -> Tensor:
-        """Return the scores, (B, T, S); takes memory in proportion to T S K."""
-        return self.score(torch.tanh(self.query(query).unsqueeze(2) + keys.unsqueeze(1))).squeeze(3)
+        """Return the scores, (B, T, S)."""
+        return AdditiveScores.apply(self.query(query), keys, self.score.weight[0])
 
     def config(self) -> dict[str, Any]:
         """Return the arguments that build it again."""
