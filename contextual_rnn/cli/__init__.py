@@ -1,4 +1,4 @@
-"""The command line: `contextual-rnn reproduce | fit | compare | predict | sample | transcribe`."""
+"""The command line: `contextual-rnn reproduce | fit | compare | predict | sample | transcribe | forecast`."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import torch
 import tyro
 
 from ..errors import InputError
+from .forecast import CompareForecast, FitForecast, Forecast
 from .pairs import ComparePairs, FitPairs, Transcribe
 from .reproduce import (
     ReproduceDecay,
@@ -31,11 +32,12 @@ COMMANDS: dict[str, Any] = {
         "pen-digits": ReproducePenDigits,
         "image-context": ReproduceImageContext,
     },
-    "fit": {"series": FitSeries, "pairs": FitPairs},
-    "compare": {"series": CompareSeries, "pairs": ComparePairs},
+    "fit": {"series": FitSeries, "pairs": FitPairs, "forecast": FitForecast},
+    "compare": {"series": CompareSeries, "pairs": ComparePairs, "forecast": CompareForecast},
     "predict": Predict,
     "sample": Sample,
     "transcribe": Transcribe,
+    "forecast": Forecast,
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import pathlib
 from typing import Any
@@ -31,3 +32,17 @@ def once_each(values: tuple[Any, ...], option: str = "--initial-states") -> list
     if not values:
         raise InputError(f"{option} needs at least one value")
     return list(dict.fromkeys(values))
+
+
+def into(config: Any, command: Any, options: Any) -> Any:
+    """Return a configuration, of the options of a command that are fields of it.
+
+    Args:
+        config: its class; what is no option stays as the class has it.
+        command: the command.
+        options: the class of the command that has the options; those of its subclasses are left out.
+    """
+    shared = {field.name for field in dataclasses.fields(config)} & {
+        field.name for field in dataclasses.fields(options)
+    }
+    return config(**{name: getattr(command, name) for name in shared})

@@ -15,7 +15,7 @@ import tyro
 
 from ..errors import InputError
 from ..tasks.pairs import Bridge, Feeding, Looks, Told
-from .options import once_each, positive
+from .options import into, once_each, positive
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,20 +68,13 @@ class PairOptions:
         """Return the model."""
         from ..tasks.pairs import PairConfig
 
-        return dataclasses.replace(self._into(PairConfig), **factors)
+        return dataclasses.replace(into(PairConfig, self, PairOptions), **factors)
 
     def training(self, **factors: str) -> Any:
         """Return how it is trained."""
         from ..experiments.pair_runs import PairTraining
 
-        return dataclasses.replace(self._into(PairTraining), **factors)
-
-    def _into(self, config: Any) -> Any:
-        """Return a configuration of the options that are fields of it; factors stay as they are there."""
-        shared = {field.name for field in dataclasses.fields(config)} & {
-            field.name for field in dataclasses.fields(PairOptions)
-        }
-        return config(**{name: getattr(self, name) for name in shared})
+        return dataclasses.replace(into(PairTraining, self, PairOptions), **factors)
 
     def files(self) -> Any:
         """Return the files."""

@@ -240,3 +240,10 @@ def _write(frame: pl.DataFrame, file: IO[bytes], ending: str) -> None:
         frame.write_parquet(file)
     else:
         frame.write_csv(file, separator=SEPARATORS[ending])
+
+
+def free_name(name: str, taken: tuple[str, ...]) -> str:
+    """Return a name of a column that is not taken: the one given, or with underscores after it."""
+    while name in taken:
+        name += "_"
+    return name

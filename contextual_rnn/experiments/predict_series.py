@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ..data.series import read_series
-from ..data.table import write_table
+from ..data.table import free_name, write_table
 from ..errors import InputError
 from ..serialization import load
 from ..state import State, check_state, fill, leaves, map_state
@@ -60,8 +60,8 @@ def predict(
     names = [record.name for record, predicted in zip(table, predictions, strict=True) for _ in predicted]
     steps = [np.arange(window, window + len(predicted)) for predicted in predictions]
     values = np.concatenate(predictions)
-    series_column = _free(columns.series or "series", columns.targets)
-    step_column = _free("step", (*columns.targets, series_column))
+    series_column = free_name(columns.series or "series", columns.targets)
+    step_column = free_name("step", (*columns.targets, series_column))
     write_table(
         out,
         {
@@ -85,13 +85,6 @@ def _check_files(inputs: str, out: str, end: str | None) -> None:
     for name, path in (("--out", out), ("--end", end)):
         if path and not pathlib.Path(path).parent.is_dir():
             raise InputError(f"{name} {path}: there is no folder {pathlib.Path(path).parent}")
-
-
-def _free(name: str, taken: tuple[str, ...]) -> str:
-    """Return a name of a column that no target has."""
-    while name in taken:
-        name += "_"
-    return name
 
 
 def _error(runs: list[tuple[Record, Tensor, State]], window: int, targets: tuple[str, ...]) -> str:

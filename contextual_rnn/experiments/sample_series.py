@@ -7,7 +7,7 @@ import pathlib
 import numpy as np
 import torch
 
-from ..data.table import write_table
+from ..data.table import free_name, write_table
 from ..errors import InputError
 from ..plotting import bands, finish, save, subplots
 from ..sequence_model import Samples
@@ -80,17 +80,10 @@ def _table(found: Samples, targets: tuple[str, ...], context: dict[str, str], se
     inside = np.arange(found.elements.shape[1]) < lengths[:, None]
     values = found.elements.numpy()[inside]
     number, step = np.nonzero(inside)
-    names = {"series": _free(series, (*targets, *context)), "step": _free("step", (*targets, *context, series))}
+    names = {"series": free_name(series, (*targets, *context)), "step": free_name("step", (*targets, *context, series))}
     table: dict[str, object] = {names["series"]: [f"sample-{one}" for one in number], names["step"]: step}
     table |= {target: values[:, column] for column, target in enumerate(targets)}
     return table | {name: [value] * len(values) for name, value in context.items()}
-
-
-def _free(name: str, taken: tuple[str, ...]) -> str:
-    """Return a name of a column that is not taken."""
-    while name in taken:
-        name += "_"
-    return name
 
 
 def _draw(

@@ -122,7 +122,8 @@ class Decoder(nn.Module):
         """Predict every element of the targets.
 
         Args:
-            inputs: the true elements before each, the start first: (B, T) of categories, or (B, T, D).
+            inputs: the true elements before each, the start first: (B, T) of categories, or (B, T, D) of vectors, whose
+                columns past the first V are known beforehand and are never predictions.
             state: as `start` or an earlier call returned it.
             memory: of `remember`.
             feeding: None feeds the truth (teacher forcing).
@@ -182,7 +183,7 @@ class Decoder(nn.Module):
         for t in range(steps):
             embedded = truth[:, t]
             if feeding is not None and coins is not None and uniform is not None and t and bool(coins[:, t].any()):
-                own, drawn = self._own(outputs[-1], feeding, uniform[:, t])
+                own, drawn = self._own(outputs[-1], inputs[:, t], feeding, uniform[:, t])
                 embedded = torch.where(coins[:, t].unsqueeze(1), own, embedded)
                 if fed is not None and drawn is not None:
                     fed[:, t] = torch.where(coins[:, t], drawn, fed[:, t])
@@ -194,12 +195,14 @@ class Decoder(nn.Module):
         embedded_form = feeding is not None and feeding.form == "embedding"
         return Decoded(torch.stack(outputs, dim=1), state, together, coins, fed if embedded_form else None)
 
-    def _own(self, output: Tensor, feeding: ScheduledSampling, uniform: Tensor) -> tuple[Tensor, Tensor | None]:
+    def _own(
+        self, output: Tensor, truth: Tensor, feeding: ScheduledSampling, uniform: Tensor
+    ) -> tuple[Tensor, Tensor | None]:
         """Return what a prediction (B, V) is to the core (B, D), and the categories drawn (B,), if any were."""
         if not self.is_category:
             if feeding.form == "embedding":
                 raise ValueError("the form 'embedding' draws categories; for vectors give form='output'")
-            return self._embed(output), None
+            return self._embed(torch.cat([output, truth[:, self.size :]], dim=1)), None
         if feeding.form == "output":
             assert isinstance(self.embedding, nn.Embedding)
             return output.softmax(dim=1) @ self.embedding.weight, None

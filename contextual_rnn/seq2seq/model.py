@@ -83,6 +83,7 @@ class EncoderDecoder(nn.Module):
         feeding: ScheduledSampling | None = None,
         training_step: int = 0,
         first: Tensor | None = None,
+        known: Tensor | None = None,
     ) -> Tensor:
         """Return the mean loss of an element: nats of a category, the end counted, or the squared error of a number.
 
@@ -95,13 +96,14 @@ class EncoderDecoder(nn.Module):
             feeding: None feeds the truth.
             training_step: for the schedule of `feeding`.
             first: of vectors, (B, D) the element before the target, such as the last of the past.
+            known: of vectors, (B, T, K) what is known of every step beforehand, joined to the decoder's inputs.
 
         Raises:
             ValueError: `first` is missing where targets are vectors.
         """
         if not self.decoder.is_category:
             return self._squared_error(
-                source, target, source_lengths, target_lengths, context, feeding, training_step, first
+                source, target, source_lengths, target_lengths, context, feeding, training_step, first, known
             )
         inputs, ended = self.framed(target, target_lengths)
         outputs = self(source, inputs, source_lengths, context, feeding, training_step).outputs
@@ -128,10 +130,12 @@ class EncoderDecoder(nn.Module):
         feeding: ScheduledSampling | None,
         training_step: int,
         first: Tensor | None,
+        known: Tensor | None,
     ) -> Tensor:
         if first is None:
             raise ValueError("targets are vectors: give the element before them, first=")
         inputs = torch.cat([first.unsqueeze(1), target[:, :-1]], dim=1)
+        inputs = inputs if known is None else torch.cat([inputs, known], dim=2)
         outputs = self(source, inputs, source_lengths, context, feeding, training_step).outputs
         if target_lengths is None:
             return mse_loss(outputs, target)
@@ -149,13 +153,29 @@ class EncoderDecoder(nn.Module):
 
     @torch.no_grad()
     def free_run(
-        self, source: Tensor, first: Tensor, steps: int, source_lengths: Tensor | None = None, context: Any = None
+        self,
+        source: Tensor,
+        first: Tensor,
+        steps: int,
+        source_lengths: Tensor | None = None,
+        context: Any = None,
+        known: Tensor | None = None,
     ) -> Tensor:
-        """Return vectors (B, steps, D), each fed on to the next step; `first` (B, D) is the element before them."""
+        """Return vectors (B, steps, D), each fed on to the next step.
+
+        Args:
+            source: (B, S, F), padded.
+            first: (B, D) the element before the first of them.
+            steps: how many.
+            source_lengths: (B,); None is all S.
+            context: of the encoder's own h0, B rows.
+            known: (B, steps, K) what is known of every step beforehand.
+        """
         state, memory = self.encode(source, source_lengths, context, sample=False)
         found, last = [], first
-        for _ in range(steps):
-            one = self.decoder.step(last, state, memory)
+        for step in range(steps):
+            fed = last if known is None else torch.cat([last, known[:, step]], dim=1)
+            one = self.decoder.step(fed, state, memory)
             state, last = one.state, one.outputs[:, 0]
             found.append(last)
         return torch.stack(found, dim=1)

@@ -107,10 +107,10 @@ class PairModel(nn.Module):
         symbols = nn.Embedding(len(self.source) + len(self.labels), given.embedding)
         encoder = Encoder(ContextualRNN(reads, self._encoder_start(reads)), symbols, given.dropout)
         decoder = Decoder(
-            ContextualRNN(writes, _bridge(given.bridge, reads, writes)),
+            ContextualRNN(writes, bridge_of(given.bridge, reads, writes)),
             len(self.target),
             nn.Embedding(len(self.target), given.embedding),
-            _attention(given.attention, given.hidden),
+            attention_of(given.attention, given.hidden),
             dropout=given.dropout,
         )
         self.pairs = EncoderDecoder(encoder, decoder, START, END)
@@ -158,13 +158,15 @@ class PairModel(nn.Module):
         return Encoded(source, target, label)
 
 
-def _bridge(name: str, reads: nn.RNNBase, writes: nn.RNNBase) -> InitialState:
+def bridge_of(name: str, reads: nn.RNNBase, writes: nn.RNNBase) -> InitialState:
+    """Return the bridge of a name, from the core that reads to the one that writes."""
     if name == "zero":
         return ConstantState(writes)
     return {"project": ProjectBridge, "concat": ConcatBridge, "copy": CopyBridge}[name](reads, writes)
 
 
-def _attention(name: str, hidden: int) -> Attention | None:
+def attention_of(name: str, hidden: int) -> Attention | None:
+    """Return the attention of a name, whose queries and memory are both `hidden` wide; None for none."""
     if name == "none":
         return None
     return AdditiveAttention(hidden, hidden, hidden) if name == "additive" else MultiplicativeAttention(hidden, hidden)

@@ -22,6 +22,7 @@ from ..mlp import MLP
 from ..module_config import register
 from ..recurrent import ContextualRNN
 from ..state import State
+from .standardise import mean_and_scale
 
 CELLS: dict[str, Callable[..., nn.RNNBase]] = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
 Start = Literal["zero", "free", "error-noise", "context", "gaussian"]
@@ -89,9 +90,9 @@ class SeriesModel(nn.Module):
     def standardise(self, inputs: Tensor, targets: Tensor) -> None:
         """Take means and scales from training steps: inputs (N, U), targets (N, Y)."""
         for name, values in (("input", inputs), ("target", targets)):
-            scale, mean = torch.std_mean(values, dim=0, correction=0)
+            mean, scale = mean_and_scale(values)
             getattr(self, f"{name}_mean").copy_(mean)
-            getattr(self, f"{name}_scale").copy_(torch.where(scale > 0, scale, torch.ones_like(scale)))
+            getattr(self, f"{name}_scale").copy_(scale)
 
     def forward(self, inputs: Tensor, opening: Tensor, context: Tensor, lengths: Tensor) -> tuple[Tensor, State]:
         """Simulate from the start.

@@ -22,6 +22,7 @@ from ..sequence_model import Samples, SequenceModel
 from .calibration import crps
 from .series import core_of, initial_state_of
 from .series_training import Record, collate
+from .standardise import mean_and_scale
 
 GeneratorKind = Literal["zero", "free", "error-noise", "every-step", "context", "gaussian"]
 GENERATOR_KINDS: tuple[GeneratorKind, ...] = get_args(GeneratorKind)
@@ -84,9 +85,9 @@ class SeriesGenerator(nn.Module):
 
     def standardise(self, targets: Tensor) -> None:
         """Take means and scales from training steps, targets (N, Y)."""
-        scale, mean = torch.std_mean(targets, dim=0, correction=0)
+        mean, scale = mean_and_scale(targets)
         self.target_mean.copy_(mean)
-        self.target_scale.copy_(torch.where(scale > 0, scale, torch.ones_like(scale)))
+        self.target_scale.copy_(scale)
 
     def losses(self, targets: Tensor, context: Tensor, lengths: Tensor) -> Tensor:
         """Return the negative log likelihood of every step, end flag included, nats, of targets in their own units.

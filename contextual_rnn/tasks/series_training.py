@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -106,7 +107,7 @@ def squared_errors(model: SeriesModel, records: Sequence[Record], first: int | N
     return [((predicted - record.targets[window:]) / size).square()[:first] for record, predicted, _ in runs]
 
 
-def unit(model: SeriesModel) -> Tensor:
+def unit(model: Any) -> Tensor:
     """Return what errors are measured in (Y,): the one target's own unit, or, of several, each one's deviation."""
     scale = model.target_scale.cpu()
     return scale if len(scale) > 1 else torch.ones(1)

@@ -141,12 +141,12 @@ def bootstrap_shares(runs: Sequence[dict[str, Any]], a: dict[str, Any], b: dict[
     }
 
 
-def table(summary: Sequence[dict[str, Any]], metrics: Sequence[str]) -> str:
+def table(summary: Sequence[dict[str, Any]], metrics: Sequence[str], kind_of: str = "h0") -> str:
     """Return the medians and means, with intervals, as a table for the terminal: a row a kind, best median first."""
     kinds = list(dict.fromkeys(row["initial_state"] for row in summary))
     cells = {(row["initial_state"], row["metric"]): row for row in summary}
     kinds.sort(key=lambda kind: cells[kind, metrics[0]]["median"])
-    rows = [["h0", *(f"{metric}: median, mean [95 %]" for metric in metrics)]]
+    rows = [[kind_of, *(f"{metric}: median, mean [95 %]" for metric in metrics)]]
     rows += [[kind, *(_cell(cells[kind, metric]) for metric in metrics)] for kind in kinds]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)

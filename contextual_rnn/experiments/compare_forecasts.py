@@ -1,0 +1,140 @@
+"""`compare forecast`: what bridge, attention and feeding are worth to forecasts of these series."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..plotting import dots, finish, line_with_band, save, subplots
+from ..serialization import load
+from ..tasks.forecast import ForecastConfig, ForecastModel, forecasts, hold_last
+from ..tasks.series_training import Record
+from ..training.compare import bootstrap_difference, difference, in_words, summarise, table
+from ..training.run_folder import RunFolder, write_json
+from ..training.side_by_side import run_all
+from .forecast_runs import ForecastData, ForecastTraining, job, scores, train
+from .series_runs import SeriesFiles, fingerprints
+
+FACTORS = ("bridge", "attention", "feeding")
+METRICS = ("rmse", "last_step_rmse")
+
+
+def variants(values: dict[str, tuple[str, ...]]) -> dict[str, dict[str, str]]:
+    """Return the settings of the first value of every factor, and those that differ from it in one, by name."""
+    first = {factor: values[factor][0] for factor in FACTORS}
+    others = [{**first, factor: value} for factor in FACTORS for value in values[factor][1:]]
+    return {", ".join(one.values()): one for one in (first, *others)}
+
+
+def compare(
+    values: dict[str, tuple[str, ...]],
+    model: ForecastConfig,
+    training: ForecastTraining,
+    files: SeriesFiles,
+    *,
+    seeds: int,
+    out: pathlib.Path,
+    resume: bool,
+) -> str:
+    """Train every variant with every seed and compare forecasts of the test table.
+
+    Args:
+        values: for every factor, its values; the first of each make the base.
+        model: what variants share.
+        training: likewise.
+        files: the tables.
+        seeds: how many.
+        out: the run folder.
+        resume: skip the runs that are done.
+
+    Returns:
+        What was found in words. `results.json` and figures are in the folder.
+    """
+    data = ForecastData.read(files, model)
+    settings = {
+        "factors": values,
+        "model": dataclasses.asdict(model),
+        "training": dataclasses.asdict(training),
+        "files": dataclasses.asdict(files),
+        "sha256": fingerprints(files),
+        "seeds": seeds,
+    }
+    folder = RunFolder.open(out, settings, resume=resume)
+    kinds = variants(values)
+    jobs = [
+        job(
+            f"{name.replace(', ', '-')}-seed-{seed}",
+            dataclasses.replace(model, bridge=one["bridge"], attention=one["attention"]),
+            dataclasses.replace(training, feeding=one["feeding"]),
+            files,
+            seed,
+        )
+        for name, one in kinds.items()
+        for seed in range(seeds)
+    ]
+    results = run_all(jobs, train, out / "runs", resume=resume, title="forecasts")
+    identities = [{"initial_state": name, **one, "seed": seed} for name, one in kinds.items() for seed in range(seeds)]
+    runs = [{**identity, **result} for identity, result in zip(identities, results, strict=True)]
+    first = load(out / "runs" / jobs[0].name / "model.safetensors")
+    held = hold_last(first, data.test)
+    report = _report(runs, list(kinds), scores(held))
+    draw_errors(folder, runs, list(kinds), held.mean(0).sqrt().numpy())
+    draw_forecasts(folder, first, data.test, next(iter(kinds)))
+    write_json(folder.results_path, report)
+    return report["verdict"]
+
+
+def _report(runs: list[dict[str, Any]], kinds: list[str], held: dict[str, float]) -> dict[str, Any]:
+    base, *others = kinds
+    differences = []
+    for other in others:
+        names = {"initial_state": other}, {"initial_state": base}
+        differences += [difference(runs, *names, metric) for metric in METRICS]
+        differences.append({**bootstrap_difference(runs, other, base), "metric": "rmse by stretch"})
+    summary = summarise(runs, ["initial_state"])
+    empty = {"low": None, "high": None, "seeds": 0}
+    rows = [
+        {"initial_state": "hold-last", "metric": name, "mean": value, "median": value, **empty}
+        for name, value in held.items()
+    ]
+    report: dict[str, Any] = {
+        "runs": runs,
+        "summary": summary + rows,
+        "differences": differences,
+        "baselines": {"hold-last": held},
+    }
+    words = [table(report["summary"], METRICS, ", ".join(FACTORS)), *map(in_words, differences)]
+    return {**report, "verdict": "\n".join(words)}
+
+
+def draw_errors(folder: RunFolder, runs: list[dict[str, Any]], kinds: list[str], held: np.ndarray) -> None:
+    """Draw the error of every run, and how it grows over the horizon."""
+    figure, axes = subplots(1, 2, width=6, height=1.8 + 0.4 * len(kinds))
+    by_kind = {kind: [run for run in runs if run["initial_state"] == kind] for kind in kinds}
+    dots(axes[0, 0], {kind: [run["metrics"]["rmse"] for run in mine] for kind, mine in by_kind.items()})
+    finish(axes[0, 0], "RMSE on the test table", "", "dot: one seed; bar: median", legend=False)
+    steps = np.arange(1, len(held) + 1)
+    for kind, mine in by_kind.items():
+        line_with_band(axes[0, 1], steps, np.array([run["rmse_by_step"] for run in mine]), kind, kind)
+    axes[0, 1].plot(steps, held, ":", color="black", label="hold the last value")
+    finish(axes[0, 1], "step of the horizon", "RMSE on the test table", "mean and range of the seeds")
+    save(figure, folder.figures, "errors")
+
+
+@torch.no_grad()
+def draw_forecasts(folder: RunFolder, model: Any, test: list[Record], kind: str, shown: int = 4) -> None:
+    """Draw the first seed's forecasts of a few stretches of the test table."""
+    assert isinstance(model, ForecastModel)
+    figure, axes = subplots(2, 2, width=5.5, height=2.8)
+    past, chosen = model.settings.past, test[:: max(1, len(test) // shown)][:shown]
+    for place, record, found in zip(axes.flat, chosen, forecasts(model, chosen), strict=False):
+        place.plot(record.targets[:, 0], color="black", label="measured")
+        place.plot(range(past, past + len(found)), found[:, 0], color="#0072B2", linewidth=2, label="forecast")
+        place.axvline(past - 0.5, color="grey", linestyle=":", linewidth=1)
+        finish(place, "step; forecast from the dotted line on", "first target, its own unit", f"series {record.name!r}")
+    figure.suptitle(f"Forecasts of the test table: {kind}, seed 0")
+    save(figure, folder.figures, "forecasts")
