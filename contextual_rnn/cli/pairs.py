@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import math
-import os
 import pathlib
 import sys
 from collections.abc import Iterable, Iterator
@@ -195,7 +194,7 @@ class Transcribe:
         models = read_models(self.runs)
         check_label(models[0], self.label)
         options = {"beam": self.beam, "n_best": self.n_best, "alpha": self.alpha, "longest": self.longest}
-        with _opened(self.input) as lines, _quiet_when_nobody_reads():
+        with _opened(self.input) as lines:
             name = "standard input" if self.input == "-" else self.input
             size = self.batch_size or (1 if self.input == "-" and sys.stdin.isatty() else 64)
             told: dict[str, Any] = {"label": self.label, "scores": self.scores, "batch_size": size, **options}
@@ -216,12 +215,3 @@ def _opened(path: str) -> Iterator[Iterable[bytes]]:
         raise InputError(f"--input {path} cannot be read: {error.strerror}") from None
     with file:
         yield file
-
-
-@contextlib.contextmanager
-def _quiet_when_nobody_reads() -> Iterator[None]:
-    """End without a word where the reader of standard output has had enough, as `head` has."""
-    try:
-        yield
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
