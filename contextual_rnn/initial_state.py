@@ -214,14 +214,12 @@ class GaussianState(InitialState):
             return mean
         noise = standard_normal(self.shapes, batch_size, next(leaves(mean)), generator)
         scale = self._scale(batch_size, context)
-        return map_state(lambda loc, spread, unit: loc + spread * unit, mean, scale, noise)
+        return map_state(torch.addcmul, mean, scale, noise)
 
     def _scale(self, batch_size: int, context: Any) -> State:
         if self.network is None:
-            sigma = _tile(fill(self.shapes, iter(self.sigma)), batch_size)
-        else:
-            sigma = self.maps(_read_context(self.network, context, batch_size, self.features))
-        return map_state(softplus, sigma)
+            return _tile(map_state(softplus, fill(self.shapes, iter(self.sigma))), batch_size)
+        return map_state(softplus, self.maps(_read_context(self.network, context, batch_size, self.features)))
 
     def config(self) -> dict[str, Any]:
         """Return the arguments that build it again; a scale that is a number comes back with the weights."""

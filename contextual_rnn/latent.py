@@ -135,7 +135,7 @@ class LatentModel(nn.Module):
         *,
         temperature: float = 1.0,
         seed: int = 0,
-        batch_size: int = 1000,
+        batch_size: int = 4000,
     ) -> Iterator[Samples]:
         """Generate sequences from the prior, `batch_size` at a time; the arguments are those of `SequenceModel`'s."""
         if self.feed == "truth":

@@ -33,7 +33,10 @@ class TrajectorySeeds:
         """
         uniform = self.uniform(batch_size, size + size % 2).unflatten(1, (-1, 2))
         radius, angle = uniform[..., 0].log().mul_(-2).sqrt_(), uniform[..., 1].mul(2 * math.pi)
-        return torch.stack([angle.cos().mul_(radius), angle.sin().mul_(radius)], dim=2).flatten(1)[:, :size]
+        normal = torch.empty_like(uniform)
+        torch.mul(angle.cos(), radius, out=normal[..., 0])
+        torch.mul(angle.sin(), radius, out=normal[..., 1])
+        return normal.flatten(1)[:, :size]
 
     def uniform(self, batch_size: int, size: int) -> Tensor:
         """Return (batch_size, size) numbers uniform in (0, 1) in float32."""

@@ -139,7 +139,7 @@ class SequenceModel(nn.Module):
         temperature: float = 1.0,
         seed: int = 0,
         first: Tensor | None = None,
-        batch_size: int = 1000,
+        batch_size: int = 4000,
         stop: bool = True,
     ) -> Samples:
         """Generate sequences; `samples` gives them batch by batch, with its arguments."""
@@ -156,7 +156,7 @@ class SequenceModel(nn.Module):
         temperature: float = 1.0,
         seed: int = 0,
         first: Tensor | None = None,
-        batch_size: int = 1000,
+        batch_size: int = 4000,
         stop: bool = True,
     ) -> Iterator[Samples]:
         """Generate sequences, `batch_size` at a time.
@@ -194,12 +194,12 @@ class SequenceModel(nn.Module):
     ) -> Samples:
         like = next(self.parameters())
         shape, dtype = ((), torch.long) if self.head.is_category else ((self.head.size,), like.dtype)
-        found = torch.zeros(size, steps, *shape, dtype=dtype, device=like.device)
+        found = torch.zeros(steps, size, *shape, dtype=dtype, device=like.device)  # a step is one stretch of memory
         lengths = torch.full((size,), steps, device=like.device)
         going = torch.ones(size, dtype=torch.bool, device=like.device)
-        last = torch.zeros_like(found[:, 0]) if first is None else first.to(found)
+        last = torch.zeros_like(found[0]) if first is None else first.to(found)
         if first is not None:
-            found[:, 0] = last
+            found[0] = last
         inputs = self.start.expand(size, -1) if self.start is not None else self.inputs(last)
         step = stepper(self.rnn.core, self.rnn.start(size, context, sample=temperature > 0, generator=seeds))
         control = self.control(context)
@@ -207,7 +207,7 @@ class SequenceModel(nn.Module):
             hidden = step(inputs if control is None else torch.cat([inputs, control], dim=1))
             uniform = self.uniform(seeds, t, size)
             last = self.head.sample(hidden, last, uniform[:, 1:], temperature)
-            found[:, t] = torch.where(going.view(-1, *[1] * len(shape)), last, 0)
+            found[t] = torch.where(going.view(-1, *[1] * len(shape)), last, 0)
             if stop and self.end is not None:
                 ends = going & self._ends(hidden, last, uniform[:, 0], temperature)
                 lengths = torch.where(ends, t + 1, lengths)
@@ -215,11 +215,14 @@ class SequenceModel(nn.Module):
                 if not going.any():
                     break
             inputs = self.inputs(last)
-        return Samples(found, lengths)
+        return Samples(found.transpose(0, 1), lengths)
 
     def uniform(self, seeds: TrajectorySeeds, step: int, size: int) -> Tensor:
         """Return what a step draws by, (size, 1 + head.draws) numbers in (0, 1), the first for the end."""
-        return seeds.next_stream(_STEPS + step).uniform(size, 1 + self.head.draws).to(next(self.parameters()))
+        like = next(self.parameters())
+        if not self.head.draws and self.flag is None:
+            return like.new_zeros(size, 1)  # nobody reads it
+        return seeds.next_stream(_STEPS + step).uniform(size, 1 + self.head.draws).to(like)
 
     def _ends(self, hidden: Tensor, last: Tensor, uniform: Tensor, temperature: float) -> Tensor:
         if self.flag is None:

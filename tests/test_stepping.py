@@ -37,3 +37,36 @@ def test_steps_are_those_of_the_whole_pass(name, gradients):
     assert outputs.requires_grad == gradients
     for leaf, kept in zip(leaves(state), before, strict=True):
         assert torch.equal(leaf, kept)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("scale", [0.1, 1.0, 30.0])
+def test_steps_of_an_lstm_are_right_where_gates_saturate(dtype, scale):
+    core = nn.LSTM(3, 40, 2, batch_first=True).to(dtype)
+    state = tuple(scale * torch.randn(64, 2, 40, dtype=dtype) for _ in range(2))
+    x = scale * torch.randn(64, 5, 3, dtype=dtype)
+    with torch.no_grad():
+        step = stepper(core, state)
+        found = torch.stack([step(x[:, t]).clone() for t in range(5)], dim=1)
+        right, _ = core(x, tuple(leaf.transpose(0, 1).contiguous() for leaf in state))
+    torch.testing.assert_close(found, right, rtol=1e-5, atol=1e-6 * max(scale, 1))
+
+
+def test_what_is_no_number_stays_so():
+    core, state = nn.LSTM(1, 4, batch_first=True), (torch.zeros(3, 1, 4), torch.zeros(3, 1, 4))
+    with torch.no_grad():
+        found = stepper(core, state)(torch.tensor([[0.0], [torch.nan], [torch.inf]]))
+    assert found[0].isfinite().all()
+    assert found[1].isnan().all()
+    assert not found[2].isnan().any()  # gates at their ends
+
+
+def test_the_compiled_tanh_is_tanh():
+    loop = pytest.importorskip("contextual_rnn.lstm_loop", reason="Numba is not installed: no compiled loop")
+    x = torch.linspace(-20, 20, 100_001)
+    gates = torch.zeros(4, len(x))
+    gates[3], gates[0] = x, 20.0  # i = 1, so that c = tanh x
+    c, h = torch.zeros(1, len(x)), torch.empty(1, len(x))
+    loop.lstm_step(gates.numpy(), c.numpy(), h.numpy())
+    torch.testing.assert_close(c[0], x.tanh(), rtol=1e-6, atol=3e-7)
+    torch.testing.assert_close(h[0], 0.5 * x.tanh().tanh(), rtol=1e-6, atol=1e-7)
