@@ -15,7 +15,7 @@ LAYERS = (
     ("errors",),
     ("state",),
     ("noise", "mlp", "module_config"),
-    ("initial_state", "fast_weights", "unroll", "packed", "serialization"),
+    ("initial_state", "fast_weights", "unroll", "packed", "serialization", "lstm_loop"),
     ("recurrent", "context", "heads", "memory_state", "posterior", "stepping"),
     ("sequence_model", "seq2seq"),
     ("latent",),
