@@ -14,7 +14,8 @@ from contextual_rnn import InputError, load
 from contextual_rnn.cli import main
 from contextual_rnn.data.pairs import Pair, Units
 from contextual_rnn.experiments import pair_runs
-from contextual_rnn.experiments.compare_pairs import looks, variants
+from contextual_rnn.experiments.compare_pairs import looks
+from contextual_rnn.experiments.factors import one_at_a_time
 from contextual_rnn.experiments.pair_runs import PairFiles, PairTraining, hold_out
 from contextual_rnn.tasks.pair_scores import Answers, Question, questions, table
 from contextual_rnn.tasks.pairs import PairConfig
@@ -171,17 +172,12 @@ def test_comparing_tells_what_each_factor_is_worth(tmp_path, capsys):
 
 
 def test_one_factor_is_varied_at_a_time():
-    values = {
-        "bridge": ("project", "zero", "copy"),
-        "attention": ("additive", "none"),
-        "feeding": ("truth",),
-        "label": ("none",),
-    }
-    assert [one.name for one in variants(values)] == [
-        "project-additive-truth-none",
-        "zero-additive-truth-none",
-        "copy-additive-truth-none",
-        "project-none-truth-none",
+    values = {"bridge": ("project", "zero", "copy"), "attention": ("additive", "none"), "feeding": ("truth",)}
+    assert [tuple(one.values()) for one in one_at_a_time(values)] == [
+        ("project", "additive", "truth"),
+        ("zero", "additive", "truth"),
+        ("copy", "additive", "truth"),
+        ("project", "none", "truth"),
     ]
 
 

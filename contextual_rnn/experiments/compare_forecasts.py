@@ -16,18 +16,12 @@ from ..tasks.series_training import Record
 from ..training.compare import bootstrap_difference, difference, in_words, summarise, table
 from ..training.run_folder import RunFolder, write_json
 from ..training.side_by_side import run_all
+from .factors import one_at_a_time
 from .forecast_runs import ForecastData, ForecastTraining, job, scores, train
 from .series_runs import SeriesFiles, fingerprints
 
 FACTORS = ("bridge", "attention", "feeding")
 METRICS = ("rmse", "last_step_rmse")
-
-
-def variants(values: dict[str, tuple[str, ...]]) -> dict[str, dict[str, str]]:
-    """Return the settings of the first value of every factor, and those that differ from it in one, by name."""
-    first = {factor: values[factor][0] for factor in FACTORS}
-    others = [{**first, factor: value} for factor in FACTORS for value in values[factor][1:]]
-    return {", ".join(one.values()): one for one in (first, *others)}
 
 
 def compare(
@@ -64,7 +58,7 @@ def compare(
         "seeds": seeds,
     }
     folder = RunFolder.open(out, settings, resume=resume)
-    kinds = variants(values)
+    kinds = {", ".join(one.values()): one for one in one_at_a_time(values)}
     jobs = [
         job(
             f"{name.replace(', ', '-')}-seed-{seed}",

@@ -18,6 +18,7 @@ from ..training.compare import bootstrap_shares, in_words, summarise
 from ..training.intervals import bootstrap_mean
 from ..training.run_folder import RunFolder, write_json
 from ..training.side_by_side import run_all
+from .factors import one_at_a_time
 from .pair_runs import PairData, PairFiles, PairTraining, fingerprints, job, train
 
 FACTORS = ("bridge", "attention", "feeding", "label")
@@ -37,13 +38,6 @@ class Variant:
     def name(self) -> str:
         """Its values, as a folder is called."""
         return "-".join(dataclasses.astuple(self))
-
-
-def variants(values: dict[str, tuple[str, ...]]) -> list[Variant]:
-    """Return the variant of the first value of every factor, and those that differ from it in one factor."""
-    first = {factor: values[factor][0] for factor in FACTORS}
-    others = [{**first, factor: value} for factor in FACTORS for value in values[factor][1:]]
-    return [Variant(**one) for one in (first, *others)]
 
 
 def compare(
@@ -80,7 +74,7 @@ def compare(
         "seeds": seeds,
     }
     folder = RunFolder.open(out, settings, resume=resume)
-    chosen = variants(values)
+    chosen = [Variant(**one) for one in one_at_a_time(values)]
     jobs = [
         job(f"{one.name}-seed-{seed}", _model(model, one), _training(training, one), files, seed)
         for one in chosen
