@@ -11,7 +11,7 @@ from torch.distributions import Independent, Normal
 from torch.nn.functional import softplus
 
 from .initial_state import LeafMaps
-from .state import map_state, state_shapes
+from .state import leaves, map_state, shape_leaves, state_shapes
 
 _ONE = math.log(math.expm1(1.0))  # softplus of it is 1
 
@@ -19,7 +19,9 @@ _ONE = math.log(math.expm1(1.0))  # softplus of it is 1
 class Posterior(nn.Module):
     """q(h0 | x, context): independent normals about those of the prior, from a GRU that reads the sequence backwards.
 
-        q = N(m + s a, s softplus(b)),  (a, b) = maps(GRU(x)),  with m and s the prior's mean and deviation
+        q = N(m + s a, s softplus(b)),  (a, b) = maps([GRU(x); m]),  with m and s the prior's mean and deviation
+
+    The maps read m, for what the context led the prior to expect must be taken back where the sequence says otherwise.
 
     Args:
         core: the core whose initial state this is, or the nest of its state's shapes.
@@ -31,8 +33,9 @@ class Posterior(nn.Module):
         super().__init__()
         self.shapes, self.features, self.hidden = state_shapes(core), features, hidden
         self.encoder = nn.GRU(features + 1, hidden, batch_first=True)
-        self.shift = LeafMaps(self.shapes, hidden, bias=0.0)
-        self.spread = LeafMaps(self.shapes, hidden, bias=_ONE)
+        width = hidden + sum(math.prod(shape) for shape in shape_leaves(self.shapes))
+        self.shift = LeafMaps(self.shapes, width, bias=0.0)
+        self.spread = LeafMaps(self.shapes, width, bias=_ONE)
 
     def forward(self, x: Tensor, inside: Tensor, prior: Any) -> Any:
         """Return the posterior, a nest of `Independent` normals as the prior is.
@@ -43,7 +46,9 @@ class Posterior(nn.Module):
             prior: p(h0 | context), as `GaussianState.distribution` returns it.
         """
         there = torch.cat([x, inside.unsqueeze(2).to(x)], dim=2)
-        features = self.encoder(there.flip(1))[0][:, -1]  # backwards: the padding comes first, and is then forgotten
+        read = self.encoder(there.flip(1))[0][:, -1]  # backwards: the padding comes first, and is then forgotten
+        expected = [leaf.flatten(1) for leaf in leaves(map_state(lambda one: one.base_dist.loc, prior))]
+        features = torch.cat([read, *expected], dim=1)
 
         def about(prior: Independent, shift: Tensor, spread: Tensor) -> Independent:
             mean, deviation = prior.base_dist.loc, prior.base_dist.scale
