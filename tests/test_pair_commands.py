@@ -104,7 +104,7 @@ def test_what_is_wrong_with_the_call_is_said(trained, tmp_path, capsys):
         (["fit", "pairs", "--train", file, "--out", tmp_path / "run", "--hidden", 33], "--hidden must be even"),
         (
             ["fit", "pairs", "--train", file, "--out", tmp_path / "run", "--dropout", 1],
-            "--dropout must be from 0 up to 1",
+            "--dropout and --unknown must be at least 0 and less than 1",
         ),
         (["fit", "pairs", "--train", file, "--out", tmp_path / "run", "--patience", 0], "--patience must be greater"),
         (["fit", "pairs", "--train", f"a={file}", file, "--out", tmp_path / "run"], "each needs a label"),
@@ -179,6 +179,30 @@ def test_one_factor_is_varied_at_a_time():
         ("copy", "additive", "truth"),
         ("project", "none", "truth"),
     ]
+
+
+def test_settings_are_chosen_on_validation_for_every_variant_alike(tmp_path, capsys):
+    train, test = write(tmp_path / "train.tsv", WORDS[:-6]), write(tmp_path / "test.tsv", WORDS[-6:])
+    options = ["--epochs", 8, "--seeds", 1, *SMALL[:-4], "--learning-rate", "0.02", "0.0001", "--batch-size", 6]
+    command = ["compare", "pairs", "--train", train, "--test", test, *options, "--out", tmp_path / "run"]
+    code, written, _ = run(capsys, *command)
+    assert code == 0
+    results = json.loads((tmp_path / "run" / "results.json").read_text())
+    for name in ("project-additive-truth-none", "zero-additive-truth-none"):
+        chosen = results["chosen"][name]
+        assert chosen["learning_rate"] == 0.02
+        errors = [one["validation_phone_error_rate"] for one in chosen["validation"]]
+        assert errors[0] < errors[1]
+        assert f"Chosen for {name} on validation: learning rate 0.02." in written
+        for place in (0, 1):
+            tried = json.loads((tmp_path / "run" / "tuning" / f"{name}-option-{place}" / "config.json").read_text())
+            assert tried["files"]["test"] == []  # what is chosen by has not seen it
+    assert run(capsys, *command, "--resume")[0] == 0
+    fit = ["fit", "pairs", "--train", train, *options, "--out", tmp_path / "fit"]
+    fit.remove("--seeds")
+    fit.remove(1)
+    code, written, _ = run(capsys, *fit)
+    assert (code, "Settings: learning rate 0.02." in written) == (0, True)
 
 
 def test_models_of_labelled_files_transcribe_each_label(tmp_path, capsys):

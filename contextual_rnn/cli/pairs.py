@@ -16,10 +16,12 @@ from ..errors import InputError
 from ..tasks.pairs import Bridge, Feeding, Looks, Told
 from .options import into, once_each, positive
 
+VARIED = ("hidden", "layers", "embedding", "dropout", "learning_rate", "weight_decay")
+
 
 @dataclasses.dataclass(frozen=True)
 class PairOptions:
-    """The files, the model, its training."""
+    """The files, the model, its training. Options of several values are chosen among on validation."""
 
     train: tuple[str, ...]
     """A text file: a line a pair, source and target parted by a tab, each of characters or of symbols parted by
@@ -32,17 +34,17 @@ class PairOptions:
     """Pairs for the errors that are reported; nothing is chosen on them."""
     cell: Literal["lstm", "gru"] = "lstm"
     """Of encoder and decoder."""
-    hidden: int = 256
+    hidden: tuple[int, ...] = (256,)
     """Units of the decoder; each direction of the encoder has half."""
-    layers: int = 1
+    layers: tuple[int, ...] = (1,)
     """Of each."""
-    embedding: int = 128
+    embedding: tuple[int, ...] = (128,)
     """The width of a symbol's vector."""
-    dropout: float = 0.5
+    dropout: tuple[float, ...] = (0.5,)
     """Of embedded symbols and of what the output layer reads."""
-    learning_rate: float = 2e-3
+    learning_rate: tuple[float, ...] = (2e-3,)
     """Of Adam, in the first epoch; it falls to nothing."""
-    weight_decay: float = 0.3
+    weight_decay: tuple[float, ...] = (0.3,)
     """Of AdamW."""
     epochs: int = 40
     """Passes over the pairs, at most."""
@@ -63,17 +65,15 @@ class PairOptions:
     resume: bool = False
     """Go on in a folder that holds this run already; skip what is done."""
 
-    def config(self, **factors: str) -> Any:
-        """Return the model."""
+    def options(self, **factors: str) -> Any:
+        """Return the options to choose among."""
+        from ..experiments.pair_choice import PairOption, grid
+        from ..experiments.pair_runs import PairTraining
         from ..tasks.pairs import PairConfig
 
-        return dataclasses.replace(into(PairConfig, self, PairOptions), **factors)
-
-    def training(self, **factors: str) -> Any:
-        """Return how it is trained."""
-        from ..experiments.pair_runs import PairTraining
-
-        return dataclasses.replace(into(PairTraining, self, PairOptions), **factors)
+        option = PairOption(into(PairConfig, self, PairOptions), into(PairTraining, self, PairOptions))
+        option = option.with_factors(**factors) if factors else option
+        return grid(option, {name: getattr(self, name) for name in VARIED})
 
     def files(self) -> Any:
         """Return the files."""
@@ -87,14 +87,19 @@ class PairOptions:
             raise InputError("--train needs at least one file")
         more = ("hidden", "layers", "embedding", "learning_rate", "epochs", "patience", "batch_size", "clip", "beam")
         positive(**{name: getattr(self, name) for name in more})
-        if self.hidden % 2:
-            raise InputError(f"--hidden must be even, for each direction of the encoder has half; found {self.hidden}")
-        for name in ("dropout", "unknown", "sampling"):
-            if not 0 <= getattr(self, name) <= 1 or (name != "sampling" and getattr(self, name) == 1):
-                limit = "0 to 1" if name == "sampling" else "0 up to 1, 1 not among them"
-                raise InputError(f"--{name} must be from {limit}; found {getattr(self, name)}")
-        if not 0 <= self.weight_decay < math.inf:
-            raise InputError(f"--weight-decay cannot be negative; found {self.weight_decay}")
+        odd = [size for size in self.hidden if size % 2]
+        if odd:
+            raise InputError(f"--hidden must be even, for each direction of the encoder has half; found {odd[0]}")
+        for share in (*self.dropout, self.unknown):
+            if not 0 <= share < 1:
+                raise InputError(f"--dropout and --unknown must be at least 0 and less than 1; found {share}")
+        if not 0 <= self.sampling <= 1:
+            raise InputError(f"--sampling must be from 0 to 1; found {self.sampling}")
+        for name in ("dropout", "weight_decay"):
+            if not getattr(self, name):
+                raise InputError(f"--{name.replace('_', '-')} needs at least one value")
+        if not all(0 <= decay < math.inf for decay in self.weight_decay):
+            raise InputError(f"--weight-decay cannot be negative; found {min(self.weight_decay)}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,9 +124,8 @@ class FitPairs(PairOptions):
         self.check()
         if self.seed < 0:
             raise InputError(f"--seed cannot be negative; found {self.seed}")
-        model = self.config(bridge=self.bridge, attention=self.attention, label=self.label)
-        training = self.training(feeding=self.feeding)
-        print(fit_pairs(model, training, self.files(), seed=self.seed, out=self.out, resume=self.resume))
+        options = self.options(bridge=self.bridge, attention=self.attention, feeding=self.feeding, label=self.label)
+        print(fit_pairs(options, self.files(), seed=self.seed, out=self.out, resume=self.resume))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -153,8 +157,7 @@ class ComparePairs(PairOptions):
         values = {factor: tuple(once_each(getattr(self, factor), f"--{factor}")) for factor in FACTORS}
         if len(self.train) == 1:
             values["label"] = ("none",)
-        model, training = self.config(), self.training()
-        print(compare(values, model, training, self.files(), seeds=self.seeds, out=self.out, resume=self.resume))
+        print(compare(values, self.options(), self.files(), seeds=self.seeds, out=self.out, resume=self.resume))
 
 
 @dataclasses.dataclass(frozen=True)

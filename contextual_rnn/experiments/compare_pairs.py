@@ -13,13 +13,15 @@ from ..data.pairs import Pair, collate
 from ..plotting import dots, finish, save, subplots, weights
 from ..serialization import load
 from ..tasks.pair_scores import Question, answer
-from ..tasks.pairs import PairConfig, PairModel
+from ..tasks.pairs import PairModel
 from ..training.compare import bootstrap_shares, in_words, summarise
 from ..training.intervals import bootstrap_mean
 from ..training.run_folder import RunFolder, write_json
 from ..training.side_by_side import run_all
 from .factors import one_at_a_time
-from .pair_runs import PairData, PairFiles, PairTraining, fingerprints, job, train
+from .pair_choice import PairChoice, PairOption, choose
+from .pair_choice import in_words as settled
+from .pair_runs import PairData, PairFiles, fingerprints, job, train
 
 FACTORS = ("bridge", "attention", "feeding", "label")
 RATES = ("word_error_rate", "phone_error_rate")
@@ -42,20 +44,18 @@ class Variant:
 
 def compare(
     values: dict[str, tuple[str, ...]],
-    model: PairConfig,
-    training: PairTraining,
+    options: list[PairOption],
     files: PairFiles,
     *,
     seeds: int,
     out: pathlib.Path,
     resume: bool,
 ) -> str:
-    """Train every variant with every seed, each epoch chosen on validation, and compare errors on the test file.
+    """Choose every variant's settings on validation, train it with every seed, and compare errors on the test file.
 
     Args:
         values: for every factor, its values; the first of each make the base.
-        model: what variants share.
-        training: likewise.
+        options: the settings to choose among, for every variant alike.
         files: the pairs.
         seeds: how many.
         out: the run folder.
@@ -67,53 +67,53 @@ def compare(
     data = PairData.read(files)  # so that what is wrong in a file is said before anything is trained
     settings = {
         "factors": values,
-        "model": dataclasses.asdict(model),
-        "training": dataclasses.asdict(training),
+        "options": [dataclasses.asdict(option) for option in options],
         "files": dataclasses.asdict(files),
         "sha256": fingerprints(files),
         "seeds": seeds,
     }
     folder = RunFolder.open(out, settings, resume=resume)
-    chosen = [Variant(**one) for one in one_at_a_time(values)]
+    variants = [Variant(**one) for one in one_at_a_time(values)]
+    candidates = {one.name: [option.with_factors(**dataclasses.asdict(one)) for option in options] for one in variants}
+    choices = choose(candidates, files, out / "tuning", resume=resume)
     jobs = [
-        job(f"{one.name}-seed-{seed}", _model(model, one), _training(training, one), files, seed)
-        for one in chosen
+        job(f"{name}-seed-{seed}", choice.option.model, choice.option.training, files, seed)
+        for name, choice in choices.items()
         for seed in range(seeds)
     ]
     results = run_all(jobs, train, out / "runs", resume=resume, title="pairs")
-    identities = [{**dataclasses.asdict(one), "seed": seed} for one in chosen for seed in range(seeds)]
+    identities = [{**dataclasses.asdict(one), "seed": seed} for one in variants for seed in range(seeds)]
     runs = [
         {**identity, "initial_state": identity["bridge"], **result}
         for identity, result in zip(identities, results, strict=True)
     ]
-    report = _report(folder, chosen, runs, data.test, seeds, training.beam)
-    draw_errors(folder, chosen, runs)
-    draw_attention(folder, chosen[0], data.test)
+    report = _report(folder, choices, variants, runs, data.test, seeds)
+    draw_errors(folder, variants, runs)
+    draw_attention(folder, variants[0], data.test)
     write_json(folder.results_path, report)
     return report["verdict"]
 
 
-def _model(model: PairConfig, one: Variant) -> PairConfig:
-    return dataclasses.replace(model, bridge=one.bridge, attention=one.attention, label=one.label)
-
-
-def _training(training: PairTraining, one: Variant) -> PairTraining:
-    return dataclasses.replace(training, feeding=one.feeding)
-
-
 def _report(
-    folder: RunFolder, chosen: list[Variant], runs: list[dict[str, Any]], test: list[Question], seeds: int, beam: int
+    folder: RunFolder,
+    choices: dict[str, PairChoice],
+    chosen: list[Variant],
+    runs: list[dict[str, Any]],
+    test: list[Question],
+    seeds: int,
 ) -> dict[str, Any]:
-    base = dataclasses.asdict(chosen[0])
+    base, beam = dataclasses.asdict(chosen[0]), choices[chosen[0].name].option.training.beam
     differences = [bootstrap_shares(runs, dataclasses.asdict(one), base) for one in chosen[1:]]
     report: dict[str, Any] = {
         "runs": runs,
         "summary": summarise(runs, FACTORS),
         "errors": [_errors(one, runs) for one in chosen],
         "differences": differences,
+        "chosen": {name: {**choice.values, "validation": choice.validation} for name, choice in choices.items()},
         "ensembles": [_ensemble(folder, one, test, seeds, beam) for one in chosen] if seeds > 1 else [],
     }
-    return {**report, "verdict": verdict(report)}
+    lines = [f"Chosen for {name} on validation: {settled(one.values)}." for name, one in choices.items() if one.values]
+    return {**report, "verdict": "\n".join([verdict(report), *lines])}
 
 
 def _of(runs: list[dict[str, Any]], one: Variant) -> list[dict[str, Any]]:

@@ -5,33 +5,33 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 
-from ..tasks.pairs import PairConfig
 from ..training.run_folder import RunFolder, write_json
 from ..training.side_by_side import run_all
-from .pair_runs import PairData, PairFiles, PairTraining, fingerprints, job, train
+from .pair_choice import PairOption, choose, in_words
+from .pair_runs import PairData, PairFiles, fingerprints, job, train
 
 
-def fit_pairs(
-    model: PairConfig, training: PairTraining, files: PairFiles, *, seed: int, out: pathlib.Path, resume: bool
-) -> str:
-    """Train a model, its epoch chosen on validation, and return what was done in words.
+def fit_pairs(options: list[PairOption], files: PairFiles, *, seed: int, out: pathlib.Path, resume: bool) -> str:
+    """Choose settings on validation, train a model, its epoch chosen so too, and return what was done in words.
 
     The run folder then holds `model.safetensors`, for `transcribe`, and `results.json`.
     """
     PairData.read(files)
     settings = {
-        "model": dataclasses.asdict(model),
-        "training": dataclasses.asdict(training),
+        "options": [dataclasses.asdict(option) for option in options],
         "files": dataclasses.asdict(files),
         "sha256": fingerprints(files),
         "seed": seed,
     }
     folder = RunFolder.open(out, settings, resume=resume)
-    (result,) = run_all([job("final", model, training, files, seed)], train, out, resume=resume, title="training")
+    choice = choose({"model": options}, files, out / "tuning", resume=resume)["model"]
+    chosen = job("final", choice.option.model, choice.option.training, files, seed)
+    (result,) = run_all([chosen], train, out, resume=resume, title="training")
     folder.copy(out / "final" / "model.safetensors")
-    write_json(folder.results_path, result)
+    write_json(folder.results_path, {**result, "chosen": choice.values, "validation": choice.validation})
     metrics = result["metrics"]
-    words = [
+    words = [f"Settings: {in_words(choice.values)}."] if choice.values else []
+    words += [
         f"Of the validation words {metrics['validation_word_error_rate']:.2f} % are wrong after epoch "
         f"{metrics['epoch']}, the best, and {metrics['validation_phone_error_rate']:.2f} % of their symbols."
     ]
