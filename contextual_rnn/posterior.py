@@ -22,8 +22,6 @@ class Posterior(nn.Module):
         q = N(m + s a, s softplus(b)),  (a, b) = maps([GRU(x); m]),  with m and s the prior's mean and deviation
 
     The maps read m, for what the context led the prior to expect must be taken back where the sequence says otherwise.
-    No gradient passes to m and s by this way: were they moved together, the divergence would not see it, and nothing
-    would pull the prior to where the posterior is.
 
     Args:
         core: the core whose initial state this is, or the nest of its state's shapes.
@@ -49,11 +47,11 @@ class Posterior(nn.Module):
         """
         there = torch.cat([x, inside.unsqueeze(2).to(x)], dim=2)
         read = self.encoder(there.flip(1))[0][:, -1]  # backwards: the padding comes first, and is then forgotten
-        expected = [leaf.detach().flatten(1) for leaf in leaves(map_state(lambda one: one.base_dist.loc, prior))]
+        expected = [leaf.flatten(1) for leaf in leaves(map_state(lambda one: one.base_dist.loc, prior))]
         features = torch.cat([read, *expected], dim=1)
 
         def about(prior: Independent, shift: Tensor, spread: Tensor) -> Independent:
-            mean, deviation = prior.base_dist.loc.detach(), prior.base_dist.scale.detach()
+            mean, deviation = prior.base_dist.loc, prior.base_dist.scale
             return Independent(Normal(mean + deviation * shift, deviation * softplus(spread)), shift.dim() - 1)
 
         return map_state(about, prior, self.shift(features), self.spread(features))
