@@ -61,6 +61,15 @@ def test_it_learns_its_pairs_and_answers_for_letters_it_has_not_seen(feeding):
     assert network.source.unknown("axb") == ["x"]
 
 
+@pytest.mark.parametrize("attention", ATTENTIONS)
+def test_what_attention_made_of_a_step_is_fed_on_where_there_is_one(attention, tmp_path):
+    network = train(model(input_feeding=True, attention=attention), updates=1)
+    assert network.pairs.decoder.input_feeding == (attention != "none")
+    save(network, tmp_path / "model.safetensors")
+    again, sources = load(tmp_path / "model.safetensors").eval(), [pair.source for pair in PAIRS]
+    assert decode([again], sources, width=2, max_steps=8) == decode([network], sources, width=2, max_steps=8)
+
+
 def test_the_same_words_in_any_batches_give_the_same_answers():
     network, sources = train(model(), updates=20).double(), [pair.source for pair in PAIRS]
     for width in (1, 3):

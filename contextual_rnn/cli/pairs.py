@@ -42,6 +42,8 @@ class PairOptions:
     """The width of a symbol's vector."""
     dropout: tuple[float, ...] = (0.5,)
     """Of embedded symbols and of what the output layer reads."""
+    input_feeding: bool = False
+    """Feed what attention made of a step to the decoder's next one, too; slower."""
     learning_rate: tuple[float, ...] = (2e-3,)
     """Of Adam, in the first epoch; it falls to nothing."""
     weight_decay: tuple[float, ...] = (0.3,)

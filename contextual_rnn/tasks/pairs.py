@@ -57,7 +57,8 @@ class PairConfig:
         bridge: one of `BRIDGES`.
         attention: one of `ATTENTIONS`.
         dropout: of embedded symbols and of what the output layer reads.
-        input_feeding: whether the decoder also reads what attention made of the step before (Luong et al. 2015).
+        input_feeding: whether the decoder, where it has an attention, also reads what that made of the step before
+            (Luong et al. 2015).
         label: where the model is told the label of a source, one of `TOLD`: nowhere, in a first symbol, or in the
             encoder's own h0.
     """
@@ -105,16 +106,17 @@ class PairModel(nn.Module):
         self.register_buffer("updates", torch.zeros((), dtype=torch.long))
         given, cell = self.settings, CELLS[self.settings.cell]
         reads = cell(given.embedding, given.hidden // 2, given.layers, batch_first=True, bidirectional=True)
-        fed = given.embedding + given.hidden * given.input_feeding
-        writes = cell(fed, given.hidden, given.layers, batch_first=True)
+        attention = attention_of(given.attention, given.hidden)
+        feeds_back = given.input_feeding and attention is not None
+        writes = cell(given.embedding + given.hidden * feeds_back, given.hidden, given.layers, batch_first=True)
         symbols = nn.Embedding(len(self.source) + len(self.labels), given.embedding)
         encoder = Encoder(ContextualRNN(reads, self._encoder_start(reads)), symbols, given.dropout)
         decoder = Decoder(
             ContextualRNN(writes, bridge_of(given.bridge, reads, writes)),
             len(self.target),
             nn.Embedding(len(self.target), given.embedding),
-            attention_of(given.attention, given.hidden),
-            input_feeding=given.input_feeding,
+            attention,
+            input_feeding=feeds_back,
             dropout=given.dropout,
         )
         self.pairs = EncoderDecoder(encoder, decoder, START, END)
