@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import importlib
-import importlib.util
 from collections.abc import Callable
 from types import ModuleType
 
@@ -100,8 +99,11 @@ class LSTMLayer:
 
 @functools.cache
 def _loop() -> ModuleType | None:
-    """Return the compiled loop; None where Numba is not installed."""
-    return importlib.import_module(".lstm_loop", __package__) if importlib.util.find_spec("numba") else None
+    """Return the compiled loop; None where Numba is not installed, or cannot run or keep what it compiled."""
+    try:
+        return importlib.import_module(".lstm_loop", __package__)
+    except (ImportError, RuntimeError):
+        return None
 
 
 def _names(core: nn.LSTM) -> list[str]:

@@ -25,6 +25,7 @@ from contextual_rnn.tasks.forecast import (
 )
 from contextual_rnn.tasks.pairs import ATTENTIONS, BRIDGES
 from contextual_rnn.tasks.series_training import Record
+from contextual_rnn.training.compare import bootstrap_difference, in_words
 
 PAST, HORIZON = 12, 8
 
@@ -105,7 +106,7 @@ def test_holding_the_last_value_is_the_baseline():
     network = model()
     stretches = windows(records(), network.settings)
     expected = ((stretches[0].targets[PAST:] - stretches[0].targets[PAST - 1]) / network.target_scale).square().mean(1)
-    assert torch.allclose(hold_last(network, stretches)[0], expected)
+    assert torch.allclose(hold_last(network, stretches)[0], expected.double())
 
 
 def test_the_ends_of_series_are_held_out():
@@ -227,7 +228,44 @@ def test_comparing_tells_what_each_factor_is_worth(trained, tmp_path, capsys):
     assert results["baselines"]["hold-last"]["rmse"] > 0
     for name in ("errors", "forecasts"):
         assert (tmp_path / "run" / "figures" / f"{name}.png").stat().st_size > 5000
+    before = (tmp_path / "run" / "results.json").read_bytes()  # with the seconds of each run
     main([*command, "--resume"])
+    assert (tmp_path / "run" / "results.json").read_bytes() == before
+
+
+def test_stretches_of_a_series_count_as_one():
+    stretches = windows([*records(1, steps=60), *records(2, steps=40)[1:]], ForecastConfig(PAST, HORIZON))
+    errors = torch.arange(len(stretches) * HORIZON, dtype=torch.float64).view(-1, HORIZON)
+    count = sum(one.name == "s0" for one in stretches)
+    assert forecast_runs.by_series(errors, stretches) == [float(errors[:count].mean()), float(errors[count:].mean())]
+    runs = [
+        {"initial_state": kind, "seed": seed, "squared_error_by_series": [1.0 + seed, level]}
+        for kind, level in (("a", 4.0), ("b", 1.0))
+        for seed in range(5)
+    ]
+    assert "over 2 test series" in in_words(bootstrap_difference(runs, "a", "b"))
+
+
+@pytest.mark.parametrize("size", [1e20, 1e-24])
+def test_targets_of_any_size_have_errors(size):
+    network = model()
+    sized = [Record(r.name, r.inputs, size * r.targets, r.context) for r in records()]
+    network.standardise(torch.cat([r.inputs for r in sized]), torch.cat([r.targets for r in sized]))
+    found = squared_errors(network, windows(sized, network.settings))
+    assert found.isfinite().all()
+    assert (found > 0).all()
+
+
+def test_a_column_of_series_called_step_is_kept(trained, tmp_path):
+    text = (trained / "train.csv").read_text().replace("name,", "step,", 1)
+    (tmp_path / "train.csv").write_text(text)
+    roles = ["--targets", "y", "--series", "step"]
+    fit = ["fit", "forecast", "--train", str(tmp_path / "train.csv"), *roles, *SMALL, "--epochs", "1"]
+    main([*fit, "--out", str(tmp_path / "run")])
+    main(["forecast", str(tmp_path / "run"), "--past", str(tmp_path / "train.csv"), "--out", str(tmp_path / "out.csv")])
+    found = Table.read(tmp_path / "out.csv").frame
+    assert found["step"].to_list()[::8] == [f"s{index}" for index in range(8)]
+    assert [int(step) for step in found["step_"]] == [*range(1, 9)] * 8
 
 
 def test_a_broken_run_resumes_to_the_same_bytes(trained, tmp_path, monkeypatch):

@@ -17,12 +17,26 @@ from contextual_rnn.experiments import pair_runs
 from contextual_rnn.experiments.compare_pairs import looks
 from contextual_rnn.experiments.factors import one_at_a_time
 from contextual_rnn.experiments.pair_runs import PairFiles, PairTraining, hold_out
+from contextual_rnn.tasks import pair_scores
 from contextual_rnn.tasks.pair_scores import Answers, Question, questions, table
 from contextual_rnn.tasks.pairs import PairConfig
 
 # A language: every letter is its capital, but for a doubled letter, which is one long sound.
 WORDS = ["".join(letters) for size in (2, 3) for letters in itertools.product("abc", repeat=size)]
-SMALL = ["--hidden", "32", "--embedding", "16", "--dropout", "0", "--learning-rate", "0.02", "--batch-size", "6"]
+SMALL = [
+    "--hidden",
+    "32",
+    "--embedding",
+    "16",
+    "--dropout",
+    "0",
+    "--weight-decay",
+    "0",
+    "--learning-rate",
+    "0.02",
+    "--batch-size",
+    "6",
+]
 
 
 def spoken(word):
@@ -91,6 +105,26 @@ def test_letters_that_were_not_seen_are_answered_and_named(trained, tmp_path, ca
     )
 
 
+def test_lines_before_a_bad_one_are_answered(trained, tmp_path, capsys):
+    (tmp_path / "words.txt").write_bytes(b"\xef\xbb\xbfab\nba\ncc\n\xff\nab\n")  # some editors mark the start
+    for size in (1, 2, 64):
+        options = ["--input", tmp_path / "words.txt", "--batch-size", size]
+        code, written, said = run(capsys, "transcribe", trained, *options)
+        assert (code, written) == (2, "ab\tA B\nba\tB A\ncc\tC:\n")
+        assert "line 4: byte 1 is not UTF-8" in said
+
+
+def test_long_targets_can_be_right(monkeypatch):
+    """A model that copies its source, decoded for as many steps as it is asked to."""
+
+    def copied(models, sources, labels, *, width, max_steps):
+        return [[(source[: max_steps - 1], 0.0)] for source in sources]
+
+    monkeypatch.setattr(pair_scores, "decode", copied)
+    asked = [Question(("a",) * 150, None, (("a",) * 150,))]
+    assert pair_scores.answer([], asked).wrong == [False]
+
+
 def test_what_is_wrong_with_the_call_is_said(trained, tmp_path, capsys):
     file = write(tmp_path / "train.tsv", WORDS)
     (tmp_path / "words.txt").write_bytes(b"ab\n\xff\n")
@@ -100,6 +134,13 @@ def test_what_is_wrong_with_the_call_is_said(trained, tmp_path, capsys):
         (["transcribe", trained, "--input", tmp_path / "words.txt"], "line 2: byte 1 is not UTF-8"),
         (["transcribe", trained, "--input", tmp_path / "none.txt"], "No such file"),
         (["transcribe", tmp_path], "there is no such file"),
+        (["transcribe", trained, "--input", file], "line 1 has a tab"),
+        (["transcribe", trained, "--batch-size", 0], "--batch-size must be greater than 0"),
+        (["fit", "pairs", "--train", file, "--out", tmp_path / "run", "--seed", 2**63], "--seed must be at least 0"),
+        (
+            ["fit", "pairs", "--train", file, "--out", tmp_path / "run", "--attention", "none", "--input-feeding"],
+            "--input-feeding feeds what attention read",
+        ),
         (["compare", "pairs", "--train", file, "--out", tmp_path / "run"], "needs --test"),
         (["fit", "pairs", "--train", file, "--out", tmp_path / "run", "--hidden", 33], "--hidden must be even"),
         (
@@ -128,6 +169,13 @@ def test_a_bad_file_is_named_before_anything_is_trained(bad, tmp_path, capsys):
         assert str(path) in said
         assert "Traceback" not in said
         assert not (tmp_path / "run").exists()
+
+
+def test_sources_that_training_has_seen_are_counted(tmp_path, capsys):
+    file, options = write(tmp_path / "train.tsv", WORDS), ["--epochs", 1, *SMALL, "--out", tmp_path / "run"]
+    said = run(capsys, "fit", "pairs", "--train", file, "--test", write(tmp_path / "test.tsv", WORDS[:5]), *options)[1]
+    assert "Of the 5 test sources" in said  # a tenth of them may be held out
+    assert "validation sources" not in said
 
 
 def test_comparing_tells_what_each_factor_is_worth(tmp_path, capsys):

@@ -57,8 +57,10 @@ def parse(arguments: list[str]) -> Any:
 def main(arguments: list[str] | None = None) -> None:
     """Run a command; bad input ends it with one sentence and exit code 2."""
     torch.set_num_threads(1)  # the variable above reaches the workers; here torch was imported before it was set
+    command = None
     try:
-        parse(sys.argv[1:] if arguments is None else arguments).run()
+        command = parse(sys.argv[1:] if arguments is None else arguments)
+        command.run()
         sys.stdout.flush()
     except InputError as error:
         print(f"contextual-rnn: {error}", file=sys.stderr)
@@ -66,5 +68,8 @@ def main(arguments: list[str] | None = None) -> None:
     except BrokenPipeError:  # who reads standard output has had enough, as `head` has
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:
-        print("contextual-rnn: stopped; --resume goes on from here", file=sys.stderr)
+        print(
+            "contextual-rnn: stopped" + ("; --resume goes on from here" if hasattr(command, "resume") else ""),
+            file=sys.stderr,
+        )
         sys.exit(130)

@@ -12,7 +12,7 @@ import tyro
 from ..data.series import Columns
 from ..errors import InputError
 from ..tasks.pairs import Bridge, Looks
-from .options import into, once_each, positive
+from .options import check_seed, into, once_each, positive
 
 ForecastFeeding = Literal["truth", "output"]
 
@@ -32,7 +32,8 @@ class ForecastOptions:
     test: str | None = None
     """A table for the errors that are reported; nothing is chosen on it."""
     validation: str | None = None
-    """A table to choose the epoch by; without it the last fifth of each training series."""
+    """A table to choose the epoch by; without it the end of each training series that is long enough: a fifth, and at
+    least --past and --horizon steps."""
     context: tuple[str, ...] = ()
     """Columns that are constant within a series, told in the encoder's h0: numbers are quantities, text is labels."""
     series: str | None = None
@@ -116,8 +117,7 @@ class FitForecast(ForecastOptions):
         from ..experiments.forecast_series import fit_forecast
 
         self.check()
-        if self.seed < 0:
-            raise InputError(f"--seed cannot be negative; found {self.seed}")
+        check_seed(self.seed)
         model, training = self.config(bridge=self.bridge, attention=self.attention), self.training(feeding=self.feeding)
         print(fit_forecast(model, training, self.files(), seed=self.seed, out=self.out, resume=self.resume))
 

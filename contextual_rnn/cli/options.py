@@ -27,6 +27,12 @@ def positive(**values: Any) -> None:
                 raise InputError(f"{option} must be greater than 0; found {number}")
 
 
+def check_seed(seed: int) -> None:
+    """Raise InputError where a seed is none that torch takes."""
+    if not 0 <= seed < 2**63:
+        raise InputError(f"--seed must be at least 0 and less than 2^63; found {seed}")
+
+
 def once_each(values: tuple[Any, ...], option: str = "--initial-states") -> list[Any]:
     """Return the values once each; raise InputError where there is none."""
     if not values:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import io
 import math
 import pathlib
 import sys
@@ -14,7 +15,7 @@ import tyro
 
 from ..errors import InputError
 from ..tasks.pairs import Bridge, Feeding, Looks, Told
-from .options import into, once_each, positive
+from .options import check_seed, into, once_each, positive
 
 VARIED = ("hidden", "layers", "embedding", "dropout", "learning_rate", "weight_decay")
 
@@ -75,7 +76,9 @@ class PairOptions:
 
         option = PairOption(into(PairConfig, self, PairOptions), into(PairTraining, self, PairOptions))
         option = option.with_factors(**factors) if factors else option
-        return grid(option, {name: getattr(self, name) for name in VARIED})
+        return grid(
+            option, {name: tuple(once_each(getattr(self, name), f"--{name.replace('_', '-')}")) for name in VARIED}
+        )
 
     def files(self) -> Any:
         """Return the files."""
@@ -124,8 +127,9 @@ class FitPairs(PairOptions):
         from ..experiments.fit_pairs import fit_pairs
 
         self.check()
-        if self.seed < 0:
-            raise InputError(f"--seed cannot be negative; found {self.seed}")
+        if self.input_feeding and self.attention == "none":
+            raise InputError("--input-feeding feeds what attention read: give an --attention, or leave it out")
+        check_seed(self.seed)
         options = self.options(bridge=self.bridge, attention=self.attention, feeding=self.feeding, label=self.label)
         print(fit_pairs(options, self.files(), seed=self.seed, out=self.out, resume=self.resume))
 
@@ -134,7 +138,7 @@ class FitPairs(PairOptions):
 class ComparePairs(PairOptions):
     """What bridge, attention, feeding and label are worth on these pairs, and how good an ensemble is. Needs --test.
 
-    Of an option with several values the first is the base, and each other is tried alone against it.
+    Of --bridge, --attention, --feeding and --label the first value is the base; each other is tried alone against it.
     """
 
     bridge: tuple[Bridge, ...] = ("project", "zero")
@@ -189,7 +193,8 @@ class Transcribe:
         """Transcribe to standard output."""
         from ..experiments.transcribe import check_label, read_models, transcribe
 
-        positive(beam=self.beam, n_best=self.n_best, longest=self.longest, batch_size=self.batch_size or 1)
+        size = 1 if self.batch_size is None else self.batch_size
+        positive(beam=self.beam, n_best=self.n_best, longest=self.longest, batch_size=size)
         if self.n_best > self.beam:
             raise InputError(f"--n-best can be at most --beam, {self.beam}; found {self.n_best}")
         if not 0 <= self.alpha < math.inf:
@@ -199,6 +204,8 @@ class Transcribe:
         models = read_models(self.runs)
         check_label(models[0], self.label)
         options = {"beam": self.beam, "n_best": self.n_best, "alpha": self.alpha, "longest": self.longest}
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(encoding="utf-8")  # as what is read, whatever the terminal's language
         with _opened(self.input) as lines:
             name = "standard input" if self.input == "-" else self.input
             size = self.batch_size or (1 if self.input == "-" and sys.stdin.isatty() else 64)

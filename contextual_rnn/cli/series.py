@@ -12,7 +12,7 @@ import tyro
 from ..data.series import Columns
 from ..errors import InputError
 from ..tasks.series import KINDS, NEED_CONTEXT, Kind, Start
-from .options import positive
+from .options import check_seed, positive
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,8 +135,7 @@ class FitSeries(SeriesModelOptions):
         """Choose, train, and say what was done."""
         from ..experiments.fit_series import fit_series
 
-        if self.seed < 0:
-            raise InputError(f"--seed cannot be negative; found {self.seed}")
+        check_seed(self.seed)
         kind = self.initial_state or ("context" if self.window or self.context else "zero")
         print(
             fit_series(
@@ -223,8 +222,9 @@ class Sample:
         from ..experiments.sample_series import sample
 
         positive(n=self.n, steps=self.steps)
-        if not 0 <= self.temperature < math.inf or self.seed < 0:
-            raise InputError("--temperature and --seed cannot be negative")
+        check_seed(self.seed)
+        if not 0 <= self.temperature < math.inf:
+            raise InputError(f"--temperature cannot be negative; found {self.temperature}")
         told = dict(self._told(text) for text in self.context)
         print(
             sample(

@@ -119,11 +119,12 @@ def read_sources(
         longest: the most symbols that a line may have.
 
     Raises:
-        InputError: a line is not UTF-8 or too long; names it.
+        InputError: a line is not UTF-8, has a tab, or is too long; names it.
     """
     for number, line in enumerate(lines, start=1):
-        place = f"{name}, line {number}"
-        text = _decoded(place, line)
+        place, text = f"{name}, line {number}", _decoded(name, number, line)
+        if "\t" in text:
+            raise InputError(f"{place} has a tab, as pairs have; lines of sources alone are right")
         yield text, split(place, text, unit, longest) if text else ()
 
 
@@ -146,17 +147,19 @@ def _lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, str]]:
     try:
         with open(path, "rb") as file:
             for number, line in enumerate(file, start=1):
-                yield number, _decoded(f"{path}, line {number}", line)
+                yield number, _decoded(path, number, line)
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such file") from None
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from None
 
 
-def _decoded(place: str, line: bytes) -> str:
+def _decoded(name: str | os.PathLike[str], number: int, line: bytes) -> str:
+    encoding = "utf-8-sig" if number == 1 else "utf-8"  # the mark that some editors put at the start is no symbol
     try:
-        return line.decode("utf-8").rstrip("\r\n")
+        return line.decode(encoding).rstrip("\r\n")
     except UnicodeDecodeError as error:
+        place = f"{name}, line {number}"
         raise InputError(f"{place}: byte {error.start + 1} is not UTF-8, which is what the file must be in") from None
 
 

@@ -88,6 +88,7 @@ def compare(
         for identity, result in zip(identities, results, strict=True)
     ]
     report = _report(folder, choices, variants, runs, data.test, seeds)
+    report["verdict"] = "\n".join([report["verdict"], *data.seen()])
     draw_errors(folder, variants, runs)
     draw_attention(folder, variants[0], data.test)
     write_json(folder.results_path, report)
@@ -113,6 +114,8 @@ def _report(
         "ensembles": [_ensemble(folder, one, test, seeds, beam) for one in chosen] if seeds > 1 else [],
     }
     lines = [f"Chosen for {name} on validation: {settled(one.values)}." for name, one in choices.items() if one.values]
+    if any(one.option.model.input_feeding and one.option.model.attention == "none" for one in choices.values()):
+        lines.append("Without attention there is nothing to feed back: that variant lacks input feeding as well.")
     return {**report, "verdict": "\n".join([verdict(report), *lines])}
 
 
@@ -121,9 +124,10 @@ def _of(runs: list[dict[str, Any]], one: Variant) -> list[dict[str, Any]]:
 
 
 def _errors(one: Variant, runs: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return a variant's rates, means of the seeds; words and seeds are drawn again for the interval of the first."""
+    """Return a variant's rates, means of the seeds; for the interval of the first the words are drawn again."""
     mine = _of(runs, one)
-    interval = bootstrap_mean(100 * np.array([run["wrong"] for run in mine], dtype=float))
+    wrong = np.mean([run["wrong"] for run in mine], axis=0, keepdims=True)
+    interval = bootstrap_mean(100 * wrong)
     means = {rate: float(np.mean([run["metrics"][rate] for run in mine])) for rate in RATES}
     return {**dataclasses.asdict(one), **means, "low": interval.low, "high": interval.high}
 
@@ -138,7 +142,17 @@ def _ensemble(folder: RunFolder, one: Variant, test: list[Question], seeds: int,
 
 def verdict(report: dict[str, Any]) -> str:
     """Return a table of the rates, and what each factor is worth, with its interval."""
-    rows = [["bridge", "attention", "feeding", "label", "word error, % [95 %]", "phone error, %", "ensemble, word"]]
+    rows = [
+        [
+            "bridge",
+            "attention",
+            "feeding",
+            "label",
+            "word error, % [95 % over words]",
+            "phone error, %",
+            "ensemble, word",
+        ]
+    ]
     ensembles = [f"{_percent(one)}" for one in report["ensembles"]] or ["-"] * len(report["errors"])
     for one, ensemble in zip(report["errors"], ensembles, strict=True):
         rates = [_percent(one), f"{one['phone_error_rate']:.2f}", ensemble]

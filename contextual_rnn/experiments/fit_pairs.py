@@ -16,7 +16,7 @@ def fit_pairs(options: list[PairOption], files: PairFiles, *, seed: int, out: pa
 
     The run folder then holds `model.safetensors`, for `transcribe`, and `results.json`.
     """
-    PairData.read(files)
+    data = PairData.read(files)
     settings = {
         "options": [dataclasses.asdict(option) for option in options],
         "files": dataclasses.asdict(files),
@@ -40,4 +40,4 @@ def fit_pairs(options: list[PairOption], files: PairFiles, *, seed: int, out: pa
             f"{metrics['word_error_rate']:.2f} % of the words and {metrics['phone_error_rate']:.2f} % of the symbols"
         )
         words.append(f"Of the test file {rates} are wrong; every answer is in {out / 'final' / 'answers.tsv'}.")
-    return "\n".join([*words, f"The model is {folder.model_path}."])
+    return "\n".join([*words, *data.seen(), f"The model is {folder.model_path}."])

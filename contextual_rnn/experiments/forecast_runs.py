@@ -112,7 +112,7 @@ def job(name: str, model: ForecastConfig, training: ForecastTraining, files: Ser
 
 
 def train(config: dict[str, Any], folder: pathlib.Path) -> dict[str, Any]:
-    """Do one run; return its metrics, and the squared errors of the test by stretch and by step of the horizon."""
+    """Do one run; return its metrics, and the squared errors of the test by series and by step of the horizon."""
     kept, model_config = config["files"], ForecastConfig(**config["model"])
     columns = Columns.from_json(kept["columns"])
     files = SeriesFiles(kept["train"], columns, kept["validation"], kept["test"])
@@ -128,9 +128,17 @@ def train(config: dict[str, Any], folder: pathlib.Path) -> dict[str, Any]:
     errors = squared_errors(model, data.test)
     return {
         "metrics": {**scores(errors), **metrics},
-        "squared_error_by_series": errors.mean(1).tolist(),
+        "squared_error_by_series": by_series(errors, data.test),
         "rmse_by_step": errors.mean(0).sqrt().tolist(),
     }
+
+
+def by_series(errors: Tensor, stretches: list[Record]) -> list[float]:
+    """Return the mean of squared errors (N, horizon) over each series' stretches."""
+    rows: dict[str, list[int]] = {}
+    for row, record in enumerate(stretches):
+        rows.setdefault(record.name, []).append(row)
+    return [float(errors[chosen].mean()) for chosen in rows.values()]
 
 
 def scores(errors: Tensor) -> dict[str, float]:

@@ -78,11 +78,12 @@ def forecast(run: pathlib.Path, past: str, out: str, future: str | None) -> str:
     found = np.concatenate([np.asarray(values) for values in forecasts(model, stretches)])
     names = [one.name for one in series for _ in range(model.settings.horizon)]
     steps = np.tile(np.arange(1, model.settings.horizon + 1), len(series))
+    series_column = free_name(columns.series or "series", columns.targets)
     write_table(
         out,
         {
-            free_name(columns.series or "series", columns.targets): names,
-            free_name("step", columns.targets): steps,
+            series_column: names,
+            free_name("step", (*columns.targets, series_column)): steps,
             **{target: found[:, place] for place, target in enumerate(columns.targets)},
         },
     )

@@ -91,6 +91,16 @@ class PairData:
         kept, held = hold_out(training)
         return cls(kept, questions(held), questions(test), labels, units)
 
+    def seen(self) -> list[str]:
+        """Return a sentence for each file that shares sources with the training file, of which its error says less."""
+        known = {(pair.source, pair.label) for pair in self.training}
+        found = []
+        for name, asked in (("validation", self.validation), ("test", self.test)):
+            count = sum((one.source, one.label) in known for one in asked)
+            if count:
+                found.append(f"Of the {len(asked)} {name} sources {count} are in the training file too.")
+        return found
+
 
 def _read_more(files: tuple[str, ...], labels: list[str], units: Units) -> list[Pair]:
     if not files:

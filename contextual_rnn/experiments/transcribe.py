@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import pathlib
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -42,7 +41,7 @@ def check_label(model: PairModel, label: str | None) -> None:
     if label is not None and label not in model.labels:
         known = f"one of {', '.join(model.labels)}" if model.labels else "none: it was trained without labels"
         raise InputError(f"--label {label}: the model knows {known}")
-    if label is None and model.labels:
+    if label is None and model.labels and model.settings.label != "none":
         raise InputError(f"the model must be told a label: give --label, one of {', '.join(model.labels)}")
 
 
@@ -77,7 +76,7 @@ def transcribe(
         longest: the most symbols of a target.
     """
     numbered = enumerate(read_sources(lines, name, models[0].units.source), start=1)
-    while batch := list(itertools.islice(numbered, batch_size)):
+    for batch in _batches(numbered, batch_size):
         asked = [symbols for _, (_, symbols) in batch if symbols]
         labels = [label] * len(asked)
         found = iter(
@@ -91,6 +90,23 @@ def transcribe(
             for target, score in next(found):
                 written += [join(target, models[0].units.target), *([f"{score:.4f}"] if scores else [])]
             yield "\t".join(written), _said(f"{name}, line {number}", models[0].source.unknown(symbols))
+
+
+def _batches(lines: Iterator[tuple[int, Line]], size: int) -> Iterator[list[tuple[int, Line]]]:
+    """Yield lines, `size` at a time; those before a bad one are yielded before its error is raised."""
+    batch: list[tuple[int, Line]] = []
+    try:
+        for line in lines:
+            batch.append(line)
+            if len(batch) == size:
+                yield batch
+                batch = []
+    except InputError:
+        if batch:
+            yield batch
+        raise
+    if batch:
+        yield batch
 
 
 def _said(place: str, unknown: list[str]) -> str | None:

@@ -186,7 +186,7 @@ def hold_last(model: ForecastModel, stretches: Sequence[Record]) -> Tensor:
 
 def _mean_squares(found: Tensor, stretches: Sequence[Record], model: ForecastModel) -> Tensor:
     future = torch.stack([record.targets[model.settings.past :] for record in stretches])
-    return ((found - future) / unit(model)).square().mean(2)
+    return ((found.double() - future.double()) / unit(model).double()).square().mean(2)
 
 
 def random_stretches(

@@ -62,8 +62,13 @@ class Answers:
 
 
 def answer(models: Sequence[PairModel], asked: list[Question], width: int = 1) -> Answers:
-    """Answer every question with the best target that a beam of `width` and greedy search find."""
-    decoded = decode(models, [one.source for one in asked], [one.label for one in asked], width=width)
+    """Answer every question with the best target that a beam of `width` and greedy search find.
+
+    An answer is cut at twice the length of the longest reference and ten symbols: it is wrong long before.
+    """
+    sources, labels = [one.source for one in asked], [one.label for one in asked]
+    longest = max(len(reference) for one in asked for reference in one.references)
+    decoded = decode(models, sources, labels, width=width, max_steps=2 * longest + 10)
     found = [targets[0][0] for targets in decoded]
     return Answers(asked, found, word_errors(found, [one.references for one in asked]))
 

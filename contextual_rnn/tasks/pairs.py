@@ -33,6 +33,7 @@ from ..seq2seq import (
     greedy,
     linear,
 )
+from ..seq2seq.feeding import Form
 
 Bridge = Literal["zero", "project", "concat", "copy"]
 Looks = Literal["none", "additive", "multiplicative"]
@@ -182,7 +183,10 @@ def feeding_of(name: str, most: float, steps: int, seed: int) -> ScheduledSampli
     """Return a feeding policy whose probability grows to `most` in `steps` training steps; None feeds the truth."""
     if name == "truth":
         return None
-    return ScheduledSampling(linear(0, most, steps), "embedding" if name == "embedding" else "output", seed, seed + 1)
+    form: Form = "embedding" if name == "embedding" else "output"
+    return ScheduledSampling(
+        linear(0, most, steps), form, 2 * seed, 2 * seed + 1
+    )  # no seed's draws are another's coins
 
 
 @dataclasses.dataclass(frozen=True)
@@ -231,7 +235,7 @@ def decode(
         models: of one vocabulary; several are an ensemble.
         sources: as symbols.
         labels: of the sources, for models that know labels.
-        width: of the beam; 1 is greedy. The better of beam and greedy is returned.
+        width: of the beam; 1 is greedy. Where one target each is asked for, it is the better of beam and greedy.
         alpha: of the length penalty; see `seq2seq.search`.
         n_best: how many targets each, at most `width`.
         batch_size: how many sources are decoded at once.
