@@ -21,21 +21,27 @@ class Posterior(nn.Module):
 
         q = N(m + s a, s softplus(b)),  (a, b) = maps([GRU(x); m]),  with m and s the prior's mean and deviation
 
-    The maps read m, for what the context led the prior to expect must be taken back where the sequence says otherwise.
+    The maps read m because what the context led the prior to expect must be taken back where the sequence says
+    otherwise; without it the prior cannot make use of a context that is noisy. Where the sequence says all that the context
+    does they need not.
 
     Args:
         core: the core whose initial state this is, or the nest of its state's shapes.
         features: D, the numbers of an element.
         hidden: units of the GRU.
+        reads_prior: whether the maps read m.
     """
 
-    def __init__(self, core: Any, features: int, hidden: int = 64) -> None:
+    def __init__(self, core: Any, features: int, hidden: int = 64, reads_prior: bool = True) -> None:
         super().__init__()
         self.shapes, self.features, self.hidden = state_shapes(core), features, hidden
         self.encoder = nn.GRU(features + 1, hidden, batch_first=True)
-        width = hidden + sum(math.prod(shape) for shape in shape_leaves(self.shapes))
+        self.reads_prior = reads_prior
+        width = hidden + reads_prior * sum(math.prod(shape) for shape in shape_leaves(self.shapes))
         self.shift = LeafMaps(self.shapes, width, bias=0.0)
         self.spread = LeafMaps(self.shapes, width, bias=_ONE)
+        for linear in (*self.shift, *self.spread):
+            nn.init.zeros_(linear.weight[:, hidden:])  # at first the prior's mean is only what a is told about
 
     def forward(self, x: Tensor, inside: Tensor, prior: Any) -> Any:
         """Return the posterior, a nest of `Independent` normals as the prior is.
@@ -47,8 +53,8 @@ class Posterior(nn.Module):
         """
         there = torch.cat([x, inside.unsqueeze(2).to(x)], dim=2)
         read = self.encoder(there.flip(1))[0][:, -1]  # backwards: the padding comes first, and is then forgotten
-        expected = [leaf.flatten(1) for leaf in leaves(map_state(lambda one: one.base_dist.loc, prior))]
-        features = torch.cat([read, *expected], dim=1)
+        expected = leaves(map_state(lambda one: one.base_dist.loc, prior)) if self.reads_prior else ()
+        features = torch.cat([read, *(leaf.flatten(1) for leaf in expected)], dim=1)
 
         def about(prior: Independent, shift: Tensor, spread: Tensor) -> Independent:
             mean, deviation = prior.base_dist.loc, prior.base_dist.scale
@@ -58,4 +64,5 @@ class Posterior(nn.Module):
 
     def config(self) -> dict[str, Any]:
         """Return the arguments that build it again."""
-        return {"core": self.shapes, "features": self.features, "hidden": self.hidden}
+        own = {"features": self.features, "hidden": self.hidden, "reads_prior": self.reads_prior}
+        return {"core": self.shapes, **own}

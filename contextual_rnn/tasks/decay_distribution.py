@@ -55,7 +55,8 @@ class DecayDistribution(nn.Module):
         base, spread = (nn.Sequential(Context(**fields), MLP(len(fields), [CONTEXT_HIDDEN])) for _ in range(2))
         h0 = GaussianState(ContextState(core, base, CONTEXT_HIDDEN), spread, CONTEXT_HIDDEN)
         head = FixedGaussianHead(HIDDEN, 1, SCALE / UNIT, change=True)
-        self.latent = LatentModel(SequenceModel(ContextualRNN(core, h0), head), Posterior(core, 1), feed="truth")
+        posterior = Posterior(core, 1, reads_prior=told == "noisy start")  # else the sequence tells what is told
+        self.latent = LatentModel(SequenceModel(ContextualRNN(core, h0), head), posterior, feed="truth")
 
     @property
     def sequences(self) -> SequenceModel:
