@@ -22,8 +22,8 @@ class Posterior(nn.Module):
         q = N(m + s a, s softplus(b)),  (a, b) = maps([GRU(x); m]),  with m and s the prior's mean and deviation
 
     The maps read m because what the context led the prior to expect must be taken back where the sequence says
-    otherwise; without it the prior cannot make use of a context that is noisy. Where the sequence says all that the context
-    does they need not.
+    otherwise; without it the prior cannot make use of a context that is noisy. Where the sequence says all that the
+    context does, they need not.
 
     Args:
         core: the core whose initial state this is, or the nest of its state's shapes.
@@ -41,7 +41,7 @@ class Posterior(nn.Module):
         self.shift = LeafMaps(self.shapes, width, bias=0.0)
         self.spread = LeafMaps(self.shapes, width, bias=_ONE)
         for linear in (*self.shift, *self.spread):
-            nn.init.zeros_(linear.weight[:, hidden:])  # at first the prior's mean is only what a is told about
+            nn.init.zeros_(linear.weight[:, hidden:])  # training begins without it
 
     def forward(self, x: Tensor, inside: Tensor, prior: Any) -> Any:
         """Return the posterior, a nest of `Independent` normals as the prior is.
