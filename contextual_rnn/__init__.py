@@ -11,6 +11,7 @@ from .initial_state import (
     FreeState,
     GaussianState,
     InitialState,
+    LatentState,
 )
 from .latent import LatentModel
 from .memory_state import MemoryState, memory_shapes
@@ -49,6 +50,7 @@ __all__ = [
     "InputError",
     "Label",
     "LatentModel",
+    "LatentState",
     "MemoryState",
     "MixtureHead",
     "Posterior",
@@ -82,6 +84,7 @@ for _cls in (
     FreeState,
     GaussianHead,
     GaussianState,
+    LatentState,
     Image,
     Label,
     LatentModel,

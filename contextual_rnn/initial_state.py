@@ -228,6 +228,39 @@ class GaussianState(InitialState):
         return {"base": self.base, "scale": self.network, "features": self.features}
 
 
+class LatentState(InitialState):
+    """h0 = g(z, context), z ~ N(mu(context), sigma(context)): a distribution over h0 of a few dimensions.
+
+    The units of a `GaussianState` vary each for itself, as (4) has it; here they vary together, as z does.
+
+    Args:
+        prior: p(z | context), a `GaussianState` of one leaf (K,), such as
+            `GaussianState(ContextState((K,), network), scale)`.
+        state: g, an initial state of the core, whose context is z (B, K), or z and what of the context is read.
+        told: from the context to a vector (B, F) that g reads beside z; None: g reads z alone.
+    """
+
+    def __init__(self, prior: GaussianState, state: InitialState, told: nn.Module | None = None) -> None:
+        super().__init__(state.shapes)
+        self.prior, self.state, self.told = prior, state, told
+
+    def forward(
+        self, batch_size: int, context: Any = None, *, sample: bool | None = None, generator: Generator = None
+    ) -> State:
+        """Return g of a sample of z, or of its mode: (B, *shape) for every shape."""
+        z = self.prior(batch_size, context, sample=_sampling(self, sample), generator=generator)
+        return self.of(z, context)
+
+    def of(self, z: Tensor, context: Any = None) -> State:
+        """Return the state of z (B, K)."""
+        joined = z if self.told is None else torch.cat([z, self.told(context)], dim=1)
+        return self.state(len(z), joined)
+
+    def config(self) -> dict[str, Any]:
+        """Return the arguments that build it again."""
+        return {"prior": self.prior, "state": self.state, "told": self.told}
+
+
 class ErrorNoise(InitialState):
     """Noise on a base state in proportion to the error back-propagated to it (Zimmermann et al., the paper's [5]).
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import kl_divergence
 
-from .initial_state import GaussianState
+from .initial_state import GaussianState, LatentState
 from .noise import TrajectorySeeds
 from .posterior import Posterior
 from .sequence_model import Samples, SequenceModel, rows_of, select_batch
@@ -31,8 +31,9 @@ class LatentModel(nn.Module):
 
     Args:
         model: a `SequenceModel` of vectors with a learned start and no end, whose initial state is a `GaussianState`,
-            the prior p(h0 | context), and whose head is a distribution.
-        posterior: q(h0 | x, context), for training and for likelihoods.
+            the prior p(h0 | context), or a `LatentState`, whose z then is the latent variable in place of h0, and whose
+            head is a distribution.
+        posterior: q(h0 | x, context), for training and for likelihoods; of the prior's shapes.
         feed: `"own"` feeds the mean of each element on to the next step, so that h0 alone tells one sequence from
             another; `"truth"` feeds the true element, which tells the network what h0 would: the posterior then tends
             to the prior, and the samples differ by what the head draws.
@@ -45,9 +46,10 @@ class LatentModel(nn.Module):
         super().__init__()
         if feed not in get_args(Feed):
             raise ValueError(f"feed must be one of {', '.join(get_args(Feed))}; found {feed!r}")
-        if not isinstance(model.rnn.initial_state, GaussianState):
+        start = model.rnn.initial_state
+        if not isinstance(start, (GaussianState, LatentState)):
             raise ValueError(
-                f"the initial state must be a GaussianState, the prior; found {type(model.rnn.initial_state).__name__}"
+                f"the initial state must be a GaussianState, the prior, or a LatentState; found {type(start).__name__}"
             )
         if model.start is None or model.end is not None or model.head.is_category:
             raise ValueError("the model must be of vectors, with a learned start and no end")
@@ -64,9 +66,9 @@ class LatentModel(nn.Module):
         """
         x, inside = _masked(x, lengths)
         prior, posterior = self._distributions(x, inside, context)
-        h0 = map_state(lambda one: one.rsample(), posterior)
+        latent = map_state(lambda one: one.rsample(), posterior)
         divergence = sum(leaves(map_state(kl_divergence, posterior, prior)))
-        return -self._losses(x, inside, h0, context).sum(1) - kl_weight * divergence
+        return -self._losses(x, inside, latent, context).sum(1) - kl_weight * divergence
 
     def loss(
         self,
@@ -117,9 +119,9 @@ class LatentModel(nn.Module):
         prior, posterior = self._distributions(x, inside, context)
         weights = []
         for _ in range(samples):
-            h0 = map_state(lambda one: one.sample(), posterior)
-            ratio = sum(leaves(map_state(lambda p, q, h: p.log_prob(h) - q.log_prob(h), prior, posterior, h0)))
-            weights.append(ratio - self._losses(x, inside, h0, context).sum(1))
+            latent = map_state(lambda one: one.sample(), posterior)
+            ratio = sum(leaves(map_state(lambda p, q, h: p.log_prob(h) - q.log_prob(h), prior, posterior, latent)))
+            weights.append(ratio - self._losses(x, inside, latent, context).sum(1))
         return torch.stack(weights).logsumexp(0) - math.log(samples)
 
     def sample(self, context: Any = None, n: int | None = None, steps: int = 100, **options: Any) -> Samples:
@@ -160,13 +162,19 @@ class LatentModel(nn.Module):
             yield Samples(found, torch.full((size,), steps, device=found.device))
 
     def _distributions(self, x: Tensor, inside: Tensor, context: Any) -> tuple[Any, Any]:
-        initial_state = self.model.rnn.initial_state
-        assert isinstance(initial_state, GaussianState)
-        prior = initial_state.distribution(len(x), context)
+        start = self.model.rnn.initial_state
+        given = start.prior if isinstance(start, LatentState) else start
+        assert isinstance(given, GaussianState)
+        prior = given.distribution(len(x), context)
         return prior, self.posterior(x, inside, prior)
 
-    def _losses(self, x: Tensor, inside: Tensor, h0: State, context: Any) -> Tensor:
-        """Return -log p(x_t | h0) of every element, (B, T), nats; 0 past the ends."""
+    def _losses(self, x: Tensor, inside: Tensor, latent: State, context: Any) -> Tensor:
+        """Return -log p(x_t | latent) of every element, (B, T), nats; 0 past the ends."""
+        start = self.model.rnn.initial_state
+        h0 = latent
+        if isinstance(start, LatentState):
+            assert isinstance(latent, Tensor)
+            h0 = start.of(latent, context)
         if self.feed == "own":
             hidden, last = self._own(h0, context, x.shape[1])
         else:

@@ -40,8 +40,6 @@ class Posterior(nn.Module):
         width = hidden + reads_prior * sum(math.prod(shape) for shape in shape_leaves(self.shapes))
         self.shift = LeafMaps(self.shapes, width, bias=0.0)
         self.spread = LeafMaps(self.shapes, width, bias=_ONE)
-        for linear in (*self.shift, *self.spread):
-            nn.init.zeros_(linear.weight[:, hidden:])  # training begins without it
 
     def forward(self, x: Tensor, inside: Tensor, prior: Any) -> Any:
         """Return the posterior, a nest of `Independent` normals as the prior is.

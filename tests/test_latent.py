@@ -14,8 +14,10 @@ from contextual_rnn import (
     GaussianHead,
     GaussianState,
     LatentModel,
+    LatentState,
     Posterior,
     SequenceModel,
+    TrajectorySeeds,
     load,
     register,
     save,
@@ -127,7 +129,7 @@ def test_saved_and_in_other_batches_it_generates_the_same(feed, tmp_path):
 def test_bad_arguments_get_one_sentence():
     core = nn.LSTM(1, 4, batch_first=True)
     model = SequenceModel(ContextualRNN(core, ConstantState(core)), GaussianHead(4, 1))
-    with pytest.raises(ValueError, match="must be a GaussianState, the prior; found ConstantState"):
+    with pytest.raises(ValueError, match="must be a GaussianState, the prior, or a LatentState; found ConstantState"):
         LatentModel(model, Posterior(core, 1))
     with pytest.raises(ValueError, match="feed must be one of own, truth"):
         LatentModel(model, Posterior(core, 1), "mine")
@@ -136,12 +138,21 @@ def test_bad_arguments_get_one_sentence():
         LatentModel(model, Posterior(core, 1))
 
 
-def test_the_posterior_takes_back_what_the_context_misled_the_prior_to_expect():
+def start_of(kind):
+    if kind == "h0":
+        return GaussianState(ContextState(Hold(), nn.Linear(1, 1), 1))
+    prior = GaussianState(ContextState((2,), nn.Linear(1, 1), 1))
+    return LatentState(prior, ContextState(Hold(), MLP(3, [8])), nn.Identity())
+
+
+@pytest.mark.parametrize("kind", ["h0", "z"])
+def test_the_posterior_takes_back_what_the_context_misled_the_prior_to_expect(kind, tmp_path):
     """The sequence holds its h0, the context is h0 with noise: the posterior finds h0, the prior what is likely."""
     torch.manual_seed(0)
-    start = GaussianState(ContextState(Hold(), nn.Linear(1, 1), 1))
+    start = start_of(kind)
     model = SequenceModel(ContextualRNN(Hold(), start), GaussianHead(1, 1, floor=0.02))
-    latent = LatentModel(model, Posterior(Hold(), 1, hidden=16))
+    given = start.prior if isinstance(start, LatentState) else start
+    latent = LatentModel(model, Posterior(given.shapes, 1, hidden=16))
     optimizer = torch.optim.Adam(latent.parameters(), 0.02)
     for step in range(600):
         optimizer.param_groups[0]["lr"] = 0.02 * (1 - step / 600)
@@ -155,3 +166,22 @@ def test_the_posterior_takes_back_what_the_context_misled_the_prior_to_expect():
         drawn = latent.sample(known, n=4000, steps=1, seed=0).elements[:, 0, 0]
     assert abs(float(drawn.mean()) - 0.75) < 0.1  # h0 given 1.5 is normal, with mean 1.5 / 2 and variance 1 / 2
     assert abs(float(drawn.std()) - 0.5**0.5) < 0.1
+    save(latent, tmp_path / "model.safetensors")
+    again = load(tmp_path / "model.safetensors").sample(known, n=4000, steps=1, seed=0).elements[:, 0, 0]
+    assert torch.equal(again, drawn)
+
+
+def test_the_units_of_a_latent_state_vary_together():
+    torch.manual_seed(0)
+    core = nn.LSTM(1, 6, batch_first=True)
+    state = LatentState(GaussianState(FreeState((1,)), 1.0), ContextState(core, nn.Identity(), 1))
+    h0, c0 = state(500, sample=True)
+    flat = torch.cat([h0.flatten(1), c0.flatten(1)], dim=1).detach()
+    assert torch.linalg.matrix_rank(flat - flat.mean(0), rtol=1e-4) == 1
+    mode = state(3, sample=False)
+    assert torch.equal(mode[0][0], mode[0][2])
+    seeded = [state(4, sample=True, generator=TrajectorySeeds(5, first)) for first in (0, 2)]
+    torch.testing.assert_close(seeded[0][0][2:], seeded[1][0][:2])
+    output, _ = ContextualRNN(core, state)(torch.zeros(3, 2, 1))
+    output.sum().backward()
+    assert all(parameter.grad is not None for parameter in state.parameters())

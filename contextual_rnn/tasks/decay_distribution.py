@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from ..context import Context, Quantity
 from ..heads import FixedGaussianHead
-from ..initial_state import ContextState, GaussianState
+from ..initial_state import ContextState, GaussianState, InitialState, LatentState
 from ..latent import LatentModel
 from ..mlp import MLP
 from ..module_config import register
@@ -29,6 +29,7 @@ OBJECTIVES = ("published", "bound")
 NOISE = 0.3  # deviation of a noisy x(0), in the unit of x
 SCALE = 0.01  # of the head, in the unit of x, so much less than x(0) varies that h0 must carry it
 PRIOR_WEIGHT = 0.1  # of the published objective beside the bound
+LATENT = 2  # dimensions of z
 UNIT = 2.0  # x in [0, 4] is (x - 2) / 2 to the network
 
 Batch = tuple[Tensor, dict[str, Tensor]]
@@ -53,9 +54,15 @@ class DecayDistribution(nn.Module):
         core = nn.LSTM(1, HIDDEN, batch_first=True)
         nn.init.ones_(dict(core.named_parameters())["bias_ih_l0"][HIDDEN : 2 * HIDDEN])
         base, spread = (nn.Sequential(Context(**fields), MLP(len(fields), [CONTEXT_HIDDEN])) for _ in range(2))
-        h0 = GaussianState(ContextState(core, base, CONTEXT_HIDDEN), spread, CONTEXT_HIDDEN)
+        latent = objective == "bound"
+        shapes = (LATENT,) if latent else core
+        drawn = GaussianState(ContextState(shapes, base, CONTEXT_HIDDEN), spread, CONTEXT_HIDDEN)
+        h0: InitialState = drawn
+        if latent:
+            reads = MLP(LATENT + len(fields), [CONTEXT_HIDDEN])
+            h0 = LatentState(drawn, ContextState(core, reads), Context(**fields))
         head = FixedGaussianHead(HIDDEN, 1, SCALE / UNIT, change=True)
-        posterior = Posterior(core, 1, reads_prior=told == "noisy start")  # else the sequence tells what is told
+        posterior = Posterior(shapes, 1)
         self.latent = LatentModel(SequenceModel(ContextualRNN(core, h0), head), posterior, feed="truth")
 
     @property
