@@ -39,6 +39,9 @@ Batch = tuple[Tensor, dict[str, Tensor]]
 class DecayDistribution(nn.Module):
     """An LSTM of 128 units whose h0 is a distribution, trained as published or on the evidence lower bound.
 
+    As published every unit of h0 has its own noise; for the bound h0 is a function of `LATENT` normal numbers, whose
+    distribution the context tells, and of the context.
+
     Args:
         told: one of `TOLD`, beside the period.
         objective: one of `OBJECTIVES`. `published` draws h0 and minimises the squared error given the true values
@@ -62,7 +65,7 @@ class DecayDistribution(nn.Module):
             reads = MLP(LATENT + len(fields), [CONTEXT_HIDDEN])
             h0 = LatentState(drawn, ContextState(core, reads), Context(**fields))
         head = FixedGaussianHead(HIDDEN, 1, SCALE / UNIT, change=True)
-        posterior = Posterior(shapes, 1)
+        posterior = Posterior(shapes, 1, reads_prior=latent)  # as published there is none to train
         self.latent = LatentModel(SequenceModel(ContextualRNN(core, h0), head), posterior, feed="truth")
 
     @property
