@@ -194,7 +194,7 @@ def draw_attention(folder: RunFolder, one: Variant, test: list[Question], shown:
 
 def _source_symbols(question: Question, model: PairModel) -> list[str]:
     told = [f"<{question.label}>"] if model.labels and model.settings.label == "token" else []
-    return [*told, *question.source]
+    return [*told, *question.source, "end"]
 
 
 @torch.no_grad()

@@ -146,7 +146,7 @@ class PairModel(nn.Module):
         return (source >= SPECIAL) & (source < len(self.source))
 
     def encode(self, pairs: Sequence[Pair]) -> list[Encoded]:
-        """Return pairs as numbers.
+        """Return pairs as numbers; a source ends with a symbol of its own, where attention may rest when all is written.
 
         Raises:
             InputError: the model knows labels, and a pair has none, or another.
@@ -154,7 +154,8 @@ class PairModel(nn.Module):
         return [self._encode(pair) for pair in pairs]
 
     def _encode(self, pair: Pair) -> Encoded:
-        source, target = self.source.encode(pair.source), self.target.encode(pair.target)
+        source = torch.cat([self.source.encode(pair.source), torch.tensor([END])])
+        target = self.target.encode(pair.target)
         if not self.labels:
             return Encoded(source, target)
         if pair.label not in self.labels:
