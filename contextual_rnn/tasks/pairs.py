@@ -146,7 +146,7 @@ class PairModel(nn.Module):
         return (source >= SPECIAL) & (source < len(self.source))
 
     def encode(self, pairs: Sequence[Pair]) -> list[Encoded]:
-        """Return pairs as numbers; a source ends with a symbol of its own, where attention may rest when all is written.
+        """Return pairs as numbers; a source has an end, where attention may rest when all is written.
 
         Raises:
             InputError: the model knows labels, and a pair has none, or another.
