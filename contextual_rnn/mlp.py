@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 
-from torch import nn
+from torch import Tensor, nn
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -39,6 +39,20 @@ class MLP(nn.Sequential):
             layers += [nn.Linear(wide, narrow), ACTIVATIONS[activation]()]
         super().__init__(*layers)
         self.in_features, self.hidden, self.activation = in_features, list(hidden), activation
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Return (B, out_features).
+
+        Raises:
+            ValueError: `input` is no tensor (B, in_features) of real numbers.
+        """
+        wanted = f"a tensor of real numbers (batch, {self.in_features}) is right"
+        if not isinstance(input, Tensor):
+            raise ValueError(f"the context is of type {type(input).__name__} where {wanted}")
+        if input.dim() < 1 or input.shape[-1] != self.in_features or not input.is_floating_point():
+            kind = str(input.dtype).removeprefix("torch.")
+            raise ValueError(f"the context is a tensor of {kind} of shape {tuple(input.shape)} where {wanted}")
+        return super().forward(input)
 
     @property
     def out_features(self) -> int:

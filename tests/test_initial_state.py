@@ -481,3 +481,11 @@ def test_scale_is_softplus_of_sigma():
     for distribution, sigma in zip(leaves(distributions), initial_state.sigma, strict=True):
         torch.testing.assert_close(distribution.stddev[0], softplus(sigma))
     assert map_state(lambda d: tuple(d.event_shape), distributions) == ((1, 5), (1, 5))
+
+
+@pytest.mark.parametrize("bad", [torch.zeros(3, 6), torch.zeros(3, 5, dtype=torch.long), [1, 2], torch.tensor(1.0)])
+def test_a_context_of_the_wrong_width_or_kind_gets_one_clear_sentence(bad):
+    core = nn.LSTM(2, 4, batch_first=True)
+    rnn = ContextualRNN(core, ContextState(core, MLP(5, [8])))
+    with pytest.raises(ValueError, match=r"the context is .* where a tensor of real numbers \(batch, 5\) is right"):
+        rnn(torch.zeros(3, 7, 2), bad)
