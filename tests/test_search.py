@@ -168,9 +168,13 @@ def test_an_ensemble_averages_probabilities():
         (beam, {"width": 2, "n_best": 3}, "n_best must be in 1 to the width of the beam, 2; found 3"),
         (sample, {"temperature": -1.0}, "temperature must be at least 0"),
         (sample, {"top_k": 0}, "top_k at least 1"),
+        (greedy, {"max_steps": 0}, "max_steps must be at least 1; found 0"),
+        (beam, {"width": 2, "end": 99}, "end is 99 where one of the . tokens"),
+        (sample, {"end": -1}, "end is -1 where one of the . tokens"),
+        (greedy, {"size": 2}, "size is 2 where the number of the state's rows, 1, is right"),
     ],
 )
 def test_bad_arguments_get_one_sentence(search, options, said):
     chain = Chain()
     with pytest.raises(ValueError, match=said):
-        search(chain, chain.state([0]), 1, **options, **OPTIONS)
+        search(chain, chain.state([0]), **{"size": 1, **OPTIONS, **options})

@@ -302,8 +302,8 @@ def test_schedules():
     values = [inverse_sigmoid(10)(step) for step in range(100)]
     assert values == sorted(values)
     assert ScheduledSampling(lambda step: step / 10).probability(4) == 0.4
-    with pytest.raises(ValueError, match=r"gives 2 at step 0, where a probability is right"):
-        ScheduledSampling(2).probability(0)
+    with pytest.raises(ValueError, match=r"gives 2 at step 9, where a probability"):
+        ScheduledSampling(lambda step: 2).probability(9)
 
 
 def test_gradients_pass_through_an_output_that_is_fed_and_not_through_a_draw():
@@ -411,3 +411,31 @@ def test_random_strings_are_copied_and_reversed_exactly(reverse):
 
 def test_without_attention_and_from_zero_there_is_nothing_to_copy_from():
     assert learn(model(None, None, hidden=64, size=16), reverse=False, updates=100, rate=1e-2) == 0
+
+
+SOURCE, TARGET = torch.randint(9, (2, 4)), torch.randint(2, 7, (2, 3))
+REFUSED = {
+    "a source past the vocabulary": (lambda whole: whole.loss(SOURCE + 99, TARGET), "the source holds .* from 0 to"),
+    "a negative target": (lambda whole: whole.loss(SOURCE, TARGET - 99), "the target holds -.* from 0 to"),
+    "numbers that are no categories": (
+        lambda whole: whole.loss(SOURCE.float(), TARGET),
+        "the source is a tensor of float32",
+    ),
+    "targets of other sources": (lambda whole: whole.loss(SOURCE, TARGET[:1]), "2 sources and 1 targets"),
+    "a probability over 1": (lambda whole: ScheduledSampling(1.5), "the schedule is 1.5, where a probability"),
+    "an attention of another query": (
+        lambda whole: Decoder(whole.decoder.rnn, 7, whole.decoder.embedding, AdditiveAttention(99, 99, 5)),
+        "query_size is 99 where the width of the core's output",
+    ),
+    "inputs of another width": (
+        lambda whole: Decoder(whole.decoder.rnn, 7, nn.Embedding(7, 99)),
+        "input_size is .* where the embedding's width, 99, is right",
+    ),
+}
+
+
+@pytest.mark.parametrize("bad", REFUSED)
+def test_what_does_not_fit_gets_one_sentence(bad):
+    call, said = REFUSED[bad]
+    with pytest.raises(ValueError, match=said):
+        call(model("additive"))

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from ..recurrent import ContextualRNN
 from ..state import State, shape_leaves
 from .attention import Attention
+from .embedding import embed
 from .feeding import ScheduledSampling
 
 
@@ -69,7 +70,8 @@ class Decoder(nn.Module):
         dropout: of the embedded elements and of what the output layer reads, in training.
 
     Raises:
-        ValueError: the core is not batch first, or goes both ways, or input feeding lacks an attention.
+        ValueError: the core is not batch first, or goes both ways, or its width is not that of its inputs or of the
+            attention's query; or input feeding lacks an attention.
     """
 
     def __init__(
@@ -96,6 +98,22 @@ class Decoder(nn.Module):
         else:
             self.join = nn.Linear(hidden + attention.memory_size, self.attentional_size, bias=False)
         self.output = nn.Linear(self.attentional_size, size)
+        self._check_widths(hidden)
+
+    def _check_widths(self, hidden: int) -> None:
+        if self.attention is not None and self.attention.query_size != hidden:
+            found = self.attention.query_size
+            raise ValueError(
+                f"the attention's query_size is {found} where the width of the core's output, {hidden}, is right"
+            )
+        reads = getattr(self.rnn.core, "input_size", None)
+        if reads is None or not isinstance(self.embedding, nn.Embedding):
+            return
+        parts = [self.embedding.embedding_dim, *[self.attentional_size] * self.input_feeding]
+        if reads != sum(parts):
+            named = "the embedding's width" + " and the attentional vector's" * self.input_feeding
+            wanted = " + ".join(map(str, parts))
+            raise ValueError(f"the core's input_size is {reads} where {named}, {wanted}, is right")
 
     @property
     def is_category(self) -> bool:
@@ -103,8 +121,17 @@ class Decoder(nn.Module):
         return isinstance(self.embedding, nn.Embedding)
 
     def remember(self, values: Tensor, mask: Tensor) -> Memory | None:
-        """Return the memory of encoder outputs (B, S, M); None without attention."""
-        return None if self.attention is None else Memory(self.attention.keys(values), values, mask)
+        """Return the memory of encoder outputs (B, S, M); None without attention.
+
+        Raises:
+            ValueError: the attention is for a memory of another width.
+        """
+        if self.attention is None:
+            return None
+        if values.shape[-1] != self.attention.memory_size:
+            found, wanted = self.attention.memory_size, values.shape[-1]
+            raise ValueError(f"the attention's memory_size is {found} where the encoder's width, {wanted}, is right")
+        return Memory(self.attention.keys(values), values, mask)
 
     def start(self, batch_size: int, context: Any = None, **noise: Any) -> State:
         """Return the first state: the core's, from the bridge, and an attentional vector of 0."""
@@ -139,7 +166,7 @@ class Decoder(nn.Module):
         return self._advance(self._embed(inputs.unsqueeze(1)), state, memory)
 
     def _embed(self, elements: Tensor) -> Tensor:
-        return elements if self.embedding is None else self.embedding(elements)
+        return embed(self.embedding, elements, "the target")
 
     def _whole(self, inputs: Tensor, state: State, memory: Memory | None) -> Decoded:
         core_state, attentional = state

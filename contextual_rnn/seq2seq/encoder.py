@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from ..recurrent import ContextualRNN
 from ..state import State
+from .embedding import embed
 
 
 class Encoded(NamedTuple):
@@ -50,8 +51,11 @@ class Encoder(nn.Module):
             source: (B, S) of categories, or (B, S, D), padded.
             lengths: (B,) how many elements each has; None is all S.
             context: what the encoder's own h0 is a function of, B rows.
+
+        Raises:
+            ValueError: `source` holds what the embedding has no row for.
         """
-        inputs = self.dropout(source if self.embedding is None else self.embedding(source))
+        inputs = self.dropout(embed(self.embedding, source, "the source"))
         outputs, state = self.rnn(inputs, context, lengths=lengths)
         places = torch.arange(source.shape[1], device=source.device).expand(len(source), -1)
         ends = source.shape[1] if lengths is None else lengths.to(source.device).unsqueeze(1)

@@ -55,7 +55,7 @@ class ScheduledSampling:
     Coins and draws depend on the seeds and the training step alone, so that training resumes exactly.
 
     Raises:
-        ValueError: `form` is neither.
+        ValueError: `form` is neither, or a number given as schedule is no probability.
     """
 
     schedule: Schedule | float
@@ -66,6 +66,8 @@ class ScheduledSampling:
     def __post_init__(self) -> None:
         if self.form not in get_args(Form):
             raise ValueError(f"form must be one of {', '.join(get_args(Form))}; found {self.form!r}")
+        if not callable(self.schedule):
+            self.probability(0)
 
     def probability(self, step: int) -> float:
         """Return the probability at a training step.
@@ -75,7 +77,10 @@ class ScheduledSampling:
         """
         found = self.schedule(step) if callable(self.schedule) else self.schedule
         if not 0 <= found <= 1:
-            raise ValueError(f"the schedule gives {found} at step {step}, where a probability is right")
+            given = (
+                f"the schedule gives {found} at step {step}" if callable(self.schedule) else f"the schedule is {found}"
+            )
+            raise ValueError(f"{given}, where a probability, from 0 to 1, is right")
         return found
 
     def coins(self, step: int, batch_size: int, length: int, device: torch.device) -> Tensor:

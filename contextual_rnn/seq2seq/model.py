@@ -68,7 +68,13 @@ class EncoderDecoder(nn.Module):
         feeding: ScheduledSampling | None = None,
         training_step: int = 0,
     ) -> Decoded:
-        """Predict targets: `inputs` are the elements before each, the start first, (B, T) or (B, T, D)."""
+        """Predict targets: `inputs` are the elements before each, the start first, (B, T) or (B, T, D).
+
+        Raises:
+            ValueError: there are not as many targets as sources.
+        """
+        if len(inputs) != len(source):
+            raise ValueError(f"there are {len(source)} sources and {len(inputs)} targets, where as many are right")
         state, memory = self.encode(source, source_lengths, context)
         return self.decoder(inputs, state, memory, feeding, training_step)
 
@@ -99,7 +105,7 @@ class EncoderDecoder(nn.Module):
             known: of vectors, (B, T, K) what is known of every step beforehand, joined to the decoder's inputs.
 
         Raises:
-            ValueError: `first` is missing where targets are vectors.
+            ValueError: `first` is missing where targets are vectors, or there are not as many targets as sources.
         """
         if not self.decoder.is_category:
             return self._squared_error(

@@ -59,6 +59,9 @@ def greedy(
         end: the token that ends a sequence.
         max_steps: how many tokens a sequence has at most, the end counted.
         alpha: of the score, above.
+
+    Raises:
+        ValueError: `max_steps` is less than 1, `size` not the state's, or `end` no token that the step predicts.
     """
 
     def choose(log_probs: Tensor, t: int, rows: Tensor) -> Tensor:
@@ -95,7 +98,7 @@ def sample(
         first_row: the number of the first row, where the work is split.
 
     Raises:
-        ValueError: the temperature is negative or `top_k` less than 1.
+        ValueError: the temperature is negative or `top_k` less than 1, or as `greedy`.
     """
     if temperature < 0 or (top_k is not None and top_k < 1):
         raise ValueError(f"temperature must be at least 0 and top_k at least 1; found {temperature} and {top_k}")
@@ -126,6 +129,7 @@ def _one_by_one(
     alpha: float,
 ) -> Found:
     """Extend one sequence a source by the token chosen from `log_probs (N, V)`, at step t, for the sources `rows`."""
+    _check(state, size, max_steps)
     place = next(leaves(state)).device
     tokens = torch.zeros(size, max_steps, dtype=torch.long, device=place)
     lengths = torch.full((size,), max_steps, device=place)
@@ -134,7 +138,9 @@ def _one_by_one(
     total: Tensor | None = None
     for t in range(max_steps):
         log_probs, state = step(last, state)
-        total = log_probs.new_zeros(size) if total is None else total
+        if total is None:
+            _check_end(end, log_probs)
+            total = log_probs.new_zeros(size)
         last = choose(log_probs, t, rows)
         total[rows] += log_probs.gather(1, last.unsqueeze(1)).squeeze(1)
         stops = last == end
@@ -179,10 +185,11 @@ def beam(
         n_best: K, how many sequences are returned, at most `width`.
 
     Raises:
-        ValueError: `n_best` is not in 1 to `width`.
+        ValueError: `n_best` is not in 1 to `width`, or as `greedy`.
     """
     if not 1 <= n_best <= width:
         raise ValueError(f"n_best must be in 1 to the width of the beam, {width}; found {n_best}")
+    _check(state, size, max_steps)
     place = next(leaves(state)).device
     kept = [_Kept(width) for _ in range(size)]
     sources = torch.arange(size, device=place)
@@ -193,6 +200,7 @@ def beam(
     for t in range(max_steps):
         log_probs, state = step(last, state)
         if total is None:  # at first all beginnings are one
+            _check_end(end, log_probs)
             total = log_probs.new_full((size, width), _NEVER)
             total[:, 0] = 0
         total, parent, token = _best_extensions(total, log_probs, width, end, kept, sources, tokens, alpha, t)
@@ -212,6 +220,20 @@ def beam(
         state, last = select_rows(state, index), token[going].flatten()
         sources, total, tokens = sources[going], total[going], tokens[going]
     return _gathered(kept, n_best, max_steps, place)
+
+
+def _check(state: State, size: int, max_steps: int) -> None:
+    if max_steps < 1:
+        raise ValueError(f"max_steps must be at least 1; found {max_steps}")
+    rows = len(next(leaves(state)))
+    if rows != size:
+        raise ValueError(f"size is {size} where the number of the state's rows, {rows}, is right")
+
+
+def _check_end(end: int, log_probs: Tensor) -> None:
+    symbols = log_probs.shape[1]
+    if not 0 <= end < symbols:
+        raise ValueError(f"end is {end} where one of the {symbols} tokens that the step predicts, from 0, is right")
 
 
 def _best_extensions(
