@@ -170,9 +170,11 @@ def draw_errors(folder: RunFolder, chosen: list[Variant], runs: list[dict[str, A
     """Draw the error rates of every run."""
     figure, axes = subplots(1, 2, width=5.5, height=1.2 + 0.45 * len(chosen))
     names = {one: ", ".join(dataclasses.astuple(one)[: 4 if one.label != "none" else 3]) for one in chosen}
+    factors = ", ".join(FACTORS if any(one.label != "none" for one in chosen) else FACTORS[:3])
     for place, (rate, name) in zip(axes[0], zip(RATES, ("word", "phone"), strict=True), strict=True):
         dots(place, {names[one]: [run["metrics"][rate] for run in _of(runs, one)] for one in chosen})
         finish(place, f"{name} error rate on the test file, %", "", "dot: one seed; bar: median", legend=False)
+    axes[0, 0].set_ylabel(factors)
     save(figure, folder.figures, "errors")
 
 

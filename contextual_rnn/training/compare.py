@@ -191,7 +191,10 @@ def _shift_in_words(shift: dict[str, Any]) -> str:
         interval = f"{by:.3g}, {_interval_in_words(shift)}"
         return f"No difference was found in {metric} between {a} and {b} ({interval})."
     word = "lower" if by < 0 else "higher"
-    return f"The {metric} of {a} is {abs(by):.3g} {word} than that of {b} ({by:.3g}, {_interval_in_words(shift)})."
+    points = " points" * metric.endswith("rate")  # rates are in %
+    return (
+        f"The {metric} of {a} is {abs(by):.3g}{points} {word} than that of {b} ({by:.3g}, {_interval_in_words(shift)})."
+    )
 
 
 def _interval_in_words(difference: dict[str, Any]) -> str:
