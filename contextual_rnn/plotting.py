@@ -14,6 +14,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 # Okabe and Ito's colours, told apart by the colour-blind; one for every kind (or pair), the same in all figures.
 COLOURS = {
@@ -47,8 +48,8 @@ def subplots(rows: int = 1, columns: int = 1, width: float = 6.0, height: float 
 
 def line_with_band(axes: Axes, x: Any, values: np.ndarray, name: str, kind: str, style: str = "-") -> None:
     """Draw the mean of several curves (N, T), and a band from the least of them to the greatest."""
-    axes.plot(x, values.mean(axis=0), style, color=colour(kind), label=name)
-    axes.fill_between(x, values.min(axis=0), values.max(axis=0), color=colour(kind), alpha=0.2, linewidth=0)
+    (drawn,) = axes.plot(x, values.mean(axis=0), style, color=colour(kind), label=name)
+    axes.fill_between(x, values.min(axis=0), values.max(axis=0), color=drawn.get_color(), alpha=0.2, linewidth=0)
 
 
 def bands(axes: Axes, samples: Any, kind: str, shown: int = 3) -> None:
@@ -70,6 +71,19 @@ def dots(axes: Axes, values: dict[str, list[float]]) -> None:
         axes.plot([np.median(runs)] * 2, [row - 0.3, row + 0.3], color=drawn.get_color(), linewidth=2)
     axes.set_yticks(range(len(values)), list(values))
     axes.invert_yaxis()
+
+
+def logarithmic_where_wide(axes: Axes, which: str) -> None:
+    """Give the x or the y axis a logarithmic scale, where all it shows is positive and spans a factor of ten or more."""
+    column = "xy".index(which)
+    shown = np.concatenate([np.asarray(line.get_xydata())[:, column] for line in axes.get_lines()])
+    if not 0 < 10 * shown.min() <= shown.max():
+        return
+    axes.set(**{f"{which}scale": "log"})
+    axis = (axes.xaxis, axes.yaxis)[column]
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_formatter(NullFormatter())
 
 
 def heatmap(figure: Figure, axes: Axes, values: np.ndarray, name: str) -> None:

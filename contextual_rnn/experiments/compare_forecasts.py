@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..plotting import dots, finish, line_with_band, save, subplots
+from ..plotting import dots, finish, line_with_band, logarithmic_where_wide, save, subplots
 from ..serialization import load
 from ..tasks.forecast import ForecastConfig, ForecastModel, forecasts, hold_last
 from ..tasks.series_training import Record
@@ -78,7 +78,7 @@ def compare(
     held = hold_last(first, data.test)
     report = _report(runs, list(kinds), scores(held))
     draw_errors(folder, runs, list(kinds), held.mean(0).sqrt().numpy())
-    draw_forecasts(folder, first, data.test, next(iter(kinds)))
+    draw_forecasts(folder, first, data.test, next(iter(kinds)), files.columns.targets[0])
     write_json(folder.results_path, report)
     return report["verdict"]
 
@@ -108,7 +108,7 @@ def _report(runs: list[dict[str, Any]], kinds: list[str], held: dict[str, float]
 
 
 def draw_errors(folder: RunFolder, runs: list[dict[str, Any]], kinds: list[str], held: np.ndarray) -> None:
-    """Draw the error of every run, and how it grows over the horizon."""
+    """Draw the error of every run, and how it grows over the horizon; in logarithms where some are ten times others."""
     figure, axes = subplots(1, 2, width=6, height=1.8 + 0.4 * len(kinds))
     by_kind = {kind: [run for run in runs if run["initial_state"] == kind] for kind in kinds}
     dots(axes[0, 0], {kind: [run["metrics"]["rmse"] for run in mine] for kind, mine in by_kind.items()})
@@ -117,20 +117,27 @@ def draw_errors(folder: RunFolder, runs: list[dict[str, Any]], kinds: list[str],
     for kind, mine in by_kind.items():
         line_with_band(axes[0, 1], steps, np.array([run["rmse_by_step"] for run in mine]), kind, kind)
     axes[0, 1].plot(steps, held, ":", color="black", label="hold the last value")
-    finish(axes[0, 1], "step of the horizon", "RMSE on the test table", "mean and range of the seeds")
+    finish(axes[0, 1], "step of the horizon", "RMSE on the test table", "mean and range of the seeds", legend=False)
+    logarithmic_where_wide(axes[0, 0], "x")
+    logarithmic_where_wide(axes[0, 1], "y")
+    figure.legend(*axes[0, 1].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
     save(figure, folder.figures, "errors")
 
 
 @torch.no_grad()
-def draw_forecasts(folder: RunFolder, model: Any, test: list[Record], kind: str, shown: int = 4) -> None:
+def draw_forecasts(folder: RunFolder, model: Any, test: list[Record], kind: str, target: str, shown: int = 4) -> None:
     """Draw the first seed's forecasts of a few stretches of the test table."""
     assert isinstance(model, ForecastModel)
     figure, axes = subplots(2, 2, width=5.5, height=2.8)
-    past, chosen = model.settings.past, test[:: max(1, len(test) // shown)][:shown]
-    for place, record, found in zip(axes.flat, chosen, forecasts(model, chosen), strict=False):
-        place.plot(record.targets[:, 0], color="black", label="measured")
-        place.plot(range(past, past + len(found)), found[:, 0], color="#0072B2", linewidth=2, label="forecast")
+    past, chosen = model.settings.past, range(0, len(test), max(1, len(test) // shown))[:shown]
+    found = forecasts(model, [test[number] for number in chosen])
+    for place, number, forecast in zip(axes.flat, chosen, found, strict=False):
+        place.plot(test[number].targets[:, 0], ".", color="black", markersize=4, label="measured")
+        steps = range(past, past + len(forecast))
+        place.plot(steps, forecast[:, 0], color="#0072B2", linewidth=1.5, label="forecast")
         place.axvline(past - 0.5, color="grey", linestyle=":", linewidth=1)
-        finish(place, "step; forecast from the dotted line on", "first target, its own unit", f"series {record.name!r}")
+        title = f"series {test[number].name!r}, stretch {number + 1} of {len(test)}"
+        finish(place, "step; forecast from the dotted line on", f"{target}, its own unit", title, legend=False)
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False)
     figure.suptitle(f"Forecasts of the test table: {kind}, seed 0")
     save(figure, folder.figures, "forecasts")
