@@ -74,7 +74,7 @@ def dots(axes: Axes, values: dict[str, list[float]]) -> None:
 
 
 def logarithmic_where_wide(axes: Axes, which: str) -> None:
-    """Give the x or the y axis a logarithmic scale, where all it shows is positive and spans a factor of ten or more."""
+    """Give the x or the y axis a logarithmic scale, where what it shows is positive and spans a factor of ten."""
     column = "xy".index(which)
     shown = np.concatenate([np.asarray(line.get_xydata())[:, column] for line in axes.get_lines()])
     if not 0 < 10 * shown.min() <= shown.max():
