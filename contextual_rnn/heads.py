@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from torch.distributions import Categorical, Distribution, Independent, MixtureSameFamily, MultivariateNormal, Normal
 from torch.nn.functional import cross_entropy, softplus
 
+from .categorical import draw_category
+
 
 class Head(nn.Module):
     """The base of every head.
@@ -141,7 +143,7 @@ class MixtureHead(Head):
         rows = torch.arange(len(hidden), device=hidden.device)
         if not temperature:
             return mean[rows, logits.argmax(1)]
-        chosen = _category(logits / temperature, uniform[:, 0])
+        chosen = draw_category(logits / temperature, uniform[:, 0])
         noise = _normal(uniform[:, 1:], temperature)[:, : self.size]
         return mean[rows, chosen] + (scale[rows, chosen] @ noise.unsqueeze(2)).squeeze(2)
 
@@ -242,7 +244,7 @@ class CategoryHead(Head):
     def sample(self, hidden: Tensor, last: Tensor | None, uniform: Tensor, temperature: float = 1.0) -> Tensor:
         """Draw the next category; a temperature divides the logits, and at 0 it is the likeliest."""
         logits = self.linear(hidden)
-        return _category(logits / temperature, uniform[:, 0]) if temperature else logits.argmax(1)
+        return draw_category(logits / temperature, uniform[:, 0]) if temperature else logits.argmax(1)
 
 
 def _normal(uniform: Tensor, variance: float) -> Tensor:
@@ -250,12 +252,6 @@ def _normal(uniform: Tensor, variance: float) -> Tensor:
     pairs = uniform.unflatten(1, (-1, 2))
     radius, angle = (-2 * variance * pairs[..., 0].log()).sqrt(), 2 * math.pi * pairs[..., 1]
     return torch.stack([radius * angle.cos(), radius * angle.sin()], 2).flatten(1)
-
-
-def _category(logits: Tensor, uniform: Tensor) -> Tensor:
-    """Return the category (N,) in whose share of (0, 1) a number lies; logits (N, K)."""
-    ends = logits.softmax(1).cumsum(1)
-    return torch.searchsorted(ends, uniform.unsqueeze(1).contiguous()).squeeze(1).clamp(max=logits.shape[1] - 1)
 
 
 def _needed(last: Tensor | None) -> Tensor:

@@ -64,6 +64,11 @@ def module_config(module: nn.Module) -> dict[str, Any]:
     return _describe(module, {})
 
 
+def registered(name: str) -> type[nn.Module] | None:
+    """Return the class that is registered by a name; None where there is none."""
+    return _REGISTRY.get(name)
+
+
 def build(config: dict[str, Any]) -> nn.Module:
     """Build the module that `module_config` described, with fresh weights.
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import pathlib
+import re
+import sys
+import warnings
 from collections.abc import Iterable
 from typing import Any
 
@@ -12,9 +16,22 @@ matplotlib.use("Agg")  # figures go to files, on machines without a screen too
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from matplotlib.ticker import LogLocator, NullFormatter
+
+# For scripts that the default font lacks; of these, whatever is installed.
+FALLBACK_FONTS = (
+    *("Noto Sans CJK JP", "Noto Sans CJK SC", "WenQuanYi Zen Hei", "Arial Unicode MS", "Hiragino Sans", "PingFang SC"),
+    *("Microsoft YaHei", "Yu Gothic", "Malgun Gothic", "Nirmala UI", "Noto Sans Devanagari", "Noto Sans Thai"),
+)
+_INSTALLED = {font.name for font in font_manager.fontManager.ttflist}
+plt.rcParams["font.family"] = ["DejaVu Sans", *(name for name in FALLBACK_FONTS if name in _INSTALLED)]
+plt.rcParams["text.parse_math"] = False  # a dollar in somebody's symbols and names is a dollar
+
+LETTER = 0.14  # inches that a name of a row or column needs
 
 # Okabe and Ito's colours, told apart by the colour-blind; one for every kind (or pair), the same in all figures.
 COLOURS = {
@@ -79,8 +96,13 @@ def logarithmic_where_wide(axes: Axes, which: str) -> None:
     shown = np.concatenate([np.asarray(line.get_xydata())[:, column] for line in axes.get_lines()])
     if not 0 < 10 * shown.min() <= shown.max():
         return
+    logarithmic(axes, which)
+
+
+def logarithmic(axes: Axes, which: str) -> None:
+    """Give the x or the y axis a logarithmic scale."""
     axes.set(**{f"{which}scale": "log"})
-    axis = (axes.xaxis, axes.yaxis)[column]
+    axis = {"x": axes.xaxis, "y": axes.yaxis}[which]
     axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axis.set_major_formatter("{x:g}")
     axis.set_minor_formatter(NullFormatter())
@@ -93,11 +115,22 @@ def heatmap(figure: Figure, axes: Axes, values: np.ndarray, name: str) -> None:
     figure.colorbar(image, ax=axes, label=name)
 
 
-def weights(axes: Axes, values: np.ndarray, columns: list[str], rows: list[str]) -> None:
-    """Draw a matrix of weights in [0, 1], white to black, every column and row with its name."""
-    axes.imshow(values, cmap="gray_r", vmin=0, vmax=1, aspect="auto")
-    axes.set_xticks(range(len(columns)), columns)
-    axes.set_yticks(range(len(rows)), rows)
+def weights(axes: Axes, values: np.ndarray, columns: list[str], rows: list[str], most: float) -> AxesImage:
+    """Draw a matrix of weights from 0, white, to `most`, black; columns and rows have names, as many as fit."""
+    image = axes.imshow(values, cmap="gray_r", vmin=0, vmax=most, aspect="auto")
+    box = axes.get_window_extent()
+    across, down = (
+        _that_fit(len(columns), box.width / axes.figure.dpi),
+        _that_fit(len(rows), box.height / axes.figure.dpi),
+    )
+    axes.set_xticks(across, [columns[place] for place in across], rotation=90 if max(map(len, columns)) > 2 else 0)
+    axes.set_yticks(down, [rows[place] for place in down])
+    return image
+
+
+def _that_fit(count: int, inches: float) -> range:
+    """Return the places, evenly apart, of the names that there is room for."""
+    return range(0, count, max(1, math.ceil(count * LETTER / inches)))
 
 
 def strokes(axes: Axes, lines: np.ndarray, columns: int) -> None:
@@ -137,7 +170,24 @@ def finish(axes: Axes, x: str, y: str, title: str = "", legend: bool = True) -> 
 def save(figure: Figure, folder: pathlib.Path, name: str) -> pathlib.Path:
     """Write `name.png` and `name.svg` to the folder, close the figure, and return the path of the first."""
     path = folder / f"{name}.png"
-    figure.savefig(path, dpi=150)
-    figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        figure.savefig(path, dpi=150)
+        figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
     plt.close(figure)
+    _say_what_no_font_has(path, [str(warning.message) for warning in caught])
     return path
+
+
+def _say_what_no_font_has(path: pathlib.Path, warned: list[str]) -> None:
+    """Say which symbols were drawn as boxes, and pass on every other warning of matplotlib's."""
+    missing = {}
+    for message in warned:
+        glyph = re.match(r"Glyph (\d+) .*missing from font", message)
+        if glyph:
+            missing[chr(int(glyph[1]))] = True
+        else:
+            warnings.warn(message, stacklevel=3)
+    if missing:
+        symbols = " ".join(sorted(missing))
+        print(f"{path}: no font here has {symbols}; install one that has, such as Noto Sans", file=sys.stderr)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
-from .errors import InputError
 from .initial_state import Generator, InitialState
 from .packed import Episodes, run_packed, turn
 from .serialization import load, save
@@ -101,7 +100,7 @@ class ContextualRNN(nn.Module):
         size, steps = (x.shape[0], x.shape[1]) if self.batch_first else (x.shape[1], x.shape[0])
         if not steps:
             raise ValueError(f"x must have at least one time step; found shape {tuple(x.shape)}")
-        lengths = None if lengths is None else _check_lengths(lengths, size, steps, x.device)
+        lengths = None if lengths is None else check_lengths(lengths, size, steps, x.device)
         if resets is not None:
             return self._run_episodes(x, start, lengths, _check_resets(resets, size, steps))
         h0 = start.rows(size)
@@ -169,10 +168,7 @@ class ContextualRNN(nn.Module):
     @staticmethod
     def load(path: str | os.PathLike[str]) -> ContextualRNN:
         """Read a model that `save` wrote. No code in the file is run."""
-        rnn = load(path)
-        if not isinstance(rnn, ContextualRNN):
-            raise InputError(f"{path} holds a {type(rnn).__name__}, not a ContextualRNN")
-        return rnn
+        return cast(ContextualRNN, load(path, ContextualRNN))
 
     def config(self) -> dict[str, Any]:
         """Return the arguments that build it again."""
@@ -232,14 +228,15 @@ def _episode_rows(context: Any, episodes: Episodes) -> Any:
     return context[episodes.row]
 
 
-def _check_lengths(lengths: Any, size: int, steps: int, device: torch.device) -> Tensor:
+def check_lengths(lengths: Any, size: int, steps: int, device: torch.device, name: str = "lengths") -> Tensor:
+    """Return lengths (B,) on a device; raise ValueError where they are not B integers in 0 to `steps`."""
     lengths = torch.as_tensor(lengths, device=device)
     lengths = lengths if lengths.numel() else lengths.long()  # an empty list is of floats
     if lengths.shape != (size,) or lengths.is_floating_point():
-        raise ValueError(f"lengths must be {size} integers, one a row; found {lengths.dtype} {tuple(lengths.shape)}")
+        raise ValueError(f"{name} must be {size} integers, one a row; found {lengths.dtype} {tuple(lengths.shape)}")
     if size and not 0 <= int(lengths.min()) <= int(lengths.max()) <= steps:
         raise ValueError(
-            f"lengths must lie in 0 to {steps}, the steps there are; found {int(lengths.min())} to {int(lengths.max())}"
+            f"{name} must lie in 0 to {steps}, the steps there are; found {int(lengths.min())} to {int(lengths.max())}"
         )
     return lengths
 

@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from .errors import InputError
-from .module_config import build, module_config
+from .module_config import build, module_config, registered
 
 _DTYPES = {
     str(dtype).removeprefix("torch."): dtype for dtype in (torch.float64, torch.float32, torch.float16, torch.bfloat16)
@@ -39,14 +39,22 @@ def save(module: nn.Module, path: str | os.PathLike[str]) -> None:
         part.unlink(missing_ok=True)
 
 
-def load(path: str | os.PathLike[str]) -> Any:
+def load(path: str | os.PathLike[str], kind: type[nn.Module] | None = None) -> Any:
     """Read a module that `save` wrote, in evaluation mode as `nn.Module.eval` has it.
 
+    Args:
+        path: of the file.
+        kind: the class that is wanted; None takes any that is registered.
+
     Raises:
-        InputError: the file is not there, is no such file, or holds a class that is not registered.
+        InputError: the file is not there, is no such file, or holds a class that is not registered, or another than
+            the one wanted.
     """
     header = read_header(path)
     try:
+        found = header["class"]["class"]
+        if kind is not None and not issubclass(registered(found) or nn.Module, kind):
+            raise InputError(f"{path} holds a {found}, not a {kind.__name__}")
         module = build(header["class"]).to(_DTYPES[header["dtype"]])
         _fill(module, load_file(str(path)))
     except InputError:

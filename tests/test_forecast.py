@@ -159,6 +159,14 @@ def test_what_follows_a_table_is_forecast(trained, tmp_path, capsys):
     assert metrics["rmse"] < 1
 
 
+def test_errors_of_several_targets_say_what_they_are_in(trained, tmp_path, capsys):
+    command = ["fit", "forecast", "--train", str(trained / "train.csv"), "--series", "name", *SMALL, "--epochs", "1"]
+    main([*command, "--targets", "y", "u", "--out", str(tmp_path / "two")])
+    assert "in standard deviations of each target in training" in capsys.readouterr().out
+    main([*command, "--targets", "y", "--out", str(tmp_path / "one")])
+    assert "in the target's own unit" in capsys.readouterr().out
+
+
 def failure(capsys, *arguments):
     with pytest.raises(SystemExit) as stopped:
         main([str(argument) for argument in arguments])
@@ -185,7 +193,9 @@ def test_what_is_wrong_with_the_call_is_said(trained, tmp_path, capsys):
     compare = ["compare", "forecast", "--train", table, *ROLES, *SMALL, "--out", tmp_path / "run"]
     assert "needs --test" in failure(capsys, *compare)
     assert not (tmp_path / "run").exists()
-    assert "not a model that forecasts" in failure(capsys, "forecast", pairs(tmp_path), "--past", table, *out)
+    assert "holds a PairModel, not a ForecastModel" in failure(
+        capsys, "forecast", pairs(tmp_path), "--past", table, *out
+    )
 
 
 def pairs(folder):

@@ -14,7 +14,7 @@ import contextual_rnn
 LAYERS = (
     ("errors",),
     ("state",),
-    ("noise", "mlp", "module_config"),
+    ("noise", "mlp", "module_config", "categorical"),
     ("initial_state", "fast_weights", "unroll", "packed", "serialization", "lstm_loop"),
     ("recurrent", "context", "heads", "memory_state", "posterior", "stepping"),
     ("sequence_model", "seq2seq"),

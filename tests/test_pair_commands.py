@@ -5,12 +5,14 @@ import itertools
 import json
 import os
 import pathlib
+import subprocess
 import sys
 
 import numpy as np
 import pytest
+import torch
 
-from contextual_rnn import InputError, load
+from contextual_rnn import InputError, load, save
 from contextual_rnn.cli import main
 from contextual_rnn.data.pairs import Pair, Units
 from contextual_rnn.experiments import pair_runs
@@ -19,7 +21,7 @@ from contextual_rnn.experiments.factors import one_at_a_time
 from contextual_rnn.experiments.pair_runs import PairFiles, PairTraining, hold_out
 from contextual_rnn.tasks import pair_scores
 from contextual_rnn.tasks.pair_scores import Answers, Question, questions, table
-from contextual_rnn.tasks.pairs import PairConfig
+from contextual_rnn.tasks.pairs import PairConfig, PairModel, Target
 
 # A language: every letter is its capital, but for a doubled letter, which is one long sound.
 WORDS = ["".join(letters) for size in (2, 3) for letters in itertools.product("abc", repeat=size)]
@@ -119,11 +121,68 @@ def test_long_targets_can_be_right(monkeypatch):
     """A model that copies its source, decoded for as many steps as it is asked to."""
 
     def copied(models, sources, labels, *, width, max_steps):
-        return [[(source[: max_steps - 1], 0.0)] for source in sources]
+        return [[Target(source[: max_steps - 1], 0.0, ended=True)] for source in sources]
 
     monkeypatch.setattr(pair_scores, "decode", copied)
     asked = [Question(("a",) * 150, None, (("a",) * 150,))]
     assert pair_scores.answer([], asked).wrong == [False]
+
+
+def test_a_target_that_is_cut_is_said_and_one_that_just_fits_is_whole(trained, tmp_path, capsys):
+    (tmp_path / "words.txt").write_text("ab\nabc\n")
+    options = ["transcribe", trained, "--input", tmp_path / "words.txt", "--beam", 1, "--longest"]
+    assert run(capsys, *options, 3) == (0, "ab\tA B\nabc\tA B C\n", "")
+    code, written, said = run(capsys, *options, 2)
+    assert (code, written) == (0, "ab\tA B\nabc\tA B\n")
+    assert "line 2: the target did not end within 2 symbols and was cut there; --longest takes more" in said
+    assert "line 1" not in said
+
+
+def test_lines_of_spaces_are_empty_where_symbols_are_parted_by_them(tmp_path, capsys):
+    (tmp_path / "run").mkdir()
+    model = PairModel(PairConfig(hidden=2, embedding=2), ["a"], ["b"], Units("symbols", "symbols"))
+    save(model, tmp_path / "run" / "model.safetensors")
+    (tmp_path / "words.txt").write_text("   \na a\n" + "a " * 1001 + "\n")
+    code, written, said = run(capsys, "transcribe", tmp_path / "run", "--input", tmp_path / "words.txt")
+    assert code == 2
+    assert [line.split("\t")[0] for line in written.splitlines()] == ["", "a a"]
+    assert "line 3: the line has 1001 symbols, where at most 1000" in said
+
+
+def test_standard_streams_that_are_shut_or_full_are_said(trained, tmp_path, monkeypatch, capsys):
+    (tmp_path / "words.txt").write_text("ab\n")
+    monkeypatch.setattr(sys, "stdin", None)
+    code, _, said = run(capsys, "transcribe", trained)
+    assert (code, said) == (2, "contextual-rnn: standard input is closed; give a file of sources: --input\n")
+    if not os.path.exists("/dev/full"):
+        return
+    command = [sys.executable, "-m", "contextual_rnn", "transcribe", trained, "--input", tmp_path / "words.txt"]
+    with open("/dev/full", "w") as full:
+        ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (ended.returncode, ended.stderr.count("\n")) == (2, 1)
+    assert "No space left on device" in ended.stderr
+
+
+@pytest.mark.filterwarnings("error")
+def test_symbols_of_any_script_are_compared_and_drawn(tmp_path, capsys):
+    letters = ["$x_$", "\\frac{", "東", "ش", "^", "long-word"]
+    sources = [" ".join(pair) for pair in itertools.product(letters, repeat=2)]
+    (tmp_path / "long.tsv").write_text("".join(f"{one}\t{one}\n" for one in sources), encoding="utf-8")
+    file = str(tmp_path / "long.tsv")
+    command = ["compare", "pairs", "--train", file, "--test", file, "--bridge", "project", "--out", tmp_path / "run"]
+    code, _, said = run(capsys, *command, "--epochs", 1, "--seeds", 1, *SMALL)
+    assert code == 0
+    assert "Warning" not in said
+    assert (tmp_path / "run" / "figures" / "attention.png").stat().st_size > 5000
+
+
+def test_a_folder_is_not_made_where_the_accelerator_is_not_there(tmp_path, capsys):
+    if torch.cuda.is_available():
+        pytest.skip("there is a CUDA device here")
+    file = write(tmp_path / "train.tsv", WORDS)
+    code, _, said = run(capsys, "fit", "pairs", "--train", file, "--out", tmp_path / "run", "--accelerator", "cuda")
+    assert (code, "--accelerator cuda is not to be had here" in said) == (2, True)
+    assert not (tmp_path / "run").exists()
 
 
 def test_what_is_wrong_with_the_call_is_said(trained, tmp_path, capsys):
@@ -136,6 +195,8 @@ def test_what_is_wrong_with_the_call_is_said(trained, tmp_path, capsys):
         (["transcribe", trained, "--input", tmp_path / "none.txt"], "No such file"),
         (["transcribe", tmp_path], "there is no such file"),
         (["transcribe", trained, "--input", file], "line 1 has a tab"),
+        (["transcribe", trained, "--alpha", "nan"], "--alpha must be at least 0 and finite; found nan"),
+        (["fit", "pairs", "--train", os.devnull, "--out", tmp_path / "run"], "is a pipe or a device; a regular file"),
         (["transcribe", trained, "--batch-size", 0], "--batch-size must be greater than 0"),
         (["fit", "pairs", "--train", file, "--out", tmp_path / "run", "--seed", 2**63], "--seed must be at least 0"),
         (
@@ -268,6 +329,10 @@ def test_models_of_labelled_files_transcribe_each_label(tmp_path, capsys):
         assert written == f"abb\t{right}\n"
     code, _, said = run(capsys, "transcribe", tmp_path / "run", "--input", tmp_path / "words.txt")
     assert (code, "must be told a label: give --label, one of spoken, same" in said) == (2, True)
+    untold = ["fit", "pairs", "--train", *files, "--validation", *files, "--epochs", 1, "--label", "none", *SMALL]
+    assert run(capsys, *untold, "--out", tmp_path / "untold")[0] == 0
+    code, written, _ = run(capsys, "transcribe", tmp_path / "untold", "--input", tmp_path / "words.txt")
+    assert (code, written.split("\t")[0]) == (0, "abb")
 
 
 def test_the_nearest_of_several_references_counts():

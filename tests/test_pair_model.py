@@ -73,9 +73,9 @@ def test_what_attention_made_of_a_step_is_fed_on_where_there_is_one(attention, t
 def test_the_same_words_in_any_batches_give_the_same_answers():
     network, sources = train(model(), updates=20).double(), [pair.source for pair in PAIRS]
     for width in (1, 3):
-        whole = [[text for text, _ in one] for one in decode([network], sources, width=width)]
+        whole = [[target.symbols for target in one] for one in decode([network], sources, width=width)]
         parts = decode([network], sources[::-1], width=width, batch_size=2)[::-1]
-        assert [[text for text, _ in one] for one in parts] == whole
+        assert [[target.symbols for target in one] for one in parts] == whole
 
 
 def test_n_best_are_ranked_and_an_ensemble_of_one_model_twice_is_that_model():

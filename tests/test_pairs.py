@@ -71,7 +71,7 @@ def test_bad_lines_are_named(tmp_path, text, said):
 def test_a_file_that_is_not_there_is_named(tmp_path):
     with pytest.raises(InputError, match="there is no such file"):
         read_pairs(tmp_path / "none.tsv")
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match="is a folder"):
         read_pairs(tmp_path)
 
 

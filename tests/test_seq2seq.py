@@ -427,6 +427,18 @@ REFUSED = {
         lambda whole: Decoder(whole.decoder.rnn, 7, whole.decoder.embedding, AdditiveAttention(99, 99, 5)),
         "query_size is 99 where the width of the core's output",
     ),
+    "a cell's inputs of another width": (
+        lambda whole: Decoder(ContextualRNN(cell := nn.GRUCell(4, 10), ConstantState(cell)), 9, nn.Embedding(9, 5)),
+        "input_size is 4 where the embedding's width, 5, is right",
+    ),
+    "targets longer than there are steps": (
+        lambda whole: whole.framed(torch.ones(2, 5, dtype=torch.long), torch.tensor([5, 6])),
+        "target_lengths must lie in 0 to 5, the steps there are; found 5 to 6",
+    ),
+    "a length for all targets": (
+        lambda whole: whole.framed(torch.ones(2, 5, dtype=torch.long), torch.tensor([5])),
+        "target_lengths must be 2 integers, one a row",
+    ),
     "inputs of another width": (
         lambda whole: Decoder(whole.decoder.rnn, 7, nn.Embedding(7, 99)),
         "input_size is .* where the embedding's width, 99, is right",

@@ -285,7 +285,7 @@ def test_the_same_seed_gives_the_same_bytes(tmp_path):
         (["--washout", "35", "--length", "40", "--epochs", "1", "2"], "nothing is left to learn from"),
         (["--learning-rate", "nan"], "--learning-rate must be greater than 0; found nan"),
         (["--learning-rate"], "--learning-rate needs at least one value"),
-        (["--weight-decay", "inf"], "cannot be negative"),
+        (["--weight-decay", "inf"], "must be at least 0 and finite"),
     ],
 )
 def test_bad_requests_get_one_sentence(tmp_path, capsys, more, words):

@@ -67,6 +67,10 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(2)
     except BrokenPipeError:  # who reads standard output has had enough, as `head` has
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:  # such as a disk that is full
+        print(f"contextual-rnn: the system refused: {error}", file=sys.stderr)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what could not be written is not tried again
+        sys.exit(2)
     except KeyboardInterrupt:
         print(
             "contextual-rnn: stopped" + ("; --resume goes on from here" if hasattr(command, "resume") else ""),

@@ -12,7 +12,7 @@ import tyro
 from ..data.series import Columns
 from ..errors import InputError
 from ..tasks.pairs import Bridge, Looks
-from .options import check_seed, into, once_each, positive
+from .options import check_accelerator, check_seed, into, once_each, positive
 
 ForecastFeeding = Literal["truth", "output"]
 
@@ -96,7 +96,8 @@ class ForecastOptions:
         if not 0 <= self.sampling <= 1:
             raise InputError(f"--sampling must be from 0 to 1; found {self.sampling}")
         if not 0 <= self.weight_decay < math.inf:
-            raise InputError(f"--weight-decay cannot be negative; found {self.weight_decay}")
+            raise InputError(f"--weight-decay must be at least 0 and finite; found {self.weight_decay}")
+        check_accelerator(self.accelerator)
 
 
 @dataclasses.dataclass(frozen=True)

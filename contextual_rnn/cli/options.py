@@ -27,6 +27,14 @@ def positive(**values: Any) -> None:
                 raise InputError(f"{option} must be greater than 0; found {number}")
 
 
+def check_accelerator(accelerator: str) -> None:
+    """Raise InputError where an accelerator is not to be had, before a folder is made."""
+    from ..training.fit import fabric_of
+
+    if accelerator != "cpu":
+        fabric_of(accelerator)
+
+
 def check_seed(seed: int) -> None:
     """Raise InputError where a seed is none that torch takes."""
     if not 0 <= seed < 2**63:

@@ -15,7 +15,7 @@ import tyro
 
 from ..errors import InputError
 from ..tasks.pairs import Bridge, Feeding, Looks, Told
-from .options import check_seed, into, once_each, positive
+from .options import check_accelerator, check_seed, into, once_each, positive
 
 VARIED = ("hidden", "layers", "embedding", "dropout", "learning_rate", "weight_decay")
 
@@ -104,7 +104,9 @@ class PairOptions:
             if not getattr(self, name):
                 raise InputError(f"--{name.replace('_', '-')} needs at least one value")
         if not all(0 <= decay < math.inf for decay in self.weight_decay):
-            raise InputError(f"--weight-decay cannot be negative; found {min(self.weight_decay)}")
+            found = ", ".join(map(str, self.weight_decay))
+            raise InputError(f"--weight-decay must be at least 0 and finite; found {found}")
+        check_accelerator(self.accelerator)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -185,7 +187,7 @@ class Transcribe:
     scores: bool = False
     """Write the score of each target after it, parted by a tab."""
     longest: int = 100
-    """The most symbols of a target."""
+    """The most symbols of a target, its end not counted."""
     batch_size: int | None = None
     """Lines that are answered at once; 1 where a person types them, else 64."""
 
@@ -198,7 +200,7 @@ class Transcribe:
         if self.n_best > self.beam:
             raise InputError(f"--n-best can be at most --beam, {self.beam}; found {self.n_best}")
         if not 0 <= self.alpha < math.inf:
-            raise InputError(f"--alpha cannot be negative; found {self.alpha}")
+            raise InputError(f"--alpha must be at least 0 and finite; found {self.alpha}")
         if not self.runs:
             raise InputError("transcribe needs the folder of a run that fit pairs made")
         models = read_models(self.runs)
@@ -218,6 +220,8 @@ class Transcribe:
 
 @contextlib.contextmanager
 def _opened(path: str) -> Iterator[Iterable[bytes]]:
+    if path == "-" and sys.stdin is None:
+        raise InputError("standard input is closed; give a file of sources: --input")
     if path == "-":
         yield sys.stdin.buffer
         return

@@ -12,7 +12,7 @@ import tyro
 from ..data.series import Columns
 from ..errors import InputError
 from ..tasks.series import KINDS, NEED_CONTEXT, Kind, Start
-from .options import check_seed, positive
+from .options import check_accelerator, check_seed, positive
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,11 +105,12 @@ class SeriesModelOptions:
                 raise InputError(f"--{name.replace('_', '-')} needs at least one value")
         self._check_generation()
         if self.window < 0 or min(self.washout) < 0 or not all(0 <= decay < math.inf for decay in self.weight_decay):
-            raise InputError("--window, --washout and --weight-decay cannot be negative")
+            raise InputError("--window, --washout and --weight-decay must be at least 0 and finite")
         if max(self.washout) >= min(self.length):
             raise InputError(f"--washout {max(self.washout)} leaves nothing of a --length of {min(self.length)} steps")
         if self.cell == "fast-weights" and max(self.layers) > 1:
             raise InputError(f"--layers must be 1 for --cell fast-weights; found {max(self.layers)}")
+        check_accelerator(self.accelerator)
         if self.folds < 2 and not self.validation:
             raise InputError(f"--folds must be at least 2, or --validation given; found {self.folds}")
 

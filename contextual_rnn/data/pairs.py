@@ -125,16 +125,17 @@ def read_sources(
         place, text = f"{name}, line {number}", _decoded(name, number, line)
         if "\t" in text:
             raise InputError(f"{place} has a tab, as pairs have; lines of sources alone are right")
-        yield text, split(place, text, unit, longest) if text else ()
+        is_empty = not (text.strip() if unit == "symbols" else text)
+        yield text, () if is_empty else split(place, text, unit, longest, "the line")
 
 
-def split(place: str, text: str, unit: Unit, longest: int = LONGEST) -> tuple[str, ...]:
-    """Return the symbols of a side; raise InputError where there are too many."""
+def split(place: str, text: str, unit: Unit, longest: int = LONGEST, what: str = "a side") -> tuple[str, ...]:
+    """Return the symbols of a side, or of `what` it is called; raise InputError where there are none or too many."""
     symbols = tuple(text.split()) if unit == "symbols" else tuple(text)
     if not symbols:
-        raise InputError(f"{place}: a side holds nothing but spaces")
+        raise InputError(f"{place}: {what} holds nothing but spaces")
     if len(symbols) > longest:
-        raise InputError(f"{place}: a side has {len(symbols)} {unit}, where at most {longest} are taken")
+        raise InputError(f"{place}: {what} has {len(symbols)} {unit}, where at most {longest} are taken")
     return symbols
 
 
@@ -144,6 +145,9 @@ def join(symbols: Sequence[str], unit: Unit) -> str:
 
 
 def _lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, str]]:
+    if os.path.exists(path) and not os.path.isfile(path):
+        kind = "a folder" if os.path.isdir(path) else "a pipe or a device"
+        raise InputError(f"{path} is {kind}; a regular file, which is read more than once, is right")
     try:
         with open(path, "rb") as file:
             for number, line in enumerate(file, start=1):

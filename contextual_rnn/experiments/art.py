@@ -62,8 +62,8 @@ def reproduce(kinds: list[str], seeds: int, out: pathlib.Path, config: Retrieval
     report: dict[str, Any] = {"runs": runs, "summary": summarise(runs, FACTORS), "differences": _differences(runs)}
     curves = {job.name: read_lines(out / "runs" / job.name / "metrics.jsonl") for job in jobs}
     report["verdict"] = verdict(runs, report["differences"], curves)
+    write_json(folder.results_path, report)  # before the pictures, which could fail
     draw(folder, kinds, seeds, curves, config)
-    write_json(folder.results_path, report)
     return report["verdict"]
 
 

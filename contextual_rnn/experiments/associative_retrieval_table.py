@@ -94,8 +94,8 @@ def reproduce(
         "differences": [],
         "verdict": table,
     }
+    write_json(folder.results_path, report)  # before the pictures, which could fail
     draw(folder.figures, runs)
-    write_json(folder.results_path, report)
     return table
 
 

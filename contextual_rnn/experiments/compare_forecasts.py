@@ -17,7 +17,7 @@ from ..training.compare import bootstrap_difference, difference, in_words, summa
 from ..training.run_folder import RunFolder, write_json
 from ..training.side_by_side import run_all
 from .factors import one_at_a_time
-from .forecast_runs import ForecastData, ForecastTraining, job, scores, train
+from .forecast_runs import ForecastData, ForecastTraining, job, scores, train, unit_in_words
 from .series_runs import SeriesFiles, fingerprints
 
 FACTORS = ("bridge", "attention", "feeding")
@@ -76,10 +76,12 @@ def compare(
     runs = [{**identity, **result} for identity, result in zip(identities, results, strict=True)]
     first = load(out / "runs" / jobs[0].name / "model.safetensors")
     held = hold_last(first, data.test)
+    unit = unit_in_words(files.columns)
     report = _report(runs, list(kinds), scores(held))
-    draw_errors(folder, runs, list(kinds), held.mean(0).sqrt().numpy())
+    report["verdict"] += f"\nErrors are in {unit}."
+    write_json(folder.results_path, report)  # before the pictures, which could fail
+    draw_errors(folder, runs, list(kinds), held.mean(0).sqrt().numpy(), unit)
     draw_forecasts(folder, first, data.test, next(iter(kinds)), files.columns.targets[0])
-    write_json(folder.results_path, report)
     return report["verdict"]
 
 
@@ -107,17 +109,18 @@ def _report(runs: list[dict[str, Any]], kinds: list[str], held: dict[str, float]
     return {**report, "verdict": "\n".join(words)}
 
 
-def draw_errors(folder: RunFolder, runs: list[dict[str, Any]], kinds: list[str], held: np.ndarray) -> None:
+def draw_errors(folder: RunFolder, runs: list[dict[str, Any]], kinds: list[str], held: np.ndarray, unit: str) -> None:
     """Draw the error of every run, and how it grows over the horizon; in logarithms where some are ten times others."""
+    error = f"RMSE on the test table, {unit}"
     figure, axes = subplots(1, 2, width=6, height=1.8 + 0.4 * len(kinds))
     by_kind = {kind: [run for run in runs if run["initial_state"] == kind] for kind in kinds}
     dots(axes[0, 0], {kind: [run["metrics"]["rmse"] for run in mine] for kind, mine in by_kind.items()})
-    finish(axes[0, 0], "RMSE on the test table", "", "dot: one seed; bar: median", legend=False)
+    finish(axes[0, 0], error, ", ".join(FACTORS), "dot: one seed; bar: median", legend=False)
     steps = np.arange(1, len(held) + 1)
     for kind, mine in by_kind.items():
         line_with_band(axes[0, 1], steps, np.array([run["rmse_by_step"] for run in mine]), kind, kind)
     axes[0, 1].plot(steps, held, ":", color="black", label="hold the last value")
-    finish(axes[0, 1], "step of the horizon", "RMSE on the test table", "mean and range of the seeds", legend=False)
+    finish(axes[0, 1], "step of the horizon", error, "mean and range of the seeds", legend=False)
     logarithmic_where_wide(axes[0, 0], "x")
     logarithmic_where_wide(axes[0, 1], "y")
     figure.legend(*axes[0, 1].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)

@@ -24,6 +24,7 @@ from .pair_choice import in_words as settled
 from .pair_runs import PairData, PairFiles, fingerprints, job, train
 
 FACTORS = ("bridge", "attention", "feeding", "label")
+LEGIBLE = 24  # source symbols whose names a panel has room for
 RATES = ("word_error_rate", "phone_error_rate")
 
 
@@ -89,9 +90,9 @@ def compare(
     ]
     report = _report(folder, choices, variants, runs, data.test, seeds)
     report["verdict"] = "\n".join([report["verdict"], *data.seen()])
+    write_json(folder.results_path, report)  # before the pictures, which could fail
     draw_errors(folder, variants, runs)
     draw_attention(folder, variants[0], data.test)
-    write_json(folder.results_path, report)
     return report["verdict"]
 
 
@@ -169,29 +170,40 @@ def _percent(one: dict[str, Any]) -> str:
 def draw_errors(folder: RunFolder, chosen: list[Variant], runs: list[dict[str, Any]]) -> None:
     """Draw the error rates of every run."""
     figure, axes = subplots(1, 2, width=5.5, height=1.2 + 0.45 * len(chosen))
-    names = {one: ", ".join(dataclasses.astuple(one)[: 4 if one.label != "none" else 3]) for one in chosen}
-    factors = ", ".join(FACTORS if any(one.label != "none" for one in chosen) else FACTORS[:3])
+    count = len(FACTORS) - all(one.label == "none" for one in chosen)
+    names = {one: ", ".join(dataclasses.astuple(one)[:count]) for one in chosen}
     for place, (rate, name) in zip(axes[0], zip(RATES, ("word", "phone"), strict=True), strict=True):
         dots(place, {names[one]: [run["metrics"][rate] for run in _of(runs, one)] for one in chosen})
         finish(place, f"{name} error rate on the test file, %", "", "dot: one seed; bar: median", legend=False)
-    axes[0, 0].set_ylabel(factors)
+    axes[0, 0].set_ylabel(", ".join(FACTORS[:count]))
     save(figure, folder.figures, "errors")
 
 
 def draw_attention(folder: RunFolder, one: Variant, test: list[Question], shown: int = 6) -> None:
-    """Draw where the base's first seed looks while it writes its answers to the longest of the first questions."""
+    """Draw where the base's first seed looks while it writes its answers to some of the test, long but legible."""
     model = load(folder.path / "runs" / f"{one.name}-seed-0" / "model.safetensors")
     if not isinstance(model, PairModel) or model.pairs.decoder.attention is None:
         return
-    asked = sorted(test[:60], key=lambda question: -len(question.source))[:shown]
+    asked = _legible(test[:60])[:shown]
     answers = answer([model], asked)
-    figure, axes = subplots(2, -(-len(asked) // 2), width=4.5, height=3.6)
-    for place, question, found in zip(axes.flat, asked, answers.found, strict=False):
-        weights(place, looks(model, question, found), _source_symbols(question, model), [*found, "end"])
+    looked = [looks(model, question, found) for question, found in zip(asked, answers.found, strict=True)]
+    rows, most = min(2, len(asked)), max(float(one.max()) for one in looked)
+    figure, axes = subplots(rows, -(-len(asked) // rows), width=4.5, height=3.6)
+    for place, question, found, values in zip(axes.flat, asked, answers.found, looked, strict=False):
+        drawn = weights(place, values, _source_symbols(question, model), [*found, "end"], most)
         finish(place, "source", "written so far, downwards", legend=False)
         place.grid(visible=False)
+    for place in axes.flat[len(asked) :]:
+        place.axis("off")
+    figure.colorbar(drawn, ax=axes, label="weight", fraction=0.03)
     figure.suptitle("Attention: how much of each source symbol is read for each symbol written (a row sums to 1)")
     save(figure, folder.figures, "attention")
+
+
+def _legible(test: list[Question]) -> list[Question]:
+    """Return questions, the longest that a picture has room for first, or, where all are longer, the shortest."""
+    by_length = sorted(test, key=lambda question: -len(question.source))
+    return [question for question in by_length if len(question.source) <= LEGIBLE] or by_length[::-1]
 
 
 def _source_symbols(question: Question, model: PairModel) -> list[str]:

@@ -73,8 +73,8 @@ def compare(
     held = hold_last_errors(test, model.window, _scored_length(options), size) if model.window else None
     purpose = purpose_of(files.columns)
     report = _report(purpose, runs, choices, test, files.columns, held)
+    write_json(folder.results_path, report)  # before the pictures, which could fail
     figures = draw(purpose, folder, runs, report, test)
-    write_json(folder.results_path, report)
     return table(report["summary"], purpose.metrics), report["verdict"] + "\nFigures: " + ", ".join(map(str, figures))
 
 

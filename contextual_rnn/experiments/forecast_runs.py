@@ -133,6 +133,11 @@ def train(config: dict[str, Any], folder: pathlib.Path) -> dict[str, Any]:
     }
 
 
+def unit_in_words(columns: Columns) -> str:
+    """Return what errors are counted in."""
+    return "the target's own unit" if len(columns.targets) == 1 else "standard deviations of each target in training"
+
+
 def by_series(errors: Tensor, stretches: list[Record]) -> list[float]:
     """Return the mean of squared errors (N, horizon) over each series' stretches."""
     rows: dict[str, list[int]] = {}

@@ -17,7 +17,7 @@ from ..tasks.series_data import read_columns
 from ..tasks.series_training import Record
 from ..training.run_folder import RunFolder, write_json
 from ..training.side_by_side import run_all
-from .forecast_runs import ForecastData, ForecastTraining, job, train
+from .forecast_runs import ForecastData, ForecastTraining, job, train, unit_in_words
 from .series_runs import SeriesFiles, fingerprints
 
 
@@ -42,7 +42,8 @@ def fit_forecast(
         folder.copy(out / "final" / name)
     write_json(folder.results_path, result)
     metrics = result["metrics"]
-    words = [f"The validation RMSE is {metrics['validation_rmse']:.4g} after epoch {metrics['epoch']}, the best."]
+    validation, unit = f"{metrics['validation_rmse']:.4g}", unit_in_words(files.columns)
+    words = [f"The validation RMSE is {validation}, in {unit}, after epoch {metrics['epoch']}, the best."]
     if files.test:
         whole, last = (f"{metrics[name]:.4g}" for name in ("rmse", "last_step_rmse"))
         words.append(f"On the test table it is {whole} over the horizon, and {last} at its last step.")
@@ -61,9 +62,7 @@ def forecast(run: pathlib.Path, past: str, out: str, future: str | None) -> str:
     Raises:
         InputError: a table is wrong or missing, or a series has too few steps in one of them.
     """
-    model = load(run / "model.safetensors")
-    if not isinstance(model, ForecastModel):
-        raise InputError(f"{run} holds a {type(model).__name__}, not a model that forecasts")
+    model = load(run / "model.safetensors", ForecastModel)
     _check_files(model, past, out, future)
     columns, context = read_columns(run)
     series = read_series(past, columns, min_length=model.settings.past)

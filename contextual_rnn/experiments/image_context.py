@@ -65,8 +65,8 @@ def reproduce(images: list[str], seeds: int, out: pathlib.Path, config: ReadingC
     ]
     report: dict[str, Any] = {"runs": runs, "summary": summarise(runs, FACTORS), "differences": _differences(runs)}
     report["verdict"] = verdict(report)
+    write_json(folder.results_path, report)  # before the pictures, which could fail
     draw(folder, images, runs, config)
-    write_json(folder.results_path, report)
     return report["verdict"]
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from ..noise import TrajectorySeeds
-from ..plotting import colour, finish, line_with_band, save, subplots
+from ..plotting import colour, finish, line_with_band, logarithmic, save, subplots
 from ..serialization import load
 from ..serialization import save as save_model
 from ..tasks.linear_cosine_decay import (
@@ -74,8 +74,8 @@ def reproduce(kinds: list[str], seeds: int, out: pathlib.Path, config: DecayConf
     report: dict[str, Any] = {"runs": runs, "summary": summarise(runs, FACTORS), "differences": _differences(runs)}
     report["verdict"] = verdict(report, config.epochs)
     curves = {job.name: read_lines(out / "runs" / job.name / "metrics.jsonl") for job in jobs}
+    write_json(folder.results_path, report)  # before the pictures, which could fail
     draw(folder, jobs, curves, config)
-    write_json(folder.results_path, report)
     return report["verdict"]
 
 
@@ -183,7 +183,7 @@ def draw_errors(figures: pathlib.Path, jobs: list[Job], curves: dict[str, list[d
         extra = (kind, period) not in variants(list(KINDS))[: len(KINDS)]
         name, style = f"{kind}, period {period}", "--" if extra else "-"
         line_with_band(axes[0, 0], np.arange(1, errors.shape[1] + 1), errors, name, kind, style)
-    axes[0, 0].set_yscale("log")
+    logarithmic(axes[0, 0], "y")
     seeds = len({job.config["seed"] for job in jobs})
     title = f"Validation error (figure 5); mean and range of {seeds} seed{'s' * (seeds != 1)}"
     finish(axes[0, 0], "epoch", "mean squared error of the change scaled to [-1, 1]", title)

@@ -78,8 +78,8 @@ def reproduce(seeds: int, out: pathlib.Path, config: DistributionConfig, *, resu
     report: dict[str, Any] = {"runs": runs, "summary": summarise(runs, FACTORS), "differences": differences}
     report["calibration"] = calibration(runs)
     report["verdict"] = verdict(report)
+    write_json(folder.results_path, report)  # before the pictures, which could fail
     draw(folder, runs, config)
-    write_json(folder.results_path, report)
     return report["verdict"]
 
 

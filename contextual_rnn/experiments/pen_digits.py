@@ -69,8 +69,8 @@ def reproduce(
     report["shortfall"] = _shortfall(runs)
     report["real_accuracy"] = accuracy(test, training)
     report["verdict"] = verdict(report)
+    write_json(folder.results_path, report)  # before the pictures, which could fail
     draw(folder, labels, seeds, runs, training)
-    write_json(folder.results_path, report)
     return report["verdict"]
 
 

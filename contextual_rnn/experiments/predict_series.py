@@ -46,9 +46,7 @@ def predict(
         InputError: a file is wrong, or `start` holds no state of one of the series, or a state of another model.
     """
     _check_files(inputs, out, end)
-    model = load(run / "model.safetensors")
-    if not isinstance(model, SeriesModel):
-        raise InputError(f"{run} holds a {type(model).__name__}, not a model of series")
+    model = load(run / "model.safetensors", SeriesModel)
     columns, context = read_columns(run)
     window = 0 if start else model.settings.window
     series = read_series(inputs, columns, known_targets=window, min_length=window + 1)

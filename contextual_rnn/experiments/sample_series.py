@@ -42,9 +42,7 @@ def sample(
     Raises:
         InputError: the folder holds no such model, or a context column is missing or unknown.
     """
-    model = load(run / "model.safetensors")
-    if not isinstance(model, SeriesGenerator):
-        raise InputError(f"{run} holds a {type(model).__name__}, not a model that generates series")
+    model = load(run / "model.safetensors", SeriesGenerator)
     columns, told = read_columns(run)
     _check_names(context, tuple(told.fields))
     for option, path in (("--out", out), ("--figure", figure)):

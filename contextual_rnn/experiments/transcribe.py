@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from ..data.pairs import join, read_sources
 from ..errors import InputError
 from ..serialization import load
-from ..tasks.pairs import PairModel, decode
+from ..tasks.pairs import PairModel, Target, decode
 
 Line = tuple[str, tuple[str, ...]]
 
@@ -19,12 +19,7 @@ def read_models(runs: Sequence[pathlib.Path]) -> list[PairModel]:
     Raises:
         InputError: a folder holds no model of pairs, or one of other symbols or labels than the first.
     """
-    models = []
-    for run in runs:
-        model = load(run / "model.safetensors")
-        if not isinstance(model, PairModel):
-            raise InputError(f"{run} holds a {type(model).__name__}, not a model of pairs")
-        models.append(model)
+    models = [load(run / "model.safetensors", PairModel) for run in runs]
     for run, model in zip(runs, models, strict=True):
         if _vocabulary(model) != _vocabulary(models[0]):
             raise InputError(f"{run} knows other symbols or labels than {runs[0]}: an ensemble is trained on one file")
@@ -80,16 +75,22 @@ def transcribe(
         asked = [symbols for _, (_, symbols) in batch if symbols]
         labels = [label] * len(asked)
         found = iter(
-            decode(models, asked, labels, width=beam, alpha=alpha, n_best=n_best, max_steps=longest) if asked else ()
-        )
+            decode(models, asked, labels, width=beam, alpha=alpha, n_best=n_best, max_steps=longest + 1)
+            if asked
+            else ()
+        )  # one step more, for the end
         for number, (text, symbols) in batch:
             if not symbols:
                 yield "", None
                 continue
-            written = [text]
-            for target, score in next(found):
-                written += [join(target, models[0].units.target), *([f"{score:.4f}"] if scores else [])]
-            yield "\t".join(written), _said(f"{name}, line {number}", models[0].source.unknown(symbols))
+            written, targets = [text], next(found)
+            for target in targets:
+                shown = join(target.symbols[:longest], models[0].units.target)
+                written += [shown, *([f"{target.score:.4f}"] if scores else [])]
+            yield (
+                "\t".join(written),
+                _said(f"{name}, line {number}", models[0].source.unknown(symbols), targets, longest),
+            )
 
 
 def _batches(lines: Iterator[tuple[int, Line]], size: int) -> Iterator[list[tuple[int, Line]]]:
@@ -109,8 +110,13 @@ def _batches(lines: Iterator[tuple[int, Line]], size: int) -> Iterator[list[tupl
         yield batch
 
 
-def _said(place: str, unknown: list[str]) -> str | None:
-    if not unknown:
-        return None
-    names = ", ".join(repr(symbol) for symbol in unknown)
-    return f"{place}: {names} not seen in training; answered all the same"
+def _said(place: str, unknown: list[str], targets: list[Target], longest: int) -> str | None:
+    said = []
+    if unknown:
+        names = ", ".join(repr(symbol) for symbol in unknown)
+        said.append(f"{names} not seen in training; answered all the same")
+    cut = [str(number) for number, target in enumerate(targets, start=1) if not target.ended]
+    if cut:
+        which = "the target" if len(targets) == 1 else f"target {', '.join(cut)}"
+        said.append(f"{which} did not end within {longest} symbols and was cut there; --longest takes more")
+    return f"{place}: {'; '.join(said)}" if said else None

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from ..categorical import draw_category
 from ..recurrent import ContextualRNN
 from ..state import State, shape_leaves
 from .attention import Attention
@@ -106,7 +107,8 @@ class Decoder(nn.Module):
             raise ValueError(
                 f"the attention's query_size is {found} where the width of the core's output, {hidden}, is right"
             )
-        reads = getattr(self.rnn.core, "input_size", None)
+        core = getattr(self.rnn.core, "cell", self.rnn.core)  # of a cell that is unrolled, the cell
+        reads = getattr(core, "input_size", None)
         if reads is None or not isinstance(self.embedding, nn.Embedding):
             return
         parts = [self.embedding.embedding_dim, *[self.attentional_size] * self.input_feeding]
@@ -233,7 +235,7 @@ class Decoder(nn.Module):
         if feeding.form == "output":
             assert isinstance(self.embedding, nn.Embedding)
             return output.softmax(dim=1) @ self.embedding.weight, None
-        drawn = draw(output.detach(), uniform)
+        drawn = draw_category(output.detach(), uniform)
         return self._embed(drawn), drawn
 
     def config(self) -> dict[str, Any]:
@@ -247,12 +249,6 @@ class Decoder(nn.Module):
             "input_feeding": self.input_feeding,
             "dropout": self.dropout.p,
         }
-
-
-def draw(logits: Tensor, uniform: Tensor) -> Tensor:
-    """Return the category (N,) in whose share of (0, 1) a number (N,) lies, of logits (N, V)."""
-    ends = logits.softmax(dim=1).cumsum(dim=1)
-    return torch.searchsorted(ends, uniform.unsqueeze(1).contiguous()).squeeze(1).clamp(max=logits.shape[1] - 1)
 
 
 def _counts(index: Tensor, size: int) -> bool:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, mse_loss
 
+from ..categorical import at_least_single
+from ..recurrent import check_lengths
 from ..state import State
 from .decoder import Decoded, Decoder, Memory
 from .encoder import Encoder
@@ -105,7 +108,8 @@ class EncoderDecoder(nn.Module):
             known: of vectors, (B, T, K) what is known of every step beforehand, joined to the decoder's inputs.
 
         Raises:
-            ValueError: `first` is missing where targets are vectors, or there are not as many targets as sources.
+            ValueError: `first` is missing where targets are vectors, or there are not as many targets as sources, or
+                `target_lengths` are not those of the targets, or all 0 where targets are vectors.
         """
         if not self.decoder.is_category:
             return self._squared_error(
@@ -116,9 +120,17 @@ class EncoderDecoder(nn.Module):
         return cross_entropy(outputs.transpose(1, 2), ended, ignore_index=-1)
 
     def framed(self, target: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Return inputs that begin with the start and targets that end with the end, (B, T + 1); -1 past the ends."""
+        """Return inputs that begin with the start and targets that end with the end, (B, T + 1); -1 past the ends.
+
+        Args:
+            target: (B, T) of categories, padded.
+            lengths: (B,); None is all T.
+
+        Raises:
+            ValueError: lengths are not B integers in 0 to T.
+        """
         size, steps = target.shape
-        ends = torch.full((size,), steps, device=target.device) if lengths is None else lengths.to(target.device)
+        ends = _ends(lengths, size, steps, target.device)
         place = torch.arange(steps + 1, device=target.device)
         padded = torch.cat([target, target.new_zeros(size, 1)], dim=1)
         wanted = padded.where(place < ends.unsqueeze(1), -1)
@@ -145,7 +157,12 @@ class EncoderDecoder(nn.Module):
         outputs = self(source, inputs, source_lengths, context, feeding, training_step).outputs
         if target_lengths is None:
             return mse_loss(outputs, target)
-        inside = torch.arange(target.shape[1], device=target.device) < target_lengths.to(target.device).unsqueeze(1)
+        size, steps = target.shape[:2]
+        inside = torch.arange(steps, device=target.device) < _ends(
+            target_lengths, size, steps, target.device
+        ).unsqueeze(1)
+        if not inside.any():
+            raise ValueError("target_lengths are all 0, so that there is nothing to learn from")
         return mse_loss(outputs[inside], target[inside])
 
     def begin(self, source: Tensor, lengths: Tensor | None = None, context: Any = None) -> tuple[Step, State]:
@@ -196,6 +213,12 @@ class EncoderDecoder(nn.Module):
         }
 
 
+def _ends(lengths: Tensor | None, size: int, steps: int, device: torch.device) -> Tensor:
+    if lengths is None:
+        return torch.full((size,), steps, device=device)
+    return check_lengths(lengths, size, steps, device, "target_lengths")
+
+
 class Step:
     """A decoder's step as searches know it: `step(tokens (N,), state) -> (log_probs (N, V), state)`.
 
@@ -211,7 +234,7 @@ class Step:
         own, rows = state
         memory = None if self.memory is None else self.memory.rows(rows)
         one = self.decoder.step(tokens, own, memory)
-        return one.outputs[:, 0].log_softmax(dim=1), (one.state, rows)
+        return at_least_single(one.outputs[:, 0]).log_softmax(dim=1), (one.state, rows)
 
 
 class Ensemble:
@@ -224,4 +247,4 @@ class Ensemble:
         """Take a step with each."""
         found = [step(tokens, one) for step, one in zip(self.steps, state, strict=True)]
         mean = torch.stack([log_probs for log_probs, _ in found]).logsumexp(0)
-        return mean - torch.tensor(float(len(found))).log().to(mean), tuple(one for _, one in found)
+        return mean - math.log(len(found)), tuple(one for _, one in found)

@@ -9,12 +9,14 @@ batch-first tensors. Sequences that ended leave the batch, so that they cost not
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from ..categorical import draw_category
 from ..noise import TrajectorySeeds
 from ..state import State, leaves, select_rows
 
@@ -98,22 +100,22 @@ def sample(
         first_row: the number of the first row, where the work is split.
 
     Raises:
-        ValueError: the temperature is negative or `top_k` less than 1, or as `greedy`.
+        ValueError: the temperature is negative or not finite, or `top_k` less than 1, or as `greedy`.
     """
-    if temperature < 0 or (top_k is not None and top_k < 1):
-        raise ValueError(f"temperature must be at least 0 and top_k at least 1; found {temperature} and {top_k}")
+    if not 0 <= temperature < math.inf or (top_k is not None and top_k < 1):
+        found = f"found {temperature} and {top_k}"
+        raise ValueError(f"temperature must be at least 0 and finite, and top_k at least 1; {found}")
     seeds = TrajectorySeeds(seed, first_row)
 
     def choose(log_probs: Tensor, t: int, rows: Tensor) -> Tensor:
         if not temperature:
             return log_probs.argmax(dim=1)
-        uniform = seeds.next_stream(t).uniform(size, 1).to(log_probs)[rows, 0]
+        uniform = seeds.next_stream(t).uniform(size, 1).to(log_probs.device)[rows, 0]
         scaled = log_probs / temperature
         if top_k is not None and top_k < scaled.shape[1]:
             least = scaled.topk(top_k, dim=1).values[:, -1:]
             scaled = scaled.masked_fill(scaled < least, _NEVER)
-        ends = scaled.softmax(dim=1).cumsum(dim=1)
-        return torch.searchsorted(ends, uniform.unsqueeze(1)).squeeze(1).clamp(max=scaled.shape[1] - 1)
+        return draw_category(scaled, uniform)
 
     return _one_by_one(step, state, size, choose, start, end, max_steps, 0.0)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor, nn
@@ -149,14 +149,14 @@ class PairModel(nn.Module):
         """Return pairs as numbers; a source has an end, where attention may rest when all is written.
 
         Raises:
-            InputError: the model knows labels, and a pair has none, or another.
+            InputError: the model is told labels, and a pair has none, or another.
         """
         return [self._encode(pair) for pair in pairs]
 
     def _encode(self, pair: Pair) -> Encoded:
         source = torch.cat([self.source.encode(pair.source), torch.tensor([END])])
         target = self.target.encode(pair.target)
-        if not self.labels:
+        if not self.labels or (pair.label is None and self.settings.label == "none"):
             return Encoded(source, target)
         if pair.label not in self.labels:
             raise InputError(f"the label {pair.label!r} is none of the model's: {', '.join(self.labels)}")
@@ -219,6 +219,20 @@ class PairLoss:
         return found
 
 
+class Target(NamedTuple):
+    """A target that was found.
+
+    Attributes:
+        symbols: without its end.
+        score: by which targets are ranked.
+        ended: false where it was cut at the greatest length.
+    """
+
+    symbols: tuple[str, ...]
+    score: float
+    ended: bool
+
+
 def decode(
     models: Sequence[PairModel],
     sources: Sequence[Sequence[str]],
@@ -229,8 +243,8 @@ def decode(
     n_best: int = 1,
     batch_size: int = 100,
     max_steps: int = 100,
-) -> list[list[tuple[tuple[str, ...], float]]]:
-    """Return, for every source, its best targets and their scores.
+) -> list[list[Target]]:
+    """Return, for every source, its targets, the best first.
 
     Args:
         models: of one vocabulary; several are an ensemble.
@@ -244,7 +258,7 @@ def decode(
     """
     told = labels or [None] * len(sources)
     pairs = [Pair(tuple(source), (), label) for source, label in zip(sources, told, strict=True)]
-    found: list[list[tuple[tuple[str, ...], float]]] = []
+    found: list[list[Target]] = []
     for at in range(0, len(pairs), batch_size):
         found += _decode_batch(models, pairs[at : at + batch_size], width, alpha, n_best, max_steps)
     return found
@@ -257,7 +271,7 @@ def _decode_batch(
     alpha: float,
     n_best: int,
     max_steps: int,
-) -> list[list[tuple[tuple[str, ...], float]]]:
+) -> list[list[Target]]:
     batch = PairBatch(*(part.to(models[0].updates.device) for part in collate(models[0].encode(pairs))))
     with torch.no_grad():
         begun = [model.pairs.begin(batch.source, batch.source_lengths, model.context(batch.label)) for model in models]
@@ -271,12 +285,12 @@ def _decode_batch(
     return _texts(better(searched, plain) if n_best == 1 else searched, models[0])
 
 
-def _texts(found: Found, model: PairModel) -> list[list[tuple[tuple[str, ...], float]]]:
+def _texts(found: Found, model: PairModel) -> list[list[Target]]:
     texts = [found.texts(place) for place in range(found.tokens.shape[1])]
-    scores = found.scores.tolist()
+    scores, ended = found.scores.tolist(), found.ended.tolist()
     return [
         [
-            (model.target.decode(texts[place][row]), scores[row][place])
+            Target(model.target.decode(texts[place][row]), scores[row][place], ended[row][place])
             for place in range(len(texts))
             if scores[row][place] > float("-inf")
         ]

@@ -84,7 +84,7 @@ def fit(
     Raises:
         DivergedError: the loss or a weight is not a finite number; says at which step and what to try.
     """
-    fabric = _fabric(config.accelerator)
+    fabric = fabric_of(config.accelerator)
     model, optimizer = fabric.setup(module, _optimizer(module, config))
     checkpoint = Checkpoint(folder, module, optimizer.optimizer)
     best = Best(folder, module)
@@ -123,7 +123,8 @@ def _is_patient_no_more(history: list[Metrics], config: FitConfig) -> bool:
     return len(history) - _best_epoch(history, config.keep) >= config.patience
 
 
-def _fabric(accelerator: str) -> Fabric:
+def fabric_of(accelerator: str) -> Fabric:
+    """Return what trains on an accelerator; raise InputError where it is not to be had."""
     try:
         return Fabric(accelerator=accelerator, devices=1)
     except RuntimeError as error:
