@@ -123,7 +123,7 @@ def weights(axes: Axes, values: np.ndarray, columns: list[str], rows: list[str],
         _that_fit(len(columns), box.width / axes.figure.dpi),
         _that_fit(len(rows), box.height / axes.figure.dpi),
     )
-    axes.set_xticks(across, [columns[place] for place in across], rotation=90 if max(map(len, columns)) > 2 else 0)
+    axes.set_xticks(across, [columns[place] for place in across], rotation=90 if max(map(len, columns)) > 3 else 0)
     axes.set_yticks(down, [rows[place] for place in down])
     return image
 

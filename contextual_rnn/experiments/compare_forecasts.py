@@ -111,7 +111,7 @@ def _report(runs: list[dict[str, Any]], kinds: list[str], held: dict[str, float]
 
 def draw_errors(folder: RunFolder, runs: list[dict[str, Any]], kinds: list[str], held: np.ndarray, unit: str) -> None:
     """Draw the error of every run, and how it grows over the horizon; in logarithms where some are ten times others."""
-    error = f"RMSE on the test table, {unit}"
+    error = f"RMSE on the test table,\n{unit}"
     figure, axes = subplots(1, 2, width=6, height=1.8 + 0.4 * len(kinds))
     by_kind = {kind: [run for run in runs if run["initial_state"] == kind] for kind in kinds}
     dots(axes[0, 0], {kind: [run["metrics"]["rmse"] for run in mine] for kind, mine in by_kind.items()})
