@@ -186,6 +186,14 @@ def test_additive_scores_and_their_gradients_are_the_references(sizes, limit):
         assert torch.allclose(one, other, rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.parametrize(("dtype", "size", "rtol"), [(torch.float32, 1.0, 1e-6), (torch.bfloat16, 1e-3, 0.01)])
+def test_additive_scores_lose_no_places_to_their_speed(dtype, size, rtol):
+    given = [size * torch.randn(shape).to(dtype) for shape in ((2, 3, 32), (2, 4, 32))] + [torch.ones(32, dtype=dtype)]
+    found = additive_scores.AdditiveScores.apply(*given)
+    wide = additive_scores.reference_scores(*[one.double() for one in given])
+    assert torch.allclose(found.double(), wide, rtol=rtol, atol=32 * size * rtol)
+
+
 @pytest.mark.parametrize("kind", ATTENTIONS)
 def test_gradients_of_attention(kind):
     attention = ATTENTIONS[kind](4, 4).double()
