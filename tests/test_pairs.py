@@ -42,11 +42,13 @@ def test_characters_and_symbols_are_told_apart(tmp_path):
     assert given_units[2] == Pair(("abc", "d"), ("a", " ", "b"))
 
 
-def test_text_is_taken_as_it_is(tmp_path):
+def test_an_accent_is_read_alike_whether_it_is_part_of_its_letter_or_follows_it(tmp_path):
     composed, parts = "\u00e9", "e\u0301"
-    pairs, _ = read_pairs(write(tmp_path, f"{composed}\tx\n{parts}\tx\r\n"))
-    assert [len(pair.source) for pair in pairs] == [1, 2]
-    assert pairs[1].target == ("x",)
+    pairs, _ = read_pairs(write(tmp_path, f"{composed}\t{parts} n\n{parts}\t{composed} n\r\nFi\u017f\tx\n"))
+    assert pairs[0] == pairs[1] == Pair((composed,), (composed, "n"))
+    assert pairs[2].source == ("F", "i", "\u017f")  # what is equal to the eye alone is not changed
+    streamed = read_sources([parts.encode()], "<stdin>", "characters")
+    assert list(streamed) == [(parts, (composed,))]  # the line is given back as it came
 
 
 @pytest.mark.parametrize(

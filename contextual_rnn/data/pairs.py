@@ -1,13 +1,15 @@
 """Pairs of a source and a target from a text file: a line each, the two sides parted by a tab.
 
 A side is a string of characters, or of symbols parted by spaces: of symbols where most lines of the file have a space
-on that side. The text is taken as it is: nothing is normalised or folded.
+on that side. A letter and its accent may be written as one code point or as two: texts that Unicode holds equal are one
+text here (its form NFC). Nothing else is changed or folded.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import os
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal, NamedTuple
 
@@ -131,6 +133,7 @@ def read_sources(
 
 def split(place: str, text: str, unit: Unit, longest: int = LONGEST, what: str = "a side") -> tuple[str, ...]:
     """Return the symbols of a side, or of `what` it is called; raise InputError where there are none or too many."""
+    text = unicodedata.normalize("NFC", text)
     symbols = tuple(text.split()) if unit == "symbols" else tuple(text)
     if not symbols:
         raise InputError(f"{place}: {what} holds nothing but spaces")
