@@ -136,6 +136,10 @@ def test_a_target_that_is_cut_is_said_and_one_that_just_fits_is_whole(trained, t
     assert (code, written) == (0, "ab\tA B\nabc\tA B\n")
     assert "line 2: the target did not end within 2 symbols and was cut there; --longest takes more" in said
     assert "line 1" not in said
+    several = ["transcribe", trained, "--input", tmp_path / "words.txt", "--beam", 8, "--n-best", 8, "--longest", 2]
+    for line in run(capsys, *several)[1].splitlines():
+        assert len(line.split("\t")) > 3
+        assert len(set(line.split("\t"))) == len(line.split("\t"))  # cut, they are no longer unlike
 
 
 def test_lines_of_spaces_are_empty_where_symbols_are_parted_by_them(tmp_path, capsys):

@@ -83,6 +83,10 @@ def test_n_best_are_ranked_and_an_ensemble_of_one_model_twice_is_that_model():
     several = decode([network], sources, width=4, n_best=3)
     assert all(len(one) == 3 for one in several)
     assert all(a[1] >= b[1] for one in several for a, b in itertools.pairwise(one))
+    many = decode([network], sources, width=20, n_best=20, max_steps=5)
+    assert all(len({target.symbols for target in one}) == 20 for one in many)
+    with pytest.raises(ValueError, match="n_best must be in 1 to the width of the beam, 1; found 3"):
+        decode([network], sources, n_best=3)
     twice, once = (decode([network] * count, sources) for count in (2, 1))
     assert [one[0][0] for one in twice] == [one[0][0] for one in once]
     both = decode([network, train(model(1), updates=20)], sources)
@@ -115,3 +119,8 @@ def test_labels_are_told_in_a_first_symbol_or_in_the_encoders_h0(told, tmp_path)
     assert right == len(LABELLED) if told != "none" else right <= len(LABELLED) / 2  # untold, one answer serves both
     with pytest.raises(InputError, match="label 'three' is none of the model's: one, two"):
         decode([again], [("a",)], ["three"])
+
+
+def test_an_encoder_of_both_directions_needs_an_even_number_of_units():
+    with pytest.raises(InputError, match=r"hidden must be even, .* found 17"):
+        PairModel(PairConfig(hidden=17), ["a"], ["b"], UNITS)

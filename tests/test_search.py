@@ -145,12 +145,26 @@ def test_samples_follow_the_model_and_its_temperature():
     first = torch.where(found.lengths[:, 0] > 0, found.tokens[:, 0, 0], END)
     share = torch.bincount(first, minlength=V).double() / 4000
     assert (share - chain.table[0, 0, START].exp()).abs().max() < 0.04
-    cold = sample(chain, chain.state([0] * 5), 5, temperature=0.0, **OPTIONS)
-    assert cold.texts() == greedy(chain, chain.state([0] * 5), 5, **OPTIONS).texts()
+    warm = sample(chain, chain.state([0] * 4000), 4000, temperature=2.0, **OPTIONS)
+    first = torch.where(warm.lengths[:, 0] > 0, warm.tokens[:, 0, 0], END)
+    share, flat = torch.bincount(first, minlength=V).double() / 4000, (chain.table[0, 0, START] / 2).softmax(0)
+    assert (share - flat).abs().max() < 0.04
+    assert (chain.table[0, 0, START].exp() - flat).abs().max() > 0.1  # so that the two can be told apart
+    for temperature in (0.0, 5e-324):
+        cold = sample(chain, chain.state([0] * 5), 5, temperature=temperature, **OPTIONS)
+        assert cold.texts() == greedy(chain, chain.state([0] * 5), 5, **OPTIONS).texts()
     best = chain.table[0, 0, START].topk(2).indices.tolist()
     few = sample(chain, chain.state([0] * 500), 500, top_k=2, **OPTIONS)
     assert set(torch.where(few.lengths[:, 0] > 0, few.tokens[:, 0, 0], END).tolist()) == set(best)
     assert found.texts() != sample(chain, chain.state([0] * 4000), 4000, seed=1, **OPTIONS).texts()
+
+
+def test_of_equal_tokens_the_first_are_the_likeliest():
+    def step(tokens, state):
+        return torch.tensor([1.0, 3.0, 1.0, 1.0, 0.0]).log_softmax(0).expand(len(tokens), -1), state
+
+    found = sample(step, torch.zeros(500, 1), 500, start=0, end=4, max_steps=1, top_k=2)
+    assert set(found.tokens.flatten().tolist()) == {0, 1}
 
 
 def test_many_categories_are_drawn_in_their_shares_in_half_precision_too():

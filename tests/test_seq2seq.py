@@ -99,6 +99,23 @@ def test_a_copy_takes_layers_from_the_top_and_directions_side_by_side():
     assert torch.equal(dropped(2, (h, c)), h)
 
 
+def test_a_copy_makes_fast_weights_of_fast_weights_alone():
+    lstm, fast = nn.LSTM(3, 4, batch_first=True), FastWeightsRNN(3, 4)
+    state = final(fast)
+    same = CopyBridge(fast, FastWeightsRNN(7, 4))
+    assert not list(same.parameters())
+    assert all(torch.equal(a, b) for a, b in zip(same(2, state), state, strict=True))
+    h, c = final(lstm)
+    to_fast = CopyBridge(lstm, fast)
+    (linear_map,) = to_fast.maps[1]
+    copied, weights = to_fast(2, (h, c))
+    assert torch.equal(copied, h[:, 0])
+    torch.testing.assert_close(weights.flatten(1), linear_map(h[:, 0]))
+    to_lstm = CopyBridge(fast, lstm)
+    (linear_map,) = to_lstm.maps[1]
+    torch.testing.assert_close(to_lstm(2, state)[1][:, 0], linear_map(state[0]))
+
+
 def test_projections_are_those_of_their_equations():
     encoder, decoder = nn.GRU(3, 4, batch_first=True), nn.LSTM(3, 5, 2, batch_first=True)
     state = final(encoder)
@@ -194,6 +211,21 @@ def test_additive_scores_lose_no_places_to_their_speed(dtype, size, rtol):
     assert torch.allclose(found.double(), wide, rtol=rtol, atol=32 * size * rtol)
 
 
+@pytest.mark.parametrize("limit", [1, 10**6])  # queries one by one, and all at once
+def test_gradients_of_additive_scores_add_up_in_half_precision(limit):
+    torch.manual_seed(0)
+    given = [0.1 * torch.randn(1, size, 32) for size in (600, 3)] + [torch.ones(32)]
+    gradients = []
+    for dtype in (torch.bfloat16, torch.float64):
+        tensors = [one.bfloat16().to(dtype).requires_grad_() for one in given]
+        with mock.patch.object(additive_scores, "IN_CACHE", limit):
+            found = additive_scores.AdditiveScores.apply(*tensors)
+            gradients.append(torch.autograd.grad(found, tensors, torch.ones_like(found)))
+    for narrow, wide in zip(*gradients, strict=True):
+        assert narrow.dtype == torch.bfloat16
+        assert (narrow.double() - wide).norm() < 0.02 * wide.norm()
+
+
 @pytest.mark.parametrize("kind", ATTENTIONS)
 def test_gradients_of_attention(kind):
     attention = ATTENTIONS[kind](4, 4).double()
@@ -234,6 +266,7 @@ def test_padding_and_company_change_no_loss(attention, input_feeding):
     network = model(attention, input_feeding=input_feeding)
     source, target, reads, writes = batch()
     together = network.loss(source, target, reads, writes)
+    assert torch.equal(network.loss(source.int(), target.int(), reads.tolist(), writes.tolist()), together)
     alone = [
         network.loss(source[row : row + 1, : reads[row]], target[row : row + 1, : writes[row]]) for row in range(5)
     ]
@@ -261,7 +294,7 @@ def test_with_probability_0_sampling_is_teacher_forcing(attention, input_feeding
     for schedule in (None, constant(1e-30)):  # so small that no coin falls so, but the path of sampling is taken
         network.zero_grad()
         feeding = None if schedule is None else ScheduledSampling(schedule, form)
-        loss = network.loss(source, target, reads, writes, feeding=feeding)
+        loss = network.loss(source, target, reads, writes, feeding=feeding, training_step=0)
         loss.backward()
         results.append([loss.detach(), *(parameter.grad.clone() for parameter in network.parameters())])
     for a, b in zip(*results, strict=True):
@@ -276,9 +309,9 @@ def test_with_probability_1_all_that_is_fed_was_sampled():
     assert not found.sampled[:, 0].any()
     again = network(source, found.fed)  # fed as if it were the truth, it gives the same
     torch.testing.assert_close(again.outputs, found.outputs)
-    share = [found.fed.ne(network(source, inputs, feeding=ScheduledSampling(1.0, sample_seed=s)).fed) for s in (1, 2)]
-    assert share[0].any()
-    assert share[1].any()
+    for seed, step in ((1, 4), (2, 3)):  # another update, another seed
+        feeding = ScheduledSampling(1.0, sample_seed=seed)
+        assert found.fed.ne(network(source, inputs, feeding=feeding, training_step=step).fed).any()
 
 
 def test_coins_are_fair_and_independent_from_step_to_step():
@@ -291,6 +324,14 @@ def test_coins_are_fair_and_independent_from_step_to_step():
     assert not torch.equal(coins, feeding.coins(8, 2000, 11, torch.device("cpu"))[:, 1:])
     other = ScheduledSampling(0.3, sample_seed=9)
     assert torch.equal(coins, other.coins(7, 2000, 11, torch.device("cpu"))[:, 1:])
+
+
+@pytest.mark.parametrize("seeds", [(0, 1), (1, 1), (0, 0)])
+def test_what_is_drawn_does_not_depend_on_the_coin(seeds):
+    feeding, cpu = ScheduledSampling(0.3, "embedding", *seeds), torch.device("cpu")
+    coins, drawn = (draws(7, 2000, 11, cpu) for draws in (feeding.coins, feeding.uniform))
+    for side in (coins, ~coins):
+        assert stats.kstest(drawn[side].double(), "uniform").pvalue > 1e-3
 
 
 def test_the_share_that_is_sampled_is_the_schedules():
@@ -314,18 +355,30 @@ def test_schedules():
         ScheduledSampling(lambda step: 2).probability(9)
 
 
-def test_gradients_pass_through_an_output_that_is_fed_and_not_through_a_draw():
-    network, (source, target, *_) = model(None), batch()
+@pytest.mark.parametrize("form", ["output", "embedding"])
+def test_gradients_pass_through_an_output_that_is_fed_and_not_through_a_draw(form):
+    network, (source, target, *_) = model(None).double(), batch()
     inputs, _ = network.framed(target)
-    for form, passes in (("output", True), ("embedding", False)):
-        network.zero_grad()
-        found = network(source, inputs, feeding=ScheduledSampling(1.0, form))
-        (gradient,) = torch.autograd.grad(found.outputs[:, 1].sum(), network.decoder.output.weight)
-        hidden_only = torch.autograd.grad(
-            network(source, inputs if form == "output" else found.fed).outputs[:, 1].sum(),
-            network.decoder.output.weight,
-        )[0]
-        assert torch.allclose(gradient, hidden_only, atol=1e-6) is not passes
+    decoder = network.decoder
+    (state, _), start = network.encode(source), decoder.embedding(inputs[:, 0])
+    first = decoder.output(decoder.rnn(start.unsqueeze(1), state=state[0])[0][:, 0])
+    feeding = ScheduledSampling(1.0, form)
+    outputs = network(source, inputs, feeding=feeding, training_step=0).outputs
+
+    def second(first):
+        """Return the second outputs as a function of the first: by the equation of the form."""
+        shares = first.softmax(1)
+        drawn = nn.functional.one_hot((shares.cumsum(1) < feeding.uniform(0, 5, 7, first.device)[:, 1:2]).sum(1), 12)
+        fed = (shares if form == "output" else drawn.to(shares)) @ decoder.embedding.weight
+        hidden = decoder.rnn(torch.stack([start, fed], dim=1), state=state[0])[0]
+        return decoder.output(hidden[:, 1])
+
+    torch.testing.assert_close(outputs[:, 1], second(first))
+    found = torch.autograd.grad(outputs[:, 1].sum(), decoder.output.weight, retain_graph=True)[0]
+    whole = torch.autograd.grad(second(first).sum(), decoder.output.weight, retain_graph=True)[0]
+    held = torch.autograd.grad(second(first.detach()).sum(), decoder.output.weight)[0]
+    torch.testing.assert_close(found, whole)
+    assert torch.allclose(whole, held) is (form == "embedding")
 
 
 def test_gradients_reach_the_encoder_by_the_bridge_and_by_attention():
@@ -364,17 +417,40 @@ def test_vectors_are_forecast_and_fed_on():
     network = EncoderDecoder(Encoder(ContextualRNN(reads, ConstantState(reads))), decoder)
     past, future = torch.randn(3, 6, 2), torch.randn(3, 4, 2)
     free = network.free_run(past, past[:, -1], 4)
-    feeding = ScheduledSampling(1.0, "output")
+    own = {"feeding": ScheduledSampling(1.0, "output"), "training_step": 0}
     inputs = torch.cat([past[:, -1:], future[:, :-1]], dim=1)
-    torch.testing.assert_close(network(past, inputs, feeding=feeding).outputs, free)
-    loss = network.loss(past, future, first=past[:, -1], feeding=feeding)
+    outputs = network(past, inputs, **own).outputs
+    torch.testing.assert_close(outputs, free)
+    (gradient,) = torch.autograd.grad(outputs[:, 1].sum(), decoder.output.bias)
+    assert not torch.allclose(gradient, torch.full((2,), 3.0))  # its own share; the rest comes by what was fed
+    loss = network.loss(past, future, first=past[:, -1], **own)
     torch.testing.assert_close(loss, (free - future).square().mean())
-    half = network.loss(past, future, target_lengths=torch.tensor([4, 0, 0]), first=past[:, -1], feeding=feeding)
+    half = network.loss(past, future, target_lengths=torch.tensor([4, 0, 0]), first=past[:, -1], **own)
     torch.testing.assert_close(half, (free - future)[0].square().mean())
     with pytest.raises(ValueError, match="give the element before them, first="):
         network.loss(past, future)
-    with pytest.raises(ValueError, match="for vectors give form='output'"):
-        network.loss(past, future, first=past[:, -1], feeding=ScheduledSampling(1.0))
+    with pytest.raises(ValueError, match="for vectors give form='output'"):  # before the first coin falls so
+        network.loss(past, future, first=past[:, -1], feeding=ScheduledSampling(0.0), training_step=0)
+    with pytest.raises(ValueError, match="targets are 3 wide where the decoder's size, 2, is right"):
+        network.loss(past, torch.randn(3, 4, 3), first=past[:, -1])
+    with pytest.raises(ValueError, match="steps must be at least 1; found 0"):
+        network.free_run(past, past[:, -1], 0)
+
+
+def test_padding_that_is_no_number_reaches_no_gradient():
+    torch.manual_seed(0)
+    reads, writes = nn.GRU(2, 8, batch_first=True), nn.GRU(3, 8, batch_first=True)
+    decoder = Decoder(ContextualRNN(writes, CopyBridge(reads, writes)), 2)
+    network = EncoderDecoder(Encoder(ContextualRNN(reads, ConstantState(reads))), decoder)
+    past, future, known = torch.randn(2, 6, 2), torch.randn(2, 4, 2), torch.randn(2, 4, 1)
+    gradients = []
+    for padding in (0.0, math.nan):
+        past[1, 3:] = future[1, 2:] = known[1, 2:] = padding
+        network.zero_grad()
+        lengths = {"source_lengths": [6, 3], "target_lengths": [4, 2]}
+        network.loss(past, future, first=past[:, 0], known=known, **lengths).backward()
+        gradients.append([one.grad.clone() for one in network.parameters()])
+    assert all(torch.equal(a, b) for a, b in zip(*gradients, strict=True))
 
 
 def test_searches_do_not_depend_on_the_batch_and_a_beam_of_one_is_greedy():
@@ -431,6 +507,15 @@ REFUSED = {
     ),
     "targets of other sources": (lambda whole: whole.loss(SOURCE, TARGET[:1]), "2 sources and 1 targets"),
     "a probability over 1": (lambda whole: ScheduledSampling(1.5), "the schedule is 1.5, where a probability"),
+    "sampling that is not told the update": (
+        lambda whole: whole.loss(SOURCE, TARGET, feeding=ScheduledSampling(0.3)),
+        "tosses its coins by the number of the update: give training_step=0",
+    ),
+    "a schedule of no steps": (lambda whole: linear(0, 1, 0), "steps must be at least 1; found 0"),
+    "an end that is never predicted": (
+        lambda whole: EncoderDecoder(whole.encoder, whole.decoder, end=12),
+        "end is 12 where one of the decoder's 12 categories",
+    ),
     "an attention of another query": (
         lambda whole: Decoder(whole.decoder.rnn, 7, whole.decoder.embedding, AdditiveAttention(99, 99, 5)),
         "query_size is 99 where the width of the core's output",

@@ -56,7 +56,7 @@ def transcribe(
     """Yield, for every line, what is to be written, and what is to be said of it, if anything.
 
     A written line is the source and its targets, best first, parted by tabs; with `scores` each target is followed by
-    its score. An empty line stays empty.
+    its score. An empty line stays empty. Targets that are alike once cut at `longest` are written once.
 
     Args:
         models: one, or an ensemble.
@@ -83,14 +83,23 @@ def transcribe(
             if not symbols:
                 yield "", None
                 continue
-            written, targets = [text], next(found)
+            written, targets = [text], _unlike(next(found), longest)
             for target in targets:
-                shown = join(target.symbols[:longest], models[0].units.target)
+                shown = join(target.symbols, models[0].units.target)
                 written += [shown, *([f"{target.score:.4f}"] if scores else [])]
             yield (
                 "\t".join(written),
                 _said(f"{name}, line {number}", models[0].source.unknown(symbols), targets, longest),
             )
+
+
+def _unlike(targets: list[Target], longest: int) -> list[Target]:
+    """Return targets cut at `longest`, of those that are then alike the first."""
+    found: dict[tuple[str, ...], Target] = {}
+    for target in targets:
+        cut = target.symbols[:longest]
+        found.setdefault(cut, target._replace(symbols=cut))
+    return list(found.values())
 
 
 def _batches(lines: Iterator[tuple[int, Line]], size: int) -> Iterator[list[tuple[int, Line]]]:

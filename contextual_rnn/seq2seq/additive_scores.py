@@ -41,7 +41,10 @@ class AdditiveScores(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return the gradients of queries, keys and v."""
         query, keys, vector = ctx.saved_tensors
-        of_query, of_keys, of_vector, at = [], torch.zeros_like(keys), torch.zeros_like(vector), 0
+        # Sums of many small numbers stand still in half precision.
+        wide = torch.promote_types(keys.dtype, torch.float32)
+        of_keys, of_vector = (torch.zeros_like(one, dtype=wide) for one in (keys, vector))
+        of_query, at = [], 0
         for part in _stretches(query, keys):
             steps = part.shape[1]
             shares = gradient[:, at : at + steps]
@@ -52,7 +55,7 @@ class AdditiveScores(torch.autograd.Function):
             of_query.append((shares.unsqueeze(2) @ slope).squeeze(2))
             for step in range(steps):
                 of_keys.addcmul_(slope[:, step], shares[:, step].unsqueeze(2))
-        return torch.cat(of_query, dim=1) * vector, of_keys * vector, of_vector
+        return torch.cat(of_query, dim=1) * vector, of_keys.to(keys) * vector, of_vector.to(vector)
 
 
 def _tanh(query: Tensor, keys: Tensor) -> Tensor:

@@ -93,8 +93,9 @@ class CopyBridge(InitialState):
     - a decoder's layer takes the encoder's layer as far from the top; where the encoder is shallower, its lowest;
     - the two directions of an encoder's layer are taken side by side;
     - where the widths agree the numbers are copied, else a linear map of that layer's own adapts them;
-    - a leaf that the encoder has not (the c of an LSTM after a GRU, the fast weights) is adapted from its first leaf
-      by a linear map; one that the decoder has not is left.
+    - a leaf that is not layers of a width, such as fast weights, is copied whole from one of the same shape;
+    - a leaf that the encoder has not (the c of an LSTM after a GRU, fast weights after an LSTM) is adapted from its
+      first leaf by a linear map; one that the decoder has not is left.
 
     Args:
         encoder: the encoder's core, or the nest of its state's shapes.
@@ -106,46 +107,63 @@ class CopyBridge(InitialState):
         super().__init__(decoder)
         self.source_shapes = state_shapes(encoder)
         self.directions = directions or (2 if getattr(encoder, "bidirectional", False) else 1)
-        sources = list(shape_leaves(self.source_shapes))
+        sources, targets = list(shape_leaves(self.source_shapes)), list(shape_leaves(self.shapes))
+        self.origins = [number if _is_there(number, sources, targets) else None for number in range(len(targets))]
         self.maps = nn.ModuleList()
-        for number, shape in enumerate(shape_leaves(self.shapes)):
-            there = number < len(sources)
-            width = self._width_of(sources[number] if there else sources[0])
-            depth, size = _layers(shape)
-            as_it_is = there and width == size
+        for origin, shape in zip(self.origins, targets, strict=True):
+            width = self._layers(sources, origin or 0)[1]
+            depth, size = _layers(shape, targets[0])
+            as_it_is = origin is not None and width == size
             self.maps.append(nn.ModuleList(nn.Identity() if as_it_is else nn.Linear(width, size) for _ in range(depth)))
 
-    def _width_of(self, shape: tuple[int, ...]) -> int:
-        return _layers(shape)[1] * self.directions
+    def _layers(self, sources: list[tuple[int, ...]], number: int) -> tuple[int, int]:
+        """Return how many layers a leaf of the encoder has, and how wide its directions are side by side."""
+        depth, size = _layers(sources[number], sources[0])
+        layered = _is_layered(sources[number], sources[0])
+        return (depth // self.directions, size * self.directions) if layered else (depth, size)
 
     def forward(
         self, batch_size: int, context: Any = None, *, sample: bool | None = None, generator: Generator = None
     ) -> State:
         """Return the decoder's state; the context is the encoder's, batch first."""
         _joined(context, self.source_shapes, batch_size)  # says what is wrong with it
-        sources = [self._by_layer(leaf) for leaf in leaves(context)]
+        shapes = list(shape_leaves(self.source_shapes))
+        sources = [
+            leaf.reshape(batch_size, *self._layers(shapes, number)) for number, leaf in enumerate(leaves(context))
+        ]
         found = []
-        for number, (shape, maps) in enumerate(zip(shape_leaves(self.shapes), self.maps, strict=True)):
-            source = sources[number] if number < len(sources) else sources[0]
+        for origin, shape, maps in zip(self.origins, shape_leaves(self.shapes), self.maps, strict=True):
+            source = sources[origin or 0]
             assert isinstance(maps, nn.ModuleList)
             places = [max(source.shape[1] - len(maps) + layer, 0) for layer in range(len(maps))]
             rows = [one(source[:, place]) for one, place in zip(maps, places, strict=True)]
             found.append(torch.stack(rows, dim=1).reshape(batch_size, *shape))
         return fill(self.shapes, iter(found))
 
-    def _by_layer(self, leaf: Tensor) -> Tensor:
-        """Return a leaf as (B, layers, width), the directions side by side."""
-        depth, size = _layers(tuple(leaf.shape[1:]))
-        return leaf.reshape(len(leaf), depth // self.directions, self.directions * size)
-
     def config(self) -> dict[str, Any]:
         """Return the arguments that build it again."""
         return {"encoder": self.source_shapes, "decoder": self.shapes, "directions": self.directions}
 
 
-def _layers(shape: tuple[int, ...]) -> tuple[int, int]:
-    """Return how many layers a leaf has and how wide each is: (L, H) of `nn.LSTM`; a leaf (H,) is one layer."""
-    return (1, shape[0]) if len(shape) == 1 else (shape[0], math.prod(shape[1:]))
+def _layers(shape: tuple[int, ...], first: tuple[int, ...]) -> tuple[int, int]:
+    """Return how many layers a leaf has and how wide each is: (L, H) of `nn.LSTM`; what is not layered is one.
+
+    A leaf is layered as the state's first leaf is: (H,) is a layer of one that begins with (H,), while the fast weights
+    (H, H) after it are not.
+    """
+    return (shape[0], math.prod(shape[1:])) if len(shape) > 1 and _is_layered(shape, first) else (1, math.prod(shape))
+
+
+def _is_layered(shape: tuple[int, ...], first: tuple[int, ...]) -> bool:
+    return len(shape) == len(first) and (len(shape) <= 1 or shape[0] == first[0])
+
+
+def _is_there(number: int, sources: list[tuple[int, ...]], targets: list[tuple[int, ...]]) -> bool:
+    """Return whether the encoder has what the decoder's leaf of a number is."""
+    if number >= len(sources):
+        return False
+    both = _is_layered(sources[number], sources[0]), _is_layered(targets[number], targets[0])
+    return all(both) or (not any(both) and sources[number] == targets[number])
 
 
 def _width(shapes: Shapes) -> int:

@@ -146,7 +146,7 @@ class Decoder(nn.Module):
         state: State,
         memory: Memory | None = None,
         feeding: ScheduledSampling | None = None,
-        training_step: int = 0,
+        training_step: int | None = None,
     ) -> Decoded:
         """Predict every element of the targets.
 
@@ -156,12 +156,24 @@ class Decoder(nn.Module):
             state: as `start` or an earlier call returned it.
             memory: of `remember`.
             feeding: None feeds the truth (teacher forcing).
-            training_step: for the schedule of `feeding`.
+            training_step: the number of this update, by which schedule, coins and draws of `feeding` go.
+
+        Raises:
+            ValueError: `feeding` is given without `training_step`, or draws categories where there are none.
         """
-        sampling = feeding is not None and feeding.probability(training_step) > 0
+        sampling = self._samples(feeding, training_step)
         if not sampling and not self.input_feeding:
             return self._whole(inputs, state, memory)
-        return self._by_step(inputs, state, memory, feeding if sampling else None, training_step)
+        return self._by_step(inputs, state, memory, feeding if sampling else None, training_step or 0)
+
+    def _samples(self, feeding: ScheduledSampling | None, training_step: int | None) -> bool:
+        if feeding is None:
+            return False
+        if training_step is None:
+            raise ValueError("feeding tosses its coins by the number of the update: give training_step=0, then 1, ...")
+        if feeding.form == "embedding" and not self.is_category:
+            raise ValueError("the form 'embedding' draws categories; for vectors give form='output'")
+        return feeding.probability(training_step) > 0
 
     def step(self, inputs: Tensor, state: State, memory: Memory | None = None) -> Decoded:
         """Take one step: inputs (B,) of categories, or (B, D); the outputs are (B, 1, V)."""
@@ -229,8 +241,6 @@ class Decoder(nn.Module):
     ) -> tuple[Tensor, Tensor | None]:
         """Return what a prediction (B, V) is to the core (B, D), and the categories drawn (B,), if any were."""
         if not self.is_category:
-            if feeding.form == "embedding":
-                raise ValueError("the form 'embedding' draws categories; for vectors give form='output'")
             return self._embed(torch.cat([output, truth[:, self.size :]], dim=1)), None
         if feeding.form == "output":
             assert isinstance(self.embedding, nn.Embedding)

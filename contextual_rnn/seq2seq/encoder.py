@@ -58,8 +58,8 @@ class Encoder(nn.Module):
         inputs = self.dropout(embed(self.embedding, source, "the source"))
         outputs, state = self.rnn(inputs, context, lengths=lengths)
         places = torch.arange(source.shape[1], device=source.device).expand(len(source), -1)
-        ends = source.shape[1] if lengths is None else lengths.to(source.device).unsqueeze(1)
-        return Encoded(outputs, state, places < ends)
+        ends = torch.full_like(places[:, 0], source.shape[1]) if lengths is None else lengths
+        return Encoded(outputs, state, places < torch.as_tensor(ends, device=source.device).unsqueeze(1))
 
     def config(self) -> dict[str, Any]:
         """Return the arguments that build it again."""

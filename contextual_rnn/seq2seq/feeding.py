@@ -26,7 +26,13 @@ def constant(probability: float) -> Schedule:
 
 
 def linear(start: float, end: float, steps: int) -> Schedule:
-    """Return the schedule that goes from `start` to `end` in `steps` training steps, and stays there."""
+    """Return the schedule that goes from `start` to `end` in `steps` training steps, and stays there.
+
+    Raises:
+        ValueError: `steps` is less than 1.
+    """
+    if steps < 1:
+        raise ValueError(f"steps must be at least 1; found {steps}")
     return lambda step: start + (end - start) * min(step / steps, 1.0)
 
 
@@ -52,7 +58,8 @@ class ScheduledSampling:
         coin_seed: of the coins, one for every element of every sequence.
         sample_seed: of the draws.
 
-    Coins and draws depend on the seeds and the training step alone, so that training resumes exactly.
+    Coins and draws depend on the seeds and the training step alone, so that training resumes exactly: a decoder that is
+    told the same step twice tosses the same coins. They are independent of one another, of equal seeds too.
 
     Raises:
         ValueError: `form` is neither, or a number given as schedule is no probability.
@@ -85,16 +92,16 @@ class ScheduledSampling:
 
     def coins(self, step: int, batch_size: int, length: int, device: torch.device) -> Tensor:
         """Return where own predictions are fed, (B, T); the first element, the start, never is one."""
-        drawn = torch.rand(batch_size, length, generator=_generator(self.coin_seed, step))
+        drawn = torch.rand(batch_size, length, generator=_generator(self.coin_seed, step, 0))
         fed = drawn < self.probability(step)
         fed[:, 0] = False
         return fed.to(device)
 
     def uniform(self, step: int, batch_size: int, length: int, device: torch.device) -> Tensor:
         """Return the numbers in (0, 1) that categories are drawn by, (B, T)."""
-        return torch.rand(batch_size, length, generator=_generator(self.sample_seed, step)).to(device)
+        return torch.rand(batch_size, length, generator=_generator(self.sample_seed, step, 1)).to(device)
 
 
-def _generator(seed: int, step: int) -> torch.Generator:
-    words = np.random.SeedSequence([seed, step]).generate_state(1, np.uint64)
+def _generator(seed: int, step: int, stream: int) -> torch.Generator:
+    words = np.random.SeedSequence([seed, step, stream]).generate_state(1, np.uint64)
     return torch.Generator().manual_seed(int(words[0] >> np.uint64(1)))

@@ -29,6 +29,9 @@ class EncoderDecoder(nn.Module):
     Of vectors (a decoder whose embedding is no `nn.Embedding`), `start` and `end` are not used: the first input is
     given.
 
+    Raises:
+        ValueError: `end` is none of the categories that the decoder predicts.
+
     Example:
         >>> import torch
         >>> from torch import nn
@@ -46,6 +49,8 @@ class EncoderDecoder(nn.Module):
     def __init__(self, encoder: Encoder, decoder: Decoder, start: int = 0, end: int = 1) -> None:
         super().__init__()
         self.encoder, self.decoder, self.start_symbol, self.end_symbol = encoder, decoder, start, end
+        if decoder.is_category and not 0 <= end < decoder.size:
+            raise ValueError(f"end is {end} where one of the decoder's {decoder.size} categories, from 0, is right")
 
     def encode(
         self, source: Tensor, lengths: Tensor | None = None, context: Any = None, **noise: Any
@@ -69,12 +74,12 @@ class EncoderDecoder(nn.Module):
         source_lengths: Tensor | None = None,
         context: Any = None,
         feeding: ScheduledSampling | None = None,
-        training_step: int = 0,
+        training_step: int | None = None,
     ) -> Decoded:
         """Predict targets: `inputs` are the elements before each, the start first, (B, T) or (B, T, D).
 
         Raises:
-            ValueError: there are not as many targets as sources.
+            ValueError: there are not as many targets as sources; or as the decoder.
         """
         if len(inputs) != len(source):
             raise ValueError(f"there are {len(source)} sources and {len(inputs)} targets, where as many are right")
@@ -90,7 +95,7 @@ class EncoderDecoder(nn.Module):
         *,
         context: Any = None,
         feeding: ScheduledSampling | None = None,
-        training_step: int = 0,
+        training_step: int | None = None,
         first: Tensor | None = None,
         known: Tensor | None = None,
     ) -> Tensor:
@@ -103,13 +108,14 @@ class EncoderDecoder(nn.Module):
             target_lengths: (B,); None is all T.
             context: of the encoder's own h0, B rows.
             feeding: None feeds the truth.
-            training_step: for the schedule of `feeding`.
+            training_step: the number of this update, by which schedule, coins and draws of `feeding` go.
             first: of vectors, (B, D) the element before the target, such as the last of the past.
             known: of vectors, (B, T, K) what is known of every step beforehand, joined to the decoder's inputs.
 
         Raises:
             ValueError: `first` is missing where targets are vectors, or there are not as many targets as sources, or
-                `target_lengths` are not those of the targets, or all 0 where targets are vectors.
+                `target_lengths` are not those of the targets, or all 0 where targets are vectors, or vectors are not
+                as wide as the decoder's; or as the decoder.
         """
         if not self.decoder.is_category:
             return self._squared_error(
@@ -136,7 +142,7 @@ class EncoderDecoder(nn.Module):
         wanted = padded.where(place < ends.unsqueeze(1), -1)
         wanted = wanted.masked_fill(place == ends.unsqueeze(1), self.end_symbol)
         inputs = torch.cat([target.new_full((size, 1), self.start_symbol), target], dim=1)
-        return inputs.where(place <= ends.unsqueeze(1), self.start_symbol), wanted
+        return inputs.where(place <= ends.unsqueeze(1), self.start_symbol), wanted.long()  # as cross-entropy asks
 
     def _squared_error(
         self,
@@ -146,23 +152,25 @@ class EncoderDecoder(nn.Module):
         target_lengths: Tensor | None,
         context: Any,
         feeding: ScheduledSampling | None,
-        training_step: int,
+        training_step: int | None,
         first: Tensor | None,
         known: Tensor | None,
     ) -> Tensor:
         if first is None:
             raise ValueError("targets are vectors: give the element before them, first=")
+        size, steps, width = target.shape
+        if width != self.decoder.size:
+            raise ValueError(f"targets are {width} wide where the decoder's size, {self.decoder.size}, is right")
         inputs = torch.cat([first.unsqueeze(1), target[:, :-1]], dim=1)
         inputs = inputs if known is None else torch.cat([inputs, known], dim=2)
-        outputs = self(source, inputs, source_lengths, context, feeding, training_step).outputs
         if target_lengths is None:
-            return mse_loss(outputs, target)
-        size, steps = target.shape[:2]
-        inside = torch.arange(steps, device=target.device) < _ends(
-            target_lengths, size, steps, target.device
-        ).unsqueeze(1)
+            return mse_loss(self(source, inputs, source_lengths, context, feeding, training_step).outputs, target)
+        ends = _ends(target_lengths, size, steps, target.device).unsqueeze(1)
+        inside = torch.arange(steps, device=target.device) < ends
         if not inside.any():
             raise ValueError("target_lengths are all 0, so that there is nothing to learn from")
+        inputs = inputs.masked_fill(~inside.unsqueeze(2), 0)  # padding that is no number would spoil the gradients
+        outputs = self(source, inputs, source_lengths, context, feeding, training_step).outputs
         return mse_loss(outputs[inside], target[inside])
 
     def begin(self, source: Tensor, lengths: Tensor | None = None, context: Any = None) -> tuple[Step, State]:
@@ -193,7 +201,12 @@ class EncoderDecoder(nn.Module):
             source_lengths: (B,); None is all S.
             context: of the encoder's own h0, B rows.
             known: (B, steps, K) what is known of every step beforehand.
+
+        Raises:
+            ValueError: `steps` is less than 1.
         """
+        if steps < 1:
+            raise ValueError(f"steps must be at least 1; found {steps}")
         state, memory = self.encode(source, source_lengths, context, sample=False)
         found, last = [], first
         for step in range(steps):

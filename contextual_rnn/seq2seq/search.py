@@ -95,7 +95,7 @@ def sample(
         end: the token that ends a sequence.
         max_steps: how many tokens a sequence has at most, the end counted.
         temperature: divides the log probabilities; 0 is greedy.
-        top_k: draw among the k likeliest only; None is all.
+        top_k: draw among the k likeliest only, of equal ones the first; None is all.
         seed: row i of a seed is drawn by the same numbers whatever the batch.
         first_row: the number of the first row, where the work is split.
 
@@ -111,10 +111,10 @@ def sample(
         if not temperature:
             return log_probs.argmax(dim=1)
         uniform = seeds.next_stream(t).uniform(size, 1).to(log_probs.device)[rows, 0]
-        scaled = log_probs / temperature
+        scaled = (log_probs - log_probs.amax(dim=1, keepdim=True)) / temperature  # the likeliest stays 0 however cold
         if top_k is not None and top_k < scaled.shape[1]:
-            least = scaled.topk(top_k, dim=1).values[:, -1:]
-            scaled = scaled.masked_fill(scaled < least, _NEVER)
+            rest = log_probs.sort(dim=1, descending=True, stable=True).indices[:, top_k:]
+            scaled = scaled.scatter(1, rest, _NEVER)
         return draw_category(scaled, uniform)
 
     return _one_by_one(step, state, size, choose, start, end, max_steps, 0.0)

@@ -34,6 +34,8 @@ from ..seq2seq import (
     linear,
 )
 from ..seq2seq.feeding import Form
+from ..seq2seq.search import StepFunction
+from ..state import State
 
 Bridge = Literal["zero", "project", "concat", "copy"]
 Looks = Literal["none", "additive", "multiplicative"]
@@ -88,6 +90,9 @@ class PairModel(nn.Module):
 
     Attributes:
         updates: how many training steps it has taken, (); it is saved, and scheduled sampling goes by it.
+
+    Raises:
+        InputError: an odd number of hidden units.
     """
 
     updates: Tensor
@@ -106,6 +111,8 @@ class PairModel(nn.Module):
         self.source, self.target, self.labels = Vocabulary(source), Vocabulary(target), list(labels)
         self.register_buffer("updates", torch.zeros((), dtype=torch.long))
         given, cell = self.settings, CELLS[self.settings.cell]
+        if given.hidden % 2:
+            raise InputError(f"hidden must be even, for each direction of the encoder has half; found {given.hidden}")
         reads = cell(given.embedding, given.hidden // 2, given.layers, batch_first=True, bidirectional=True)
         attention = attention_of(given.attention, given.hidden)
         feeds_back = given.input_feeding and attention is not None
@@ -252,10 +259,15 @@ def decode(
         labels: of the sources, for models that know labels.
         width: of the beam; 1 is greedy. Where one target each is asked for, it is the better of beam and greedy.
         alpha: of the length penalty; see `seq2seq.search`.
-        n_best: how many targets each, at most `width`.
+        n_best: how many targets each, at most `width`; no two of a source are the same.
         batch_size: how many sources are decoded at once.
         max_steps: how many symbols a target has at most, its end counted.
+
+    Raises:
+        ValueError: `n_best` is not in 1 to `width`.
     """
+    if not 1 <= n_best <= width:
+        raise ValueError(f"n_best must be in 1 to the width of the beam, {width}; found {n_best}")
     told = labels or [None] * len(sources)
     pairs = [Pair(tuple(source), (), label) for source, label in zip(sources, told, strict=True)]
     found: list[list[Target]] = []
@@ -275,7 +287,7 @@ def _decode_batch(
     batch = PairBatch(*(part.to(models[0].updates.device) for part in collate(models[0].encode(pairs))))
     with torch.no_grad():
         begun = [model.pairs.begin(batch.source, batch.source_lengths, model.context(batch.label)) for model in models]
-    step: Any = Ensemble([step for step, _ in begun])
+    step = _of_the_text(Ensemble([step for step, _ in begun]))
     state = tuple(state for _, state in begun)
     options: dict[str, Any] = {"start": START, "end": END, "max_steps": max_steps, "alpha": alpha}
     plain = greedy(step, state, len(pairs), **options)
@@ -283,6 +295,17 @@ def _decode_batch(
         return _texts(plain, models[0])
     searched = beam(step, state, len(pairs), width=width, n_best=n_best, **options)
     return _texts(better(searched, plain) if n_best == 1 else searched, models[0])
+
+
+def _of_the_text(step: StepFunction) -> StepFunction:
+    """Return the step without what no target has: no start and no symbol not seen."""
+
+    def only(tokens: Tensor, state: State) -> tuple[Tensor, State]:
+        log_probs, state = step(tokens, state)
+        log_probs[:, [START, UNKNOWN]] = float("-inf")
+        return log_probs, state
+
+    return only
 
 
 def _texts(found: Found, model: PairModel) -> list[list[Target]]:
