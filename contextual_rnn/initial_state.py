@@ -248,13 +248,14 @@ class LatentState(InitialState):
         self, batch_size: int, context: Any = None, *, sample: bool | None = None, generator: Generator = None
     ) -> State:
         """Return g of a sample of z, or of its mode: (B, *shape) for every shape."""
-        z = self.prior(batch_size, context, sample=_sampling(self, sample), generator=generator)
-        return self.of(z, context)
+        sampling = _sampling(self, sample)
+        z = self.prior(batch_size, context, sample=sampling, generator=generator)
+        return self.of(z, context, sample=sampling, generator=wrapped(wrapped(generator)))  # past the prior's streams
 
-    def of(self, z: Tensor, context: Any = None) -> State:
-        """Return the state of z (B, K)."""
+    def of(self, z: Tensor, context: Any = None, *, sample: bool | None = None, generator: Generator = None) -> State:
+        """Return the state of z (B, K); `sample` and `generator` are of the noise that g itself may have."""
         joined = z if self.told is None else torch.cat([z, self.told(context)], dim=1)
-        return self.state(len(z), joined)
+        return self.state(len(z), joined, sample=sample, generator=generator)
 
     def config(self) -> dict[str, Any]:
         """Return the arguments that build it again."""
@@ -360,7 +361,9 @@ class BufferTree(nn.Module):
 
 
 def _tile(state: State, batch_size: int) -> State:
-    return map_state(lambda leaf: leaf.expand(batch_size, *leaf.shape), state)
+    """Return a state for every row; that of a single row is a copy, since what is written to it would be kept."""
+    tiled = map_state(lambda leaf: leaf.expand(batch_size, *leaf.shape), state)
+    return map_state(torch.clone, tiled) if batch_size == 1 else tiled
 
 
 def _sampling(module: nn.Module, sample: bool | None) -> bool:

@@ -1,5 +1,6 @@
 """Fast weights: every form equals the explicit matrices, in outputs, final state and every gradient."""
 
+import importlib
 import itertools
 
 import pytest
@@ -273,3 +274,25 @@ def test_a_second_derivative_is_refused_not_wrong(name):
     (gradient,) = torch.autograd.grad(core(x)[0].sum(), x, create_graph=True)
     gradient.sum().backward()
     assert x.grad.any()
+
+
+@pytest.mark.parametrize("shapes", [((3, 4), (1, 4, 4)), ((3, 4), (2, 4, 4)), ((3, 4), (3, 8, 8)), ((4,), (3, 4, 4))])
+def test_a_state_of_other_shapes_is_refused_before_anything_reads_past_its_end(shapes):
+    state = tuple(torch.zeros(shape) + 1 for shape in shapes)
+    with pytest.raises(ValueError, match="the state has shape"):
+        FastWeightsRNN(3, 4)(torch.randn(3, 5, 3), state)
+    with pytest.raises(ValueError, match="the state has shape"):
+        FastWeightsCell(3, 4)(torch.randn(3, 3), state)
+
+
+def test_a_package_that_cannot_be_imported_is_said_and_done_without(monkeypatch):
+    def refuse(name, package):
+        raise ImportError("Numba needs NumPy 2.2 or less")
+
+    backend._compiled.cache_clear()
+    monkeypatch.setattr(importlib, "import_module", refuse)
+    with pytest.warns(RuntimeWarning, match=r"numba is installed and cannot be imported: .* NumPy 2.2 or less"):
+        found = FastWeightsRNN(3, 4)(torch.randn(3, 5, 3))[0]
+    assert found.isfinite().all()
+    monkeypatch.undo()
+    backend._compiled.cache_clear()

@@ -1,13 +1,15 @@
 """Training: the same seed gives the same bytes, and a run broken off at any moment resumes to the same bytes."""
 
 import json
+import resource
+import signal
 
 import pytest
 import torch
 from torch import nn
 from torch.nn.functional import mse_loss
 
-from contextual_rnn import ContextualRNN, FreeState, GaussianState, save
+from contextual_rnn import ContextualRNN, FreeState, GaussianState, InputError, save
 from contextual_rnn.training.fit import DivergedError, FitConfig, fit
 
 
@@ -55,6 +57,25 @@ def test_a_broken_run_resumes_to_the_same_bytes(tmp_path, breaks_at):
     assert trained(tmp_path / "broken") == expected
     lines = (tmp_path / "broken" / "metrics.jsonl").read_text().splitlines()
     assert [json.loads(line) for line in lines] == expected[0]
+
+
+def test_a_damaged_checkpoint_and_a_full_disk_are_said(tmp_path):
+    with pytest.raises(Broken):
+        trained(tmp_path / "run", 8)
+    path = tmp_path / "run" / "checkpoint.safetensors"
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(InputError, match=r"checkpoint.safetensors is damaged .*: delete its folder"):
+        trained(tmp_path / "run")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+        with pytest.raises(OSError, match=r"checkpoint.safetensors cannot be written"):
+            trained(tmp_path / "full")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, ignored)
+    assert not list((tmp_path / "full").glob("*.part"))
 
 
 def test_a_finished_run_is_not_trained_again(tmp_path):

@@ -18,6 +18,7 @@ from contextual_rnn import (
     FreeState,
     GaussianState,
     InitialState,
+    LatentState,
     TrajectorySeeds,
 )
 from contextual_rnn.state import check_state, leaves, map_state, state_shapes
@@ -489,3 +490,23 @@ def test_a_context_of_the_wrong_width_or_kind_gets_one_clear_sentence(bad):
     rnn = ContextualRNN(core, ContextState(core, MLP(5, [8])))
     with pytest.raises(ValueError, match=r"the context is .* where a tensor of real numbers \(batch, 5\) is right"):
         rnn(torch.zeros(3, 7, 2), bad)
+
+
+@pytest.mark.parametrize("kind", [ConstantState, FreeState])
+def test_what_is_written_to_a_state_of_one_row_is_not_kept(kind):
+    module = kind(nn.GRU(2, 3, batch_first=True))
+    with torch.no_grad():
+        module(1).add_(3)
+    assert not module(1).any()
+
+
+def test_noise_behind_a_latent_state_follows_its_arguments():
+    core = nn.GRU(2, 3, batch_first=True)
+    prior = GaussianState(ContextState((2,), nn.Linear(2, 4)), 0.5)
+    latent = LatentState(prior, GaussianState(ContextState(core, nn.Linear(2, 4)), 0.5)).train()
+    context = torch.randn(4, 2)
+    assert torch.equal(latent(4, context, sample=False), latent(4, context, sample=False))
+    drawn = [latent(4, context, generator=TrajectorySeeds(seed)) for seed in (0, 0, 1)]
+    assert torch.equal(drawn[0], drawn[1])
+    assert not torch.equal(drawn[0], drawn[2])
+    torch.testing.assert_close(latent(2, context[2:], generator=TrajectorySeeds(0, first=2)), drawn[0][2:])

@@ -5,6 +5,7 @@ import itertools
 import json
 import os
 import pathlib
+import shlex
 import subprocess
 import sys
 
@@ -161,6 +162,13 @@ def test_standard_streams_that_are_shut_or_full_are_said(trained, tmp_path, monk
     if not os.path.exists("/dev/full"):
         return
     command = [sys.executable, "-m", "contextual_rnn", "transcribe", trained, "--input", tmp_path / "words.txt"]
+    (tmp_path / "words.txt").write_text("až\n", encoding="utf-8")
+    for shut, left in ((">&-", ""), ("2>&-", "až\t")):  # what is said of the letter is no answer
+        quoted = " ".join(map(shlex.quote, map(str, command)))
+        ended = subprocess.run(f"{quoted} {shut}", shell=True, capture_output=True, encoding="utf-8", check=False)
+        assert (ended.returncode, "Traceback" in ended.stderr) == (0, False)
+        assert ended.stdout.startswith(left)
+        assert ended.stdout.count("\n") == bool(left)
     with open("/dev/full", "w") as full:
         ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert (ended.returncode, ended.stderr.count("\n")) == (2, 1)
@@ -208,6 +216,10 @@ def test_what_is_wrong_with_the_call_is_said(trained, tmp_path, capsys):
             "--input-feeding feeds what attention read",
         ),
         (["compare", "pairs", "--train", file, "--out", tmp_path / "run"], "needs --test"),
+        (
+            ["compare", "pairs", "--train", file, "--test", file, "--out", tmp_path / "run", "--label", "h0", "token"],
+            "--label h0 token: of one file there are no labels to tell",
+        ),
         (["fit", "pairs", "--train", file, "--out", tmp_path / "run", "--hidden", 33], "--hidden must be even"),
         (
             ["fit", "pairs", "--train", file, "--out", tmp_path / "run", "--dropout", 1],

@@ -182,6 +182,12 @@ def test_many_categories_are_drawn_in_their_shares_in_half_precision_too():
     assert (torch.bincount(drawn, minlength=400) / count - shares).abs().sum() / 2 < 0.06
 
 
+def test_a_category_that_cannot_be_is_never_drawn():
+    logits = torch.randn(300, 1000, generator=torch.Generator().manual_seed(0))
+    logits[:, -1] = -math.inf
+    assert (draw_category(logits, torch.full((300,), 1 - 2.0**-24)) < 999).all()
+
+
 def test_an_ensemble_averages_probabilities():
     chains = [Chain(seed) for seed in range(3)]
     both = Ensemble(chains)

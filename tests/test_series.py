@@ -163,6 +163,14 @@ def test_metrics_are_those_of_their_definition():
     assert held == pytest.approx(float(((record.targets[3:] - record.targets[2]) ** 2).mean().sqrt()))
 
 
+def test_a_window_longer_than_its_picture_is_drawn(tmp_path):
+    table = write(tmp_path / "train.csv", 4, steps=200)
+    out = tmp_path / "out"
+    main(["compare", "series", "--train", table, "--test", table, "--series", "id", "--inputs", "u", "--targets", "y",
+          "--initial-states", "zero", "--window", "160", "--seeds", "1", *QUICK, "--out", str(out)])  # fmt: skip
+    assert (out / "figures" / "start.png").exists()
+
+
 def test_compare_ends_with_a_verdict_and_tests_nothing_while_it_chooses(tmp_path, capsys):
     train, test = write(tmp_path / "train.csv", 6), write(tmp_path / "test.csv", 12, steps=40)
     command = ["compare", "series", "--train", train, "--test", test, "--series", "id", "--inputs", "u", "--targets", "y",

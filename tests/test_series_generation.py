@@ -114,6 +114,8 @@ def test_every_kind_trains_and_is_saved(kind, tmp_path):
         (["--context", "way=up", "slope=2", "colour=red"], "no such context column"),
         (["--context", "way=sideways", "slope=2"], "no label that training had"),
         (["--context", "way=up", "slope=steep"], "is text, and training had numbers"),
+        (["--context", "way=up", "slope=nan"], "nan is not finite, or too large to compute with"),
+        (["--context", "way=up", "slope=1e300"], "1e300 is not finite, or too large to compute with"),
         (["--context", "way"], "NAME=VALUE"),
         (["--context", "way=up", "slope=2", "--n", "0"], "--n must be greater than 0"),
         (["--context", "way=up", "slope=2", "--figure", "x.pdf"], "must end in .png"),

@@ -58,6 +58,9 @@ def main(arguments: list[str] | None = None) -> None:
     """Run a command; bad input ends it with one sentence and exit code 2."""
     torch.set_num_threads(1)  # the variable above reaches the workers; here torch was imported before it was set
     command = None
+    for name in ("stdout", "stderr"):  # None where the caller has shut it; print(file=None) would write to the other
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 (as long as the program)
     try:
         command = parse(sys.argv[1:] if arguments is None else arguments)
         command.run()

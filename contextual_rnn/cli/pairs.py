@@ -164,6 +164,8 @@ class ComparePairs(PairOptions):
             raise InputError("compare pairs needs --test, pairs that nothing is chosen on")
         values = {factor: tuple(once_each(getattr(self, factor), f"--{factor}")) for factor in FACTORS}
         if len(self.train) == 1:
+            if len(self.label) > 1:
+                raise InputError(f"--label {' '.join(self.label)}: of one file there are no labels to tell")
             values["label"] = ("none",)
         print(compare(values, self.options(), self.files(), seeds=self.seeds, out=self.out, resume=self.resume))
 

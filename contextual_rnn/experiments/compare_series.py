@@ -159,6 +159,12 @@ def verdict(
             last = one["meaning"]
             lines.append(f"{last} ({one['a']} against {one['b']}):")
         lines.append("  " + in_words(one))
+    if differences:
+        lines.append(
+            f"Intervals over seeds are of other seeds on these test series, not of other series. Each of these "
+            f"{len(differences)} comparisons is made at 95 % by itself: of twenty where nothing differs, about one "
+            "claims a difference."
+        )
     return "\n".join(lines)
 
 
@@ -203,8 +209,9 @@ def _first_seeds(folder: RunFolder, runs: list[dict[str, Any]]) -> dict[str, Any
 def draw_start(folder: RunFolder, runs: list[dict[str, Any]], test: list[Record], steps: int = 150) -> pathlib.Path:
     """Draw the first steps of the first test series after its window: the truth, and the first seed of every kind."""
     figure, axes = subplots(width=9, height=4)
-    first = test[0].part(0, steps)
-    for kind, model in _first_seeds(folder, runs).items():
+    models = _first_seeds(folder, runs)
+    first = test[0].part(0, max(model.settings.window for model in models.values()) + steps)
+    for kind, model in models.items():
         _, predicted, _ = next(simulate(model, [first]))
         window = model.settings.window
         axes[0, 0].plot(range(window, window + len(predicted)), predicted[:, 0], color=colour(kind), label=kind)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 import importlib.util
+import warnings
 from types import ModuleType
 from typing import Literal, get_args
 
@@ -26,7 +27,7 @@ def choose(backend: Backend, tensor: Tensor) -> ModuleType:
     """Return what runs on such a tensor, (.., H); `"auto"` takes the fastest that is installed and runs on it.
 
     Raises:
-        ImportError: the backend asked for is not installed.
+        ImportError: the backend asked for is not installed, or cannot be imported.
         ValueError: it does not run on such a tensor.
     """
     if backend == "attention":
@@ -50,4 +51,8 @@ def _compiled(backend: str) -> ModuleType | None:
     package, module, *_ = COMPILED[backend]
     if importlib.util.find_spec(package) is None:
         return None
-    return importlib.import_module(f".{module}", __package__)
+    try:
+        return importlib.import_module(f".{module}", __package__)
+    except ImportError as error:  # such as a Numba that is too old for the NumPy beside it
+        warnings.warn(f"{package} is installed and cannot be imported: {error}", RuntimeWarning, stacklevel=2)
+        return None

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
+from ..state import check_state
 from .backend import BACKENDS, Backend, choose
 from .operation import attention_scores, fast_weights
 from .recurrence import Activation, Recurrence, Write
@@ -94,7 +95,12 @@ class FastWeightsCell(_FastWeights):
 
         Returns:
             The output (B, H) and the state, whose h it is.
+
+        Raises:
+            ValueError: the state has other shapes.
         """
+        if state is not None:
+            check_state(state, self.state_shapes, len(x))
         h, fast = (x.new_zeros(len(x), self.hidden_size), None) if state is None else state
         projected = linear(x, self.weight_ih, self.bias).unsqueeze(1)
         _, h, fast = reference(projected, self.weight_hh, h, fast, *self._norm(), self.recurrence)
@@ -220,6 +226,7 @@ class FastWeightsRNN(_FastWeights):
     def _start(self, projected: Tensor, state: State | None) -> tuple[Tensor, Tensor | None]:
         if state is None:
             return projected.new_zeros(len(projected), self.hidden_size), None
+        check_state(state, self.state_shapes, len(projected))  # compiled loops would read past the end of a smaller one
         h, fast = state
         # One zero matrix tiled over the batch, as a constant state gives it, is none: that costs nothing to read.
         tiled = fast.device.type == "cpu" and not fast.requires_grad and len(fast) > 0 and fast.stride(0) == 0

@@ -7,9 +7,11 @@ import os
 import pathlib
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+
+from ..errors import InputError
 
 NAME = "checkpoint.safetensors"
 
@@ -41,17 +43,22 @@ class Checkpoint:
         tensors = {f"module.{name}": value for name, value in self.module.state_dict().items()}
         for index, state in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{name}": value for name, value in state.items()}
-        part = self.path.with_suffix(".part")
-        save_file(_copies(tensors), str(part), metadata={"history": json.dumps(history)})
-        os.replace(part, self.path)
+        _write(_copies(tensors), self.path, {"history": json.dumps(history)})
 
     def load(self) -> list[dict[str, float]]:
-        """Put everything back as it was and return the history; an empty one where there is no checkpoint yet."""
+        """Put everything back as it was and return the history; an empty one where there is no checkpoint yet.
+
+        Raises:
+            InputError: the file is damaged.
+        """
         if self.path is None or not self.path.exists():
             return []
-        with safe_open(str(self.path), framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
-            history = json.loads(file.metadata()["history"])
+        try:
+            with safe_open(str(self.path), framework="pt") as file:
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+                history = json.loads(file.metadata()["history"])
+        except (SafetensorError, KeyError, TypeError, ValueError) as error:
+            raise InputError(f"{self.path} is damaged ({error}): delete its folder, and the run starts anew") from None
         self.module.load_state_dict(_under("module", tensors))
         state: dict[int, dict[str, Tensor]] = {}
         for name, value in _under("optimizer", tensors).items():
@@ -78,13 +85,23 @@ class Best:
         """Keep the weights of this moment instead of those before."""
         self.tensors = _copies(self.module.state_dict())
         if self.path is not None:
-            part = self.path.with_suffix(".part")
-            save_file(self.tensors, str(part))
-            os.replace(part, self.path)
+            _write(self.tensors, self.path)
 
     def load(self) -> None:
         """Put them back into the model."""
         self.module.load_state_dict(self.tensors if self.path is None else load_file(self.path))
+
+
+def _write(tensors: dict[str, Tensor], path: pathlib.Path, metadata: dict[str, str] | None = None) -> None:
+    """Write a file whole or not at all; raise OSError where the system refuses."""
+    part = path.with_suffix(".part")
+    try:
+        save_file(tensors, str(part), metadata=metadata)
+        os.replace(part, path)
+    except SafetensorError as error:
+        raise OSError(f"{path} cannot be written: {error}") from error
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _copies(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
