@@ -275,7 +275,7 @@ class ErrorNoise(InitialState):
         decay: how much of the running mean each backward pass keeps, in [0, 1).
 
     The gradient of one example is taken to be B times that of the batch, which holds for a loss that is a mean over
-    the batch.
+    the batch, and is not scaled (as `torch.amp.GradScaler` does). A gradient that is not finite is left out.
 
     Raises:
         ValueError: `rate` is negative or `decay` outside [0, 1).
@@ -310,7 +310,8 @@ class ErrorNoise(InitialState):
             def update(gradient: Tensor) -> None:
                 if len(gradient):
                     error = (gradient.detach().to(square) * len(gradient)).square().mean(dim=0)
-                    square.mul_(self.decay).add_(error, alpha=1 - self.decay)
+                    mean = self.decay * square + (1 - self.decay) * error
+                    square.copy_(mean.where(mean.isfinite().all(), square))
 
             leaf.register_hook(update)
             return leaf

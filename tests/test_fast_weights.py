@@ -296,3 +296,18 @@ def test_a_package_that_cannot_be_imported_is_said_and_done_without(monkeypatch)
     assert found.isfinite().all()
     monkeypatch.undo()
     backend._compiled.cache_clear()
+
+
+@pytest.mark.parametrize("backend", ["auto", "attention", "reference"])
+def test_forward_under_autocast_and_backward_outside_it(backend):
+    torch.manual_seed(0)
+    core, x = FastWeightsRNN(3, 4, backend=backend), torch.randn(2, 5, 3)
+    state = torch.randn(2, 4), torch.randn(2, 4, 4)
+    gradients = []
+    for enabled in (False, True):
+        core.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            output, _ = core(x, state)
+        output.float().square().sum().backward()
+        gradients.append(core.weight_hh.grad.clone())
+    torch.testing.assert_close(*gradients, rtol=0.1, atol=0.05)

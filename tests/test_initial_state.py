@@ -510,3 +510,14 @@ def test_noise_behind_a_latent_state_follows_its_arguments():
     assert torch.equal(drawn[0], drawn[1])
     assert not torch.equal(drawn[0], drawn[2])
     torch.testing.assert_close(latent(2, context[2:], generator=TrajectorySeeds(0, first=2)), drawn[0][2:])
+
+
+def test_a_gradient_that_is_not_finite_leaves_the_error_noise_as_it_was():
+    core = nn.GRU(1, 3, batch_first=True)
+    noise = ErrorNoise(FreeState(core))
+    rnn = ContextualRNN(core, noise)
+    rnn(torch.randn(4, 2, 1))[0].mean().backward()
+    before = noise.squared_error.state_dict()["0"].clone()
+    assert before.any()
+    (rnn(torch.randn(4, 2, 1))[0].mean() * math.inf).backward()
+    assert torch.equal(noise.squared_error.state_dict()["0"], before)

@@ -218,6 +218,11 @@ class FastWeightsRNN(_FastWeights):
         """
         if not projected.shape[1]:
             raise ValueError(f"there must be at least one time step; found shape {tuple(projected.shape)}")
+        device = projected.device.type
+        if torch.is_autocast_enabled(device):  # the gradients derived by hand are of one dtype, the weights'
+            with torch.autocast(device, enabled=False):
+                wide = None if state is None else (state[0].to(self.weight_hh), state[1].to(self.weight_hh))
+                return self.run(projected.to(self.weight_hh), wide, return_fast=return_fast)
         arguments = (projected, self.weight_hh, *self._start(projected, state), *self._norm(), self.recurrence)
         if self.backend == "reference":
             return reference(*arguments)
