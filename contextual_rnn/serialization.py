@@ -18,6 +18,17 @@ from torch import Tensor, nn
 from .errors import InputError
 from .module_config import build, module_config, registered
 
+# What building a module raises for arguments that are none of its own.
+_REFUSALS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
 _DTYPES = {
     str(dtype).removeprefix("torch."): dtype for dtype in (torch.float64, torch.float32, torch.float16, torch.bfloat16)
 }
@@ -59,7 +70,7 @@ def load(path: str | os.PathLike[str], kind: type[nn.Module] | None = None) -> A
         _fill(module, load_file(str(path)))
     except InputError:
         raise
-    except (AttributeError, LookupError, TypeError, ValueError, RuntimeError) as error:
+    except _REFUSALS as error:
         raise InputError(f"{path} holds a configuration that builds no model: {error!r}") from error
     return module.eval()
 
@@ -77,7 +88,7 @@ def read_header(path: str | os.PathLike[str]) -> dict[str, Any]:
         raise InputError(f"{path} holds weights but no configuration: it was not written by contextual_rnn")
     try:
         header = json.loads(metadata["contextual_rnn"])
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path} holds a configuration that is no JSON: {error}") from None
     if not isinstance(header, dict):
         raise InputError(f"{path} holds a configuration that is no JSON object")

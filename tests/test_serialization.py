@@ -345,6 +345,27 @@ def test_a_header_that_is_none_is_refused(tmp_path, header):
         load(tmp_path / "model")
 
 
+NESTED = '{"class": "Sequential", "arguments": {"layers": [' * 900 + "]}}" * 900
+BUILDS_NOTHING = {
+    "a list without end": "[" * 200_000,
+    "layers in layers": f'{{"class": {NESTED}, "dtype": "float32"}}',
+    "padding past the rows": {
+        "class": "Embedding",
+        "arguments": {"num_embeddings": 3, "embedding_dim": 2, "padding_idx": 7},
+    },
+    "no units": {"class": "FastWeightsRNN", "arguments": {"input_size": 3, "hidden_size": 0}},
+}
+
+
+@pytest.mark.parametrize("what", BUILDS_NOTHING)
+def test_arguments_that_no_module_takes_are_refused(tmp_path, what):
+    given = BUILDS_NOTHING[what]
+    header = given if isinstance(given, str) else json.dumps({"class": given, "dtype": "float32"})
+    save_file({"a": torch.zeros(1)}, tmp_path / "model", metadata={"contextual_rnn": header})
+    with pytest.raises(InputError, match="configuration that"):
+        load(tmp_path / "model")
+
+
 def test_weights_of_another_shape_are_refused_by_name(tmp_path):
     save(nn.Linear(2, 3), tmp_path / "model")
     header = serialization.read_header(tmp_path / "model")
