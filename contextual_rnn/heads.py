@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.distributions import Categorical, Distribution, Independent, MixtureSameFamily, MultivariateNormal, Normal
 from torch.nn.functional import cross_entropy, softplus
 
-from .categorical import draw_category
+from .categorical import at_least_single, draw_category
 
 
 class Head(nn.Module):
@@ -132,7 +132,7 @@ class MixtureHead(Head):
 
     def loss(self, hidden: Tensor, target: Tensor, last: Tensor | None = None) -> Tensor:
         """Return the negative log likelihood, nats, (...)."""
-        return -self(hidden, last).log_prob(target)
+        return -self(hidden, last).log_prob(at_least_single(target))
 
     def sample(self, hidden: Tensor, last: Tensor | None, uniform: Tensor, temperature: float = 1.0) -> Tensor:
         """Draw the next element.
@@ -142,14 +142,15 @@ class MixtureHead(Head):
         logits, mean, scale = self._components_of(hidden, last)
         rows = torch.arange(len(hidden), device=hidden.device)
         if not temperature:
-            return mean[rows, logits.argmax(1)]
+            return mean[rows, logits.argmax(1)].to(hidden)
         chosen = draw_category(logits / temperature, uniform[:, 0])
         noise = _normal(uniform[:, 1:], temperature)[:, : self.size]
-        return mean[rows, chosen] + (scale[rows, chosen] @ noise.unsqueeze(2)).squeeze(2)
+        return (mean[rows, chosen] + (scale[rows, chosen] @ noise.unsqueeze(2)).squeeze(2)).to(hidden)
 
     def _components_of(self, hidden: Tensor, last: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         """Return logits (..., K), means (..., K, D) and Cholesky factors (..., K, D, D)."""
-        logits, mean, diagonal, below = self.linear(hidden).split(self.widths, dim=-1)
+        # In half precision the matrices of the densities cannot be solved for, nor their logarithms trusted.
+        logits, mean, diagonal, below = at_least_single(self.linear(hidden)).split(self.widths, dim=-1)
         mean = mean.unflatten(-1, (self.components, self.size))
         if self.change:
             mean = mean + _needed(last).unsqueeze(-2)
@@ -210,7 +211,7 @@ class FixedGaussianHead(Head):
 
     def sample(self, hidden: Tensor, last: Tensor | None, uniform: Tensor, temperature: float = 1.0) -> Tensor:
         """Draw the next element; a temperature multiplies the variance, and at 0 it is the mean."""
-        return self(hidden, last).mean + self.scale * _normal(uniform, temperature)[:, : self.size]
+        return (self(hidden, last).mean + self.scale * _normal(uniform, temperature)[:, : self.size]).to(hidden)
 
     def config(self) -> dict[str, Any]:
         """Return the arguments that build it again."""

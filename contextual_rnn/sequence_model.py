@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
+from .categorical import at_least_single
 from .heads import Head
 from .noise import TrajectorySeeds
-from .recurrent import ContextualRNN
+from .recurrent import ContextualRNN, check_lengths
 from .state import State
 from .stepping import stepper
 
@@ -46,7 +47,7 @@ class SequenceModel(nn.Module):
     Where there is no element before the first, a head that predicts changes takes it to be 0.
 
     Raises:
-        ValueError: the core is not batch first, or `end` does not suit the head.
+        ValueError: the core is not batch first, or goes both ways, or `end` does not suit the head.
     """
 
     def __init__(
@@ -61,6 +62,8 @@ class SequenceModel(nn.Module):
         super().__init__()
         if not rnn.batch_first:
             raise ValueError("the core must be batch first: make it with batch_first=True")
+        if getattr(rnn.core, "bidirectional", False):
+            raise ValueError("the core must be of one direction: the other reads the elements that are to be predicted")
         if (head.is_category and end is True) or (not head.is_category and end not in (None, True)):
             raise ValueError(
                 "end is a category where the head predicts categories, else True or None; found " + f"{end}"
@@ -84,8 +87,12 @@ class SequenceModel(nn.Module):
         Returns:
             (B, T) with a learned start, else (B, T - 1); 0 past the end of a row. In nats, where the head is a
             distribution; the end flag's negative log likelihood is in it.
+
+        Raises:
+            ValueError: lengths are not B integers in 0 to T.
         """
-        lengths = torch.full((len(x),), x.shape[1], device=x.device) if lengths is None else lengths.to(x.device)
+        given = torch.full((len(x),), x.shape[1]) if lengths is None else lengths
+        lengths = check_lengths(given, len(x), x.shape[1], x.device)
         inside = torch.arange(x.shape[1], device=x.device) < lengths.unsqueeze(1)
         x = torch.where(inside.view(*inside.shape, *[1] * (x.dim() - 2)), x, 0)
         output, last = self.teacher_forced(x, context)
@@ -222,7 +229,7 @@ class SequenceModel(nn.Module):
         like = next(self.parameters())
         if not self.head.draws and self.flag is None:
             return like.new_zeros(size, 1)  # nobody reads it
-        return seeds.next_stream(_STEPS + step).uniform(size, 1 + self.head.draws).to(like)
+        return seeds.next_stream(_STEPS + step).uniform(size, 1 + self.head.draws).to(at_least_single(like))
 
     def _ends(self, hidden: Tensor, last: Tensor, uniform: Tensor, temperature: float) -> Tensor:
         if self.flag is None:

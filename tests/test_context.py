@@ -64,6 +64,10 @@ def first(value):
 def test_what_each_field_makes():
     torch.testing.assert_close(Label(3)(torch.tensor([2, 0]), 2), torch.tensor([[0.0, 0, 1], [1, 0, 0]]))
     torch.testing.assert_close(Quantity(0.5, 4.5)(torch.tensor([0.5, 2.5]), 2), torch.tensor([[-1.0], [0.0]]))
+    for alike in (0.9677999949201714, 0.1, 1e9 / 3):
+        for count in (3, 7, 4136):
+            level = Quantity.standardised([alike] * count)
+            assert level(torch.tensor([alike + 0.5], dtype=torch.float64), 1).item() == pytest.approx(0.5, abs=1e-6)
     standard = Quantity.standardised([1.0, 3.0, math.nan])
     torch.testing.assert_close(standard(torch.tensor([2.0, 9.0]), 2), torch.tensor([[0.0], [7.0]]))
     coarse = Image(1, 2, 4, down=2)(torch.arange(8.0).view(1, 1, 2, 4), 1)

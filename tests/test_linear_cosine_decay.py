@@ -133,6 +133,15 @@ def test_a_free_run_of_a_distribution_feeds_what_it_says():
     torch.testing.assert_close(model.one_step(own, context), torch.zeros_like(run), rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize("seed", [0, 1])
+def test_noise_does_not_depend_on_the_start(seed):
+    sequences = Sequences.draw((1.0,), 4000, seed=3 * seed)  # as training draws them
+    start = sequences.x[:, 0]
+    noise = told_of(sequences, "noisy start", seed)["start"] - start
+    for some in (start < 2.5, start > 3.5):
+        assert 0.27 < noise[some].std() < 0.33
+
+
 def test_noise_is_on_what_is_told_of_the_start_alone():
     sequences = Sequences.draw(TRAINING_PERIODS, 400, seed=0)
     noisy = told_of(sequences, "noisy start", seed=1)["start"] - sequences.x[:, 0]

@@ -170,3 +170,41 @@ def test_bad_arguments_get_one_sentence():
         mixture().sample(known(2), 5)
     with pytest.raises(ValueError, match="first is for a model without a learned start"):
         change().sample(known(2))
+
+
+def test_a_core_that_reads_what_it_is_to_predict_is_refused():
+    core = nn.LSTM(2, 8, bidirectional=True, batch_first=True)
+    with pytest.raises(ValueError, match="one direction: the other reads the elements that are to be predicted"):
+        SequenceModel(ContextualRNN(core, ConstantState(core)), MixtureHead(16, 2))
+
+
+def test_lengths_past_the_end_are_refused():
+    with pytest.raises(ValueError, match="lengths must lie in 0 to 4"):
+        mixture().loss(torch.randn(2, 4, 2), {"digit": torch.tensor([0, 1])}, torch.tensor([4, 40]))
+
+
+def test_vectors_are_learned_and_drawn_in_half_precision():
+    core = nn.GRU(2, 8, batch_first=True)
+    model = SequenceModel(ContextualRNN(core, ConstantState(core)), MixtureHead(8, 2, 3, change=True))
+    x = torch.randn(4, 5, 2)
+    wide = model.loss(x)
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = model.loss(x)
+    narrow = model.bfloat16().loss(x.bfloat16())
+    narrow.backward()
+    for found in (mixed, narrow):
+        torch.testing.assert_close(found.float(), wide, rtol=0.05, atol=0.05)
+    drawn = model.sample(n=3, steps=4).elements
+    assert drawn.dtype == torch.bfloat16
+    assert drawn.isfinite().all()
+
+
+def test_all_of_many_categories_are_drawn_in_half_precision():
+    core = nn.GRU(4, 8, batch_first=True)
+    model = SequenceModel(ContextualRNN(core, ConstantState(core)), CategoryHead(8, 1000), nn.Embedding(1000, 4))
+    nn.init.zeros_(model.head.linear.weight)
+    nn.init.zeros_(model.head.linear.bias)
+    drawn = model.bfloat16().sample(n=1000, steps=20).elements
+    counts = torch.bincount(drawn.flatten(), minlength=1000)  # 20 each, but for chance
+    assert counts.min() > 0
+    assert counts.max() < 60

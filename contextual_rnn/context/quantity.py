@@ -48,7 +48,8 @@ class Quantity(Field):
         values = values[~values.isnan()]
         if not len(values):
             raise ValueError("a quantity cannot be standardised from no values")
-        mean, deviation = float(values.mean()), float(values.std(correction=0)) or 1.0
+        varied = float(values.min()) < float(values.max())  # the deviation of equal numbers is not always 0
+        mean, deviation = float(values.mean()), float(values.std(correction=0)) if varied else 1.0
         return cls(mean - deviation, mean + deviation, extrapolate=True, unknown=unknown, drop=drop)
 
     def check(self, value: Any) -> tuple[Tensor, Tensor]:

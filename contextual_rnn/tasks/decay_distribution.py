@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -119,7 +120,9 @@ def told_of(sequences: Sequences, told: str, seed: int) -> dict[str, Tensor]:
     context = {"period": sequences.period}
     start = sequences.x[:, 0]
     if told == "noisy start":
-        start = start + NOISE * torch.randn(len(start), generator=torch.Generator().manual_seed(seed))
+        # Not by torch's generator: of one seed, its normal numbers are made of the uniform ones that x(0) is drawn by.
+        noise = np.random.default_rng([seed, 1]).standard_normal(len(start))
+        start = start + NOISE * torch.from_numpy(noise).to(start)
     return context if told == "period" else {**context, "start": start}
 
 
