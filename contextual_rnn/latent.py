@@ -19,6 +19,7 @@ from torch.distributions import kl_divergence
 from .initial_state import GaussianState, LatentState
 from .noise import TrajectorySeeds
 from .posterior import Posterior
+from .recurrent import check_lengths
 from .sequence_model import Samples, SequenceModel, rows_of, select_batch
 from .state import State, leaves, map_state
 from .stepping import CoreSteps
@@ -90,7 +91,7 @@ class LatentModel(nn.Module):
                 where h0 is drawn from the prior and the true elements are fed; with it one step is predicted as
                 well as by a network that is trained on nothing else.
         """
-        count = x.shape[0] * x.shape[1] if lengths is None else lengths.sum()
+        count = x.shape[0] * x.shape[1] if lengths is None else torch.as_tensor(lengths).sum()
         loss = -self.bound(x, context, lengths, kl_weight=kl_weight).sum() / count
         if prior_weight:
             x, inside = _masked(x, lengths)
@@ -204,5 +205,5 @@ def _masked(x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor]:
     """Return the sequences, 0 past their ends, and which elements there are (B, T)."""
     steps = torch.arange(x.shape[1], device=x.device)
     inside = torch.ones(x.shape[:2], dtype=torch.bool, device=x.device)
-    inside = inside if lengths is None else steps < lengths.to(x.device).unsqueeze(1)
+    inside = inside if lengths is None else steps < check_lengths(lengths, len(x), x.shape[1], x.device).unsqueeze(1)
     return torch.where(inside.unsqueeze(2), x, 0), inside

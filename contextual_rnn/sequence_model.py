@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from .categorical import at_least_single
 from .heads import Head
 from .noise import TrajectorySeeds
 from .recurrent import ContextualRNN, check_lengths
@@ -91,8 +90,10 @@ class SequenceModel(nn.Module):
         Raises:
             ValueError: lengths are not B integers in 0 to T.
         """
-        given = torch.full((len(x),), x.shape[1]) if lengths is None else lengths
-        lengths = check_lengths(given, len(x), x.shape[1], x.device)
+        if lengths is None:
+            lengths = torch.full((len(x),), x.shape[1], device=x.device)
+        else:
+            lengths = check_lengths(lengths, len(x), x.shape[1], x.device)
         inside = torch.arange(x.shape[1], device=x.device) < lengths.unsqueeze(1)
         x = torch.where(inside.view(*inside.shape, *[1] * (x.dim() - 2)), x, 0)
         output, last = self.teacher_forced(x, context)
@@ -128,7 +129,9 @@ class SequenceModel(nn.Module):
         """Return the mean loss of a predicted element; see `losses`."""
         found = self.losses(x, context, lengths)
         first = 0 if self.start is not None else 1
-        return found.sum() / (found.numel() if lengths is None else (lengths - first).clamp(min=0).sum())
+        return found.sum() / (
+            found.numel() if lengths is None else (torch.as_tensor(lengths) - first).clamp(min=0).sum()
+        )
 
     def log_likelihood(self, x: Tensor, context: Any = None, lengths: Tensor | None = None) -> Tensor:
         """Return the log likelihood of every sequence (B,), nats, where the head is a distribution.
@@ -229,7 +232,11 @@ class SequenceModel(nn.Module):
         like = next(self.parameters())
         if not self.head.draws and self.flag is None:
             return like.new_zeros(size, 1)  # nobody reads it
-        return seeds.next_stream(_STEPS + step).uniform(size, 1 + self.head.draws).to(at_least_single(like))
+        return (
+            seeds.next_stream(_STEPS + step)
+            .uniform(size, 1 + self.head.draws)
+            .to(like.device, torch.promote_types(like.dtype, torch.float32))
+        )
 
     def _ends(self, hidden: Tensor, last: Tensor, uniform: Tensor, temperature: float) -> Tensor:
         if self.flag is None:

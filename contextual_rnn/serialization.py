@@ -36,13 +36,17 @@ _DTYPES = {
 
 def save(module: nn.Module, path: str | os.PathLike[str]) -> None:
     """Write a module to a safetensors file, whole or not at all. The same weights give the same bytes."""
-    path = pathlib.Path(path)
     header = {"class": module_config(module), "dtype": _dtype(module)}
     tensors = {name: tensor.detach().clone().contiguous() for name, tensor in _tensors(module).items()}
+    # One entry only: safetensors writes several in no fixed order.
+    write_tensors(tensors, pathlib.Path(path), {"contextual_rnn": json.dumps(header, sort_keys=True)})
+
+
+def write_tensors(tensors: dict[str, Tensor], path: pathlib.Path, metadata: dict[str, str] | None = None) -> None:
+    """Write a safetensors file whole or not at all; raise OSError where the system refuses."""
     part = path.with_name(path.name + ".part")
     try:
-        # One entry only: safetensors writes several in no fixed order.
-        save_file(tensors, str(part), metadata={"contextual_rnn": json.dumps(header, sort_keys=True)})
+        save_file(tensors, str(part), metadata=metadata)
         os.replace(part, path)
     except SafetensorError as error:
         raise OSError(f"{path} cannot be written: {error}") from error

@@ -18,7 +18,6 @@ from contextual_rnn import (
     FreeState,
     GaussianState,
     InitialState,
-    LatentState,
     TrajectorySeeds,
 )
 from contextual_rnn.state import check_state, leaves, map_state, state_shapes
@@ -498,18 +497,6 @@ def test_what_is_written_to_a_state_of_one_row_is_not_kept(kind):
     with torch.no_grad():
         module(1).add_(3)
     assert not module(1).any()
-
-
-def test_noise_behind_a_latent_state_follows_its_arguments():
-    core = nn.GRU(2, 3, batch_first=True)
-    prior = GaussianState(ContextState((2,), nn.Linear(2, 4)), 0.5)
-    latent = LatentState(prior, GaussianState(ContextState(core, nn.Linear(2, 4)), 0.5)).train()
-    context = torch.randn(4, 2)
-    assert torch.equal(latent(4, context, sample=False), latent(4, context, sample=False))
-    drawn = [latent(4, context, generator=TrajectorySeeds(seed)) for seed in (0, 0, 1)]
-    assert torch.equal(drawn[0], drawn[1])
-    assert not torch.equal(drawn[0], drawn[2])
-    torch.testing.assert_close(latent(2, context[2:], generator=TrajectorySeeds(0, first=2)), drawn[0][2:])
 
 
 def test_a_gradient_that_is_not_finite_leaves_the_error_noise_as_it_was():

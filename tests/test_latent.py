@@ -185,3 +185,15 @@ def test_the_units_of_a_latent_state_vary_together():
     output, _ = ContextualRNN(core, state)(torch.zeros(3, 2, 1))
     output.sum().backward()
     assert all(parameter.grad is not None for parameter in state.parameters())
+
+
+def test_noise_behind_a_latent_state_follows_its_arguments():
+    core = nn.GRU(2, 3, batch_first=True)
+    prior = GaussianState(ContextState((2,), nn.Linear(2, 4)), 0.5)
+    latent = LatentState(prior, GaussianState(ContextState(core, nn.Linear(2, 4)), 0.5)).train()
+    context = torch.randn(4, 2)
+    assert torch.equal(latent(4, context, sample=False), latent(4, context, sample=False))
+    drawn = [latent(4, context, generator=TrajectorySeeds(seed)) for seed in (0, 0, 1)]
+    assert torch.equal(drawn[0], drawn[1])
+    assert not torch.equal(drawn[0], drawn[2])
+    torch.testing.assert_close(latent(2, context[2:], generator=TrajectorySeeds(0, first=2)), drawn[0][2:])

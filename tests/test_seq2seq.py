@@ -1,13 +1,9 @@
-"""Encoder and decoder: bridges between unlike cores, attention, feeding, and what the whole can and cannot learn."""
+"""Encoder and decoder: feeding, padding, and what the whole can and cannot learn."""
 
-import itertools
 import math
-from unittest import mock
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from scipy import stats
 from torch import nn
 
@@ -15,8 +11,6 @@ from contextual_rnn import (
     ConstantState,
     ContextState,
     ContextualRNN,
-    FastWeightsRNN,
-    GaussianState,
     Label,
     load,
     save,
@@ -24,7 +18,6 @@ from contextual_rnn import (
 from contextual_rnn.context import Context
 from contextual_rnn.seq2seq import (
     AdditiveAttention,
-    ConcatBridge,
     CopyBridge,
     Decoder,
     Encoder,
@@ -32,7 +25,6 @@ from contextual_rnn.seq2seq import (
     MultiplicativeAttention,
     ProjectBridge,
     ScheduledSampling,
-    additive_scores,
     beam,
     constant,
     exponential,
@@ -40,205 +32,18 @@ from contextual_rnn.seq2seq import (
     inverse_sigmoid,
     linear,
 )
-from contextual_rnn.state import leaves, map_state
-
-CORES = {
-    "gru": lambda: nn.GRU(3, 4, batch_first=True),
-    "lstm": lambda: nn.LSTM(3, 4, batch_first=True),
-    "wide lstm of two layers": lambda: nn.LSTM(3, 6, 2, batch_first=True),
-    "gru of both directions": lambda: nn.GRU(3, 2, bidirectional=True, batch_first=True),
-    "lstm of three layers": lambda: nn.LSTM(3, 4, 3, batch_first=True),
-    "fast weights": lambda: FastWeightsRNN(3, 4),
-    "cell": lambda: nn.LSTMCell(3, 5),
-}
-BRIDGES = {
-    "project": ProjectBridge,
-    "concat": ConcatBridge,
-    "concat, learned": lambda a, b: ConcatBridge(a, b, "learned"),
-    "copy": CopyBridge,
-}
-
-
-def final(core, batch=2):
-    rnn = ContextualRNN(core, ConstantState(core))
-    return rnn(torch.randn(batch, 5, 3))[1]
-
-
-@pytest.mark.parametrize("bridge", BRIDGES)
-@pytest.mark.parametrize(("encoder", "decoder"), list(itertools.product(CORES, CORES)))
-def test_a_bridge_starts_any_decoder_from_any_encoder(bridge, encoder, decoder):
-    torch.manual_seed(0)
-    reads, writes = CORES[encoder](), CORES[decoder]()
-    rnn = ContextualRNN(writes, BRIDGES[bridge](reads, writes))
-    state = map_state(lambda leaf: leaf.detach().requires_grad_(), final(reads))
-    output, _ = rnn(torch.randn(2, 4, 3), state)
-    output.square().sum().backward()
-    reached = [leaf.grad is not None and bool(leaf.grad.any()) for leaf in leaves(state)]
-    assert reached[0]  # h; what a copy leaves out is not reached
-    assert all(reached) or bridge == "copy"
-
-
-def test_a_copy_is_one_where_sizes_agree():
-    core = nn.LSTM(3, 4, 2, batch_first=True)
-    state, bridge = final(core), CopyBridge(core, nn.LSTM(7, 4, 2))
-    assert not list(bridge.parameters())
-    assert all(torch.equal(a, b) for a, b in zip(leaves(bridge(2, state)), leaves(state), strict=True))
-
-
-def test_a_copy_takes_layers_from_the_top_and_directions_side_by_side():
-    both = nn.GRU(3, 2, 2, bidirectional=True, batch_first=True)
-    state, narrow = final(both), CopyBridge(both, nn.GRU(5, 4, 1))
-    top = torch.cat([state[:, 2], state[:, 3]], dim=1)  # forwards, backwards
-    assert torch.equal(narrow(2, state)[:, 0], top)
-    deep = CopyBridge(both, nn.GRU(5, 4, 3))(2, state)
-    lowest = torch.cat([state[:, 0], state[:, 1]], dim=1)
-    assert torch.equal(deep, torch.stack([lowest, lowest, top], dim=1))
-    lstm = nn.LSTM(3, 4, batch_first=True)
-    dropped = CopyBridge(lstm, nn.GRU(3, 4))
-    h, c = final(lstm)
-    assert torch.equal(dropped(2, (h, c)), h)
-
-
-def test_a_copy_makes_fast_weights_of_fast_weights_alone():
-    lstm, fast = nn.LSTM(3, 4, batch_first=True), FastWeightsRNN(3, 4)
-    state = final(fast)
-    same = CopyBridge(fast, FastWeightsRNN(7, 4))
-    assert not list(same.parameters())
-    assert all(torch.equal(a, b) for a, b in zip(same(2, state), state, strict=True))
-    h, c = final(lstm)
-    to_fast = CopyBridge(lstm, fast)
-    (linear_map,) = to_fast.maps[1]
-    copied, weights = to_fast(2, (h, c))
-    assert torch.equal(copied, h[:, 0])
-    torch.testing.assert_close(weights.flatten(1), linear_map(h[:, 0]))
-    to_lstm = CopyBridge(fast, lstm)
-    (linear_map,) = to_lstm.maps[1]
-    torch.testing.assert_close(to_lstm(2, state)[1][:, 0], linear_map(state[0]))
-
-
-def test_projections_are_those_of_their_equations():
-    encoder, decoder = nn.GRU(3, 4, batch_first=True), nn.LSTM(3, 5, 2, batch_first=True)
-    state = final(encoder)
-    bridge, flat = ProjectBridge(encoder, decoder), state.flatten(1)
-    for found, linear_map in zip(bridge(2, state), bridge.maps, strict=True):
-        torch.testing.assert_close(found.flatten(1), torch.tanh(linear_map(flat)))
-    bridge = ConcatBridge(encoder, decoder)
-    joined = torch.cat([bridge.projection(flat).tanh(), flat], dim=1)
-    torch.testing.assert_close(bridge(2, state)[1].flatten(1), bridge.maps[1](joined))
-
-
-def test_noise_on_a_bridge():
-    core = nn.GRU(3, 4, batch_first=True)
-    state, bridge = final(core), GaussianState(ProjectBridge(core, core), scale=0.5)
-    many = torch.stack([bridge(2, state, sample=True) for _ in range(2000)])
-    torch.testing.assert_close(many.mean(0), bridge(2, state, sample=False), atol=0.06, rtol=0)
-    torch.testing.assert_close(many.std(0), torch.full((2, 1, 4), 0.5), atol=0.05, rtol=0)
-
-
-def test_a_bridge_says_what_it_was_given():
-    bridge = ProjectBridge(nn.LSTM(3, 4), nn.GRU(3, 4))
-    with pytest.raises(ValueError, match=r"the encoder's final state, of shapes .* found \[\]"):
-        bridge(2)
-    with pytest.raises(ValueError, match=r"found \[\(3, 1, 4\)\]"):
-        bridge(2, torch.zeros(3, 1, 4))
-    with pytest.raises(ValueError, match="joined must be one of state, learned"):
-        ConcatBridge(nn.GRU(3, 4), nn.GRU(3, 4), "both")
-
 
 ATTENTIONS = {
     "additive": lambda q, m: AdditiveAttention(q, m, 3),
     "general": lambda q, m: MultiplicativeAttention(q, m),
-    "dot": lambda q, m: MultiplicativeAttention(m, m, "dot"),
-    "scaled": lambda q, m: MultiplicativeAttention(m, m, "scaled"),
 }
-
-
-@settings(deadline=None, max_examples=30)
-@given(st.sampled_from(sorted(ATTENTIONS)), st.integers(1, 3), st.integers(1, 4), st.integers(1, 5), st.data())
-def test_weights_are_a_distribution_over_what_is_there(kind, size, steps, sources, data):
-    torch.manual_seed(0)
-    attention = ATTENTIONS[kind](4, 6).double()
-    lengths = torch.tensor(data.draw(st.lists(st.integers(0, sources), min_size=size, max_size=size)))
-    mask = torch.arange(sources) < lengths.unsqueeze(1)
-    query, memory = torch.randn(size, steps, attention.query_size).double(), torch.randn(size, sources, 6).double()
-    read, weights = attention(query, attention.keys(memory), memory, mask)
-    assert weights.shape == (size, steps, sources)
-    assert not weights[~mask.unsqueeze(1).expand_as(weights)].any()
-    torch.testing.assert_close(weights.sum(2), (lengths > 0).double().unsqueeze(1).expand(size, steps))
-    for row, length in enumerate(lengths.tolist()):
-        if length:
-            short = memory[row : row + 1, :length]
-            alone, _ = attention(query[row : row + 1], attention.keys(short), short, mask[row : row + 1, :length])
-            torch.testing.assert_close(alone[0], read[row])
-    changed = memory.masked_fill(~mask.unsqueeze(2), 1e6)
-    torch.testing.assert_close(attention(query, attention.keys(changed), changed, mask)[0], read)
-
-
-def test_scores_are_those_of_their_equations():
-    query, memory = torch.randn(2, 3, 4).double(), torch.randn(2, 5, 4).double()
-    one = AdditiveAttention(4, 4, 6).double()
-    q, m = query[0, 1], memory[0, 2]
-    right = one.score.weight[0] @ torch.tanh(one.query.weight @ q + one.key.weight @ m + one.key.bias)
-    torch.testing.assert_close(one.scores(query, one.keys(memory))[0, 1, 2], right)
-    for kind, right in (("dot", q @ m), ("scaled", q @ m / 2)):
-        one = MultiplicativeAttention(4, 4, kind).double()
-        torch.testing.assert_close(one.scores(query, one.keys(memory))[0, 1, 2], right)
-    one = MultiplicativeAttention(4, 4).double()
-    torch.testing.assert_close(one.scores(query, one.keys(memory))[0, 1, 2], q @ one.key.weight @ m)
-
-
-@settings(max_examples=25, deadline=None)
-@given(sizes=st.tuples(*[st.integers(0, 5)] * 3, st.integers(1, 4)), limit=st.sampled_from([1, 20, 10**6]))
-def test_additive_scores_and_their_gradients_are_the_references(sizes, limit):
-    rows, steps, sources, width = sizes
-    shapes = (rows, steps, width), (rows, sources, width), (width,)
-    with mock.patch.object(additive_scores, "IN_CACHE", limit):
-        given = [torch.randn(shape, dtype=torch.float64, requires_grad=True) for shape in shapes]
-        toward = torch.randn(rows, steps, sources, dtype=torch.float64)
-        found = additive_scores.AdditiveScores.apply(*given)
-        gradients = torch.autograd.grad(found, given, toward)
-    expected = additive_scores.reference_scores(*given)
-    assert torch.allclose(found, expected, rtol=1e-12)
-    for one, other in zip(gradients, torch.autograd.grad(expected, given, toward), strict=True):
-        assert torch.allclose(one, other, rtol=1e-10, atol=1e-12)
-
-
-@pytest.mark.parametrize(("dtype", "size", "rtol"), [(torch.float32, 1.0, 1e-6), (torch.bfloat16, 1e-3, 0.01)])
-def test_additive_scores_lose_no_places_to_their_speed(dtype, size, rtol):
-    given = [size * torch.randn(shape).to(dtype) for shape in ((2, 3, 32), (2, 4, 32))] + [torch.ones(32, dtype=dtype)]
-    found = additive_scores.AdditiveScores.apply(*given)
-    wide = additive_scores.reference_scores(*[one.double() for one in given])
-    assert torch.allclose(found.double(), wide, rtol=rtol, atol=32 * size * rtol)
-
-
-@pytest.mark.parametrize("limit", [1, 10**6])  # queries one by one, and all at once
-def test_gradients_of_additive_scores_add_up_in_half_precision(limit):
-    torch.manual_seed(0)
-    given = [0.1 * torch.randn(1, size, 32) for size in (600, 3)] + [torch.ones(32)]
-    gradients = []
-    for dtype in (torch.bfloat16, torch.float64):
-        tensors = [one.bfloat16().to(dtype).requires_grad_() for one in given]
-        with mock.patch.object(additive_scores, "IN_CACHE", limit):
-            found = additive_scores.AdditiveScores.apply(*tensors)
-            gradients.append(torch.autograd.grad(found, tensors, torch.ones_like(found)))
-    for narrow, wide in zip(*gradients, strict=True):
-        assert narrow.dtype == torch.bfloat16
-        assert (narrow.double() - wide).norm() < 0.02 * wide.norm()
-
-
-@pytest.mark.parametrize("kind", ATTENTIONS)
-def test_gradients_of_attention(kind):
-    attention = ATTENTIONS[kind](4, 4).double()
-    query, memory = (torch.randn(2, steps, 4).double().requires_grad_() for steps in (2, 3))
-    mask = torch.tensor([[True, True, True], [True, False, False]])
-    assert torch.autograd.gradcheck(lambda q, m: attention(q, attention.keys(m), m, mask), (query, memory))
 
 
 def model(attention="additive", bridge="project", input_feeding=False, symbols=12, hidden=24, size=8, dropout=0.0):
     torch.manual_seed(0)
     reads = nn.GRU(size, hidden // 2, bidirectional=True, batch_first=True)
     writes = nn.LSTM(size + hidden * input_feeding, hidden, batch_first=True)
-    start = BRIDGES[bridge](reads, writes) if bridge else ConstantState(writes)
+    start = ProjectBridge(reads, writes) if bridge else ConstantState(writes)
     reader = Encoder(ContextualRNN(reads, ConstantState(reads)), nn.Embedding(symbols, size), dropout)
     looks = ATTENTIONS[attention](hidden, hidden) if attention else None
     writer = Decoder(

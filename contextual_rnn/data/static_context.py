@@ -56,10 +56,10 @@ def _encode(series: str, name: str, field: dict[str, Any], value: str) -> np.nda
         quantity = number(value)
         if quantity is None:
             raise InputError(f"series {series!r}, column {name!r}: {value!r} is text, and training had numbers there")
-        found = np.array([(quantity - field["mean"]) / field["scale"]])
-        if not (np.abs(found) < np.finfo(np.float32).max).all():
+        scaled = (quantity - field["mean"]) / field["scale"]
+        if not abs(scaled) < float(np.finfo(np.float32).max):
             raise InputError(f"series {series!r}, column {name!r}: {value} is not finite, or too large to compute with")
-        return found.astype(np.float32)
+        return np.array([scaled], np.float32)
     if value not in field["labels"]:
         known = ", ".join(field["labels"][:10])
         raise InputError(f"series {series!r}, column {name!r}: {value!r} is no label that training had ({known})")

@@ -159,10 +159,11 @@ def verdict(
             last = one["meaning"]
             lines.append(f"{last} ({one['a']} against {one['b']}):")
         lines.append("  " + in_words(one))
-    if differences:
+    claims = sum(one["low"] is not None for one in differences)
+    if claims:
         lines.append(
             f"Intervals over seeds are of other seeds on these test series, not of other series. Each of these "
-            f"{len(differences)} comparisons is made at 95 % by itself: of twenty where nothing differs, about one "
+            f"{claims} comparisons is made at 95 % by itself: of twenty where nothing differs, about one "
             "claims a difference."
         )
     return "\n".join(lines)

@@ -109,28 +109,26 @@ class CopyBridge(InitialState):
         self.directions = directions or (2 if getattr(encoder, "bidirectional", False) else 1)
         sources, targets = list(shape_leaves(self.source_shapes)), list(shape_leaves(self.shapes))
         self.origins = [number if _is_there(number, sources, targets) else None for number in range(len(targets))]
+        self.source_sizes = [self._side_by_side(shape, sources[0]) for shape in sources]
         self.maps = nn.ModuleList()
         for origin, shape in zip(self.origins, targets, strict=True):
-            width = self._layers(sources, origin or 0)[1]
-            depth, size = _layers(shape, targets[0])
+            width = self.source_sizes[origin or 0][1]
+            depth, size = _depth_and_width(shape, targets[0])
             as_it_is = origin is not None and width == size
             self.maps.append(nn.ModuleList(nn.Identity() if as_it_is else nn.Linear(width, size) for _ in range(depth)))
 
-    def _layers(self, sources: list[tuple[int, ...]], number: int) -> tuple[int, int]:
+    def _side_by_side(self, shape: tuple[int, ...], first: tuple[int, ...]) -> tuple[int, int]:
         """Return how many layers a leaf of the encoder has, and how wide its directions are side by side."""
-        depth, size = _layers(sources[number], sources[0])
-        layered = _is_layered(sources[number], sources[0])
-        return (depth // self.directions, size * self.directions) if layered else (depth, size)
+        depth, size = _depth_and_width(shape, first)
+        return (depth // self.directions, size * self.directions) if _is_layered(shape, first) else (depth, size)
 
     def forward(
         self, batch_size: int, context: Any = None, *, sample: bool | None = None, generator: Generator = None
     ) -> State:
         """Return the decoder's state; the context is the encoder's, batch first."""
         _joined(context, self.source_shapes, batch_size)  # says what is wrong with it
-        shapes = list(shape_leaves(self.source_shapes))
-        sources = [
-            leaf.reshape(batch_size, *self._layers(shapes, number)) for number, leaf in enumerate(leaves(context))
-        ]
+        sized = zip(leaves(context), self.source_sizes, strict=True)
+        sources = [leaf.reshape(batch_size, *size) for leaf, size in sized]
         found = []
         for origin, shape, maps in zip(self.origins, shape_leaves(self.shapes), self.maps, strict=True):
             source = sources[origin or 0]
@@ -145,7 +143,7 @@ class CopyBridge(InitialState):
         return {"encoder": self.source_shapes, "decoder": self.shapes, "directions": self.directions}
 
 
-def _layers(shape: tuple[int, ...], first: tuple[int, ...]) -> tuple[int, int]:
+def _depth_and_width(shape: tuple[int, ...], first: tuple[int, ...]) -> tuple[int, int]:
     """Return how many layers a leaf has and how wide each is: (L, H) of `nn.LSTM`; what is not layered is one.
 
     A leaf is layered as the state's first leaf is: (H,) is a layer of one that begins with (H,), while the fast weights

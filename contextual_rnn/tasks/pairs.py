@@ -287,7 +287,7 @@ def _decode_batch(
     batch = PairBatch(*(part.to(models[0].updates.device) for part in collate(models[0].encode(pairs))))
     with torch.no_grad():
         begun = [model.pairs.begin(batch.source, batch.source_lengths, model.context(batch.label)) for model in models]
-    step = _of_the_text(Ensemble([step for step, _ in begun]))
+    step = _without_start_and_unknown(Ensemble([step for step, _ in begun]))
     state = tuple(state for _, state in begun)
     options: dict[str, Any] = {"start": START, "end": END, "max_steps": max_steps, "alpha": alpha}
     plain = greedy(step, state, len(pairs), **options)
@@ -297,8 +297,8 @@ def _decode_batch(
     return _texts(better(searched, plain) if n_best == 1 else searched, models[0])
 
 
-def _of_the_text(step: StepFunction) -> StepFunction:
-    """Return the step without what no target has: no start and no symbol not seen."""
+def _without_start_and_unknown(step: StepFunction) -> StepFunction:
+    """Return the step that never predicts what no target has."""
 
     def only(tokens: Tensor, state: State) -> tuple[Tensor, State]:
         log_probs, state = step(tokens, state)

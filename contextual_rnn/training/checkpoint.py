@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import pathlib
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from ..errors import InputError
+from ..serialization import write_tensors
 
 NAME = "checkpoint.safetensors"
 
@@ -43,7 +43,7 @@ class Checkpoint:
         tensors = {f"module.{name}": value for name, value in self.module.state_dict().items()}
         for index, state in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{name}": value for name, value in state.items()}
-        _write(_copies(tensors), self.path, {"history": json.dumps(history)})
+        write_tensors(_copies(tensors), self.path, {"history": json.dumps(history)})
 
     def load(self) -> list[dict[str, float]]:
         """Put everything back as it was and return the history; an empty one where there is no checkpoint yet.
@@ -85,23 +85,11 @@ class Best:
         """Keep the weights of this moment instead of those before."""
         self.tensors = _copies(self.module.state_dict())
         if self.path is not None:
-            _write(self.tensors, self.path)
+            write_tensors(self.tensors, self.path)
 
     def load(self) -> None:
         """Put them back into the model."""
         self.module.load_state_dict(self.tensors if self.path is None else load_file(self.path))
-
-
-def _write(tensors: dict[str, Tensor], path: pathlib.Path, metadata: dict[str, str] | None = None) -> None:
-    """Write a file whole or not at all; raise OSError where the system refuses."""
-    part = path.with_suffix(".part")
-    try:
-        save_file(tensors, str(part), metadata=metadata)
-        os.replace(part, path)
-    except SafetensorError as error:
-        raise OSError(f"{path} cannot be written: {error}") from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _copies(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
