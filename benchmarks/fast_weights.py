@@ -20,7 +20,7 @@ from torch.nn.functional import cross_entropy, linear
 
 from benchmarks import provenance
 from contextual_rnn import FastWeightsRNN
-from contextual_rnn.tasks.associative_retrieval import EMBEDDING, HEAD, STEPS, SYMBOLS, RetrievalModel, Retrievals
+from contextual_rnn.papers.retrieval.model import EMBEDDING, HEAD, STEPS, SYMBOLS, RetrievalModel, Retrievals
 
 BATCH, HIDDEN, REPEATS, BLOCK = 128, 50, 200, 10
 FORMS = ("numba", "attention")

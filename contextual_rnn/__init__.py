@@ -1,29 +1,21 @@
 """Recurrent networks that start from what is already known instead of from zero."""
 
+from ._core.module_config import register
+from ._core.noise import TrajectorySeeds
+from ._core.state import state_shapes
+from ._core.unroll import Unroll
 from .context import Context, Element, Field, Image, Label, Quantity, Summary, Vector, Window
 from .errors import InputError
 from .fast_weights.rnn import FastWeightsCell, FastWeightsRNN
 from .heads import CategoryHead, ChangeHead, FixedGaussianHead, GaussianHead, Head, MixtureHead
-from .initial_state import (
-    ConstantState,
-    ContextState,
-    ErrorNoise,
-    FreeState,
-    GaussianState,
-    InitialState,
-    LatentState,
-)
+from .initial_state import ConstantState, ContextState, ErrorNoise, FreeState, GaussianState, InitialState, LatentState
 from .latent import LatentModel
 from .memory_state import MemoryState, memory_shapes
 from .mlp import MLP
-from .module_config import register
-from .noise import TrajectorySeeds
 from .posterior import Posterior
 from .recurrent import ContextualRNN
 from .sequence_model import Samples, SequenceModel
 from .serialization import load, save
-from .state import state_shapes
-from .unroll import Unroll
 
 __version__ = "0.1.0"
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.distributions import Categorical, Distribution, Independent, MixtureSameFamily, MultivariateNormal, Normal
 from torch.nn.functional import cross_entropy, softplus
 
-from .categorical import at_least_single, draw_category
+from ._core.categorical import at_least_single, draw_category
 
 
 class Head(nn.Module):

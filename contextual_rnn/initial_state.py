@@ -20,8 +20,8 @@ from torch import Tensor, nn
 from torch.distributions import Independent, Normal
 from torch.nn.functional import softplus
 
-from .noise import TrajectorySeeds, standard_normal, wrapped
-from .state import Shapes, State, fill, leaves, map_state, shape_leaves, state_shapes
+from ._core.noise import TrajectorySeeds, standard_normal, wrapped
+from ._core.state import Shapes, State, fill, leaves, map_state, shape_leaves, state_shapes
 
 Generator = torch.Generator | TrajectorySeeds | None
 

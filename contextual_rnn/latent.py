@@ -16,13 +16,13 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import kl_divergence
 
+from ._core.noise import TrajectorySeeds
+from ._core.state import State, leaves, map_state
+from ._core.stepping import CoreSteps
 from .initial_state import GaussianState, LatentState
-from .noise import TrajectorySeeds
 from .posterior import Posterior
 from .recurrent import check_lengths
 from .sequence_model import Samples, SequenceModel, rows_of, select_batch
-from .state import State, leaves, map_state
-from .stepping import CoreSteps
 
 Feed = Literal["own", "truth"]
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import torch
 
+from ._core.state import Shapes, State, fill, leaves, state_shapes
 from .initial_state import Generator, InitialState
-from .state import Shapes, State, fill, leaves, state_shapes
 
 
 def memory_shapes(core: Any, memories: int) -> Shapes:

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.distributions import Independent, Normal
 from torch.nn.functional import softplus
 
+from ._core.state import leaves, map_state, shape_leaves, state_shapes
 from .initial_state import LeafMaps
-from .state import leaves, map_state, shape_leaves, state_shapes
 
 _ONE = math.log(math.expm1(1.0))  # softplus of it is 1
 

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
+from ._core.packed import Episodes, run_packed, turn
+from ._core.state import Shapes, State, check_state, fill, leaves, map_state, select_rows, state_shapes, where_rows
+from ._core.unroll import Unroll
 from .initial_state import Generator, InitialState
-from .packed import Episodes, run_packed, turn
 from .serialization import load, save
-from .state import Shapes, State, check_state, fill, leaves, map_state, select_rows, state_shapes, where_rows
-from .unroll import Unroll
 
 
 class ContextualRNN(nn.Module):

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
+from ._core.noise import TrajectorySeeds
+from ._core.state import State
+from ._core.stepping import stepper
 from .heads import Head
-from .noise import TrajectorySeeds
 from .recurrent import ContextualRNN, check_lengths
-from .state import State
-from .stepping import stepper
 
 _STEPS = 1 << 32  # streams of a trajectory's numbers: below it those of h0, from it on those of the steps
 

@@ -15,8 +15,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from ._core.module_config import build, module_config, registered
 from .errors import InputError
-from .module_config import build, module_config, registered
 
 # What building a module raises for arguments that are none of its own.
 _REFUSALS = (

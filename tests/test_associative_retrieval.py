@@ -7,14 +7,8 @@ import torch
 
 from contextual_rnn import FastWeightsRNN
 from contextual_rnn.cli import main
-from contextual_rnn.tasks.associative_retrieval import (
-    SYMBOLS,
-    RetrievalModel,
-    Retrievals,
-    loss,
-    scores,
-)
-from contextual_rnn.tasks.paper import KINDS
+from contextual_rnn.papers.common import KINDS
+from contextual_rnn.papers.retrieval.model import SYMBOLS, RetrievalModel, Retrievals, loss, scores
 
 
 @pytest.mark.parametrize("order", ["paired", "grouped"])

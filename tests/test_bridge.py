@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from contextual_rnn import ConstantState, ContextualRNN, FastWeightsRNN, GaussianState
+from contextual_rnn._core.state import leaves, map_state
 from contextual_rnn.seq2seq import ConcatBridge, CopyBridge, ProjectBridge
-from contextual_rnn.state import leaves, map_state
 
 CORES = {
     "gru": lambda: nn.GRU(3, 4, batch_first=True),

@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contextual_rnn.errors import InputError
-from contextual_rnn.training import side_by_side
-from contextual_rnn.training.compare import difference, in_words, summarise
-from contextual_rnn.training.intervals import bootstrap_ratio, mean_interval, ratio_interval
-from contextual_rnn.training.run_folder import RunFolder, read_json
-from contextual_rnn.training.side_by_side import Job, run_all
+from contextual_rnn.study import parallel as side_by_side
+from contextual_rnn.study.comparison import difference, in_words, summarise
+from contextual_rnn.study.intervals import bootstrap_ratio, mean_interval, ratio_interval
+from contextual_rnn.study.parallel import Job, run_all
+from contextual_rnn.study.run_folder import RunFolder, read_json
 
 
 def runs(a, b):
@@ -137,7 +137,7 @@ def test_a_folder_of_other_files_is_left_alone(tmp_path):
 
 ORPHANS = """
 import pathlib, sys, time
-from contextual_rnn.training.side_by_side import Job, run_all
+from contextual_rnn.study.parallel import Job, run_all
 
 def tick(config, folder):
     for _ in range(300):

@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn.functional import mse_loss
 
 from contextual_rnn import ContextualRNN, FreeState, GaussianState, InputError, save
-from contextual_rnn.training.fit import DivergedError, FitConfig, fit
+from contextual_rnn.study.fit import DivergedError, FitConfig, fit
 
 
 class Broken(Exception):

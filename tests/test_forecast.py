@@ -10,11 +10,8 @@ from contextual_rnn import InputError, load
 from contextual_rnn.cli import main
 from contextual_rnn.data.series import Columns
 from contextual_rnn.data.table import Table
-from contextual_rnn.experiments import forecast_runs
-from contextual_rnn.experiments.forecast_runs import ForecastTraining, hold_out_ends
-from contextual_rnn.experiments.series_runs import SeriesFiles
-from contextual_rnn.seq2seq import ScheduledSampling
-from contextual_rnn.tasks.forecast import (
+from contextual_rnn.jobs.forecast import train as forecast_runs
+from contextual_rnn.jobs.forecast.model import (
     ForecastConfig,
     ForecastModel,
     forecasts,
@@ -23,9 +20,12 @@ from contextual_rnn.tasks.forecast import (
     stack,
     windows,
 )
-from contextual_rnn.tasks.pairs import ATTENTIONS, BRIDGES
-from contextual_rnn.tasks.series_training import Record
-from contextual_rnn.training.compare import bootstrap_difference, in_words
+from contextual_rnn.jobs.forecast.train import ForecastTraining, hold_out_ends
+from contextual_rnn.jobs.pairs.model import ATTENTIONS, BRIDGES
+from contextual_rnn.jobs.series.runs import SeriesFiles
+from contextual_rnn.jobs.series.train import Record
+from contextual_rnn.seq2seq import ScheduledSampling
+from contextual_rnn.study.comparison import bootstrap_difference, in_words
 
 PAST, HORIZON = 12, 8
 
@@ -201,7 +201,7 @@ def test_what_is_wrong_with_the_call_is_said(trained, tmp_path, capsys):
 def pairs(folder):
     from contextual_rnn import save
     from contextual_rnn.data.pairs import Units
-    from contextual_rnn.tasks.pairs import PairConfig, PairModel
+    from contextual_rnn.jobs.pairs.model import PairConfig, PairModel
 
     (folder / "pairs").mkdir()
     save(

@@ -10,7 +10,7 @@ from contextual_rnn.cli import main
 
 pytest.importorskip("sklearn", reason="scikit-learn is not installed: its digits were not read (extra digits)")
 
-from contextual_rnn.tasks.image_context import Digits, ReadingModel, accuracy, drawn, loss
+from contextual_rnn.papers.image_context.model import Digits, ReadingModel, accuracy, drawn, loss
 
 
 def test_pairs_are_two_digits_side_by_side_and_no_image_is_in_two_parts():

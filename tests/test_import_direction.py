@@ -13,16 +13,14 @@ import contextual_rnn
 # Low to high: a module imports from lower layers, and from its own package. `__init__` is the library's public face.
 LAYERS = (
     ("errors",),
-    ("state",),
-    ("noise", "mlp", "module_config", "categorical"),
-    ("initial_state", "fast_weights", "unroll", "packed", "serialization", "lstm_loop"),
-    ("recurrent", "context", "heads", "memory_state", "posterior", "stepping"),
+    ("_core",),
+    ("mlp", "initial_state", "fast_weights", "serialization"),
+    ("recurrent", "context", "heads", "memory_state", "posterior"),
     ("sequence_model", "seq2seq"),
     ("latent",),
     ("__init__",),
-    ("training", "data"),
-    ("tasks", "plotting"),
-    ("experiments",),
+    ("study", "data"),
+    ("jobs", "papers"),
     ("cli",),
     ("__main__",),
 )
@@ -101,19 +99,19 @@ def test_no_modules_import_each_other_in_a_circle():
 @pytest.mark.parametrize(
     ("module", "text", "words"),
     [
-        ("state", "from .mlp import MLP", "contextual_rnn.state imports contextual_rnn.mlp"),
-        ("state", "from . import mlp", "contextual_rnn.state imports contextual_rnn.mlp"),
-        ("state", "import contextual_rnn.mlp", "contextual_rnn.state imports contextual_rnn.mlp"),
-        ("state", "from contextual_rnn import MLP", "contextual_rnn.state imports contextual_rnn.__init__"),
-        ("state", "def late():\n    from .mlp import MLP", "contextual_rnn.state imports contextual_rnn.mlp"),
-        ("data.series", "from ..training.fit import fit", "contextual_rnn.data.series imports contextual_rnn.training"),
-        ("data.__init__", "from ..tasks import lcd", "contextual_rnn.data.__init__ imports contextual_rnn.tasks"),
+        ("mlp", "from .latent import MLP", "contextual_rnn.mlp imports contextual_rnn.latent"),
+        ("mlp", "from . import latent", "contextual_rnn.mlp imports contextual_rnn.latent"),
+        ("mlp", "import contextual_rnn.latent", "contextual_rnn.mlp imports contextual_rnn.latent"),
+        ("mlp", "from contextual_rnn import MLP", "contextual_rnn.mlp imports contextual_rnn.__init__"),
+        ("mlp", "def late():\n    from .latent import MLP", "contextual_rnn.mlp imports contextual_rnn.latent"),
+        ("data.series", "from ..study.fit import fit", "contextual_rnn.data.series imports contextual_rnn.study"),
+        ("data.__init__", "from ..jobs import lcd", "contextual_rnn.data.__init__ imports contextual_rnn.jobs"),
         ("__init__", "from .data.series import Series", "contextual_rnn.__init__ imports contextual_rnn.data.series"),
         ("novelty", "", "contextual_rnn.novelty has no rank: give 'novelty' a place in LAYERS"),
     ],
 )
 def test_a_wrong_import_is_found(module, text, words):
-    names = ("__init__", "mlp", "data.__init__", "data.series", "training.__init__", "training.fit", "tasks.__init__")
+    names = ("__init__", "latent", "data.__init__", "data.series", "study.__init__", "study.fit", "jobs.__init__")
     modules = {f"{ROOT}.{name}": "" for name in names} | {f"{ROOT}.{module}": text}
     (sentence,) = violations(modules)
     assert words in sentence
@@ -122,13 +120,13 @@ def test_a_wrong_import_is_found(module, text, words):
 def test_imports_that_point_down_or_to_a_sibling_are_right():
     modules = {
         f"{ROOT}.errors": "import torch",
-        f"{ROOT}.training.__init__": "",
-        f"{ROOT}.training.fit": "from ..errors import InputError\nfrom .checkpoint import Checkpoint",
-        f"{ROOT}.training.checkpoint": "from contextual_rnn.errors import InputError",
+        f"{ROOT}.study.__init__": "",
+        f"{ROOT}.study.fit": "from ..errors import InputError\nfrom .checkpoint import Checkpoint",
+        f"{ROOT}.study.checkpoint": "from contextual_rnn.errors import InputError",
     }
     assert violations(modules) == []
     order = in_order(modules)
-    assert order.index(f"{ROOT}.training.checkpoint") < order.index(f"{ROOT}.training.fit")
+    assert order.index(f"{ROOT}.study.checkpoint") < order.index(f"{ROOT}.study.fit")
 
 
 def test_a_circle_of_siblings_is_found():

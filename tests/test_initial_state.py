@@ -20,7 +20,7 @@ from contextual_rnn import (
     InitialState,
     TrajectorySeeds,
 )
-from contextual_rnn.state import check_state, leaves, map_state, state_shapes
+from contextual_rnn._core.state import check_state, leaves, map_state, state_shapes
 
 BATCH = 4
 

@@ -8,8 +8,8 @@ import torch
 
 from contextual_rnn import TrajectorySeeds
 from contextual_rnn.cli import main
-from contextual_rnn.tasks.decay_distribution import DecayDistribution, told_of
-from contextual_rnn.tasks.linear_cosine_decay import (
+from contextual_rnn.papers.decay.distribution_model import DecayDistribution, told_of
+from contextual_rnn.papers.decay.model import (
     HIDDEN,
     STEPS,
     TRAINING_PERIODS,

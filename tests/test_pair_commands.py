@@ -16,13 +16,13 @@ import torch
 from contextual_rnn import InputError, load, save
 from contextual_rnn.cli import main
 from contextual_rnn.data.pairs import Pair, Units
-from contextual_rnn.experiments import pair_runs
-from contextual_rnn.experiments.compare_pairs import looks
-from contextual_rnn.experiments.factors import one_at_a_time
-from contextual_rnn.experiments.pair_runs import PairFiles, PairTraining, hold_out
-from contextual_rnn.tasks import pair_scores
-from contextual_rnn.tasks.pair_scores import Answers, Question, questions, table
-from contextual_rnn.tasks.pairs import PairConfig, PairModel, Target
+from contextual_rnn.jobs.pairs import metrics as pair_scores
+from contextual_rnn.jobs.pairs import train as pair_runs
+from contextual_rnn.jobs.pairs.compare import looks
+from contextual_rnn.jobs.pairs.metrics import Answers, Question, questions, table
+from contextual_rnn.jobs.pairs.model import PairConfig, PairModel, Target
+from contextual_rnn.jobs.pairs.train import PairFiles, PairTraining, hold_out
+from contextual_rnn.study.factors import one_at_a_time
 
 # A language: every letter is its capital, but for a doubled letter, which is one long sound.
 WORDS = ["".join(letters) for size in (2, 3) for letters in itertools.product("abc", repeat=size)]

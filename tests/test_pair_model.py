@@ -7,7 +7,7 @@ import torch
 
 from contextual_rnn import InputError, load, save
 from contextual_rnn.data.pairs import Pair, Units, Vocabulary, bucketed
-from contextual_rnn.tasks.pairs import (
+from contextual_rnn.jobs.pairs.model import (
     ATTENTIONS,
     BRIDGES,
     FEEDINGS,

@@ -24,7 +24,7 @@ from contextual_rnn.data.pairs import (
     read_pairs,
     read_sources,
 )
-from contextual_rnn.tasks.error_rates import phone_error_rate, word_error_rate
+from contextual_rnn.jobs.pairs.error_rates import phone_error_rate, word_error_rate
 
 
 def write(folder, text):

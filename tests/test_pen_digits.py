@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from contextual_rnn.cli import main
-from contextual_rnn.data.published import PEN_DIGITS_TEST, PEN_DIGITS_TRAINING, VARIABLE, find
 from contextual_rnn.errors import InputError
-from contextual_rnn.tasks.pen_digits import PenDigits, PenModel, accuracy, loss, nearer, shuffled
+from contextual_rnn.papers.pen_digits.model import PenDigits, PenModel, accuracy, loss, nearer, shuffled
+from contextual_rnn.papers.published import PEN_DIGITS_TEST, PEN_DIGITS_TRAINING, VARIABLE, find
 
 LINE = " 47,100, 27, 81, 57, 37, 26,  0,  0, 23, 56, 53,100, 90, 40, 98, 8"
 

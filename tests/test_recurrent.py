@@ -19,7 +19,7 @@ from contextual_rnn import (
     TrajectorySeeds,
     Unroll,
 )
-from contextual_rnn.state import leaves, map_state, select_rows
+from contextual_rnn._core.state import leaves, map_state, select_rows
 
 D, B, T = 3, 4, 7
 

@@ -8,8 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contextual_rnn.categorical import draw_category
-from contextual_rnn.noise import TrajectorySeeds
+from contextual_rnn._core.categorical import draw_category
+from contextual_rnn._core.noise import TrajectorySeeds
 from contextual_rnn.seq2seq import Ensemble, beam, better, greedy, sample
 
 V, START, END = 4, 0, 1

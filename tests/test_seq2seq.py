@@ -7,14 +7,7 @@ import torch
 from scipy import stats
 from torch import nn
 
-from contextual_rnn import (
-    ConstantState,
-    ContextState,
-    ContextualRNN,
-    Label,
-    load,
-    save,
-)
+from contextual_rnn import ConstantState, ContextState, ContextualRNN, Label, load, save
 from contextual_rnn.context import Context
 from contextual_rnn.seq2seq import (
     AdditiveAttention,

@@ -20,12 +20,12 @@ from contextual_rnn import (
     InitialState,
     InputError,
     load,
-    module_config,
     register,
     save,
     serialization,
 )
-from contextual_rnn.state import leaves, state_shapes
+from contextual_rnn._core import module_config
+from contextual_rnn._core.state import leaves, state_shapes
 
 CORES = {
     "rnn": lambda: nn.RNN(3, 5, batch_first=True, nonlinearity="relu"),

@@ -14,10 +14,10 @@ from contextual_rnn import load
 from contextual_rnn.cli import main
 from contextual_rnn.data.series import Columns
 from contextual_rnn.data.static_context import StaticContext
-from contextual_rnn.experiments.compare_series import comparisons
-from contextual_rnn.tasks.series import KINDS, SeriesConfig, SeriesModel
-from contextual_rnn.tasks.series_data import fold, read_training
-from contextual_rnn.tasks.series_training import (
+from contextual_rnn.jobs.series.compare import comparisons
+from contextual_rnn.jobs.series.data import fold, read_training
+from contextual_rnn.jobs.series.model import KINDS, SeriesConfig, SeriesModel
+from contextual_rnn.jobs.series.train import (
     Record,
     collate,
     errors,

@@ -11,8 +11,8 @@ from test_series import failure
 
 from contextual_rnn import load
 from contextual_rnn.cli import main
-from contextual_rnn.tasks.calibration import band, covered, crps
-from contextual_rnn.tasks.series_generator import GENERATOR_KINDS, GeneratorConfig, SeriesGenerator
+from contextual_rnn.jobs.generation.model import GENERATOR_KINDS, GeneratorConfig, SeriesGenerator
+from contextual_rnn.study.calibration import band, covered, crps
 
 QUICK = ["--epochs", "40", "--hidden", "16", "--folds", "2", "--learning-rate", "0.02"]
 

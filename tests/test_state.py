@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from contextual_rnn import Unroll, state_shapes
-from contextual_rnn.state import check_state, detach, leaves, map_state, move, select_rows, where_rows
+from contextual_rnn._core.state import check_state, detach, leaves, map_state, move, select_rows, where_rows
 
 NEST = ((5,), ((5, 3), (2,)))
 

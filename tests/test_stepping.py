@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 from contextual_rnn import FastWeightsRNN, state_shapes
-from contextual_rnn.state import fill, leaves, shape_leaves
-from contextual_rnn.stepping import stepper
+from contextual_rnn._core.state import fill, leaves, shape_leaves
+from contextual_rnn._core.stepping import stepper
 
 CORES = {
     "lstm": lambda: nn.LSTM(3, 5, batch_first=True),
@@ -62,7 +62,7 @@ def test_what_is_no_number_stays_so():
 
 
 def test_the_compiled_tanh_is_tanh():
-    loop = pytest.importorskip("contextual_rnn.lstm_loop", reason="Numba is not installed: no compiled loop")
+    loop = pytest.importorskip("contextual_rnn._core.lstm_loop", reason="Numba is not installed: no compiled loop")
     x = torch.linspace(-20, 20, 100_001)
     gates = torch.zeros(4, len(x))
     gates[3], gates[0] = x, 20.0  # i = 1, so that c = tanh x

@@ -11,7 +11,7 @@ import tyro
 
 from ..data.series import Columns
 from ..errors import InputError
-from ..tasks.pairs import Bridge, Looks
+from ..jobs.pairs.model import Bridge, Looks
 from .options import check_accelerator, check_seed, into, once_each, positive
 
 ForecastFeeding = Literal["truth", "output"]
@@ -70,19 +70,19 @@ class ForecastOptions:
 
     def config(self, **factors: str) -> Any:
         """Return the model."""
-        from ..tasks.forecast import ForecastConfig
+        from ..jobs.forecast.model import ForecastConfig
 
         return dataclasses.replace(into(ForecastConfig, self, ForecastOptions), **factors)
 
     def training(self, **factors: str) -> Any:
         """Return how it is trained."""
-        from ..experiments.forecast_runs import ForecastTraining
+        from ..jobs.forecast.train import ForecastTraining
 
         return dataclasses.replace(into(ForecastTraining, self, ForecastOptions), **factors)
 
     def files(self) -> Any:
         """Return the tables."""
-        from ..experiments.series_runs import SeriesFiles
+        from ..jobs.series.runs import SeriesFiles
 
         columns = Columns(self.inputs, self.targets, self.context, self.series)
         return SeriesFiles(self.train, columns, self.validation, self.test)
@@ -115,7 +115,7 @@ class FitForecast(ForecastOptions):
 
     def run(self) -> None:
         """Train, and say what was done."""
-        from ..experiments.forecast_series import fit_forecast
+        from ..jobs.forecast.forecast import fit_forecast
 
         self.check()
         check_seed(self.seed)
@@ -141,7 +141,7 @@ class CompareForecast(ForecastOptions):
 
     def run(self) -> None:
         """Train, compare, and print a table and what each factor is worth."""
-        from ..experiments.compare_forecasts import FACTORS, compare
+        from ..jobs.forecast.compare import FACTORS, compare
 
         self.check()
         positive(seeds=self.seeds)
@@ -167,6 +167,6 @@ class Forecast:
 
     def run(self) -> None:
         """Forecast, and say what was written."""
-        from ..experiments.forecast_series import forecast
+        from ..jobs.forecast.forecast import forecast
 
         print(forecast(self.run_folder, self.past, self.out, self.future))

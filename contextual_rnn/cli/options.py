@@ -29,7 +29,7 @@ def positive(**values: Any) -> None:
 
 def check_accelerator(accelerator: str) -> None:
     """Raise InputError where an accelerator is not to be had, before a folder is made."""
-    from ..training.fit import fabric_of
+    from ..study.fit import fabric_of
 
     if accelerator != "cpu":
         fabric_of(accelerator)

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from ..errors import InputError
-from ..tasks.pairs import Bridge, Feeding, Looks, Told
+from ..jobs.pairs.model import Bridge, Feeding, Looks, Told
 from .options import check_accelerator, check_seed, into, once_each, positive
 
 VARIED = ("hidden", "layers", "embedding", "dropout", "learning_rate", "weight_decay")
@@ -70,9 +70,9 @@ class PairOptions:
 
     def options(self, **factors: str) -> Any:
         """Return the options to choose among."""
-        from ..experiments.pair_choice import PairOption, grid
-        from ..experiments.pair_runs import PairTraining
-        from ..tasks.pairs import PairConfig
+        from ..jobs.pairs.choice import PairOption, grid
+        from ..jobs.pairs.model import PairConfig
+        from ..jobs.pairs.train import PairTraining
 
         option = PairOption(into(PairConfig, self, PairOptions), into(PairTraining, self, PairOptions))
         option = option.with_factors(**factors) if factors else option
@@ -82,7 +82,7 @@ class PairOptions:
 
     def files(self) -> Any:
         """Return the files."""
-        from ..experiments.pair_runs import PairFiles
+        from ..jobs.pairs.train import PairFiles
 
         return PairFiles(self.train, self.validation, self.test)
 
@@ -126,7 +126,7 @@ class FitPairs(PairOptions):
 
     def run(self) -> None:
         """Train, and say what was done."""
-        from ..experiments.fit_pairs import fit_pairs
+        from ..jobs.pairs.fit import fit_pairs
 
         self.check()
         if self.input_feeding and self.attention == "none":
@@ -156,7 +156,7 @@ class ComparePairs(PairOptions):
 
     def run(self) -> None:
         """Train, compare, and print a table and what each factor is worth."""
-        from ..experiments.compare_pairs import FACTORS, compare
+        from ..jobs.pairs.compare import FACTORS, compare
 
         self.check()
         positive(seeds=self.seeds)
@@ -195,7 +195,7 @@ class Transcribe:
 
     def run(self) -> None:
         """Transcribe to standard output."""
-        from ..experiments.transcribe import check_label, read_models, transcribe
+        from ..jobs.pairs.transcribe import check_label, read_models, transcribe
 
         size = 1 if self.batch_size is None else self.batch_size
         positive(beam=self.beam, n_best=self.n_best, longest=self.longest, batch_size=size)

@@ -7,8 +7,8 @@ import pathlib
 from typing import Literal
 
 from ..errors import InputError
-from ..tasks.paper import KINDS as PAPER_KINDS
-from ..tasks.paper import Kind as PaperKind
+from ..papers.common import KINDS as PAPER_KINDS
+from ..papers.common import Kind as PaperKind
 from .options import name_pictures, once_each, positive
 
 
@@ -40,13 +40,13 @@ class ReproduceDecay:
         name_pictures(self.out)
 
     def _figures(self) -> str:
-        from ..experiments.lcd import DecayConfig, reproduce
+        from ..papers.decay.reproduce import DecayConfig, reproduce
 
         config = DecayConfig(epochs=2, each=50) if self.smoke else DecayConfig(epochs=self.epochs)
         return reproduce(once_each(self.initial_states), self.seeds, self.out, config, resume=self.resume)
 
     def _spread(self) -> str:
-        from ..experiments.lcd_distribution import DistributionConfig, reproduce
+        from ..papers.decay.distribution import DistributionConfig, reproduce
 
         if self.initial_states != PAPER_KINDS:
             raise InputError("--initial-states is for the figures; with --distribution h0 is gaussian")
@@ -76,7 +76,7 @@ class ReproduceRetrieval:
 
     def run(self) -> None:
         """Train, draw, and say what was found."""
-        from ..experiments.art import RetrievalConfig, reproduce
+        from ..papers.retrieval.reproduce import RetrievalConfig, reproduce
 
         positive(seeds=self.seeds, epochs=self.epochs)
         small = {"epochs": 2, "training": 500, "validation": 200} if self.smoke else {"epochs": self.epochs}
@@ -114,7 +114,7 @@ class ReproduceRetrievalTable:
 
     def run(self) -> None:
         """Choose, train, test, and print the table."""
-        from ..experiments.associative_retrieval_table import TableConfig, reproduce
+        from ..papers.retrieval.table import TableConfig, reproduce
 
         options = ("epochs", "trial_epochs", "learning_rates", "embedding_scales", "finalists")
         given = {name: getattr(self, name) for name in options}
@@ -157,7 +157,7 @@ class ReproducePenDigits:
 
     def run(self) -> None:
         """Train, generate, and say what was found."""
-        from ..experiments.pen_digits import PenConfig, reproduce
+        from ..papers.pen_digits.reproduce import PenConfig, reproduce
 
         positive(seeds=self.seeds, epochs=self.epochs)
         config = PenConfig(epochs=2, rows=300) if self.smoke else PenConfig(epochs=self.epochs)
@@ -187,7 +187,7 @@ class ReproduceImageContext:
 
     def run(self) -> None:
         """Train, read, and say what was found."""
-        from ..experiments.image_context import ReadingConfig, reproduce
+        from ..papers.image_context.reproduce import ReadingConfig, reproduce
 
         positive(seeds=self.seeds, epochs=self.epochs)
         config = ReadingConfig(epochs=2, pairs=200) if self.smoke else ReadingConfig(epochs=self.epochs)

@@ -11,7 +11,7 @@ import tyro
 
 from ..data.series import Columns
 from ..errors import InputError
-from ..tasks.series import KINDS, NEED_CONTEXT, Kind, Start
+from ..jobs.series.model import KINDS, NEED_CONTEXT, Kind, Start
 from .options import check_accelerator, check_seed, positive
 
 
@@ -72,8 +72,8 @@ class SeriesModelOptions:
 
     def grid(self, kind: str) -> list[Any]:
         """Return the options to choose among for a kind."""
-        from ..experiments.series_purposes import purpose_of
-        from ..experiments.series_runs import grid
+        from ..jobs.series.purposes import purpose_of
+        from ..jobs.series.runs import grid
 
         self._check()
         varied = ("hidden", "layers", "length", "washout", "learning_rate", "weight_decay", "epochs")
@@ -85,7 +85,7 @@ class SeriesModelOptions:
 
     def files(self) -> Any:
         """Return the tables."""
-        from ..experiments.series_runs import SeriesFiles
+        from ..jobs.series.runs import SeriesFiles
 
         return SeriesFiles(self.train, self.columns(), self.validation, self.test)
 
@@ -134,7 +134,7 @@ class FitSeries(SeriesModelOptions):
 
     def run(self) -> None:
         """Choose, train, and say what was done."""
-        from ..experiments.fit_series import fit_series
+        from ..jobs.series.fit import fit_series
 
         check_seed(self.seed)
         kind = self.initial_state or ("context" if self.window or self.context else "zero")
@@ -156,7 +156,7 @@ class CompareSeries(SeriesModelOptions):
 
     def run(self) -> None:
         """Choose, train, compare, and print a table and a verdict."""
-        from ..experiments.compare_series import compare
+        from ..jobs.series.compare import compare
 
         if self.test is None:
             raise InputError("compare series needs --test, a table that nothing is chosen on")
@@ -192,7 +192,7 @@ class Predict:
 
     def run(self) -> None:
         """Predict, and say what was written."""
-        from ..experiments.predict_series import predict
+        from ..jobs.series.predict import predict
 
         print(predict(self.run_folder, self.inputs, self.out, start=self.start, end=self.end))
 
@@ -220,7 +220,7 @@ class Sample:
 
     def run(self) -> None:
         """Generate, and say what was written."""
-        from ..experiments.sample_series import sample
+        from ..jobs.generation.sample import sample
 
         positive(n=self.n, steps=self.steps)
         check_seed(self.seed)

@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from ..state import leaves
+from .._core.state import leaves
 from .field import Field
 
 Kind = Literal["first", "last", "mean", "final"]

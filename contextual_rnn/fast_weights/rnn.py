@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-from ..state import check_state
+from .._core.state import check_state
 from .backend import BACKENDS, Backend, choose
 from .operation import attention_scores, fast_weights
 from .recurrence import Activation, Recurrence, Write

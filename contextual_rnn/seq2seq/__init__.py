@@ -1,6 +1,6 @@
 """Sequence to sequence: the encoder's final state starts the decoder, with attention and scheduled sampling."""
 
-from ..module_config import register
+from .._core.module_config import register
 from .attention import AdditiveAttention, Attention, MultiplicativeAttention
 from .bridge import ConcatBridge, CopyBridge, ProjectBridge
 from .decoder import Decoded, Decoder, Memory

@@ -14,8 +14,8 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor, nn
 
+from .._core.state import Shapes, State, fill, leaves, map_state, shape_leaves, state_shapes
 from ..initial_state import Generator, InitialState, LeafMaps
-from ..state import Shapes, State, fill, leaves, map_state, shape_leaves, state_shapes
 
 Joined = Literal["state", "learned"]
 

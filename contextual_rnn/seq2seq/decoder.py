@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ..categorical import draw_category
+from .._core.categorical import draw_category
+from .._core.state import State, shape_leaves
 from ..recurrent import ContextualRNN
-from ..state import State, shape_leaves
 from .attention import Attention
 from .embedding import embed
 from .feeding import ScheduledSampling

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from .._core.state import State
 from ..recurrent import ContextualRNN
-from ..state import State
 from .embedding import embed
 
 

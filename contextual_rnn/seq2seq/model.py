@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, mse_loss
 
-from ..categorical import at_least_single
+from .._core.categorical import at_least_single
+from .._core.state import State
 from ..recurrent import check_lengths
-from ..state import State
 from .decoder import Decoded, Decoder, Memory
 from .encoder import Encoder
 from .feeding import ScheduledSampling

@@ -16,9 +16,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..categorical import draw_category
-from ..noise import TrajectorySeeds
-from ..state import State, leaves, select_rows
+from .._core.categorical import draw_category
+from .._core.noise import TrajectorySeeds
+from .._core.state import State, leaves, select_rows
 
 StepFunction = Callable[[Tensor, State], tuple[Tensor, State]]
 _NEVER = float("-inf")

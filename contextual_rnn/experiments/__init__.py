@@ -1,1 +1,0 @@
-"""Experiments: one file for each figure or table."""

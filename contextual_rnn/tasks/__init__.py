@@ -1,1 +1,0 @@
-"""Tasks: one file each, with its data, model and metrics."""
