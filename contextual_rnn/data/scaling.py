@@ -54,4 +54,4 @@ def mean_and_scale(values: Tensor) -> tuple[Tensor, Tensor]:
 
 def error_unit(targets: Sequence[str]) -> str:
     """Return the unit of errors in words."""
-    return "unit of the target" if len(targets) == 1 else "standard deviations of each target"
+    return "the unit of the target" if len(targets) == 1 else "standard deviations of each target"

@@ -101,7 +101,7 @@ class Table:
         return f"; did you mean {folded[near[0]]!r}?" if near else ""
 
     def numbers(self, names: tuple[str, ...], needed: np.ndarray) -> np.ndarray:
-        """Return columns (rows, columns) as float32. Cells outside the rows `needed` may be missing, and are then NaN."""
+        """Return columns (rows, columns) as float32. Cells outside the rows `needed` may be missing (NaN)."""
         columns = [self._column(name, needed) for name in names]
         return np.stack(columns, axis=1) if columns else np.empty((len(self), 0), np.float32)
 

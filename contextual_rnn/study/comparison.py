@@ -83,6 +83,7 @@ class Comparison:
         models: every run's model, by the name of the run.
         config: the settings, as JSON.
         report: further fields of `results.json`.
+        note: a sentence under the table, such as the unit of the metrics.
         out: the run folder; None where nothing was kept on disk.
     """
 
@@ -98,6 +99,7 @@ class Comparison:
     models: Models
     config: dict[str, Any]
     report: dict[str, Any] = dataclasses.field(default_factory=dict)
+    note: str = ""
     out: pathlib.Path | None = None
 
     @property
@@ -118,7 +120,7 @@ class Comparison:
         rows = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
         rows.add_column(self.heading, no_wrap=True)
         for metric in self.metrics:
-            unit = f" ({metric.unit})" if metric.unit else ""
+            unit = f", {metric.unit}" if metric.unit else ""
             rows.add_column(f"{metric.name}{unit}\nmean [95 % interval]")
         for kind in self.ranked():
             rows.add_row(kind, *(self._cell(kind, metric) for metric in self.metrics))
@@ -172,17 +174,18 @@ class Comparison:
 
     def __str__(self) -> str:
         """Return the answer, the table, and where the files are."""
-        return "\n\n".join([self.answer, self.table(), *self._where()])
+        return "\n\n".join([self.answer, self.table(), *self._notes()])
 
     def details(self) -> str:
         """Return every sentence, the table, and where the files are."""
-        return "\n\n".join([self.verdict, self.table(), *self._where()])
+        return "\n\n".join([self.verdict, self.table(), *self._notes()])
 
-    def _where(self) -> list[str]:
+    def _notes(self) -> list[str]:
+        notes = [self.note] if self.note else []
         if self.out is None:
-            return []
+            return notes
         drawn = ", ".join(sorted(path.name for path in (self.out / "figures").glob("*.png")))
-        return [f"Results: {self.out / 'results.json'}\nFigures: {self.out / 'figures'} ({drawn})"]
+        return [*notes, f"Results: {self.out / 'results.json'}\nFigures: {self.out / 'figures'} ({drawn})"]
 
     def _repr_html_(self) -> str:
         head = "".join(f"<th>{html.escape(metric.name)}, mean [95 % interval]</th>" for metric in self.metrics)

@@ -215,7 +215,7 @@ def _of(runs: Sequence[Row], kind: Kind) -> list[Row]:
 
 @dataclasses.dataclass(frozen=True)
 class Interval:
-    """An estimate and its 95 % interval; the ends are None under 5 seeds, and everything is None for a ratio to zero."""
+    """An estimate and its 95 % interval. The ends are None under 5 seeds; all is None for a ratio to zero."""
 
     middle: float | None
     low: float | None

@@ -99,7 +99,7 @@ def compare(
         InputError: a table or a setting is wrong; says what and where.
 
     Example:
-        contextual-rnn compare series --train train.csv --test test.csv --inputs u --targets y --window 5 --out runs/tanks
+        contextual-rnn compare series --train train.csv --test test.csv --inputs u --targets y --window 5
     """
     check_count(seeds=seeds, folds=folds, **({} if jobs is None else {"jobs": jobs}))
     candidates = {
@@ -152,8 +152,7 @@ def _kinds(names: Sequence[str] | None, options: dict[str, Any]) -> list[str]:
 def _findings(runs: list[Row], data: SeriesData, kinds: list[str], models: Models) -> dict[str, Any]:
     """Return the fields of the comparison."""
     settings = models[f"{kinds[0]}-seed-0"].settings
-    unit = error_unit(settings.targets)
-    metrics = [Metric(metric.key, metric.name, unit) for metric in METRICS]
+    metrics: Sequence[Metric] = METRICS
     baselines = _baselines(models[f"{kinds[0]}-seed-0"], data)
     pairs = comparisons(kinds)
     differences, sentences = [], []
@@ -177,6 +176,7 @@ def _findings(runs: list[Row], data: SeriesData, kinds: list[str], models: Model
         "metrics": metrics,
         "models": models,
         "report": {"baselines": baselines},
+        "note": f"Errors are in {error_unit(settings.targets)}; lower is better.",
     }
 
 

@@ -288,9 +288,7 @@ def _report(
         f"Trained a {settings.cell} of {settings.hidden} units from the initial state {settings.kind.name!r} on "
         f"{len(data.training)} series for {settings.epochs} epochs.",
         *([f"Chosen on {'the validation table' if data.validation else 'folds'}: {chosen}."] if chosen else []),
-        f"Errors are in the {error_unit(settings.targets)}."
-        if len(settings.targets) == 1
-        else f"Errors are in {error_unit(settings.targets)}.",
+        f"Errors are in {error_unit(settings.targets)}.",
     ]
     return FitReport(sentences, METRICS, rows, history, choice.validation)
 
