@@ -63,8 +63,8 @@ class SeriesMetric(Metric):
 
 METRICS = (
     SeriesMetric("free_run_rmse", "free-run RMSE", compute=free_run_rmse),
-    SeriesMetric("first_20_rmse", "RMSE, first 20 steps", compute=first_20_rmse),
-    SeriesMetric("window_rmse", "RMSE of windows", compute=window_rmse),
+    SeriesMetric("first_20_rmse", "first-20-steps RMSE", compute=first_20_rmse),
+    SeriesMetric("window_rmse", "windowed RMSE", compute=window_rmse),
 )
 BY_SERIES = ItemMetric("series_rmse", "free-run RMSE of a series", values="squared_error_by_series", items="series")
 
