@@ -9,6 +9,7 @@ import io
 import os
 import pathlib
 import tempfile
+import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -174,11 +175,12 @@ class Comparison:
 
     def __str__(self) -> str:
         """Return the answer, the table, and where the files are."""
-        return "\n\n".join([self.answer, self.table(), *self._notes()])
+        return "\n\n".join([_wrapped(self.answer), self.table(), *self._notes()])
 
     def details(self) -> str:
         """Return every sentence, the table, and where the files are."""
-        return "\n\n".join([self.verdict, self.table(), *self._notes()])
+        sentences = "\n".join(_wrapped(sentence) for sentence in self.sentences)
+        return "\n\n".join([_wrapped(self.answer), self.table(), sentences, *self._notes()])
 
     def _notes(self) -> list[str]:
         notes = [self.note] if self.note else []
@@ -218,6 +220,12 @@ def run_directory(out: str | os.PathLike[str] | None) -> Iterator[pathlib.Path]:
         return
     with tempfile.TemporaryDirectory(prefix="contextual-rnn-") as path:
         yield pathlib.Path(path) / "run"
+
+
+def _wrapped(sentence: str) -> str:
+    """Return a sentence in lines of a terminal's width; the lines after the first are indented one step more."""
+    indent = sentence[: len(sentence) - len(sentence.lstrip())]
+    return textwrap.fill(sentence.strip(), WIDTH, initial_indent=indent, subsequent_indent=indent and indent + "  ")
 
 
 def _shown(value: Any) -> str:

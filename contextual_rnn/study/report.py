@@ -6,6 +6,7 @@ import dataclasses
 import html
 import io
 import pathlib
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -58,7 +59,7 @@ class FitReport:
 
     def __str__(self) -> str:
         """Return the sentences, the table, and where the files are."""
-        parts = [" ".join(self.sentences), *([self.table()] if self.rows else [])]
+        parts = [textwrap.fill(" ".join(self.sentences), 80), *([self.table()] if self.rows else [])]
         if self.out is not None:
             drawn = ", ".join(sorted(path.name for path in (self.out / "figures").glob("*.png")))
             figures = f"\nFigures: {self.out / 'figures'} ({drawn})" if drawn else ""

@@ -205,7 +205,7 @@ def takes_settings(settings: type[Settings], without: Sequence[str] = ()) -> Cal
 
 def described(field: dataclasses.Field[Any]) -> str:
     """Return the description of a field, with what a list of values means."""
-    several = " Several values are tried, and validation data choose." if field.metadata["tunable"] else ""
+    several = " Of several values, the best on validation data is taken." if field.metadata["tunable"] else ""
     return field.metadata["description"] + several
 
 
