@@ -44,6 +44,7 @@ class Table:
     Attributes:
         name: the path, or the name of the data frame.
         stem: what the table is called where it is a single series.
+        backend: the kind of data frame that results take, as narwhals names it: that of the source; polars for a file.
 
     Raises:
         InputError: the file cannot be read, or the source is neither a path nor a data frame, or has no rows.
@@ -62,6 +63,7 @@ class Table:
             if not self.frame.height:
                 raise InputError(f"{name} has no rows")
         self.from_frame = isinstance(self.frame, FrameColumns)
+        self.backend: Any = self.frame.frame.implementation if isinstance(self.frame, FrameColumns) else "polars"
 
     def __len__(self) -> int:
         """Return the number of rows."""

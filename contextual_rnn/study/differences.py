@@ -194,7 +194,7 @@ def _size(row: Row, metric: Metric) -> str:
     if "ratio" in row:
         ratio = row["ratio"]
         return f"{abs(1 - ratio):.0%} {'lower' if ratio < 1 else 'higher'} than that of"
-    points = " percentage points" if metric.unit == "%" else ""
+    points = " percentage points" if metric.unit == "%" else f" {metric.unit}" if metric.unit else ""
     return f"{abs(row['shift']):.3g}{points} {'lower' if row['shift'] < 0 else 'higher'} than that of"
 
 
