@@ -105,5 +105,6 @@ def caution(differences: list[Row], items: str) -> list[str]:
         return []
     return [
         f"Intervals over seeds hold for other seeds on these test {items}, not for other {items}. The {claims} "
-        "intervals are not corrected for their number: of twenty comparisons without a true difference, about one shows one."
+        "intervals are not corrected for their number: of twenty comparisons without a true difference, about one "
+        "shows one."
     ]

@@ -78,7 +78,14 @@ LIKELIHOOD = GenerationMetric(
     "nats_per_step", "negative log-likelihood per step", "nats", "difference", compute=nats_per_step
 )
 METRICS = (LIKELIHOOD, GenerationMetric("crps", "CRPS", "standard deviations", compute=ranked_probability))
-BY_SERIES = ItemMetric("nats_per_step", LIKELIHOOD.name, "nats", "difference", values="nats_by_series", items="series")
+BY_SERIES = ItemMetric(
+    LIKELIHOOD.key,
+    f"{LIKELIHOOD.name} of a series",
+    LIKELIHOOD.unit,
+    LIKELIHOOD.compared_by,
+    values="nats_by_series",
+    items="series",
+)
 
 
 def scores(
