@@ -16,7 +16,7 @@ from ._core.packed import Episodes, run_packed
 from ._core.rows import count_rows, map_columns, take_rows
 from ._core.state import State, check_state, fill, leaves, select_rows, where_rows
 from ._core.stepping import CoreSteps, stepper
-from ._core.tracing import shapes_are_traced, values_are_known
+from ._core.tracing import refuse_tracing, shapes_are_traced, values_are_known
 from ._core.unroll import Unroll
 from .initial_state import Generator, InitialState
 from .serialization import load, save
@@ -141,7 +141,7 @@ class ContextualRNN(nn.Module):
         if resets is not None:
             return self._run_episodes(x, run, lengths, _check_resets(resets, size, steps))
         h0 = run.start_of_rows(size)
-        if lengths is None or not size:
+        if lengths is None or (not shapes_are_traced() and not size):
             return run.contract.call(self.core, x, h0)
         return self._run_padded(x, run, h0, lengths)
 
@@ -189,6 +189,7 @@ class ContextualRNN(nn.Module):
         return run_packed(self.core, run.contract, x, run.start_of_rows(int(x.batch_sizes[0])))
 
     def _run_episodes(self, x: Tensor, run: _Run, lengths: Tensor | None, resets: Tensor) -> tuple[Tensor, State]:
+        refuse_tracing("resets")
         size, steps = resets.shape
         lengths = torch.full((size,), steps, device=x.device) if lengths is None else lengths
         if not size:
@@ -288,9 +289,10 @@ def check_lengths(lengths: Any, size: int, steps: int, device: torch.device, nam
     Raises:
         ValueError: they are not B integers from 0 to `steps`.
     """
-    lengths = torch.as_tensor(lengths, device=device)
-    lengths = lengths if lengths.numel() else lengths.long()  # PyTorch makes floats of an empty list
+    lengths = lengths.to(device) if isinstance(lengths, Tensor) else torch.as_tensor(lengths, device=device)
     wrong_shape = not shapes_are_traced() and lengths.shape != (size,)
+    if not wrong_shape and not shapes_are_traced() and not size:
+        lengths = lengths.long()  # PyTorch makes floats of an empty list
     if wrong_shape or lengths.is_floating_point() or lengths.dtype == torch.bool:
         raise ValueError(
             f"{name} must be {size} integers, one per row; found {lengths.dtype} of shape {tuple(lengths.shape)}"

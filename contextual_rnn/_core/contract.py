@@ -76,7 +76,7 @@ class CoreContract:
         """
         inner = unwrap(core)
         if isinstance(inner, nn.RNNCellBase):
-            raise ValueError(f"the core was replaced by a cell: give Unroll({type(inner).__name__}(...)) instead")
+            raise ValueError(f"the core was replaced by a cell, {type(inner).__name__}: give Unroll(cell) instead")
         if isinstance(inner, nn.RNNBase) or hasattr(inner, "state_shapes"):
             now = CoreContract.of(core)
         else:
@@ -84,8 +84,8 @@ class CoreContract:
         for name in ("state_shapes", "batch_first", "bidirectional"):
             if getattr(now, name) != getattr(self, name):
                 raise ValueError(
-                    f"the core was replaced by a {type(inner).__name__} with {name}={getattr(now, name)}; the model was "
-                    f"made for a core with {name}={getattr(self, name)}"
+                    f"the core was replaced by {type(inner).__name__} with {name}={getattr(now, name)}; the model was made "
+                    f"for a core with {name}={getattr(self, name)}"
                 )
         return now
 
@@ -199,7 +199,7 @@ def _runs_torch_code(core: nn.Module) -> bool:
     if "forward" in vars(core):
         return False
     quantised = type(core).__module__.startswith("torch.ao.nn.quantized.dynamic")
-    return quantised or type(core).forward in _TORCH_FORWARDS
+    return quantised or getattr(type(core), "forward", None) in _TORCH_FORWARDS
 
 
 def _autocast_input(core: nn.Module, x: Any) -> Any:

@@ -15,6 +15,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from .contract import CoreContract
 from .state import State, map_state, select_rows
+from .tracing import refuse_tracing
 
 
 def run_packed(
@@ -33,16 +34,20 @@ def run_packed(
 
     Returns:
         The outputs, packed in the same way, and the state of each sequence after its own last step.
+
+    Raises:
+        ValueError: `torch.jit.trace` would record the lengths of the example.
     """
     if contract.takes_packed:
         return contract.call(core, packed, state)
+    refuse_tracing("lengths, for any core but nn.RNN, nn.LSTM and nn.GRU,")
     if packed.sorted_indices is not None:
         state = select_rows(state, packed.sorted_indices)
     run = _run_segments if contract.causal else _run_whole_sequences
     data, state = run(core, contract, packed, state)
     if packed.unsorted_indices is not None:
         state = select_rows(state, packed.unsorted_indices)
-    return packed._replace(data=data), state
+    return PackedSequence(data, packed.batch_sizes, packed.sorted_indices, packed.unsorted_indices), state
 
 
 def _run_segments(
