@@ -209,7 +209,7 @@ class Comparison:
     def _cell(self, kind: str, metric: Metric) -> str:
         row = self._row(kind, metric)
         interval = "" if row["low"] is None else f" [{row['low']:.3g}, {row['high']:.3g}]"
-        return f"{row['mean']:.4g}{interval}"
+        return f"{row['mean']:.3g}{interval}"
 
 
 @contextlib.contextmanager

@@ -62,7 +62,7 @@ class SeriesSettings(ColumnSettings, TrainingSettings):
         super().__post_init__()
         if not self.inputs:
             raise InputError(
-                "`inputs` needs at least one column; series without inputs are generated: see contextual_rnn.jobs.generation"
+                "`inputs` needs at least one column; contextual_rnn.jobs.generation generates series without inputs"
             )
         if self.washout >= self.length:
             raise InputError(f"`washout` {self.washout} leaves nothing of a `length` of {self.length} steps")
