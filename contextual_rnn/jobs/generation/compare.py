@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from ...data.datasets import Datasets
 from ...data.series import Record
 from ...data.table import Source
-from ...kinds import WITHOUT_WINDOW
+from ...kinds import WITHOUT_WINDOW, comparisons
 from ...study.comparison import Comparison, Models, run_directory
-from ...study.initial_states import findings, kinds_to_compare
+from ...study.findings import findings, kinds_to_compare
 from ...study.parallel import one_thread, run_all
 from ...study.run_folder import RunFolder
 from ...study.settings import check_count, takes_settings
@@ -109,7 +109,7 @@ def compare(
         with one_thread():
             reference = {name: scores(one, data.test) for name, one in baselines(data.training).items()}
         found = GenerationComparison(
-            **findings(runs, kinds, METRICS, BY_SERIES, reference),
+            **findings(runs, comparisons(kinds), METRICS, BY_SERIES, reference),
             models=Models(path / "runs", [run.name for run in planned]),
             config=config,
             report={

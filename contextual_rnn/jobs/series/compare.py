@@ -10,9 +10,9 @@ from ...data.datasets import Datasets
 from ...data.scaling import error_unit
 from ...data.series import Record
 from ...data.table import Source
-from ...kinds import COMPARED
+from ...kinds import COMPARED, comparisons
 from ...study.comparison import Comparison, Models, run_directory
-from ...study.initial_states import findings, kinds_to_compare
+from ...study.findings import findings, kinds_to_compare
 from ...study.parallel import one_thread, run_all
 from ...study.run_folder import RunFolder
 from ...study.settings import check_count, takes_settings
@@ -115,7 +115,7 @@ def compare(
         with one_thread():
             reference = _baselines(models[planned[0].name], data)
         found = SeriesComparison(
-            **findings(runs, kinds, METRICS, BY_SERIES, reference),
+            **findings(runs, comparisons(kinds), METRICS, BY_SERIES, reference),
             models=models,
             config=config,
             report={

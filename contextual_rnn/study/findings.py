@@ -1,4 +1,4 @@
-"""The comparison of kinds of initial state that every job makes: which kinds, their differences, and the answer."""
+"""What the runs of a comparison show: their differences, in rows and in words, and the answer."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..errors import InputError
-from ..kinds import comparisons, possible_kinds
+from ..kinds import possible_kinds
 from .comparison import Rows
 from .differences import (
     ItemMetric,
@@ -51,38 +51,38 @@ def kinds_to_compare(
 
 def findings(
     runs: list[Row],
-    kinds: Sequence[str],
+    pairs: Sequence[tuple[str, str, str]],
     metrics: Sequence[Metric],
     by_item: ItemMetric,
     baselines: dict[str, dict[str, float]],
+    subject: str = "the initial state",
 ) -> dict[str, Any]:
     """Return the fields `answer`, `runs`, `summary`, `differences`, `sentences`, `metrics` of a `Comparison`.
 
     Args:
-        runs: `{"initial_state", "seed", "metrics": {key: value}}`, and the values of `by_item`.
-        kinds: the names of the kinds.
+        runs: `{"initial_state": name of the kind, "seed": ..., "metrics": {key: value}}`, and the values of `by_item`.
+        pairs: `(a, b, statement)` for every comparison of kind `a` with kind `b`; see `kinds.comparisons`.
         metrics: what to compare; the first gives the answer.
         by_item: what to resample over test items, if there are many.
         baselines: the metrics of every baseline, by its name.
+        subject: what the answer is about.
     """
     differences, sentences = [], []
-    for a, b, statement in comparisons(kinds):
+    for a, b, statement in pairs:
         sentences.append(f"{statement} ({a} against {b}):")
         of = {FACTOR: a}, {FACTOR: b}
-        rows: list[tuple[Row, Metric, str | None]] = [
-            (difference(runs, *of, metric), metric, None) for metric in metrics
-        ]
+        rows: list[tuple[Row, Metric, str | None]] = [(difference(runs, *of, one), one, None) for one in metrics]
         if len(runs[0][by_item.values]) >= MANY_ITEMS:
             rows.append((difference_over_items(runs, *of, by_item), by_item, by_item.items))
         for row, metric, items in rows:
             differences.append({**row, "meaning": statement})
             sentences.append("  " + in_words(row, metric, items))
     return {
-        "answer": answer("the initial state", _primary(differences, metrics[0]), metrics[0]),
+        "answer": answer(subject, _primary(differences, metrics[0]), metrics[0]),
         "runs": Rows(runs),
         "summary": Rows(summarise(runs, [FACTOR]) + baseline_rows(FACTOR, baselines)),
         "differences": Rows(differences),
-        "sentences": sentences + caution(differences, by_item.items),
+        "sentences": sentences + _caution(differences, by_item.items),
         "metrics": metrics,
     }
 
@@ -93,13 +93,8 @@ def _primary(differences: list[Row], metric: Metric) -> Row | None:
     return next((row for row in rows if (row["a"], row["b"]) == ("context", "zero")), rows[0] if rows else None)
 
 
-def caution(differences: list[Row], items: str) -> list[str]:
-    """Return a sentence about what the intervals do not say, in a list; an empty list where there are no intervals.
-
-    Args:
-        differences: every comparison.
-        items: what the test items are called.
-    """
+def _caution(differences: list[Row], items: str) -> list[str]:
+    """Return a sentence about what the intervals do not say; nothing where there are no intervals."""
     claims = sum(row["low"] is not None for row in differences)
     if not claims:
         return []
