@@ -54,5 +54,6 @@ def plot_horizon(runs: Sequence[dict[str, Any]], baselines: dict[str, list[float
     for name, errors in baselines.items():
         panel.plot(steps, errors, ":", color=colour(name) or "black", label=name)
     finish(panel, "step of the horizon", f"RMSE ({unit})", "line: mean over seeds; band: their range")
+    panel.xaxis.get_major_locator().set_params(integer=True)
     logarithmic_where_wide(panel, "y")
     return figure

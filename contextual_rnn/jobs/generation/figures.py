@@ -53,5 +53,6 @@ def plot_bands(models: dict[str, Any], record: Record, steps: int = 150, n: int 
         for column, (place, target) in enumerate(zip(row, targets, strict=True)):
             bands(place, drawn[:, :, column], kind)
             place.plot(part.targets[:, column], ":", color="black", linewidth=2, label="measured")
-            finish(place, "step", f"{target} (unit of the column)", f"{kind}, series {record.name!r}")
+            finish(place, "step", f"{target} (unit of the column)", f"{kind}, series {record.name!r}", legend=False)
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=5, frameon=False)
     return figure
