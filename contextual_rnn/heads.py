@@ -8,7 +8,6 @@ numbers from outside, so that trajectories can be repeated. `draws` is how many 
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -74,7 +73,7 @@ class ChangeHead(Head):
         super().__init__()
         if len(low) != len(high) or not all(a < b for a, b in zip(low, high, strict=True)):
             raise ValueError(f"the least changes must be less than the greatest, one for one; found {low} and {high}")
-        self.size, self.arguments = len(low), {"hidden": hidden, "low": list(low), "high": list(high)}
+        self.size = len(low)
         self.linear = nn.Linear(hidden, self.size)
         self.register_buffer("low", torch.tensor(low), persistent=False)
         self.register_buffer("range", torch.tensor(high) - torch.tensor(low), persistent=False)
@@ -92,10 +91,6 @@ class ChangeHead(Head):
     def sample(self, hidden: Tensor, last: Tensor | None, uniform: Tensor, temperature: float = 1.0) -> Tensor:
         """Return the prediction: it is no distribution."""
         return self(hidden, last)
-
-    def config(self) -> dict[str, Any]:
-        """Return the arguments that build it again."""
-        return self.arguments
 
 
 class MixtureHead(Head):
@@ -212,10 +207,6 @@ class FixedGaussianHead(Head):
     def sample(self, hidden: Tensor, last: Tensor | None, uniform: Tensor, temperature: float = 1.0) -> Tensor:
         """Draw the next element; a temperature multiplies the variance, and at 0 it is the mean."""
         return (self(hidden, last).mean + self.scale * _normal(uniform, temperature)[:, : self.size]).to(hidden)
-
-    def config(self) -> dict[str, Any]:
-        """Return the arguments that build it again."""
-        return {"hidden": self.hidden, "size": self.size, "scale": self.scale, "change": self.change}
 
 
 class CategoryHead(Head):

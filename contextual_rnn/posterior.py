@@ -59,8 +59,3 @@ class Posterior(nn.Module):
             return Independent(Normal(mean + deviation * shift, deviation * softplus(spread)), shift.dim() - 1)
 
         return map_state(about, prior, self.shift(features), self.spread(features))
-
-    def config(self) -> dict[str, Any]:
-        """Return the arguments that build it again."""
-        own = {"features": self.features, "hidden": self.hidden, "reads_prior": self.reads_prior}
-        return {"core": self.shapes, **own}

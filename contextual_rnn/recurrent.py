@@ -170,10 +170,6 @@ class ContextualRNN(nn.Module):
         """Read a model that `save` wrote. No code in the file is run."""
         return cast(ContextualRNN, load(path, ContextualRNN))
 
-    def config(self) -> dict[str, Any]:
-        """Return the arguments that build it again."""
-        return {"core": self.core, "initial_state": self.initial_state}
-
 
 class _Start:
     """Where the rows of one call start: from the initial state, or from a state that was given."""

@@ -252,11 +252,6 @@ class SequenceModel(nn.Module):
         """Return what is joined to every input, (B, C), or None."""
         return None if self.every_step is None else self.every_step(context)
 
-    def config(self) -> dict[str, Any]:
-        """Return the arguments that build it again."""
-        parts = {"rnn": self.rnn, "head": self.head, "embedding": self.embedding, "every_step": self.every_step}
-        return {**parts, "start": self.start is not None, "end": self.end}
-
 
 def rows_of(context: Any, first: Tensor | None) -> int:
     """Return how many rows the context has, or the first elements where there is none."""

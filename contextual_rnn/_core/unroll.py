@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
@@ -38,7 +36,3 @@ class Unroll(nn.Module):
             return self.cell(x_t, state)
         state = self.cell(x_t, state)
         return (state[0] if isinstance(state, tuple) else state), state
-
-    def config(self) -> dict[str, Any]:
-        """Return the arguments that build it again."""
-        return {"cell": self.cell}
