@@ -12,8 +12,8 @@ from .module_config import build, compiled_from
 from .recorded import is_plain, plain, same
 
 _PARAMETRISED = (
-    "weight_norm, spectral_norm, a parametrisation or pruning cannot be saved unless the __init__ of a registered class "
-    "applies it: remove it first"
+    "weight_norm, spectral_norm, a parametrisation or pruning cannot be saved unless the __init__ of a registered "
+    "class applies it: remove it first"
 )
 
 

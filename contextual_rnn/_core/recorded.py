@@ -203,10 +203,12 @@ def _attribute(module: nn.Module, name: str) -> Any:
 
 def _resolve(value: Any, owner: nn.Module) -> Any:
     if isinstance(value, Submodule):
-        try:
-            return functools.reduce(lambda module, name: module._modules[name], value.path.split("."), owner)
-        except (AttributeError, KeyError):
-            raise ValueError(f"the submodule {value.path} of {type(owner).__name__} has been removed") from None
+        module: nn.Module | None = owner
+        for name in value.path.split("."):
+            if module is None or name not in module._modules:
+                raise ValueError(f"the submodule {value.path} of {type(owner).__name__} has been removed")
+            module = module._modules[name]
+        return module
     if isinstance(value, (tuple, list)):
         return (tuple if isinstance(value, tuple) else list)(_resolve(item, owner) for item in value)
     if isinstance(value, dict):
