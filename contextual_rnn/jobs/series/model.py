@@ -67,10 +67,6 @@ class SeriesModel(StandardisedColumns):
         self.head = nn.Linear(given.hidden, targets)
         self.add_scales(inputs, targets)
 
-    def config(self) -> dict[str, Any]:
-        """Return the arguments that build the model again."""
-        return {"settings": self.settings.to_json(), "fields": self.fields}
-
     @classmethod
     def upgrade(cls, arguments: dict[str, Any], path: str | os.PathLike[str]) -> dict[str, Any]:
         """Return the arguments of a file of today or of version 0.1."""
