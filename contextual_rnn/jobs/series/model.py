@@ -54,7 +54,8 @@ class SeriesModel(StandardisedColumns):
     def __init__(self, settings: SeriesSettings | dict[str, Any], fields: dict[str, Field] | None = None) -> None:
         super().__init__()
         given = settings if isinstance(settings, SeriesSettings) else SeriesSettings.from_json(settings)
-        self.settings, self.fields = given, fields or {}
+        self.settings = given
+        self.add_fields(fields or {}, given.context)
         inputs, targets, context = len(given.inputs), len(given.targets), context_width(self.fields)
         self.vector_size = context + given.window * (inputs + targets)
         self.joined_size = {"warm-up": targets + context + 1, "every-step": self.vector_size}.get(given.kind.name, 0)
