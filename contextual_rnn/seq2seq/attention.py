@@ -8,7 +8,7 @@ once for a source.
 
 from __future__ import annotations
 
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -107,10 +107,6 @@ class AdditiveAttention(Attention):
         """Return the scores, (B, T, S)."""
         return AdditiveScores.apply(self.query(query), keys, self.score.weight[0])
 
-    def config(self) -> dict[str, Any]:
-        """Return the arguments that build it again."""
-        return {"query_size": self.query_size, "memory_size": self.memory_size, "size": self.size}
-
 
 class MultiplicativeAttention(Attention):
     """score = q . m, or q . W m, or q . m / sqrt(M) (Luong et al. 2015, arXiv 1508.04025, section 3.1).
@@ -140,7 +136,3 @@ class MultiplicativeAttention(Attention):
     def scores(self, query: Tensor, keys: Tensor) -> Tensor:
         """Return the scores, (B, T, S)."""
         return self.scale * query @ keys.transpose(1, 2)
-
-    def config(self) -> dict[str, Any]:
-        """Return the arguments that build it again."""
-        return {"query_size": self.query_size, "memory_size": self.memory_size, "score": self.score}

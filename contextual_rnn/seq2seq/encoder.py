@@ -60,7 +60,3 @@ class Encoder(nn.Module):
         places = torch.arange(source.shape[1], device=source.device).expand(len(source), -1)
         ends = torch.full_like(places[:, 0], source.shape[1]) if lengths is None else lengths
         return Encoded(outputs, state, places < torch.as_tensor(ends, device=source.device).unsqueeze(1))
-
-    def config(self) -> dict[str, Any]:
-        """Return the arguments that build it again."""
-        return {"rnn": self.rnn, "embedding": self.embedding, "dropout": self.dropout.p}
