@@ -53,7 +53,8 @@ class ForecastModel(StandardisedColumns):
     def __init__(self, settings: ForecastSettings | dict[str, Any], fields: dict[str, Field] | None = None) -> None:
         super().__init__()
         given = settings if isinstance(settings, ForecastSettings) else ForecastSettings.from_json(settings)
-        self.settings, self.fields = given, fields or {}
+        self.settings = given
+        self.add_fields(fields or {}, given.context)
         inputs, targets, context = len(given.inputs), len(given.targets), context_width(self.fields)
         encoder = make_core(given.cell, inputs + targets, given.hidden, given.layers)
         decoder = make_core(given.cell, targets + inputs, given.hidden, given.layers)
@@ -65,10 +66,6 @@ class ForecastModel(StandardisedColumns):
         self.pairs = EncoderDecoder(Encoder(ContextualRNN(encoder, start)), Decoder(rnn, targets, None, attention))
         self.register_buffer("updates", torch.zeros((), dtype=torch.long))
         self.add_scales(inputs, targets)
-
-    def config(self) -> dict[str, Any]:
-        """Return the arguments that build the model again."""
-        return {"settings": self.settings.to_json(), "fields": self.fields}
 
     @classmethod
     def upgrade(cls, arguments: dict[str, Any], path: str | os.PathLike[str]) -> dict[str, Any]:

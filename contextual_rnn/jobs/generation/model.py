@@ -49,7 +49,8 @@ class SeriesGenerator(StandardisedColumns):
     def __init__(self, settings: GenerationSettings | dict[str, Any], fields: dict[str, Field] | None = None) -> None:
         super().__init__()
         given = settings if isinstance(settings, GenerationSettings) else GenerationSettings.from_json(settings)
-        self.settings, self.fields = given, fields or {}
+        self.settings = given
+        self.add_fields(fields or {}, given.context)
         targets, context = len(given.targets), context_width(self.fields)
         is_joined = given.kind.name == "every-step"
         core = make_core(given.cell, targets + is_joined * context, given.hidden, given.layers)
@@ -61,10 +62,6 @@ class SeriesGenerator(StandardisedColumns):
         head = MixtureHead(given.hidden, targets, given.components, change=True, floor=0.01)
         self.sequences = SequenceModel(rnn, head, every_step=nn.Identity() if is_joined else None, end=True)
         self.add_scales(None, targets)
-
-    def config(self) -> dict[str, Any]:
-        """Return the arguments that build the model again."""
-        return {"settings": self.settings.to_json(), "fields": self.fields}
 
     @classmethod
     def upgrade(cls, arguments: dict[str, Any], path: str | os.PathLike[str]) -> dict[str, Any]:
