@@ -54,7 +54,8 @@ class SeriesData:
         A series must be longer than the window by two steps in the training table and by one step in the others.
         """
         sources = {"train": train, "validation": validation, "test": test}
-        tables = {name: Table(source, f"`{name}`") for name, source in sources.items() if source is not None}
+        given = [name for name, source in sources.items() if source is not None or name == "train"]
+        tables = {name: Table(sources[name], f"`{name}`") for name in given}
         series = read_series(tables["train"], settings, min_length=settings.window + 2)
         fields = learn_fields(series)
         others = {
@@ -230,11 +231,11 @@ def fit(
         train: Training table: a file or a data frame with one row per time step, in order.
         validation: Table to choose settings on, instead of folds of the training table.
         test: Table to report errors on; nothing is chosen on it.
-        folds: Folds of the training table, used if several values of a setting are given.
+        folds: Number of folds of the training table, at least 2; used if a setting has several values.
         seed: Seed of weights, windows and noise.
-        out: Run folder to create; without it nothing is kept on disk.
+        out: Run folder to create; by default, nothing is kept on disk.
         resume: Continue in a folder that already holds this run.
-        jobs: Number of processes; without it, one per processor.
+        jobs: Number of processes; by default, one per processor.
 
     Returns:
         The trained model; `model.report` shows its errors.
@@ -246,7 +247,8 @@ def fit(
         contextual-rnn fit series --train train.csv --inputs u --targets y --window 5 --out runs/tank
     """
     check_seed(seed)
-    check_count(folds=folds, **({} if jobs is None else {"jobs": jobs}))
+    check_count(least=2, folds=folds)
+    check_count(**({} if jobs is None else {"jobs": jobs}))
     candidates = {"model": SeriesSettings.candidates(options)}
     data = SeriesData.read(train, validation, test, candidates["model"][0])
     config = {
