@@ -112,6 +112,10 @@ class Comparison:
         own = {"runs": self.runs, "summary": self.summary, "differences": self.differences}
         return {**own, **self.report, "verdict": self.verdict}
 
+    def table_rows(self) -> list[Row]:
+        """Return the rows that the table shows: a metric of a kind each, with its mean, median and interval."""
+        return self.summary
+
     def table(self, width: int = WIDTH) -> str:
         """Return the metrics of every kind as a table, the best kind first: mean and 95 % interval over seeds."""
         from rich.console import Console
@@ -130,7 +134,7 @@ class Comparison:
 
     def ranked(self) -> list[str]:
         """Return the kinds and baselines by the median of the first metric, the lowest first."""
-        rows = [row for row in self.summary if row["metric"] == self.metrics[0].key]
+        rows = [row for row in self.table_rows() if row["metric"] == self.metrics[0].key]
         return [row[self.factor] for row in sorted(rows, key=lambda row: row["median"])]
 
     def plot_errors(self) -> Figure:
@@ -141,7 +145,7 @@ class Comparison:
             metric.key: {
                 kind: [run["metrics"][metric.key] for run in self.runs if run[self.factor] == kind]
                 or [self._row(kind, metric)["mean"]]
-                for kind in dict.fromkeys(row[self.factor] for row in self.summary)
+                for kind in dict.fromkeys(row[self.factor] for row in self.table_rows())
             }
             for metric in self.metrics
         }
@@ -202,7 +206,7 @@ class Comparison:
         )
 
     def _row(self, kind: str, metric: Metric) -> Row:
-        return next(row for row in self.summary if row[self.factor] == kind and row["metric"] == metric.key)
+        return next(row for row in self.table_rows() if row[self.factor] == kind and row["metric"] == metric.key)
 
     def _cell(self, kind: str, metric: Metric) -> str:
         row = self._row(kind, metric)

@@ -191,6 +191,8 @@ def answer(subject: str, row: Row | None, metric: Metric) -> str:
 
 def _size(row: Row, metric: Metric) -> str:
     """Say by how much `a` is lower or higher, up to the word before `b`."""
+    if row.get("ratio") == 1 or row.get("shift") == 0:
+        return "the same as that of"
     if "ratio" in row:
         ratio = row["ratio"]
         return f"{abs(1 - ratio):.0%} {'lower' if ratio < 1 else 'higher'} than that of"

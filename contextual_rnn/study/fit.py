@@ -137,6 +137,12 @@ def fabric_of(accelerator: str) -> Any:
         raise InputError(f"`accelerator` {accelerator} is not available: {str(error).partition(chr(10))[0]}") from None
 
 
+def check_accelerator(accelerator: str) -> None:
+    """Raise InputError if an accelerator is not available, before a folder is made."""
+    if accelerator != "cpu":
+        fabric_of(accelerator)
+
+
 def _optimizer(module: nn.Module, settings: TrainingSettings) -> torch.optim.Optimizer:
     return torch.optim.AdamW(
         module.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
