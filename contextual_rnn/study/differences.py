@@ -199,12 +199,14 @@ def answer(subject: str, row: Row | None, metric: Metric) -> str:
 
 def _size(row: Row, metric: Metric) -> str:
     """Return by how much `a` is lower or higher, in words that end before the name of `b`."""
+    if row.get("ratio") == 1 or row.get("shift") == 0:
+        return "the same as that of"
     if "ratio" in row:
         ratio, change = row["ratio"], abs(1 - row["ratio"])
         if ratio >= 10:
             return f"{ratio:.3g} times that of"
         percent = f"{change:.0%}" if change >= 0.01 else f"{100 * change:.1g}%"
-        return f"{percent} {'lower' if ratio < 1 else 'higher'} than that of" if change else "equal to that of"
+        return f"{percent} {'lower' if ratio < 1 else 'higher'} than that of"
     points = " percentage points" if metric.unit == "%" else f" {metric.unit}" if metric.unit else ""
     return f"{abs(row['shift']):.3g}{points} {'lower' if row['shift'] < 0 else 'higher'} than that of"
 
