@@ -16,7 +16,7 @@ from .base import Generator, InitialState
 class JoinedState(InitialState):
     """Join initial states into one, so that parts of h0 start in different ways.
 
-    Without a mask, state i of `states` gives item i of the state: the h and c of an LSTM from two states, such as h from
+    Without a mask, state i of `states` gives item i of the state: for an LSTM, two states give h and c, such as h from
     context and c = 0. Each state is made for the shapes of its item. If all are made for the whole core, each gives its
     item, and parameters for the other items stay unused.
 
