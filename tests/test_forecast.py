@@ -21,10 +21,9 @@ from contextual_rnn.jobs.forecast.model import (
     windows,
 )
 from contextual_rnn.jobs.forecast.train import ForecastTraining, hold_out_ends
-from contextual_rnn.jobs.pairs.model import ATTENTIONS, BRIDGES
 from contextual_rnn.jobs.series.runs import SeriesFiles
 from contextual_rnn.jobs.series.train import Record
-from contextual_rnn.seq2seq import ScheduledSampling
+from contextual_rnn.seq2seq import ATTENTIONS, BRIDGES, ScheduledSampling
 from contextual_rnn.study.comparison import bootstrap_difference, in_words
 
 PAST, HORIZON = 12, 8

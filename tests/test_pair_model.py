@@ -7,17 +7,9 @@ import torch
 
 from contextual_rnn import InputError, load, save
 from contextual_rnn.data.pairs import Pair, Units, Vocabulary, bucketed
-from contextual_rnn.jobs.pairs.model import (
-    ATTENTIONS,
-    BRIDGES,
-    FEEDINGS,
-    TOLD,
-    PairConfig,
-    PairLoss,
-    PairModel,
-    decode,
-    feeding_of,
-)
+from contextual_rnn.jobs.pairs import model as pair_model
+from contextual_rnn.jobs.pairs.model import TOLD, PairConfig, PairLoss, PairModel, decode
+from contextual_rnn.seq2seq import ATTENTIONS, BRIDGES, FEEDINGS, greedy, make_feeding
 
 # Every letter becomes two symbols, so that a target is twice as long as its source.
 PAIRS = [Pair(tuple(word), tuple(f"{x}{i}" for x in word for i in "12")) for word in ("ab", "ba", "abc", "cab", "c")]
@@ -31,7 +23,7 @@ def model(seed=0, **config):
 
 
 def train(network, feeding="truth", updates=150):
-    loss, optimizer = PairLoss(feeding_of(feeding, 0.3, 100, seed=0)), torch.optim.Adam(network.parameters(), 0.02)
+    loss, optimizer = PairLoss(make_feeding(feeding, 0.3, 100, seed=0)), torch.optim.Adam(network.parameters(), 0.02)
     losses = []
     for _ in range(updates):
         for batch in bucketed(network.encode(PAIRS), 3):
@@ -91,6 +83,15 @@ def test_n_best_are_ranked_and_an_ensemble_of_one_model_twice_is_that_model():
     assert [one[0][0] for one in twice] == [one[0][0] for one in once]
     both = decode([network, train(model(1), updates=20)], sources)
     assert both != once
+
+
+def test_greedy_search_runs_only_where_its_answer_is_used(monkeypatch):
+    network, sources = model().eval(), [pair.source for pair in PAIRS]
+    calls = []
+    monkeypatch.setattr(pair_model, "greedy", lambda *args, **options: calls.append(1) or greedy(*args, **options))
+    for width, n_best in ((1, 1), (2, 1), (2, 2)):
+        decode([network], sources, width=width, n_best=n_best, max_steps=5)
+    assert len(calls) == 2
 
 
 LABELLED = [

@@ -1,15 +1,18 @@
 """Sequence to sequence: the encoder's final state starts the decoder, with attention and scheduled sampling."""
 
 from .._core.module_config import register
-from .attention import AdditiveAttention, Attention, MultiplicativeAttention
-from .bridge import ConcatBridge, CopyBridge, ProjectBridge
+from .attention import ATTENTIONS, AdditiveAttention, Attention, MultiplicativeAttention, make_attention
+from .bridge import BRIDGES, ConcatBridge, CopyBridge, ProjectBridge, make_bridge
 from .decoder import Decoded, Decoder, Memory
 from .encoder import Encoded, Encoder
-from .feeding import ScheduledSampling, constant, exponential, inverse_sigmoid, linear
+from .feeding import FEEDINGS, ScheduledSampling, constant, exponential, inverse_sigmoid, linear, make_feeding
 from .model import EncoderDecoder, Ensemble, Step
 from .search import Found, beam, better, greedy, sample
 
 __all__ = [
+    "ATTENTIONS",
+    "BRIDGES",
+    "FEEDINGS",
     "AdditiveAttention",
     "Attention",
     "ConcatBridge",
@@ -33,6 +36,9 @@ __all__ = [
     "greedy",
     "inverse_sigmoid",
     "linear",
+    "make_attention",
+    "make_bridge",
+    "make_feeding",
     "sample",
 ]
 

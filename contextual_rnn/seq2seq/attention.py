@@ -13,9 +13,34 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor, nn
 
+from .._core.choices import check_choice
 from .additive_scores import AdditiveScores
 
 Score = Literal["dot", "general", "scaled"]
+AttentionName = Literal["none", "additive", "multiplicative"]
+ATTENTIONS: tuple[AttentionName, ...] = get_args(AttentionName)
+
+
+def make_attention(name: str, query_size: int, memory_size: int, hidden: int | None = None) -> Attention | None:
+    """Make an attention from its name.
+
+    Args:
+        name: one of `ATTENTIONS`: `"none"` for no attention, `"additive"` for `AdditiveAttention`, `"multiplicative"`
+            for `MultiplicativeAttention` with the score `"general"`.
+        query_size: Q, the width of a query.
+        memory_size: M, the width of the memory's elements.
+        hidden: K, the hidden units of additive attention; None means Q.
+
+    Returns:
+        The attention, or None for `"none"`.
+
+    Raises:
+        InputError: `name` is not one of `ATTENTIONS`.
+    """
+    check_choice(name, ATTENTIONS, "attention")
+    if name == "additive":
+        return AdditiveAttention(query_size, memory_size, hidden or query_size)
+    return MultiplicativeAttention(query_size, memory_size) if name == "multiplicative" else None
 
 
 class Attention(nn.Module):
@@ -101,8 +126,7 @@ class MultiplicativeAttention(Attention):
 
     def __init__(self, query_size: int, memory_size: int, score: Score = "general") -> None:
         super().__init__(query_size, memory_size)
-        if score not in get_args(Score):
-            raise ValueError(f"score must be one of {', '.join(get_args(Score))}; found {score!r}")
+        check_choice(score, get_args(Score), "score")
         if score != "general" and query_size != memory_size:
             raise ValueError(f"score {score!r} compares vectors of one width; found {query_size} and {memory_size}")
         self.score = score

@@ -14,10 +14,31 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor, nn
 
+from .._core.choices import check_choice
 from .._core.state import Shapes, State, fill, leaves, map_state, shape_leaves, state_shapes
-from ..initial_state import Generator, InitialState, LeafMaps
+from ..initial_state import ConstantState, Generator, InitialState, LeafMaps
 
 Joined = Literal["state", "learned"]
+BridgeName = Literal["zero", "project", "concat", "copy"]
+BRIDGES: tuple[BridgeName, ...] = get_args(BridgeName)
+
+
+def make_bridge(name: str, encoder: Any, decoder: Any) -> InitialState:
+    """Make the decoder's initial state from its name.
+
+    Args:
+        name: one of `BRIDGES`: `"zero"` for `ConstantState`, which ignores the encoder, `"project"` for
+            `ProjectBridge`, `"concat"` for `ConcatBridge` and `"copy"` for `CopyBridge`.
+        encoder: the encoder's core, or the nest of its state's shapes.
+        decoder: the decoder's core, or the nest of its state's shapes.
+
+    Raises:
+        InputError: `name` is not one of `BRIDGES`.
+    """
+    check_choice(name, BRIDGES, "bridge")
+    if name == "zero":
+        return ConstantState(decoder)
+    return {"project": ProjectBridge, "concat": ConcatBridge, "copy": CopyBridge}[name](encoder, decoder)
 
 
 class ProjectBridge(InitialState):
@@ -64,8 +85,7 @@ class ConcatBridge(InitialState):
 
     def __init__(self, encoder: Any, decoder: Any, joined: Joined = "state") -> None:
         super().__init__(decoder)
-        if joined not in get_args(Joined):
-            raise ValueError(f"joined must be one of {', '.join(get_args(Joined))}; found {joined!r}")
+        check_choice(joined, get_args(Joined), "joined")
         self.source_shapes, self.joined = state_shapes(encoder), joined
         width = _width(self.source_shapes)
         self.projection = nn.Linear(width, width)

@@ -16,8 +16,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .._core.choices import check_choice
+
 Form = Literal["embedding", "output"]
 Schedule = Callable[[int], float]
+FeedingName = Literal["truth", "embedding", "output"]
+FEEDINGS: tuple[FeedingName, ...] = get_args(FeedingName)
 
 
 def constant(probability: float) -> Schedule:
@@ -71,8 +75,7 @@ class ScheduledSampling:
     sample_seed: int = 1
 
     def __post_init__(self) -> None:
-        if self.form not in get_args(Form):
-            raise ValueError(f"form must be one of {', '.join(get_args(Form))}; found {self.form!r}")
+        check_choice(self.form, get_args(Form), "form")
         if not callable(self.schedule):
             self.probability(0)
 
@@ -100,6 +103,29 @@ class ScheduledSampling:
     def uniform(self, step: int, batch_size: int, length: int, device: torch.device) -> Tensor:
         """Return the numbers in (0, 1) that categories are drawn by, (B, T)."""
         return torch.rand(batch_size, length, generator=_generator(self.sample_seed, step, 1)).to(device)
+
+
+def make_feeding(name: str, most: float, steps: int, seed: int) -> ScheduledSampling | None:
+    """Make a feeding policy from its name.
+
+    Args:
+        name: one of `FEEDINGS`: `"truth"` for teacher forcing; `"embedding"` and `"output"` for `ScheduledSampling` in
+            that form, whose probability grows linearly from 0.
+        most: the probability at the end of training.
+        steps: the number of training steps over which the probability grows.
+        seed: the seed of coins and draws; different seeds share neither.
+
+    Returns:
+        The policy, or None for `"truth"`.
+
+    Raises:
+        InputError: `name` is not one of `FEEDINGS`.
+    """
+    check_choice(name, FEEDINGS, "feeding")
+    if name == "truth":
+        return None
+    form: Form = "embedding" if name == "embedding" else "output"
+    return ScheduledSampling(linear(0, most, steps), form, coin_seed=2 * seed, sample_seed=2 * seed + 1)
 
 
 def _generator(seed: int, step: int, stream: int) -> torch.Generator:

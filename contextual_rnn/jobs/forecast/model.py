@@ -21,8 +21,8 @@ from ...data.standardise import mean_and_scale
 from ...initial_state import ConstantState, ContextState, InitialState
 from ...mlp import MLP
 from ...recurrent import ContextualRNN
-from ...seq2seq import Decoder, Encoder, EncoderDecoder, ScheduledSampling
-from ..pairs.model import CELLS, attention_of, bridge_of
+from ...seq2seq import Decoder, Encoder, EncoderDecoder, ScheduledSampling, make_attention, make_bridge
+from ..pairs.model import CELLS
 from ..series.train import Record, random_windows, unit
 
 AT_ONCE = 256  # stretches forecast at once
@@ -91,8 +91,8 @@ class ForecastModel(nn.Module):
         own: InitialState = ConstantState(reads)
         if context:
             own = ContextState(reads, MLP(context, [given.context_hidden]), activation=nn.Tanh())
-        attention = attention_of(given.attention, given.hidden)
-        decoder = Decoder(ContextualRNN(writes, bridge_of(given.bridge, reads, writes)), targets, None, attention)
+        attention = make_attention(given.attention, given.hidden, given.hidden)
+        decoder = Decoder(ContextualRNN(writes, make_bridge(given.bridge, reads, writes)), targets, None, attention)
         self.pairs = EncoderDecoder(Encoder(ContextualRNN(reads, own)), decoder)
         self.register_buffer("updates", torch.zeros((), dtype=torch.long))
         for name, size in (("input", inputs), ("target", targets)):

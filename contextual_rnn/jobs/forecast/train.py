@@ -11,10 +11,10 @@ from torch import Tensor
 
 from ...data.series import Columns
 from ...errors import InputError
+from ...seq2seq import make_feeding
 from ...serialization import save
 from ...study.fit import FitConfig, fit
 from ...study.parallel import Job
-from ..pairs.model import feeding_of
 from ..series.data import read_held_out, read_training, write_columns
 from ..series.runs import SeriesFiles
 from ..series.train import Record
@@ -150,7 +150,7 @@ def _fit(
     first = data.training[0]
     model = ForecastModel(config, first.inputs.shape[1], first.targets.shape[1], len(first.context))
     model.standardise(torch.cat([r.inputs for r in data.training]), torch.cat([r.targets for r in data.training]))
-    feeding = feeding_of(training.feeding, training.sampling, training.epochs * training.updates, seed)
+    feeding = make_feeding(training.feeding, training.sampling, training.epochs * training.updates, seed)
 
     def loss(model: ForecastModel, batch: Stretches) -> Tensor:
         found = model.loss(batch, feeding)

@@ -17,33 +17,26 @@ from ...errors import InputError
 from ...initial_state import ConstantState, ContextState, InitialState
 from ...recurrent import ContextualRNN
 from ...seq2seq import (
-    AdditiveAttention,
-    Attention,
-    ConcatBridge,
-    CopyBridge,
     Decoder,
     Encoder,
     EncoderDecoder,
     Ensemble,
     Found,
-    MultiplicativeAttention,
-    ProjectBridge,
     ScheduledSampling,
     beam,
     better,
     greedy,
-    linear,
+    make_attention,
+    make_bridge,
 )
-from ...seq2seq.feeding import Form
+from ...seq2seq.attention import AttentionName as Looks
+from ...seq2seq.bridge import BridgeName as Bridge
+from ...seq2seq.feeding import FeedingName as Feeding
 from ...seq2seq.search import StepFunction
 
-Bridge = Literal["zero", "project", "concat", "copy"]
-Looks = Literal["none", "additive", "multiplicative"]
-Feeding = Literal["truth", "embedding", "output"]
+__all__ = ["Bridge", "Feeding", "Looks"]  # the types of options, for the command line
+
 Told = Literal["none", "token", "h0"]
-BRIDGES: tuple[Bridge, ...] = get_args(Bridge)
-ATTENTIONS: tuple[Looks, ...] = get_args(Looks)
-FEEDINGS: tuple[Feeding, ...] = get_args(Feeding)
 TOLD: tuple[Told, ...] = get_args(Told)
 CELLS: dict[str, Callable[..., nn.RNNBase]] = {"lstm": nn.LSTM, "gru": nn.GRU}
 
@@ -57,8 +50,8 @@ class PairConfig:
         hidden: units of the decoder; each direction of the encoder has half.
         layers: of each.
         embedding: the width of a symbol's vector.
-        bridge: one of `BRIDGES`.
-        attention: one of `ATTENTIONS`.
+        bridge: one of `seq2seq.BRIDGES`.
+        attention: one of `seq2seq.ATTENTIONS`.
         dropout: of embedded symbols and of what the output layer reads.
         input_feeding: whether the decoder, where it has an attention, also reads what that made of the step before
             (Luong et al. 2015).
@@ -114,13 +107,13 @@ class PairModel(nn.Module):
         if given.hidden % 2:
             raise InputError(f"hidden must be even, for each direction of the encoder has half; found {given.hidden}")
         reads = cell(given.embedding, given.hidden // 2, given.layers, batch_first=True, bidirectional=True)
-        attention = attention_of(given.attention, given.hidden)
+        attention = make_attention(given.attention, given.hidden, given.hidden)
         feeds_back = given.input_feeding and attention is not None
         writes = cell(given.embedding + given.hidden * feeds_back, given.hidden, given.layers, batch_first=True)
         symbols = nn.Embedding(len(self.source) + len(self.labels), given.embedding)
         encoder = Encoder(ContextualRNN(reads, self._encoder_start(reads)), symbols, given.dropout)
         decoder = Decoder(
-            ContextualRNN(writes, bridge_of(given.bridge, reads, writes)),
+            ContextualRNN(writes, make_bridge(given.bridge, reads, writes)),
             len(self.target),
             nn.Embedding(len(self.target), given.embedding),
             attention,
@@ -171,30 +164,6 @@ class PairModel(nn.Module):
         if self.settings.label == "token":
             source = torch.cat([torch.tensor([len(self.source) + label]), source])
         return Encoded(source, target, label)
-
-
-def bridge_of(name: str, reads: nn.RNNBase, writes: nn.RNNBase) -> InitialState:
-    """Return the bridge of a name, from the core that reads to the one that writes."""
-    if name == "zero":
-        return ConstantState(writes)
-    return {"project": ProjectBridge, "concat": ConcatBridge, "copy": CopyBridge}[name](reads, writes)
-
-
-def attention_of(name: str, hidden: int) -> Attention | None:
-    """Return the attention of a name, whose queries and memory are both `hidden` wide; None for none."""
-    if name == "none":
-        return None
-    return AdditiveAttention(hidden, hidden, hidden) if name == "additive" else MultiplicativeAttention(hidden, hidden)
-
-
-def feeding_of(name: str, most: float, steps: int, seed: int) -> ScheduledSampling | None:
-    """Return a feeding policy whose probability grows to `most` in `steps` training steps; None feeds the truth."""
-    if name == "truth":
-        return None
-    form: Form = "embedding" if name == "embedding" else "output"
-    return ScheduledSampling(
-        linear(0, most, steps), form, 2 * seed, 2 * seed + 1
-    )  # no seed's draws are another's coins
 
 
 @dataclasses.dataclass(frozen=True)
@@ -290,11 +259,12 @@ def _decode_batch(
     step = _without_start_and_unknown(Ensemble([step for step, _ in begun]))
     state = tuple(state for _, state in begun)
     options: dict[str, Any] = {"start": START, "end": END, "max_steps": max_steps, "alpha": alpha}
-    plain = greedy(step, state, len(pairs), **options)
     if width == 1:
-        return _texts(plain, models[0])
-    searched = beam(step, state, len(pairs), width=width, n_best=n_best, **options)
-    return _texts(better(searched, plain) if n_best == 1 else searched, models[0])
+        return _texts(greedy(step, state, len(pairs), **options), models[0])
+    found = beam(step, state, len(pairs), width=width, n_best=n_best, **options)
+    if n_best == 1:
+        found = better(found, greedy(step, state, len(pairs), **options))
+    return _texts(found, models[0])
 
 
 def _without_start_and_unknown(step: StepFunction) -> StepFunction:

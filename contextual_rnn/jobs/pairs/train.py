@@ -11,11 +11,12 @@ import torch
 
 from ...data.pairs import Pair, Units, Vocabulary, bucketed, label_and_path, read_labelled
 from ...errors import InputError
+from ...seq2seq import make_feeding
 from ...serialization import save
 from ...study.fit import FitConfig, fit
 from ...study.parallel import Job
 from .metrics import Question, answer, questions, table
-from .model import PairConfig, PairLoss, PairModel, feeding_of
+from .model import PairConfig, PairLoss, PairModel
 
 HELD_OUT = 0.1  # the share of the sources that is held out to choose by, where there is no validation file
 CHOSEN_BY = ("validation_word_error_rate", "validation_phone_error_rate")  # by the second where the first is equal
@@ -174,7 +175,7 @@ def _fit(
 ) -> list[dict[str, float]]:
     encoded = model.encode(data.training)
     steps = training.epochs * -(-len(encoded) // training.batch_size)
-    loss = PairLoss(feeding_of(training.feeding, training.sampling, steps, seed), training.unknown)
+    loss = PairLoss(make_feeding(training.feeding, training.sampling, steps, seed), training.unknown)
 
     def evaluate(model: PairModel) -> dict[str, float]:
         metrics = answer([model], data.validation).metrics()
