@@ -58,9 +58,9 @@ def test_forward_with_a_target_is_the_loss_and_with_inputs_the_predictions():
     past, future, known = torch.randn(2, 5, 3), torch.randn(2, 4, 2), torch.randn(2, 4, 1)
     options = {"first": future[:, 0], "known": known}
     assert torch.equal(vectors()(past, target=future, **options), vectors().loss(past, future, **options))
-    with pytest.raises(InputError, match="give inputs .* or target= for the loss; found neither"):
+    with pytest.raises(InputError, match="or target= for the loss; found neither"):
         network(source)
-    with pytest.raises(InputError, match="give inputs .* or target= for the loss; found both"):
+    with pytest.raises(InputError, match="or target= for the loss; found both"):
         network(source, target, target=target)
     with pytest.raises(InputError, match="target_lengths, first and known belong to target="):
         network(source, target, target_lengths=torch.tensor([1, 1, 1]))
@@ -146,8 +146,15 @@ CASES += [("project", attention, False) for attention in ATTENTIONS if attention
 CASES += [("project", "additive", True)]
 
 
+# What PyTorch says of a bare nn.GRU as well: on its flat weights, its deprecated tracing, and where a graph breaks.
+OWN_WARNINGS = pytest.mark.filterwarnings(
+    "ignore:The tensor attributes", "ignore:`torch.jit", "ignore:The .grad attribute", "ignore:Converting a tensor"
+)
+
+
+@OWN_WARNINGS
 @pytest.mark.parametrize(("bridge", "attention", "input_feeding"), CASES)
-def test_an_exported_model_is_the_model_at_another_batch_size_and_length(bridge, attention, input_feeding):
+def test_an_exported_model_is_the_model_at_another_batch_size(bridge, attention, input_feeding):
     network = categories(bridge, attention).eval()
     if input_feeding:
         writes = nn.LSTM(11, 6, batch_first=True)
@@ -155,16 +162,21 @@ def test_an_exported_model_is_the_model_at_another_batch_size_and_length(bridge,
         network.decoder = Decoder(
             ContextualRNN(writes, start), 9, nn.Embedding(9, 5), AdditiveAttention(6, 8, 6), input_feeding=True
         ).eval()
-    rows, steps = torch.export.Dim("rows", min=2), torch.export.Dim("steps", min=2)
-    longer = None if input_feeding else torch.export.Dim("longer", min=2)  # its loop over steps is unrolled
-    shapes = ({0: rows, 1: steps}, {0: rows, **({} if longer is None else {1: longer})})
-    exported = torch.export.export(network, pair(), dynamic_shapes=shapes).module()
-    other = pair(7, 6, 4 if input_feeding else 9)
-    found, right = exported(*other), network(*other)
+    rows = torch.export.Dim("rows", min=2)
+    exported = torch.export.export(network, pair(), dynamic_shapes=({0: rows}, {0: rows})).module()
+    found, right = exported(*pair(7)), network(*pair(7))
     torch.testing.assert_close(found.outputs, right.outputs)
     torch.testing.assert_close(found.weights, right.weights)
 
 
+@OWN_WARNINGS
+def test_a_dynamic_length_is_beyond_torch_export_for_a_bare_core_as_well():
+    steps = torch.export.Dim("steps", min=2)
+    with pytest.raises(Exception, match="specialized it to be a constant"):
+        torch.export.export(nn.GRU(3, 4, batch_first=True), (torch.randn(2, 5, 3),), dynamic_shapes=({1: steps},))
+
+
+@OWN_WARNINGS
 @pytest.mark.parametrize("attention", ["none", "additive"])
 def test_a_traced_model_is_the_model_at_another_batch_size_and_length(attention):
     network = Predictions(categories(attention=attention).eval())
@@ -172,6 +184,7 @@ def test_a_traced_model_is_the_model_at_another_batch_size_and_length(attention)
     torch.testing.assert_close(traced(*pair(7, 6, 9)), network(*pair(7, 6, 9)))
 
 
+@OWN_WARNINGS
 def test_a_compiled_model_has_the_loss_and_the_gradients_of_the_model():
     network, (source, target) = categories(), pair()
     losses, gradients = [], []

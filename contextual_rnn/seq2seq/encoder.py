@@ -63,10 +63,11 @@ class Encoder(nn.Module):
         """
         inputs = self.dropout(embed(self.embedding, source, "source"))
         outputs, state = self.rnn(inputs, context, lengths=lengths)
-        size, steps = source.shape[:2]
-        positions = torch.arange(steps, device=source.device).expand(size, -1)
-        ends = torch.full_like(positions[:, 0], steps) if lengths is None else lengths
-        return Encoded(outputs, state, positions < torch.as_tensor(ends, device=source.device).unsqueeze(1))
+        mask = torch.ones(source.shape[:2], dtype=torch.bool, device=source.device)
+        if lengths is not None:
+            ends = torch.as_tensor(lengths, device=source.device).unsqueeze(1)
+            mask = torch.arange(source.shape[1], device=source.device) < ends
+        return Encoded(outputs, state, mask)
 
     def config(self) -> dict[str, Any]:
         """Return the arguments that build it again."""
