@@ -2,7 +2,7 @@
 
 from ._core.module_config import register
 from ._core.noise import TrajectorySeeds
-from ._core.state import state_shapes
+from ._core.state import detach, select_rows, state_shapes, torch_layout
 from ._core.unroll import Unroll
 from .context import Context, Element, Field, Image, Label, Quantity, Summary, Vector, Window
 from .errors import InputError
@@ -54,11 +54,14 @@ __all__ = [
     "Unroll",
     "Vector",
     "Window",
+    "detach",
     "load",
     "memory_shapes",
     "register",
     "save",
+    "select_rows",
     "state_shapes",
+    "torch_layout",
 ]
 
 for _cls in (

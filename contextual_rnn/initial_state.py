@@ -340,7 +340,7 @@ class LeafMaps(nn.ModuleList):
     def forward(self, features: Tensor) -> State:
         """Return the state: (B, *shape) for every shape."""
         sized = zip(self, shape_leaves(self.shapes), strict=True)
-        return fill(self.shapes, (linear(features).reshape(len(features), *shape) for linear, shape in sized))
+        return fill(self.shapes, (linear(features).reshape(features.shape[0], *shape) for linear, shape in sized))
 
 
 class BufferTree(nn.Module):

@@ -346,11 +346,11 @@ REFUSED = {
     ),
     "targets longer than there are steps": (
         lambda whole: whole.framed(torch.ones(2, 5, dtype=torch.long), torch.tensor([5, 6])),
-        "target_lengths must lie in 0 to 5, the steps there are; found 5 to 6",
+        "target_lengths must lie in 0 to 5, the number of steps; found 5 to 6",
     ),
     "a length for all targets": (
         lambda whole: whole.framed(torch.ones(2, 5, dtype=torch.long), torch.tensor([5])),
-        "target_lengths must be 2 integers, one a row",
+        "target_lengths must be 2 integers, one per row",
     ),
     "inputs of another width": (
         lambda whole: Decoder(whole.decoder.rnn, 7, nn.Embedding(7, 99)),

@@ -57,6 +57,8 @@ class _FastWeights(nn.Module):
         if self.layer_norm is not None:
             self.layer_norm.reset_parameters()
 
+    causal = True
+
     @property
     def state_shapes(self) -> tuple[tuple[int], tuple[int, int]]:
         """The shapes of h and A of one example: (H,) and (H, H)."""
