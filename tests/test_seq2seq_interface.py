@@ -10,8 +10,6 @@ from torch.nn.parallel import DistributedDataParallel
 
 from contextual_rnn import ConstantState, ContextualRNN, FastWeightsRNN, GaussianState, InputError
 from contextual_rnn.seq2seq import (
-    ATTENTIONS,
-    BRIDGES,
     AdditiveAttention,
     Decoder,
     Encoder,
@@ -141,9 +139,7 @@ class Predictions(nn.Module):
         return decoded.outputs if decoded.weights is None else (decoded.outputs, decoded.weights)
 
 
-CASES = [(bridge, "additive", False) for bridge in BRIDGES]
-CASES += [("project", attention, False) for attention in ATTENTIONS if attention != "additive"]
-CASES += [("project", "additive", True)]
+CASES = [("zero", "none"), ("project", "additive"), ("concat", "multiplicative"), ("copy", "additive")]
 
 
 # What PyTorch says of a bare nn.GRU as well: on its flat weights, its deprecated tracing, and where a graph breaks.
@@ -153,10 +149,10 @@ OWN_WARNINGS = pytest.mark.filterwarnings(
 
 
 @OWN_WARNINGS
-@pytest.mark.parametrize(("bridge", "attention", "input_feeding"), CASES)
-def test_an_exported_model_is_the_model_at_another_batch_size(bridge, attention, input_feeding):
+@pytest.mark.parametrize(("bridge", "attention"), CASES)
+def test_an_exported_model_is_the_model_at_another_batch_size(bridge, attention):
     network = categories(bridge, attention).eval()
-    if input_feeding:
+    if bridge == "copy":  # here with input feeding, whose steps are unrolled
         writes = nn.LSTM(11, 6, batch_first=True)
         start = make_bridge(bridge, network.encoder.rnn.core, writes)
         network.decoder = Decoder(
@@ -190,7 +186,7 @@ def test_a_compiled_model_has_the_loss_and_the_gradients_of_the_model():
     losses, gradients = [], []
     for compiled in (False, True):
         network.zero_grad()
-        run = torch.compile(network, backend="aot_eager") if compiled else network
+        run = torch.compile(network, backend="eager") if compiled else network
         losses.append(run(source, target=target))
         losses[-1].backward()
         gradients.append([one.grad.clone() for one in network.parameters()])

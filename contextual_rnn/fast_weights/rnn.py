@@ -12,6 +12,7 @@ from torch.nn.functional import linear
 from .._core.choices import check_choice
 from .._core.plain_operations import is_eager, needs_plain_operations
 from .._core.state import check_state
+from .._core.tracing import shapes_are_traced
 from .attention import look_up
 from .backend import BACKENDS, Backend, choose
 from .graph_operation import graph_fast_weights
@@ -186,7 +187,7 @@ class FastWeightsRNN(_FastWeights):
         Raises:
             ValueError: x has no three dimensions, no step, or other features than D.
         """
-        if x.dim() != 3 or x.shape[2] != self.input_size:
+        if x.dim() != 3 or (not shapes_are_traced() and x.shape[2] != self.input_size):
             raise ValueError(
                 f"x must have three dimensions, the last of {self.input_size} features; found shape {tuple(x.shape)}"
             )
@@ -223,7 +224,7 @@ class FastWeightsRNN(_FastWeights):
         Returns:
             h_1 to h_T (B, T, H), h_T (B, H), and A_T (B, H, H) or None.
         """
-        if not projected.shape[1]:
+        if not shapes_are_traced() and not projected.shape[1]:
             raise ValueError(f"there must be at least one time step; found shape {tuple(projected.shape)}")
         device = projected.device.type
         if torch.is_autocast_enabled(device):  # the gradients derived by hand are of one dtype, the weights'

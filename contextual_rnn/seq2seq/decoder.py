@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from .._core.categorical import draw_category
 from .._core.state import State, shape_leaves
+from .._core.tracing import shapes_are_traced
 from ..errors import InputError
 from ..recurrent import ContextualRNN
 from .attention import Attention
@@ -143,7 +144,7 @@ class Decoder(nn.Module):
         """
         if self.attention is None:
             return None
-        if values.shape[-1] != self.attention.memory_size:
+        if not shapes_are_traced() and values.shape[-1] != self.attention.memory_size:
             raise InputError(
                 f"the attention has memory_size {self.attention.memory_size}, but the encoder's outputs are "
                 f"{values.shape[-1]} wide"

@@ -10,8 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, mse_loss
 
+from .._core.evaluation import evaluation_mode
 from .._core.plain_operations import is_eager
 from .._core.state import State
+from .._core.tracing import shapes_are_traced
 from ..errors import InputError
 from ..recurrent import check_lengths
 from . import search
@@ -159,7 +161,7 @@ class EncoderDecoder(nn.Module):
         return self._predict(source, inputs, options)
 
     def _predict(self, source: Tensor, inputs: Tensor, options: tuple) -> Decoded:
-        if inputs.shape[0] != source.shape[0]:
+        if not shapes_are_traced() and inputs.shape[0] != source.shape[0]:
             found = f"found {source.shape[0]} sources and {inputs.shape[0]} targets"
             raise InputError(f"there must be as many targets as sources; {found}")
         lengths, context, feeding, training_step = options
@@ -325,16 +327,11 @@ class EncoderDecoder(nn.Module):
             "max_steps": max_steps,
             "alpha": alpha,
         }
-        training = [module for module in self.modules() if module.training]
-        self.eval()
-        try:
+        with evaluation_mode(self):
             step, state = self.begin(source, lengths, context)
             if beam == 1:
                 return search.greedy(step, state, source.shape[0], **options)
             return search.beam(step, state, source.shape[0], width=beam, n_best=n_best, **options)
-        finally:
-            for module in training:
-                module.training = True
 
     @torch.no_grad()
     def free_run(
