@@ -10,6 +10,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from contextual_rnn import ConstantState, ContextualRNN, FastWeightsRNN, GaussianState, InputError
 from contextual_rnn.seq2seq import (
+    BRIDGES,
     AdditiveAttention,
     Decoder,
     Encoder,
@@ -178,6 +179,42 @@ def test_a_traced_model_is_the_model_at_another_batch_size_and_length(attention)
     network = Predictions(categories(attention=attention).eval())
     traced = torch.jit.trace(network, pair())
     torch.testing.assert_close(traced(*pair(7, 6, 9)), network(*pair(7, 6, 9)))
+
+
+@pytest.mark.filterwarnings("ignore")  # exporters and their packages warn of each other
+@pytest.mark.parametrize("dynamo", [True, False], ids=["torch.export", "torch.jit.trace"])
+def test_a_model_in_onnx_is_the_model_at_another_batch_size(dynamo, tmp_path):
+    pytest.importorskip("onnxscript", reason="the ONNX exporters need it")
+    runtime = pytest.importorskip("onnxruntime", reason="it runs what was exported")
+    network, rows = Predictions(categories().eval()), torch.export.Dim("rows", min=2)
+    names, file = ["source", "inputs"], tmp_path / "model.onnx"
+    shapes = (
+        {"dynamic_shapes": ({0: rows}, {0: rows})}
+        if dynamo
+        else {"dynamic_axes": {name: {0: "rows"} for name in names}}
+    )
+    torch.onnx.export(network, pair(), file, dynamo=dynamo, input_names=names, verbose=False, **shapes)
+    other = pair(7)
+    found = runtime.InferenceSession(file).run(None, dict(zip(names, (part.numpy() for part in other), strict=True)))
+    for a, b in zip(found, network(*other), strict=True):
+        torch.testing.assert_close(torch.from_numpy(a), b, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+@pytest.mark.parametrize("bridge", BRIDGES)
+def test_other_dtypes_give_nearly_the_same_loss(bridge, dtype):
+    network, (source, target) = categories(bridge), pair()
+    right = network.loss(source, target)
+    within = 1e-6 if dtype == torch.float64 else 0.03
+    if dtype != torch.float64:
+        with torch.autocast("cpu", dtype):
+            loss = network.loss(source, target)
+            network.generate(source, beam=3)
+        loss.backward()
+        torch.testing.assert_close(loss, right, rtol=0, atol=within, check_dtype=False)
+    torch.testing.assert_close(
+        copy.deepcopy(network).to(dtype).loss(source, target), right, rtol=0, atol=within, check_dtype=False
+    )
 
 
 @OWN_WARNINGS

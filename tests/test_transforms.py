@@ -7,9 +7,9 @@ import torch
 from torch import nn
 from torch.func import functional_call, grad, vmap
 
-from contextual_rnn import FastWeightsRNN
+from contextual_rnn import ContextualRNN, FastWeightsRNN, FreeState
 from contextual_rnn.fast_weights import backend
-from contextual_rnn.seq2seq import AdditiveAttention
+from contextual_rnn.seq2seq import AdditiveAttention, CopyBridge, Decoder, Encoder, EncoderDecoder
 
 
 class Attends(nn.Module):
@@ -82,6 +82,26 @@ def test_gradients_of_each_example_are_those_of_a_loop(name):
     for row in range(3):
         alone = gradients(network, [part[row : row + 1] for part in arguments])
         torch.testing.assert_close({key: one[row] for key, one in found.items()}, alone)
+
+
+def test_gradients_of_each_pair_of_an_encoder_and_decoder_are_those_of_a_loop():
+    torch.manual_seed(0)
+    reads, writes = FastWeightsRNN(5, 6), FastWeightsRNN(5, 6)
+    encoder = Encoder(ContextualRNN(reads, FreeState(reads)), nn.Embedding(9, 5))
+    decoder = Decoder(
+        ContextualRNN(writes, CopyBridge(reads, writes)), 9, nn.Embedding(9, 5), AdditiveAttention(6, 6, 4)
+    )
+    network = EncoderDecoder(encoder, decoder).double()
+    pairs = torch.randint(2, 9, (3, 5)), torch.randint(2, 9, (3, 4))
+
+    def of_one(weights, source, target):
+        return functional_call(network, weights, (source.unsqueeze(0),), {"target": target.unsqueeze(0)})
+
+    found = vmap(grad(of_one), in_dims=(None, 0, 0))(parameters(network), *pairs)
+    for row in range(3):
+        loss = network.loss(*(part[row : row + 1] for part in pairs))
+        alone = torch.autograd.grad(loss, list(network.parameters()))
+        torch.testing.assert_close([one[row] for one in found.values()], list(alone))
 
 
 @pytest.mark.parametrize("name", MODELS)
