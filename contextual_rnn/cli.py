@@ -90,7 +90,7 @@ def find_command(arguments: list[str]) -> tuple[Command, list[str]] | None:
         if any(one.startswith(f"{words[0]} ") for one in names) and words[1:] in ([], ["-h"], ["--help"]):
             print_commands(words[0])
             return None
-        from .study.settings import nearest
+        from ._core.settings import nearest
 
         raise InputError(f"there is no command {name!r}{nearest(name, names)}; `{PROGRAM} --help` lists them")
     return Command(*_renamed(name, arguments[len(words) :])), arguments[len(words) :]
@@ -211,7 +211,7 @@ class Command:
         return values
 
     def _check_names(self, arguments: list[str]) -> None:
-        from .study.settings import nearest
+        from ._core.settings import nearest
 
         flags = [option.flag for option in self.options.values() if option.name not in POSITIONAL]
         for argument in arguments:
@@ -232,7 +232,7 @@ class Command:
     def _options_of(self, path: str) -> list[str]:
         import yaml
 
-        from .study.settings import nearest
+        from ._core.settings import nearest
 
         try:
             kept = yaml.safe_load(pathlib.Path(path).read_text(encoding="utf-8"))
@@ -278,8 +278,8 @@ def _option(
     described: dict[str, str],
 ) -> Option:
     """Return the option of a verb's argument, which is its own or one of its settings."""
-    from .study.settings import choices_of
-    from .study.settings import described as described_setting
+    from ._core.settings import choices_of
+    from ._core.settings import described as described_setting
 
     name, default = parameter.name, parameter.default
     known = {field.name: field for field in dataclasses.fields(settings_class)} if settings_class else {}

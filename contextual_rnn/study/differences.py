@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -136,12 +136,6 @@ def _row(a: Kind, b: Kind, metric: Metric, interval: Interval) -> Row:
 def label(kind: Kind) -> str:
     """Return the name of a kind: the values of its fields."""
     return ", ".join(str(value) for value in kind.values())
-
-
-def one_factor_at_a_time(values: Mapping[str, Sequence[str]]) -> list[dict[str, str]]:
-    """Return the base, which has every factor's first value, and every setting that differs from it in one factor."""
-    base = {factor: options[0] for factor, options in values.items()}
-    return [base, *({**base, factor: value} for factor, options in values.items() for value in options[1:])]
 
 
 def found(row: Row) -> bool | None:

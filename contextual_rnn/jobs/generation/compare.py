@@ -6,15 +6,13 @@ import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ...data.datasets import Datasets
-from ...data.series import Record
+from ..._core.settings import check_count, takes_settings
+from ...data.series import Datasets, Record
 from ...data.table import Source
 from ...kinds import WITHOUT_WINDOW, comparisons
-from ...study.comparison import Comparison, Models, run_directory
-from ...study.findings import findings, kinds_to_compare
+from ...study.comparison import Comparison, Models, findings, kinds_to_compare, run_directory
 from ...study.parallel import one_thread, run_all
 from ...study.run_folder import RunFolder
-from ...study.settings import check_count, takes_settings
 from .baselines import baselines
 from .metrics import BY_SERIES, METRICS, scores
 from .settings import GenerationSettings

@@ -18,11 +18,10 @@ import math
 import numbers
 import types
 import typing
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, Self, TypeVar
 
 from ..errors import InputError
-from .differences import one_factor_at_a_time
 
 GROUPS = ("data", "model", "training", "comparison", "files")
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -162,6 +161,12 @@ class Settings:
         for field in dataclasses.fields(cls):
             if field.default is dataclasses.MISSING and field.name not in options:
                 raise TypeError(f"the setting {field.name!r} is required: {field.metadata['description']}")
+
+
+def one_factor_at_a_time(values: Mapping[str, Sequence[str]]) -> list[dict[str, str]]:
+    """Return the base, which has every factor's first value, and every setting that differs from it in one factor."""
+    base = {factor: options[0] for factor, options in values.items()}
+    return [base, *({**base, factor: value} for factor, options in values.items() for value in options[1:])]
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
