@@ -259,9 +259,9 @@ def test_what_means_nothing_without_inputs_is_refused():
         generation.fit(ramps(4), **COLUMNS, **TINY, window=2)
     with pytest.raises(InputError, match="`initial_state` must be one of"):
         generation.fit(ramps(4), **COLUMNS, **TINY, initial_state="warm-up")
-    with pytest.raises(InputError, match="`initial_states` must be among .*; found 'contxt'; did you mean 'context'"):
+    with pytest.raises(InputError, match=r"`initial_states` must be among .*; found 'contxt'; did you mean 'context'"):
         generation.compare(ramps(4), ramps(4), **COLUMNS, **TINY, initial_states=["contxt"])
-    with pytest.raises(InputError, match="context needs something to start from: give `context`$"):
+    with pytest.raises(InputError, match=r"context needs something to start from: give `context`$"):
         generation.fit(ramps(4), targets=["y"], series="id", **TINY, initial_state="context")
 
 
