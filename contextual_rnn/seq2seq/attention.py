@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from .._core.choices import check_choice
-from .additive_scores import AdditiveScores
+from .._core.plain_operations import is_eager
+from .additive_scores import AdditiveScores, reference_scores
 
 Score = Literal["dot", "general", "scaled"]
 AttentionName = Literal["none", "additive", "multiplicative"]
@@ -105,7 +106,8 @@ class AdditiveAttention(Attention):
 
     def scores(self, query: Tensor, keys: Tensor) -> Tensor:
         """Return the scores, (B, T, S)."""
-        return AdditiveScores.apply(self.query(query), keys, self.score.weight[0])
+        arguments = self.query(query), keys, self.score.weight[0]
+        return AdditiveScores.apply(*arguments) if is_eager() else reference_scores(*arguments)
 
 
 class MultiplicativeAttention(Attention):

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from .._core.choices import check_choice
 from .._core.state import Shapes, State, fill, leaves, map_state, shape_leaves, state_shapes
+from .._core.tracing import shapes_are_traced
 from ..initial_state import ConstantState, Generator, InitialState, LeafMaps
 
 Joined = Literal["state", "learned"]
@@ -178,6 +179,8 @@ def _width(shapes: Shapes) -> int:
 
 def _joined(state: Any, shapes: Shapes, batch_size: int) -> Tensor:
     """Return an encoder's state as one vector a row (B, F)."""
+    if shapes_are_traced():
+        return torch.cat([leaf.flatten(1) for leaf in leaves(state)], dim=1)
     wanted = [(batch_size, *shape) for shape in shape_leaves(shapes)]
     found = [] if state is None else [tuple(leaf.shape) for leaf in leaves(state)]
     if found != wanted:
