@@ -221,7 +221,7 @@ def _findings(
     }
     subject = differences[0]["factor"] if differences else "bridge"
     return {
-        "answer": answer_in_words(f"the {subject}", differences[0] if differences else None, BY_WORD),
+        "answer": answer_in_words(f"the {subject}", differences[0] if differences else None, BY_WORD, "words"),
         "runs": Rows(runs),
         "summary": Rows(summarise(runs, [*FACTORS, "variant"])),
         "differences": Rows(differences),
