@@ -44,6 +44,7 @@ class Table:
     Attributes:
         name: the path, or the name of the data frame.
         stem: what the table is called where it is a single series.
+        backend: the kind of data frame that results take, as narwhals names it: that of the source; polars for a file.
 
     Raises:
         InputError: the file cannot be read, or the source is neither a path nor a data frame, or has no rows.
@@ -62,6 +63,7 @@ class Table:
             if not self.frame.height:
                 raise InputError(f"{name} has no rows")
         self.from_frame = isinstance(self.frame, FrameColumns)
+        self.backend: Any = self.frame.frame.implementation if isinstance(self.frame, FrameColumns) else "polars"
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -133,13 +135,14 @@ class Table:
     def _cast(self, name: str) -> pl.Series:
         cells = self.frame[name]
         if not (cells.dtype.is_numeric() or cells.dtype == pl.Boolean or cells.dtype == pl.Null):
-            raise InputError(f"{self.where(0, name)}: expected a number, found {cells.dtype}")
+            found = type(cells[0]).__name__ if cells.dtype == pl.Object else cells.dtype
+            raise InputError(f"{self.where(0, name)}: expected a number, found {found}")
         return cells.cast(pl.Float64).fill_null(float("nan"))
 
     def labels(self, name: str) -> np.ndarray:
         """Return a column as text; raise InputError if a cell is missing."""
         column = self.frame[name]
-        if column.dtype.is_nested() or column.dtype == pl.Binary:
+        if column.dtype.is_nested() or column.dtype in (pl.Binary, pl.Object):
             raise InputError(f"{self.where(0, name)}: expected a number or text, found {column.dtype}")
         if column.dtype.is_float():
             column = column.fill_nan(None)

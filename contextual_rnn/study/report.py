@@ -6,6 +6,7 @@ import dataclasses
 import html
 import io
 import pathlib
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -47,7 +48,7 @@ class FitReport:
         for name, values in self.rows.items():
             rows.add_row(name, *(_shown(values.get(metric.key)) for metric in self.metrics))
         text = io.StringIO()
-        Console(file=text, width=width, color_system=None).print(rows)
+        Console(file=text, width=width, color_system=None, markup=False, emoji=False).print(rows)
         return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
 
     def plot_history(self) -> Figure:
@@ -58,7 +59,7 @@ class FitReport:
 
     def __str__(self) -> str:
         """Return the sentences, the table, and where the files are."""
-        parts = [" ".join(self.sentences), *([self.table()] if self.rows else [])]
+        parts = [textwrap.fill(" ".join(self.sentences), 80), *([self.table()] if self.rows else [])]
         if self.out is not None:
             drawn = ", ".join(sorted(path.name for path in (self.out / "figures").glob("*.png")))
             figures = f"\nFigures: {self.out / 'figures'} ({drawn})" if drawn else ""

@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal, Self, TypeVar
 
 from ..errors import InputError
+from .differences import one_factor_at_a_time
 
 GROUPS = ("data", "model", "training", "comparison", "files")
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -45,8 +46,8 @@ def setting(
 
     Args:
         default: its value where none is given; `dataclasses.MISSING` makes it required.
-        description: one sentence, shown in the documentation and by `--help`.
-        group: one of `GROUPS`, the heading under which `--help` lists it.
+        description: one sentence, for the documentation and the command line's help.
+        group: one of `GROUPS`, the heading under which the help lists it.
         least: the smallest number allowed; of a tuple, the smallest number of values.
         above: a number that the value must exceed.
         most: the largest number allowed.
@@ -54,7 +55,7 @@ def setting(
         choices: the names allowed; those of a `Literal` annotation are known without.
         tunable: whether several values may be given, among which validation data choose.
         compared: whether `compare` may be given several values, whose results it compares.
-        metavar: how `--help` shows its value, such as `COLUMN`.
+        metavar: how the help shows its value, such as `COLUMN`.
     """
     metadata = {
         "description": description,
@@ -115,6 +116,31 @@ class Settings:
         ]
 
     @classmethod
+    def variants(cls, options: dict[str, Any]) -> list[tuple[dict[str, str], Self]]:
+        """Return the base and its variants: the settings to compare.
+
+        The base has the first value of every option that is compared; each variant has one other value.
+
+        Returns:
+            For each, the values of the options that are compared, and the settings.
+
+        Raises:
+            TypeError: an option is no setting, or a required one is missing.
+            InputError: a value is not allowed, or an option that is compared has no value.
+        """
+        cls._check_names(options)
+        values = {
+            field.name: _names(field, options[field.name])
+            for field in dataclasses.fields(cls)
+            if field.metadata.get("compared") and field.name in options
+        }
+        for name, several in values.items():
+            if not several:
+                raise InputError(f"`{name}` needs at least one value")
+        distinct = {name: tuple(dict.fromkeys(several)) for name, several in values.items()}
+        return [(chosen, cls(**{**options, **chosen})) for chosen in one_factor_at_a_time(distinct)]
+
+    @classmethod
     def from_json(cls, kept: dict[str, Any]) -> Self:
         """Return the settings that `to_json` made, after they went through JSON."""
         return cls.of({name: tuple(value) if isinstance(value, list) else value for name, value in kept.items()})
@@ -151,11 +177,11 @@ def check_seed(seed: int) -> int:
     return int(seed)
 
 
-def check_count(**counts: Any) -> None:
-    """Raise InputError for the first argument that is not an integer of at least 1."""
+def check_count(least: int = 1, **counts: Any) -> None:
+    """Raise InputError for the first argument that is not an integer of at least `least`."""
     for name, count in counts.items():
-        if isinstance(count, bool) or not isinstance(count, numbers.Integral) or count < 1:
-            raise InputError(f"`{name}` must be an integer greater than 0; found {count!r}")
+        if isinstance(count, bool) or not isinstance(count, numbers.Integral) or count < least:
+            raise InputError(f"`{name}` must be an integer of at least {least}; found {count!r}")
 
 
 def takes_settings(settings: type[Settings], without: Sequence[str] = ()) -> Callable[[Function], Function]:
@@ -205,7 +231,7 @@ def takes_settings(settings: type[Settings], without: Sequence[str] = ()) -> Cal
 
 def described(field: dataclasses.Field[Any]) -> str:
     """Return the description of a field, with what a list of values means."""
-    several = " Several values are tried, and validation data choose." if field.metadata["tunable"] else ""
+    several = " Of several values, the best on validation data is taken." if field.metadata["tunable"] else ""
     return field.metadata["description"] + several
 
 
@@ -266,7 +292,7 @@ def _number(field: dataclasses.Field[Any], value: Any, kind: type) -> Any:
     fits = numbers.Integral if kind is int else numbers.Real
     if isinstance(value, bool) or not isinstance(value, fits):
         raise InputError(f"`{name}` must be {wanted}; found {value!r}")
-    number = kind(value)  # type: ignore[call-arg]
+    number = kind(value)
     bounds = field.metadata["range"]
     rules = (
         (bounds["least"], lambda bound: number >= bound, "at least"),
