@@ -183,7 +183,7 @@ def test_five_seeds_answer_the_question():
         ({"label": "token"}, "`label` token: the pairs have no labels"),
         ({"bridge": []}, "`bridge` needs at least one value"),
         ({"bridge": "linear"}, "`bridge` must be one of"),
-        ({"seeds": 0}, "`seeds` must be an integer greater than 0"),
+        ({"seeds": 0}, "`seeds` must be an integer of at least 1"),
         ({"attention": "none", "input_feeding": True}, "`input_feeding` feeds"),
     ],
 )

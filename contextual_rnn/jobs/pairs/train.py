@@ -103,10 +103,10 @@ def choose_settings(
     )
 
 
-def check_label_setting(labels: Sequence[str], data: PairData) -> None:
-    """Raise InputError if a way of reading labels was asked for, and the pairs have none."""
-    if not data.labels and "token" in labels:
-        raise InputError("`label` token: the pairs have no labels for the model to read")
+def check_label(labels: Sequence[str], data: PairData) -> None:
+    """Raise InputError if ways of reading a label were asked for or compared, and the pairs have no labels."""
+    if not data.labels and ("token" in labels or len(labels) > 1):
+        raise InputError(f"`label` {', '.join(labels)}: the pairs have no labels for the model to read")
 
 
 @takes_settings(PairSettings)
@@ -151,7 +151,7 @@ def fit(
     candidates = {"model": PairSettings.candidates(options)}
     check_accelerator(candidates["model"][0].accelerator)
     data = PairData.read(train, validation, test, columns)
-    check_label_setting([settings.label for settings in candidates["model"]], data)
+    check_label([candidates["model"][0].label], data)
     config = {"candidates": [settings.to_json() for settings in candidates["model"]], **data.identity, "seed": seed}
     with run_directory(out) as path:
         folder = RunFolder.open(path, config, resume=resume)
