@@ -198,6 +198,4 @@ def _write(
     write_json(folder.results_path, {**result, "chosen": choice.settings.to_json(), "validation": choice.validation})
     write_figure(model.report.plot_history(), folder.figures, "history")
     if data.test:
-        model.report.sentences.append(
-            f"Every answer to the test sources is in {folder.path / 'final' / 'answers.tsv'}."
-        )
+        model.report.files["Answers"] = folder.path / "final" / "answers.tsv"
