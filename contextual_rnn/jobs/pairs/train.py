@@ -27,7 +27,8 @@ from ...study.tuning import Choice, choose
 from .answers import answer
 from .data import PairData
 from .metrics import METRICS
-from .model import PairLoss, PairModel
+from .model import PairModel
+from .network import PairLoss, PairNetwork
 from .settings import PairSettings
 
 MINIMISE = ("validation_word_error_rate", "validation_phone_error_rate")  # in order of priority
@@ -63,7 +64,7 @@ class Training:
         steps = settings.epochs * -(-len(encoded) // settings.batch_size)
         feeding = make_feeding(settings.feeding, settings.sampling, steps, seed)
 
-        def evaluate(model: PairModel) -> dict[str, float]:
+        def evaluate(model: PairNetwork) -> dict[str, float]:
             metrics = answer([model], self.data.validation).metrics()
             return {f"validation_{metric.key}": metrics[metric.key] for metric in METRICS}
 
