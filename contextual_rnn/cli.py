@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import inspect
+import io
 import os
 import pathlib
 import re
@@ -33,7 +34,7 @@ ROOMS = {
 PROGRAM = "contextual-rnn"
 POSITIONAL = ("run", "runs")
 GROUPS = {
-    **dict.fromkeys(("train", "validation", "test"), "data"),
+    **dict.fromkeys(("train", "validation", "test", "columns"), "data"),
     **dict.fromkeys(("seed", "folds"), "training"),
     **dict.fromkeys(("seeds", "initial_states"), "comparison"),
     **dict.fromkeys(("out", "resume", "jobs", "config", "verbose"), "files"),
@@ -260,10 +261,12 @@ def run(command: Command, arguments: list[str]) -> None:
     with one_thread():
         result = command.function(**values)
         if isinstance(result, Iterator):
+            if isinstance(sys.stdout, io.TextIOWrapper):
+                sys.stdout.reconfigure(encoding="utf-8")  # as the input, whatever the locale
             for text, remark in result:
                 print(text, flush=True)
                 if remark:
-                    print(f"{PROGRAM}: {remark}", file=sys.stderr)
+                    print(f"{PROGRAM}: {command.in_options(remark)}", file=sys.stderr)
         elif isinstance(result, Comparison):
             print(result.details() if verbose else result)
         else:
@@ -311,13 +314,15 @@ def _type(annotation: Any, choices: Sequence[str] | None) -> tuple[Any, str | No
     optional = type(None) in members
     kind: Any = next((member for member in members if member is not type(None)), str)
     metavar: str | None = {int: "N", float: "NUMBER", bool: None}.get(kind, "TEXT")
-    if Any in members or any(member is os.PathLike or typing.get_origin(member) is os.PathLike for member in members):
+    if any(typing.get_origin(member) is Sequence for member in members) and Any in members:  # several files
+        kind, metavar = tuple[str, ...], "PATH ..."
+    elif Any in members or any(member is os.PathLike or typing.get_origin(member) is os.PathLike for member in members):
         kind, metavar = str, "PATH"
     elif kind is pathlib.Path:
         metavar = "PATH"
     elif typing.get_origin(kind) is Literal:
         metavar = None
-    elif typing.get_origin(kind) is not None:  # a sequence
+    elif typing.get_origin(kind) not in (None, tuple):  # a sequence
         inner = typing.get_args(kind)[0]
         inner, metavar = _type(inner, choices)
         kind, metavar = tuple[inner, ...], metavar and f"{metavar} ..."  # type: ignore[valid-type]

@@ -251,7 +251,10 @@ def run_directory(out: str | os.PathLike[str] | None) -> Iterator[pathlib.Path]:
 def _wrapped(sentence: str) -> str:
     """Return a sentence in lines of a terminal's width; the lines after the first are indented one step more."""
     indent = sentence[: len(sentence) - len(sentence.lstrip())]
-    return textwrap.fill(sentence.strip(), WIDTH, initial_indent=indent, subsequent_indent=indent and indent + "  ")
+    further = indent and indent + "  "
+    return textwrap.fill(
+        sentence.strip(), WIDTH, initial_indent=indent, subsequent_indent=further, break_on_hyphens=False
+    )
 
 
 def _shown(value: Any) -> str:

@@ -173,22 +173,23 @@ def in_words(row: Row, metric: Metric, items: str | None = None) -> str:
     return f"The {metric.name} of {a} is {_size(row, metric)} {b} ({interval})."
 
 
-def answer(subject: str, row: Row | None, metric: Metric) -> str:
+def answer(subject: str, row: Row | None, metric: Metric, items: str | None = None) -> str:
     """Answer in one sentence whether something matters: yes and by how much, no difference found, or too few runs.
 
     Args:
         subject: what is asked about, such as "the initial state".
-        row: of `difference`; None where nothing was compared.
+        row: of `difference` or `difference_over_items`; None where nothing was compared.
         metric: what was compared.
+        items: what the test items are called, where they were resampled.
     """
     if row is None:
         return f"Does {subject} matter? Only one kind was trained, so there is nothing to compare."
     if row["low"] is None:
         reason = "Not enough runs to tell." if row["seeds"] < FEWEST else "That cannot be told."
-        return f"Does {subject} matter? {reason} {in_words(row, metric)}"
+        return f"Does {subject} matter? {reason} {in_words(row, metric, items)}"
     if not found(row):
-        return f"Does {subject} matter? No difference was found. {in_words(row, metric)}"
-    return f"Does {subject} matter? Yes. {in_words(row, metric)}"
+        return f"Does {subject} matter? No difference was found. {in_words(row, metric, items)}"
+    return f"Does {subject} matter? Yes. {in_words(row, metric, items)}"
 
 
 def _size(row: Row, metric: Metric) -> str:
