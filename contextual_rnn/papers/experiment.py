@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..serialization import load
@@ -99,7 +99,7 @@ class Experiment:
         """Return the metrics of every epoch of a run, which a kind and a seed identify."""
         return read_lines(self._path(run) / "metrics.jsonl")
 
-    def finish(self, results: dict[str, Any], figures: dict[str, Callable[[], Figure]]) -> str:
+    def finish(self, results: dict[str, Any], figures: Mapping[str, Callable[[], Figure]]) -> str:
         """Write the results and then the figures; return the verdict, and where the files are.
 
         Args:

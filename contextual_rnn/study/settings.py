@@ -232,7 +232,7 @@ def _checked(settings: type[Settings], field: dataclasses.Field[Any], value: Any
         return None
     for kind in kinds:
         if typing.get_origin(kind) is tuple:
-            (item, _) = typing.get_args(kind)
+            item, _ = typing.get_args(kind)
             return _names(settings, field, value) if item is str else _numbers(field, value, item)
     if choices_of(settings, field) is not None:
         return _choice(settings, field, value)

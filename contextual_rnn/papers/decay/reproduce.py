@@ -142,9 +142,10 @@ class Training:
             folder=folder,
         )
         save(model, folder / "model.safetensors")
-        early = {EARLY.key: row[ONE_STEP.key] for row in history if row["epoch"] == 10}
-        last = {ONE_STEP.key: history[-1][ONE_STEP.key], FREE_RUN.key: free_run_error(model, validation)}
-        return {"metrics": last | early}
+        metrics = {ONE_STEP.key: history[-1][ONE_STEP.key], FREE_RUN.key: free_run_error(model, validation)}
+        if len(history) >= 10:
+            metrics[EARLY.key] = history[9][ONE_STEP.key]
+        return {"metrics": metrics}
 
 
 def _pairs(kinds: list[Kind]) -> list[tuple[Kind, Kind]]:
@@ -163,8 +164,8 @@ def _conclusion(kinds: list[Kind], runs: list[Row]) -> list[str]:
     one_step, free_run = (difference(runs, ours, ZERO, metric) for metric in (ONE_STEP, FREE_RUN))
     return [
         "",
-        f"With h0 {start[ours['initial_state']]}, the {ONE_STEP.name} is {_size(one_step)} with h0 = 0 and the period at "
-        "every step.",
+        f"With h0 {start[ours['initial_state']]}, the {ONE_STEP.name} is {_size(one_step)} with h0 = 0 and the period "
+        "at every step.",
         f"The {FREE_RUN.name} is {_size(free_run)} with h0 = 0.",
     ]
 

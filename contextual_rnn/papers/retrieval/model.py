@@ -128,7 +128,7 @@ def loss(model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
 
 @torch.no_grad()
 def scores(model: nn.Module, retrievals: Retrievals, size: int = 1000) -> dict[str, float]:
-    """Return the mean log likelihood in nats, the accuracy, and the accuracy of each pair (`accuracy_pair_1` to `_4`)."""
+    """Return the mean log likelihood in nats, the accuracy, and that of each pair (`accuracy_pair_1` to `_4`)."""
     logits = torch.cat([model(symbols) for symbols in retrievals.symbols.split(size)])
     correct = (logits.argmax(dim=1) == retrievals.answer).double()
     by_pair = {f"accuracy_pair_{pair + 1}": float(correct[retrievals.pair == pair].mean()) for pair in range(PAIRS)}

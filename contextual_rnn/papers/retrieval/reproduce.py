@@ -10,7 +10,7 @@ import dataclasses
 import functools
 import pathlib
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
@@ -21,7 +21,7 @@ from ...study.minibatches import shuffled
 from ...study.settings import setting, takes_settings
 from ..common import PAPER_KINDS, PaperSettings
 from ..experiment import Experiment, compare, sentences, table
-from .data import PAIRS, Order, Retrievals
+from .data import PAIRS, Retrievals
 from .model import RetrievalModel, loss, scores
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 FACTORS = ("initial_state",)
 LEVELS = (50, 90, 99)
 ACCURACY = Metric("accuracy", "accuracy (share of correct answers)")
-EPOCHS = {level: Metric(f"epochs_to_{level}", f"epochs to {level} % accuracy") for level in LEVELS}
+EPOCHS = {level: Metric(f"epochs_to_{level}", f"number of epochs to {level} % accuracy") for level in LEVELS}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -44,11 +44,14 @@ class RetrievalSettings(PaperSettings):
         choices=PAPER_KINDS,
         least=1,
     )
-    order: Order = setting(
+    order: Literal["paired", "grouped"] = setting(
         "paired", "Each letter before its digit, or, beyond the paper, all letters before all digits.", group="data"
     )
     epochs: int = setting(
-        200, "Number of training epochs, at most; training stops at 100 % validation accuracy.", group="training", least=1
+        200,
+        "Number of training epochs, at most; training stops at 100 % validation accuracy.",
+        group="training",
+        least=1,
     )
     training_size: int = setting(100_000, "Training sequences, drawn once.", group="data", least=1)
     validation_size: int = setting(20_000, "Validation sequences, drawn once.", group="data", least=1)
@@ -167,7 +170,8 @@ def _figures(
 ) -> dict[str, Callable[[], Figure]]:
     from . import figures
 
-    last = {"initial_state": settings.initial_states[-1], "seed": 0}
+    kind = settings.initial_states[-1]
+    model = experiment.model({"initial_state": kind, "seed": 0})
     retrieval = Retrievals.draw(1, seed=1, order=settings.order)
     ends = {
         name: [first_epoch(history, LEVELS[-1]) or len(history) for history in histories]
@@ -176,5 +180,5 @@ def _figures(
     return {
         "figure_2": functools.partial(figures.curves, curves),
         "accuracy_by_pair": functools.partial(figures.pairs, curves, ends),
-        "attention": functools.partial(figures.attention, experiment.model(last), retrieval, last["initial_state"]),
+        "attention": functools.partial(figures.attention, model, retrieval, kind),
     }

@@ -51,7 +51,10 @@ class TableSettings(PaperSettings):
     sizes: tuple[int, ...] = setting((20, 50, 100), "Numbers of hidden units.", group="comparison", least=1)
     seeds: int = setting(3, "Number of seeds, counted from 0.", group="comparison", least=1)
     epochs: int = setting(
-        60, "Number of training epochs, at most; training stops at 100 % validation accuracy.", group="training", least=1
+        60,
+        "Number of training epochs, at most; training stops at 100 % validation accuracy.",
+        group="training",
+        least=1,
     )
     trial_epochs: int = setting(
         15, "Epochs of the short runs, of seed 0, whose validation accuracy selects recipes.", group="training", least=1
@@ -66,7 +69,10 @@ class TableSettings(PaperSettings):
         (0.1, 1.0), "Standard deviations of the initial embedding to try.", group="training", above=0
     )
     finalists: int = setting(
-        2, "Recipes trained at length; the best after a short run need not be the best later.", group="training", least=1
+        2,
+        "Recipes trained at length; the best after a short run need not be the best later.",
+        group="training",
+        least=1,
     )
     training_size: int = setting(100_000, "Training sequences, drawn once.", group="data", least=1)
     validation_size: int = setting(20_000, "Validation sequences, to choose the recipe on.", group="data", least=1)
@@ -104,7 +110,9 @@ def reproduce_table(
     experiment = Experiment.open(out, name, settings, resume=resume, jobs=jobs)
     models = list(itertools.product(settings.cells, settings.sizes))
     recipes = itertools.product(settings.learning_rates, settings.embedding_scales)
-    kinds = [dict(zip(MODEL + RECIPE, model + recipe, strict=True)) for model, recipe in itertools.product(models, recipes)]
+    kinds = [
+        dict(zip(MODEL + RECIPE, model + recipe, strict=True)) for model, recipe in itertools.product(models, recipes)
+    ]
     short = settings.replace(epochs=settings.trial_epochs)
     first_seed = dataclasses.replace(experiment, seeds=1)
     trials = first_seed.train(kinds, short, Training(short), "choosing the recipe", "trials")
@@ -199,5 +207,7 @@ def _figure(runs: list[Row]) -> Any:
     from .figures import test_error
 
     names = {model: f"{model[0]}, {model[1]} units" for model in _by_model(runs)}
-    errors = {names[model]: [run["metrics"]["test_error"] for run in members] for model, members in _by_model(runs).items()}
+    errors = {
+        names[model]: [run["metrics"]["test_error"] for run in members] for model, members in _by_model(runs).items()
+    }
     return test_error(errors, {name: PUBLISHED[model] for model, name in names.items() if model in PUBLISHED})
