@@ -282,7 +282,7 @@ def _number(field: dataclasses.Field[Any], value: Any, kind: type) -> Any:
     fits = numbers.Integral if kind is int else numbers.Real
     if isinstance(value, bool) or not isinstance(value, fits):
         raise InputError(f"`{name}` must be {wanted}; found {value!r}")
-    number = kind(value)  # type: ignore[call-arg]
+    number = kind(value)
     bounds = field.metadata["range"]
     rules = (
         (bounds["least"], lambda bound: number >= bound, "at least"),

@@ -36,7 +36,7 @@ class DecayModel(nn.Module):
     ) -> None:
         super().__init__()
         core = nn.LSTM(2 if period_at_every_step else 1, HIDDEN, batch_first=True)
-        context = ContextState(core, MLP(2, [CONTEXT_HIDDEN]))  # drawn for every kind, so that other weights are equal
+        context = ContextState(core, MLP(2, [CONTEXT_HIDDEN]))  # for every kind, so that the core starts equal
         self.rnn = ContextualRNN(core, KINDS[initial_state].build(core, lambda: context))
         self.head = nn.Linear(HIDDEN, 1)
         self.initial_state, self.period_at_every_step = initial_state, period_at_every_step
