@@ -10,8 +10,7 @@ from contextual_rnn.errors import InputError
 from contextual_rnn.papers.common import PAPER_KINDS
 from contextual_rnn.papers.retrieval import reproduce, reproduce_table
 from contextual_rnn.papers.retrieval.data import SYMBOLS, Retrievals
-from contextual_rnn.papers.retrieval.model import RetrievalModel, RetrievalRNN, loss, scores
-from contextual_rnn.papers.retrieval.reproduce import first_epoch
+from contextual_rnn.papers.retrieval.model import RetrievalModel, RetrievalRNN, first_epoch, loss, scores
 from contextual_rnn.serialization import load, save
 
 

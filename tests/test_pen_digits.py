@@ -8,8 +8,7 @@ import torch
 
 from contextual_rnn.errors import InputError
 from contextual_rnn.papers.pen_digits import reproduce
-from contextual_rnn.papers.pen_digits.data import PenDigits
-from contextual_rnn.papers.pen_digits.metrics import accuracy, nearer
+from contextual_rnn.papers.pen_digits.data import PenDigits, accuracy, nearer
 from contextual_rnn.papers.pen_digits.model import PenModel, loss
 from contextual_rnn.papers.published import PEN_DIGITS_TEST, PEN_DIGITS_TRAINING, VARIABLE, find
 from contextual_rnn.study.minibatches import shuffled

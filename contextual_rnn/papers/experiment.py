@@ -6,20 +6,20 @@ A kind is a dict of the factors that an experiment varies, such as `{"initial_st
 from __future__ import annotations
 
 import dataclasses
+import functools
 import pathlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 from ..serialization import load
 from ..study.differences import FEWEST, Kind, Metric, Row, difference, in_words, label, summarise
 from ..study.fit import Metrics
-from ..study.parallel import Run, Work, one_thread, run_all
+from ..study.parallel import Run, one_thread, run_all
 from ..study.run_folder import RunFolder, read_lines, write_json
 from ..study.settings import check_count
 from .common import PaperSettings
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+Train = Callable[[Any, dict[str, Any], pathlib.Path], dict[str, Any]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,15 +70,15 @@ class Experiment:
         return cls(folder, name, settings.seeds, resume, jobs)
 
     def train(
-        self, kinds: Iterable[Kind], settings: PaperSettings, work: Work, title: str, subfolder: str = "runs"
+        self, kinds: Iterable[Kind], settings: PaperSettings, train: Train, title: str, subfolder: str = "runs"
     ) -> list[Row]:
         """Train every kind with every seed, and return the results of the runs with their kinds and seeds.
 
         Args:
             kinds: the models to train.
-            settings: of training; the epochs are those of the progress bar.
-            work: `work(config, folder)` trains a model and returns its results. `config` has the factors of the kind,
-                `seed`, and `settings`.
+            settings: of training.
+            train: `train(settings, config, folder)` trains a model in its folder and returns its results; `config` has
+                the factors of the kind, and `seed`. It is called in another process.
             title: of the progress bar.
             subfolder: the folder of the runs, in the run folder.
         """
@@ -88,7 +88,9 @@ class Experiment:
             for identity in identities
         ]
         path = self.folder.path / subfolder
-        results = run_all(runs, work, path, resume=self.resume, title=title, jobs=self.jobs)
+        results = run_all(
+            runs, functools.partial(train, settings), path, resume=self.resume, title=title, jobs=self.jobs
+        )
         return [{**identity, **result} for identity, result in zip(identities, results, strict=True)]
 
     def model(self, run: Row) -> Any:
@@ -99,21 +101,35 @@ class Experiment:
         """Return the metrics of every epoch of a run, which a kind and a seed identify."""
         return read_lines(self._path(run) / "metrics.jsonl")
 
-    def finish(self, results: dict[str, Any], figures: Mapping[str, Callable[[], Figure]]) -> str:
+    def finish(
+        self,
+        runs: list[Row],
+        factors: Sequence[str],
+        differences: list[Row],
+        verdict: Sequence[str],
+        figures: dict[str, Callable[[], Any]],
+        **more: Any,
+    ) -> str:
         """Write the results and then the figures; return the verdict, and where the files are.
 
         Args:
-            results: what `results.json` holds; its "verdict" is text.
+            runs: the runs to report.
+            factors: the fields of a run that distinguish kinds.
+            differences: between kinds.
+            verdict: what was found, in lines.
             figures: what draws each figure, by the name of its file.
+            more: further fields of `results.json`.
         """
         from ..study.figures import write_figure
 
-        write_json(self.folder.results_path, results)  # first, because drawing could fail
+        text = "\n".join(verdict)
+        results = {"runs": runs, "summary": summarise(runs, factors), "differences": differences, **more}
+        write_json(self.folder.results_path, {**results, "verdict": text})  # first, because drawing could fail
         with one_thread():
             for name, draw in figures.items():
                 write_figure(draw(), self.folder.figures, name)
         drawn = ", ".join(f"{name}.png" for name in figures)
-        return f"{results['verdict']}\n\nResults: {self.folder.results_path}\nFigures: {self.folder.figures} ({drawn})"
+        return f"{text}\n\nResults: {self.folder.results_path}\nFigures: {self.folder.figures} ({drawn})"
 
     def _path(self, run: Row) -> pathlib.Path:
         return self.folder.path / "runs" / self._name(run)

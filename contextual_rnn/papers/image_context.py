@@ -24,7 +24,7 @@ from ..mlp import MLP
 from ..recurrent import ContextualRNN
 from ..sequence_model import SequenceModel
 from ..serialization import save
-from ..study.differences import Metric, Row, summarise
+from ..study.differences import Metric, Row
 from ..study.fit import fit
 from ..study.settings import setting, takes_settings
 from .common import PaperSettings
@@ -174,56 +174,42 @@ def reproduce(
     Example:
         contextual-rnn reproduce image-context --out runs/image
     """
-    settings = ReadingSettings.of(options)
-    if smoke:
-        settings = settings.replace(epochs=2, pairs=200)
+    settings = ReadingSettings.of(options | ({"epochs": 2, "pairs": 200} if smoke else {}))
     digits = Digits.load()
     experiment = Experiment.open(out, "{image}", settings, resume=resume, jobs=jobs)
     kinds = [{"image": image} for image in settings.images]
-    runs = experiment.train(kinds, settings, Training(settings, digits), "image context")
+    runs = experiment.train(kinds, settings, functools.partial(train, digits), "image context")
     coarse = {"image": "coarse"}
     pairs = [(coarse, kind) for kind in kinds if kind != coarse and coarse in kinds]
     differences = compare(runs, pairs, [ACCURACY])
-    results = {
-        "runs": runs,
-        "summary": summarise(runs, FACTORS),
-        "differences": differences,
-        "verdict": "\n".join([*table(runs, FACTORS, [ACCURACY]), *sentences(differences, [ACCURACY])]),
-    }
+    verdict = [*table(runs, FACTORS, [ACCURACY]), *sentences(differences, [ACCURACY])]
     last = experiment.model({"image": settings.images[-1], "seed": 0})
     test = digits.split(*settings.sizes, seed=0)[-1]
-    draws = {"accuracy": functools.partial(plot_accuracy, runs), "reading": functools.partial(plot_reading, last, test)}
-    return experiment.finish(results, draws)
+    draws = {"accuracy": lambda: plot_accuracy(runs), "reading": lambda: plot_reading(last, test)}
+    return experiment.finish(runs, FACTORS, differences, verdict, draws)
 
 
-@dataclasses.dataclass(frozen=True)
-class Training:
-    """Trains one model; the digits are split, and the pairs drawn, anew for every seed."""
-
-    settings: ReadingSettings
-    digits: Digits
-
-    def __call__(self, config: dict[str, Any], folder: pathlib.Path) -> dict[str, Any]:
-        """Train the model and return its accuracies on validation and test pairs."""
-        settings, seed = self.settings, config["seed"]
-        training, *others = self.digits.split(*settings.sizes, seed=seed)
-        generator = torch.Generator().manual_seed(seed)
-        validation, test = (part.pairs(settings.pairs, generator) for part in others)
-        torch.manual_seed(seed)
-        model = ReadingModel(config["image"])
-        history = fit(
-            model,
-            loss,
-            random_pairs(training, settings.updates, settings.batch_size),
-            settings,
-            seed=seed,
-            schedule="cosine",
-            evaluate=lambda model: {"validation_accuracy": accuracy(model, *validation)},
-            folder=folder,
-        )
-        save(model, folder / "model.safetensors")
-        last = {"validation_accuracy": history[-1]["validation_accuracy"]}
-        return {"metrics": {"accuracy": accuracy(model, *test), **last}}
+def train(digits: Digits, settings: ReadingSettings, config: dict[str, Any], folder: pathlib.Path) -> dict[str, Any]:
+    """Train one model and return its accuracies; digits are split, and pairs drawn, anew for every seed."""
+    seed = config["seed"]
+    training, *others = digits.split(*settings.sizes, seed=seed)
+    generator = torch.Generator().manual_seed(seed)
+    validation, test = (part.pairs(settings.pairs, generator) for part in others)
+    torch.manual_seed(seed)
+    model = ReadingModel(config["image"])
+    history = fit(
+        model,
+        loss,
+        random_pairs(training, settings.updates, settings.batch_size),
+        settings,
+        seed=seed,
+        schedule="cosine",
+        evaluate=lambda model: {"validation_accuracy": accuracy(model, *validation)},
+        folder=folder,
+    )
+    save(model, folder / "model.safetensors")
+    last = {"validation_accuracy": history[-1]["validation_accuracy"]}
+    return {"metrics": {"accuracy": accuracy(model, *test), **last}}
 
 
 def plot_accuracy(runs: list[Row]) -> Figure:

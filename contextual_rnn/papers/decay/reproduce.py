@@ -6,31 +6,28 @@ These are the error of free runs, and a two by two: h0 from context or zero, and
 from __future__ import annotations
 
 import dataclasses
-import functools
 import pathlib
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 
 from ...errors import InputError
 from ...serialization import save
-from ...study.differences import Kind, Metric, Row, difference, found, summarise
+from ...study.differences import Kind, Metric, Row, difference, found
 from ...study.fit import fit
 from ...study.minibatches import shuffled
 from ...study.settings import setting, takes_settings
 from ..common import PAPER_KINDS, PaperSettings
 from ..experiment import Experiment, compare, sentences, table
 from .data import TRAINING_PERIODS, VALIDATION_PERIODS, Scaling, Sequences
-from .distribution import SMALL, DistributionSettings, reproduce_distribution
+from .distribution import DistributionSettings, reproduce_distribution
 from .model import DecayModel, free_run_error, loss, one_step_error
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 FACTORS = ("initial_state", "period")
 EVERY_STEP, CONTEXT_ONLY, NOWHERE = "at every step", "in h0 only", "nowhere"
 ZERO: Kind = {"initial_state": "zero", "period": EVERY_STEP}
+SAMPLED: Kind = {"initial_state": "gaussian", "period": CONTEXT_ONLY}
 ONE_STEP = Metric("one_step_mse", "one-step error")
 FREE_RUN = Metric("free_run_rmse", "free-run RMSE")
 EARLY = Metric("one_step_mse_at_epoch_10", "one-step error after 10 epochs")
@@ -83,28 +80,26 @@ def reproduce(
     Example:
         contextual-rnn reproduce lcd --out runs/lcd
     """
-    settings = DecaySettings.of(options)
+    settings = DecaySettings.of(options | ({"epochs": 2, "per_period": 50} if smoke else {}))
     if distribution:
         if settings.initial_states != PAPER_KINDS:
             raise InputError("`initial_states` is for the figures; with `distribution`, h0 is always sampled")
         shared = {name: getattr(settings, name) for name in ("seeds", "epochs", "per_period")}
-        spread = DistributionSettings.of(shared | (SMALL if smoke else {}))
-        return reproduce_distribution(out, spread, resume=resume, jobs=jobs)
-    if smoke:
-        settings = settings.replace(epochs=2, per_period=50)
+        small = {"tested": 5, "samples": 20} if smoke else {}
+        return reproduce_distribution(out, DistributionSettings.of(shared | small), resume=resume, jobs=jobs)
+    from . import figures
+
     experiment = Experiment.open(out, "{initial_state}-period-{period}", settings, resume=resume, jobs=jobs)
     kinds = variants(settings.initial_states)
-    runs = experiment.train(kinds, settings, Training(settings), "linear cosine decay")
+    runs = experiment.train(kinds, settings, train, "linear cosine decay")
     metrics = [metric for metric in (ONE_STEP, FREE_RUN, EARLY) if metric.key in runs[0]["metrics"]]
     differences = compare(runs, _pairs(kinds), metrics)
     lines = [f"After {settings.epochs} epochs:", *table(runs, FACTORS, metrics), *sentences(differences, metrics)]
-    results = {
-        "runs": runs,
-        "summary": summarise(runs, FACTORS),
-        "differences": differences,
-        "verdict": "\n".join([*lines, *_conclusion(kinds, runs)]),
-    }
-    return experiment.finish(results, _figures(experiment, kinds))
+    histories = [[experiment.history({**kind, "seed": seed}) for seed in range(settings.seeds)] for kind in kinds]
+    draws = {"figure_4": figures.sequence, "figure_5": lambda: figures.errors(kinds, histories)}
+    if SAMPLED in kinds:
+        draws["figure_6"] = lambda: figures.samples(experiment.model({**SAMPLED, "seed": 0}))
+    return experiment.finish(runs, FACTORS, differences, [*lines, *_conclusion(kinds, runs)], draws)
 
 
 def variants(initial_states: Sequence[str]) -> list[Kind]:
@@ -118,34 +113,28 @@ def _kind(initial_state: str, period: str) -> Kind:
     return {"initial_state": initial_state, "period": period}
 
 
-@dataclasses.dataclass(frozen=True)
-class Training:
-    """Trains one model; the sequences are drawn anew for every seed."""
-
-    settings: DecaySettings
-
-    def __call__(self, config: dict[str, Any], folder: pathlib.Path) -> dict[str, Any]:
-        """Train the model and return its metrics on the validation sequences."""
-        count, seed = self.settings.per_period, config["seed"]
-        training = Sequences.draw(TRAINING_PERIODS, count, seed=2 * seed)
-        validation = Sequences.draw(VALIDATION_PERIODS, count // 2, seed=2 * seed + 1)
-        torch.manual_seed(seed)
-        scaling = dataclasses.asdict(Scaling.of(training))
-        model = DecayModel(config["initial_state"], config["period"] == EVERY_STEP, **scaling)
-        history = fit(
-            model,
-            loss,
-            shuffled(training.x, training.period, batch_size=self.settings.batch_size),
-            self.settings,
-            seed=seed,
-            evaluate=lambda model: {ONE_STEP.key: one_step_error(model, validation)},
-            folder=folder,
-        )
-        save(model, folder / "model.safetensors")
-        metrics = {ONE_STEP.key: history[-1][ONE_STEP.key], FREE_RUN.key: free_run_error(model, validation)}
-        if len(history) >= 10:
-            metrics[EARLY.key] = history[9][ONE_STEP.key]
-        return {"metrics": metrics}
+def train(settings: DecaySettings, config: dict[str, Any], folder: pathlib.Path) -> dict[str, Any]:
+    """Train one model and return its metrics on validation sequences; the data are drawn anew for every seed."""
+    seed = config["seed"]
+    training = Sequences.draw(TRAINING_PERIODS, settings.per_period, seed=2 * seed)
+    validation = Sequences.draw(VALIDATION_PERIODS, settings.per_period // 2, seed=2 * seed + 1)
+    torch.manual_seed(seed)
+    scaling = dataclasses.asdict(Scaling.of(training))
+    model = DecayModel(config["initial_state"], config["period"] == EVERY_STEP, **scaling)
+    history = fit(
+        model,
+        loss,
+        shuffled(training.x, training.period, batch_size=settings.batch_size),
+        settings,
+        seed=seed,
+        evaluate=lambda model: {ONE_STEP.key: one_step_error(model, validation)},
+        folder=folder,
+    )
+    save(model, folder / "model.safetensors")
+    metrics = {ONE_STEP.key: history[-1][ONE_STEP.key], FREE_RUN.key: free_run_error(model, validation)}
+    if len(history) >= 10:
+        metrics[EARLY.key] = history[9][ONE_STEP.key]
+    return {"metrics": metrics}
 
 
 def _pairs(kinds: list[Kind]) -> list[tuple[Kind, Kind]]:
@@ -174,17 +163,3 @@ def _size(row: Row) -> str:
     if found(row) is False:
         return "not found to differ from that"
     return f"{abs(1 - row['ratio']):.0%} {'lower' if row['ratio'] < 1 else 'higher'} than"
-
-
-def _figures(experiment: Experiment, kinds: list[Kind]) -> dict[str, Callable[[], Figure]]:
-    from . import figures
-
-    histories = [[experiment.history({**kind, "seed": seed}) for seed in range(experiment.seeds)] for kind in kinds]
-    draws: dict[str, Callable[[], Figure]] = {
-        "figure_4": figures.sequence,
-        "figure_5": functools.partial(figures.errors, kinds, histories),
-    }
-    sampled = _kind("gaussian", CONTEXT_ONLY)
-    if sampled in kinds:
-        draws["figure_6"] = functools.partial(figures.samples, experiment.model({**sampled, "seed": 0}))
-    return draws

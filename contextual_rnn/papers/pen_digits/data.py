@@ -1,10 +1,11 @@
-"""Pen digits (UCI, Alpaydin and Alimoglu): handwritten digits as 8 points of a pen."""
+"""Pen digits (UCI, Alpaydin and Alimoglu), handwritten digits as 8 points of a pen, and comparisons of them."""
 
 from __future__ import annotations
 
 import dataclasses
 import os
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -57,3 +58,26 @@ def _row(place: str, line: str) -> list[float]:
     if len(points) != 2 * POINTS or digit not in range(DIGITS) or not all(0 <= value <= 100 for value in points):
         raise InputError(f"{place}: expected {2 * POINTS} numbers from 0 to 100 and a digit; found {line.strip()}")
     return numbers
+
+
+def nearest(digits: PenDigits, among: PenDigits) -> tuple[Tensor, Tensor]:
+    """Return the distance (N,) from every digit to its nearest neighbour, and the digit (N,) of that neighbour."""
+    parts = [torch.cdist(part, among.points.flatten(1)).min(dim=1) for part in digits.points.flatten(1).split(1000)]
+    return torch.cat([part.values for part in parts]), among.digit[torch.cat([part.indices for part in parts])]
+
+
+def accuracy(digits: PenDigits, among: PenDigits) -> float:
+    """Return the accuracy in per cent of a 1-nearest-neighbour classifier that is trained on `among`."""
+    return 100 * float((nearest(digits, among)[1] == digits.digit).double().mean())
+
+
+def nearer(generated: PenDigits, test: PenDigits, training: PenDigits) -> float:
+    """Return how often, in per cent, a generated digit is nearer to a training digit than a test digit is.
+
+    All pairs of a generated digit and a test digit are compared; ties count as half. 50 means that generated digits are
+    as new as real ones; 100 means that they are copies.
+    """
+    ours = np.sort(nearest(generated, training)[0].numpy())
+    real = nearest(test, training)[0].numpy()
+    below, up_to = np.searchsorted(ours, real, "left"), np.searchsorted(ours, real, "right")
+    return float(50 * (below + up_to).mean() / len(ours))

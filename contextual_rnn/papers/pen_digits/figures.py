@@ -7,10 +7,9 @@ from collections.abc import Sequence
 import torch
 
 from ..._core.state import leaves
-from ...study.differences import Row
+from ...study.differences import Metric, Row
 from ...study.figures import Figure, dots, finish, plane, strokes, styled, subplots
 from .data import DIGITS, PenDigits
-from .metrics import METRICS
 from .model import PenModel
 
 
@@ -29,11 +28,14 @@ def digits(models: dict[str, PenModel], training: PenDigits, each: int = 5) -> F
 
 
 @styled
-def scores(labels: Sequence[str], runs: list[Row]) -> Figure:
-    """Draw every metric of every run."""
+def scores(runs: list[Row], metrics: Sequence[Metric]) -> Figure:
+    """Draw four metrics of every run."""
     figure, axes = subplots(2, 2, width=6, height=2.4)
-    for place, metric in zip(axes.flat, METRICS, strict=True):
-        dots(place, {label: [run["metrics"][metric.key] for run in runs if run["label"] == label] for label in labels})
+    for place, metric in zip(axes.flat, metrics, strict=True):
+        values: dict[str, list[float]] = {}
+        for run in runs:
+            values.setdefault(run["label"], []).append(run["metrics"][metric.key])
+        dots(place, values)
         finish(place, f"{metric.name}, {metric.unit}", "label", legend=False)
     figure.suptitle("Pen digits; dot: one seed; bar: median")
     return figure

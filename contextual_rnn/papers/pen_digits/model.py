@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from ..._core.module_config import register
@@ -10,7 +11,7 @@ from ...heads import MixtureHead
 from ...initial_state import ConstantState, ContextState
 from ...recurrent import ContextualRNN
 from ...sequence_model import SequenceModel
-from .data import DIGITS, POINTS, PenDigits
+from .data import DIGITS, POINTS, PenDigits, accuracy, nearer
 
 LABELS = ("none", "every-step", "initial-state")
 
@@ -48,3 +49,15 @@ def loss(model: PenModel, batch: tuple[Tensor, Tensor]) -> Tensor:
     """Return the mean negative log likelihood of a point in nats, of points (B, 8, 2) and labels (B,)."""
     points, digit = batch
     return model.sequences.loss(points, {"digit": digit})
+
+
+@torch.no_grad()
+def scores(model: PenModel, training: PenDigits, test: PenDigits, seed: int) -> dict[str, float]:
+    """Return the metrics of a model, from as many generated digits as it was trained on, of the same labels."""
+    generated = model.generate(training.digit, seed)
+    return {
+        "log_likelihood": float(model.log_likelihood(test).mean()),
+        "tstr_accuracy": accuracy(test, generated),
+        "trts_accuracy": accuracy(generated, training),
+        "nearer": nearer(generated, test, training),
+    }

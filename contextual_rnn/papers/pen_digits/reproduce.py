@@ -11,18 +11,23 @@ from typing import Any
 import torch
 
 from ...serialization import save
-from ...study.differences import Row, mean_interval, summarise
+from ...study.differences import Metric, Row, mean_interval
 from ...study.fit import fit
 from ...study.minibatches import shuffled
 from ...study.settings import setting, takes_settings
 from ..common import PaperSettings
 from ..experiment import Experiment, compare, sentences, table
 from ..published import PEN_DIGITS_TEST, PEN_DIGITS_TRAINING, find
-from .data import PenDigits
-from .metrics import METRICS, accuracy, scores
-from .model import LABELS, PenModel, loss
+from .data import PenDigits, accuracy
+from .model import LABELS, PenModel, loss, scores
 
 FACTORS = ("label",)
+METRICS = (
+    Metric("tstr_accuracy", "accuracy, trained on generated and tested on real digits", "%"),
+    Metric("trts_accuracy", "accuracy, trained on real and tested on generated digits", "%"),
+    Metric("log_likelihood", "log likelihood of a test digit", "nats"),
+    Metric("nearer", "generated digits nearer to training digits than test digits are", "%"),
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -71,59 +76,57 @@ def reproduce(
     Example:
         contextual-rnn reproduce pen-digits --out runs/pen
     """
-    settings = PenSettings.of(options)
-    if smoke:
-        settings = settings.replace(epochs=2, rows=300)
+    from . import figures
+
+    settings = PenSettings.of(options | ({"epochs": 2, "rows": 300} if smoke else {}))
     files = [find(file, data) for file in (PEN_DIGITS_TRAINING, PEN_DIGITS_TEST)]
     hashes = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
     training, test = (PenDigits.read(file).first(settings.rows) for file in files)
     experiment = Experiment.open(out, "{label}", settings, resume=resume, jobs=jobs, sha256=hashes)
     kinds = [{"label": label} for label in settings.labels]
-    runs = experiment.train(kinds, settings, Training(settings, training, test), "pen digits")
+    runs = experiment.train(kinds, settings, functools.partial(train, training, test), "pen digits")
     ours = {"label": "initial-state"}
     pairs = [(ours, kind) for kind in kinds if kind != ours and ours in kinds]
     differences = compare(runs, pairs, METRICS[:2])
     real_accuracy, shortfall = accuracy(test, training), _shortfall(runs)
-    lines = [
+    verdict = [
         *table(runs, FACTORS, METRICS),
         f"A classifier that is trained on real digits has an accuracy of {real_accuracy:.2f} % on real test digits.",
         *_shortfall_in_words(shortfall),
         *sentences(differences, METRICS),
     ]
-    results = {
-        "runs": runs,
-        "summary": summarise(runs, FACTORS),
-        "differences": differences,
-        "shortfall": shortfall,
-        "real_accuracy": real_accuracy,
-        "verdict": "\n".join(lines),
+    models = {label: experiment.model({"label": label, "seed": 0}) for label in settings.labels}
+    draws = {
+        "digits": lambda: figures.digits(models, training),
+        "scores": lambda: figures.scores(runs, METRICS),
     }
-    return experiment.finish(results, _figures(experiment, settings.labels, runs, training))
+    if "initial-state" in models:
+        draws["initial_states"] = lambda: figures.initial_states(models["initial-state"])
+    more = {"shortfall": shortfall, "real_accuracy": real_accuracy}
+    return experiment.finish(runs, FACTORS, differences, verdict, draws, **more)
 
 
-@dataclasses.dataclass(frozen=True)
-class Training:
-    """Trains one model, and scores the digits that it generates."""
-
-    settings: PenSettings
-    whole: PenDigits
-    test: PenDigits
-
-    def __call__(self, config: dict[str, Any], folder: pathlib.Path) -> dict[str, Any]:
-        """Train the model and return its metrics."""
-        settings, seed = self.settings, config["seed"]
-        training, validation = self.whole.split(settings.validation_share)
-        torch.manual_seed(seed)
-        model = PenModel(config["label"])
-
-        def evaluate(model: PenModel) -> dict[str, float]:
-            return {"validation_log_likelihood": float(model.log_likelihood(validation).mean())}
-
-        batches = shuffled(training.points, training.digit, batch_size=settings.batch_size)
-        history = fit(model, loss, batches, settings, seed=seed, schedule="cosine", evaluate=evaluate, folder=folder)
-        save(model, folder / "model.safetensors")
-        last = {"validation_log_likelihood": history[-1]["validation_log_likelihood"]}
-        return {"metrics": {**scores(model, self.whole, self.test, seed), **last}}
+def train(
+    whole: PenDigits, test: PenDigits, settings: PenSettings, config: dict[str, Any], folder: pathlib.Path
+) -> dict[str, Any]:
+    """Train one model, and return its metrics and those of the digits that it generates."""
+    seed = config["seed"]
+    training, validation = whole.split(settings.validation_share)
+    torch.manual_seed(seed)
+    model = PenModel(config["label"])
+    history = fit(
+        model,
+        loss,
+        shuffled(training.points, training.digit, batch_size=settings.batch_size),
+        settings,
+        seed=seed,
+        schedule="cosine",
+        evaluate=lambda model: {"validation_log_likelihood": float(model.log_likelihood(validation).mean())},
+        folder=folder,
+    )
+    save(model, folder / "model.safetensors")
+    last = {"validation_log_likelihood": history[-1]["validation_log_likelihood"]}
+    return {"metrics": {**scores(model, whole, test, seed), **last}}
 
 
 def _shortfall(runs: list[Row]) -> dict[str, Any] | None:
@@ -142,16 +145,3 @@ def _shortfall_in_words(shortfall: dict[str, Any] | None) -> list[str]:
         f"Trained on generated digits, the label in h0 alone is {shortfall['middle']:.2f} percentage points behind the "
         f"label at every step (95 % interval {shortfall['low']:.2f} to {shortfall['high']:.2f})."
     ]
-
-
-def _figures(experiment: Experiment, labels: tuple[str, ...], runs: list[Row], training: PenDigits) -> dict[str, Any]:
-    from . import figures
-
-    models = {label: experiment.model({"label": label, "seed": 0}) for label in labels}
-    draws = {
-        "digits": functools.partial(figures.digits, models, training),
-        "scores": functools.partial(figures.scores, labels, runs),
-    }
-    if "initial-state" in models:
-        draws["initial_states"] = functools.partial(figures.initial_states, models["initial-state"])
-    return draws

@@ -7,7 +7,7 @@ import numpy as np
 from ...study.figures import Figure, colour, dots, finish, heatmap, line_with_band, styled, subplots
 from ...study.fit import Metrics
 from .data import PAIRS, Retrievals
-from .model import RetrievalModel
+from .model import RetrievalModel, first_epoch
 
 
 @styled
@@ -35,18 +35,19 @@ def _values(histories: list[list[Metrics]], metric: str) -> np.ndarray:
 
 
 @styled
-def pairs(histories: dict[str, list[list[Metrics]]], ends: dict[str, list[int]]) -> Figure:
+def pairs(histories: dict[str, list[list[Metrics]]], level: int) -> Figure:
     """Draw the accuracy of each pair by epoch, one panel per run.
 
     Runs learn at different epochs, so a mean over them would hide the steps in which each one learns.
 
     Args:
         histories: of every kind of h0, and seed, the metrics of every epoch.
-        ends: the last epoch to draw of each.
+        level: a run is drawn up to the epoch of this accuracy in per cent.
     """
     figure, axes = subplots(len(histories), len(next(iter(histories.values()))), width=3.2, height=2.6)
     for row, (kind, runs) in zip(axes, histories.items(), strict=True):
-        for seed, (place, history, end) in enumerate(zip(row, runs, ends[kind], strict=True)):
+        for seed, (place, history) in enumerate(zip(row, runs, strict=True)):
+            end = first_epoch(history, level) or len(history)
             for pair in range(1, PAIRS + 1):
                 accuracy = [metrics[f"accuracy_pair_{pair}"] for metrics in history[:end]]
                 place.plot(range(1, end + 1), accuracy, color=colour(f"pair {pair}"), label=f"pair {pair}")
@@ -56,13 +57,13 @@ def pairs(histories: dict[str, list[list[Metrics]]], ends: dict[str, list[int]])
 
 
 @styled
-def attention(model: RetrievalModel, retrieval: Retrievals, kind: str) -> Figure:
+def attention(model: RetrievalModel, retrieval: Retrievals, title: str) -> Figure:
     """Draw, for one sequence, how much of what each step wrote every later step adds.
 
     Args:
         model: the trained model.
         retrieval: one sequence.
-        kind: of h0.
+        title: of the figure.
     """
     weights = model.attention(retrieval.symbols)[0]
     symbols = list(retrieval.text(0))
@@ -72,23 +73,23 @@ def attention(model: RetrievalModel, retrieval: Retrievals, kind: str) -> Figure
     heatmap(figure, axes[0, 0], shares.numpy(), "attention weight, divided by the largest of the row")
     axes[0, 0].set_xticks(range(len(symbols)), symbols)
     axes[0, 0].set_yticks(range(len(symbols)), symbols)
-    finish(axes[0, 0], "symbol of the step that writes", "symbol of the step that reads", f"h0 {kind}", legend=False)
+    finish(axes[0, 0], "symbol of the step that writes", "symbol of the step that reads", title, legend=False)
     axes[0, 0].grid(visible=False)
     return figure
 
 
 @styled
-def test_error(errors: dict[str, list[float]], published: dict[str, float]) -> Figure:
+def test_error(errors: dict[str, list[float]], published: dict[str, float | None]) -> Figure:
     """Draw the test error of every run, and the published ones.
 
     Args:
         errors: of every model, the test error of each run in per cent.
-        published: of some models, the published test error in per cent.
+        published: of every model, the published test error in per cent, if there is one.
     """
     figure, axes = subplots(width=7, height=4.5)
     dots(axes[0, 0], errors)
-    known = [(published[name], row) for row, name in enumerate(errors) if name in published]
-    axes[0, 0].plot(*np.array(known or [(np.nan, 0)]).T, "k|", markersize=14, label="Ba et al., table 1")
+    known = np.array([published[name] for name in errors], float)  # NaN for None, which is not drawn
+    axes[0, 0].plot(known, range(len(known)), "k|", markersize=14, label="Ba et al., table 1")
     finish(axes[0, 0], "test error, %", "", "Associative retrieval; dot: one seed; bar: median", legend=False)
     axes[0, 0].legend(loc="lower right")
     return figure

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -137,3 +137,8 @@ def scores(model: nn.Module, retrievals: Retrievals, size: int = 1000) -> dict[s
         "accuracy": float(correct.mean()),
         **by_pair,
     }
+
+
+def first_epoch(history: Sequence[dict[str, float]], level: int) -> int | None:
+    """Return the first epoch with an accuracy of at least `level` per cent; None if there is none."""
+    return next((epoch for epoch, row in enumerate(history, start=1) if row["accuracy"] >= level / 100), None)

@@ -7,25 +7,21 @@ accuracy for each of the four pairs.
 from __future__ import annotations
 
 import dataclasses
-import functools
 import pathlib
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import torch
 
 from ...serialization import save
-from ...study.differences import Metric, Row, summarise
+from ...study.differences import Metric, Row
 from ...study.fit import Metrics, fit
 from ...study.minibatches import shuffled
 from ...study.settings import setting, takes_settings
 from ..common import PAPER_KINDS, PaperSettings
 from ..experiment import Experiment, compare, sentences, table
 from .data import PAIRS, Retrievals
-from .model import RetrievalModel, loss, scores
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from .model import RetrievalModel, first_epoch, loss, scores
 
 FACTORS = ("initial_state",)
 LEVELS = (50, 90, 99)
@@ -78,59 +74,48 @@ def reproduce(
     Example:
         contextual-rnn reproduce art --out runs/art
     """
-    settings = RetrievalSettings.of(options)
-    if smoke:
-        settings = settings.replace(epochs=2, training_size=500, validation_size=200)
+    from . import figures
+
+    small = {"epochs": 2, "training_size": 500, "validation_size": 200} if smoke else {}
+    settings = RetrievalSettings.of(options | small)
     experiment = Experiment.open(out, "{initial_state}", settings, resume=resume, jobs=jobs)
-    kinds = [{"initial_state": name} for name in settings.initial_states]
-    runs = experiment.train(kinds, settings, Training(settings), "associative retrieval")
-    curves = {
-        name: [experiment.history(run) for run in runs if run["initial_state"] == name]
-        for name in settings.initial_states
+    names = settings.initial_states
+    runs = experiment.train([{"initial_state": name} for name in names], settings, train, "associative retrieval")
+    curves = {name: [experiment.history(run) for run in runs if run["initial_state"] == name] for name in names}
+    differences, metrics = _differences(runs, names), [ACCURACY, *EPOCHS.values()]
+    verdict = [*table(runs, FACTORS, metrics), *_spreads(curves), *sentences(differences, metrics)]
+    draws = {
+        "figure_2": lambda: figures.curves(curves),
+        "accuracy_by_pair": lambda: figures.pairs(curves, LEVELS[-1]),
+        "attention": lambda: figures.attention(
+            experiment.model({"initial_state": names[-1], "seed": 0}),
+            Retrievals.draw(1, seed=1, order=settings.order),
+            f"h0 {names[-1]}, seed 0",
+        ),
     }
-    differences = _differences(runs, settings.initial_states)
-    metrics = [ACCURACY, *EPOCHS.values()]
-    lines = [*table(runs, FACTORS, metrics), *_spreads(curves), *sentences(differences, metrics)]
-    results = {
-        "runs": runs,
-        "summary": summarise(runs, FACTORS),
-        "differences": differences,
-        "verdict": "\n".join(lines),
-    }
-    return experiment.finish(results, _figures(experiment, curves, settings))
+    return experiment.finish(runs, FACTORS, differences, verdict, draws)
 
 
-@dataclasses.dataclass(frozen=True)
-class Training:
-    """Trains one model; the sequences are drawn anew for every seed."""
-
-    settings: RetrievalSettings
-
-    def __call__(self, config: dict[str, Any], folder: pathlib.Path) -> dict[str, Any]:
-        """Train the model and return its metrics on the validation sequences."""
-        settings, seed = self.settings, config["seed"]
-        training = Retrievals.draw(settings.training_size, 2 * seed, settings.order)
-        validation = Retrievals.draw(settings.validation_size, 2 * seed + 1, settings.order)
-        torch.manual_seed(seed)
-        model = RetrievalModel(config["initial_state"])
-        history = fit(
-            model,
-            loss,
-            shuffled(training.symbols, training.answer, batch_size=settings.batch_size),
-            settings,
-            seed=seed,
-            evaluate=lambda model: scores(model, validation),
-            folder=folder,
-            until=lambda metrics: metrics["accuracy"] == 1.0,
-        )
-        save(model, folder / "model.safetensors")
-        epochs = {metric.key: first_epoch(history, level) for level, metric in EPOCHS.items()}
-        return {"metrics": {**{name: history[-1][name] for name in ("log_likelihood", "accuracy")}, **epochs}}
-
-
-def first_epoch(history: Sequence[Metrics], level: int) -> int | None:
-    """Return the first epoch with an accuracy of at least `level` per cent; None if there is none."""
-    return next((epoch for epoch, row in enumerate(history, start=1) if row["accuracy"] >= level / 100), None)
+def train(settings: RetrievalSettings, config: dict[str, Any], folder: pathlib.Path) -> dict[str, Any]:
+    """Train one model and return its metrics on validation sequences; the data are drawn anew for every seed."""
+    seed = config["seed"]
+    training = Retrievals.draw(settings.training_size, 2 * seed, settings.order)
+    validation = Retrievals.draw(settings.validation_size, 2 * seed + 1, settings.order)
+    torch.manual_seed(seed)
+    model = RetrievalModel(config["initial_state"])
+    history = fit(
+        model,
+        loss,
+        shuffled(training.symbols, training.answer, batch_size=settings.batch_size),
+        settings,
+        seed=seed,
+        evaluate=lambda model: scores(model, validation),
+        folder=folder,
+        until=lambda metrics: metrics["accuracy"] == 1.0,
+    )
+    save(model, folder / "model.safetensors")
+    epochs = {metric.key: first_epoch(history, level) for level, metric in EPOCHS.items()}
+    return {"metrics": {**{name: history[-1][name] for name in ("log_likelihood", "accuracy")}, **epochs}}
 
 
 def _differences(runs: list[Row], initial_states: Sequence[str]) -> list[Row]:
@@ -163,22 +148,3 @@ def _spread(history: list[Metrics], level: int) -> str:
         return "-"
     pairs = [history[epoch - 1][f"accuracy_pair_{pair}"] for pair in range(1, PAIRS + 1)]
     return f"{100 * (max(pairs) - min(pairs)):.1f}"
-
-
-def _figures(
-    experiment: Experiment, curves: dict[str, list[list[Metrics]]], settings: RetrievalSettings
-) -> dict[str, Callable[[], Figure]]:
-    from . import figures
-
-    kind = settings.initial_states[-1]
-    model = experiment.model({"initial_state": kind, "seed": 0})
-    retrieval = Retrievals.draw(1, seed=1, order=settings.order)
-    ends = {
-        name: [first_epoch(history, LEVELS[-1]) or len(history) for history in histories]
-        for name, histories in curves.items()
-    }
-    return {
-        "figure_2": functools.partial(figures.curves, curves),
-        "accuracy_by_pair": functools.partial(figures.pairs, curves, ends),
-        "attention": functools.partial(figures.attention, model, retrieval, kind),
-    }

@@ -8,7 +8,6 @@ validation accuracy is reported. Test sequences are fresh, and used once, after 
 from __future__ import annotations
 
 import dataclasses
-import functools
 import itertools
 import pathlib
 from collections.abc import Sequence
@@ -19,7 +18,7 @@ import torch
 from torch import nn
 
 from ...serialization import save
-from ...study.differences import Kind, Row, summarise
+from ...study.differences import Kind, Row
 from ...study.fit import fit
 from ...study.minibatches import shuffled
 from ...study.parallel import one_thread
@@ -101,6 +100,8 @@ def reproduce_table(
     Example:
         contextual-rnn reproduce associative-retrieval-table --out runs/table
     """
+    from .figures import test_error
+
     settings = TableSettings.of(options)
     if smoke:
         sizes = {"training_size": 500, "validation_size": 200, "test_size": 200}
@@ -115,49 +116,38 @@ def reproduce_table(
     ]
     short = settings.replace(epochs=settings.trial_epochs)
     first_seed = dataclasses.replace(experiment, seeds=1)
-    trials = first_seed.train(kinds, short, Training(short), "choosing the recipe", "trials")
+    trials = first_seed.train(kinds, short, train, "choosing the recipe", "trials")
     chosen = [kind for model in models for kind in _ranked(trials, model)[: settings.finalists]]
-    finals = experiment.train(chosen, settings, Training(settings), "training")
+    finals = experiment.train(chosen, settings, train, "training")
     best = [_ranked(finals, model)[0] for model in models]
     runs = _tested(experiment, [run for run in finals if _part(run, MODEL + RECIPE) in best], settings.test_size)
-    results = {
-        "runs": runs,
-        "trials": trials,
-        "finals": finals,
-        "summary": summarise(runs, MODEL),
-        "differences": [],
-        "verdict": _table(runs),
-    }
-    return experiment.finish(results, {"test_error": functools.partial(_figure, runs)})
+    names = {f"{cell}, {size} units": members for (cell, size), members in _by_model(runs).items()}
+    published = {name: PUBLISHED.get((runs[0]["cell"], runs[0]["hidden"])) for name, runs in names.items()}
+    draws = {"test_error": lambda: test_error({name: _errors(runs) for name, runs in names.items()}, published)}
+    return experiment.finish(runs, MODEL, [], [_table(runs)], draws, trials=trials, finals=finals)
 
 
-@dataclasses.dataclass(frozen=True)
-class Training:
-    """Trains one model; the sequences are drawn anew for every seed."""
-
-    settings: TableSettings
-
-    def __call__(self, config: dict[str, Any], folder: pathlib.Path) -> dict[str, Any]:
-        """Train the model and return its validation accuracy."""
-        seed, settings = config["seed"], self.settings.replace(learning_rate=config["learning_rate"])
-        training = Retrievals.draw(settings.training_size, 3 * seed)
-        validation = Retrievals.draw(settings.validation_size, 3 * seed + 1)
-        torch.manual_seed(seed)
-        model = RetrievalRNN(config["cell"], config["hidden"])
-        nn.init.normal_(model.embedding.weight, std=config["embedding_scale"])
-        history = fit(
-            model,
-            loss,
-            shuffled(training.symbols, training.answer, batch_size=settings.batch_size),
-            settings,
-            seed=seed,
-            schedule="cosine",
-            evaluate=lambda model: scores(model, validation),
-            folder=folder,
-            until=lambda metrics: metrics["accuracy"] == 1.0,
-        )
-        save(model, folder / "model.safetensors")
-        return {"metrics": {"validation_accuracy": history[-1]["accuracy"], "epochs": len(history)}}
+def train(settings: TableSettings, config: dict[str, Any], folder: pathlib.Path) -> dict[str, Any]:
+    """Train one model and return its validation accuracy; the data are drawn anew for every seed."""
+    seed = config["seed"]
+    training = Retrievals.draw(settings.training_size, 3 * seed)
+    validation = Retrievals.draw(settings.validation_size, 3 * seed + 1)
+    torch.manual_seed(seed)
+    model = RetrievalRNN(config["cell"], config["hidden"])
+    nn.init.normal_(model.embedding.weight, std=config["embedding_scale"])
+    history = fit(
+        model,
+        loss,
+        shuffled(training.symbols, training.answer, batch_size=settings.batch_size),
+        settings.replace(learning_rate=config["learning_rate"]),
+        seed=seed,
+        schedule="cosine",
+        evaluate=lambda model: scores(model, validation),
+        folder=folder,
+        until=lambda metrics: metrics["accuracy"] == 1.0,
+    )
+    save(model, folder / "model.safetensors")
+    return {"metrics": {"validation_accuracy": history[-1]["accuracy"], "epochs": len(history)}}
 
 
 def _part(run: Row, names: Sequence[str]) -> Kind:
@@ -191,7 +181,7 @@ def _table(runs: list[Row]) -> str:
     rows = [["model", "units", "learning rate", "embedding", "test error by seed, %", "published, %"]]
     for (cell, size), members in _by_model(runs).items():
         recipe = [f"{members[0][name]:g}" for name in RECIPE]
-        errors = ", ".join(f"{run['metrics']['test_error']:.2f}" for run in members)
+        errors = ", ".join(f"{error:.2f}" for error in _errors(members))
         rows.append([cell, str(size), *recipe, errors, str(PUBLISHED.get((cell, size), "-"))])
     return in_columns(rows)
 
@@ -203,11 +193,5 @@ def _by_model(runs: list[Row]) -> dict[tuple[str, int], list[Row]]:
     return groups
 
 
-def _figure(runs: list[Row]) -> Any:
-    from .figures import test_error
-
-    names = {model: f"{model[0]}, {model[1]} units" for model in _by_model(runs)}
-    errors = {
-        names[model]: [run["metrics"]["test_error"] for run in members] for model, members in _by_model(runs).items()
-    }
-    return test_error(errors, {name: PUBLISHED[model] for model, name in names.items() if model in PUBLISHED})
+def _errors(runs: list[Row]) -> list[float]:
+    return [run["metrics"]["test_error"] for run in runs]
