@@ -386,10 +386,9 @@ def _description(documentation: str, name: str) -> str:
     example = re.search(r"^Example:\n((?:    .*\n?)+)", documentation, re.MULTILINE)
     paragraphs = [textwrap.fill(" ".join(part.split()), WIDTH) for part in sections[0].strip().split("\n\n")]
     if example:
-        words = " ".join(inspect.cleandoc(example[1]).split())
-        indent = " " * len(f"{PROGRAM} {name} ")
+        words = re.sub(r"\s+(?!--|\s)", "\u00a0", inspect.cleandoc(example[1]))  # lines break before options only
         lines = textwrap.wrap(
-            words, WIDTH - 4, break_on_hyphens=False, break_long_words=False, subsequent_indent=indent
+            words, WIDTH - 4, break_on_hyphens=False, subsequent_indent=" " * len(f"{PROGRAM} {name} ")
         )
-        paragraphs.append("Example:\n" + " \\\n".join(f"  {line}" for line in lines))
+        paragraphs.append("Example:\n" + " \\\n".join(f"  {line}" for line in lines).replace("\u00a0", " "))
     return "\n\n".join(paragraphs)
