@@ -110,7 +110,10 @@ def test_percentages_are_compared_by_their_difference():
 
 def test_missing_values_are_left_out_and_counted():
     summary = summarise(runs([1.0, None, 3.0], [1.0, 1.0, 1.0]), ["kind"])
-    assert [(row["kind"], row["mean"], row["seeds"], row["of"]) for row in summary] == [("a", 2.0, 2, 3), ("b", 1.0, 3, 3)]
+    assert [(row["kind"], row["mean"], row["seeds"], row["of"]) for row in summary] == [
+        ("a", 2.0, 2, 3),
+        ("b", 1.0, 3, 3),
+    ]
     late = summarise(runs([None, 4.0], [None, None]), ["kind"])
     assert [(row["kind"], row["mean"]) for row in late] == [("a", 4.0)]
 
@@ -135,8 +138,12 @@ def test_a_ratio_to_zero_is_not_given():
 def test_the_answer_comes_in_one_sentence():
     assert "matter? Only one kind was trained" in answer("the start", None, ERROR)
     assert "matter? Not enough runs to tell. The" in answer("the start", compared([1, 2], [2, 4]), ERROR)
-    assert "matter? No difference was found. No" in answer("the start", compared([1, 2, 3, 4, 5], [5, 4, 3, 2, 1]), ERROR)
-    assert "matter? Yes. The test error of a is" in answer("the start", compared([1, 2, 3, 4, 5], [2, 4, 6, 8, 10.1]), ERROR)
+    assert "matter? No difference was found. No" in answer(
+        "the start", compared([1, 2, 3, 4, 5], [5, 4, 3, 2, 1]), ERROR
+    )
+    assert "matter? Yes. The test error of a is" in answer(
+        "the start", compared([1, 2, 3, 4, 5], [2, 4, 6, 8, 10.1]), ERROR
+    )
 
 
 def test_baselines_are_rows_without_seeds():

@@ -47,7 +47,7 @@ def test_a_process_asks_git_once(tmp_path, monkeypatch):
 
 def test_a_file_where_a_folder_should_be(tmp_path):
     (tmp_path / "file").write_text("kept")
-    with pytest.raises(InputError, match="`out` .*file is a file; give the name of a folder"):
+    with pytest.raises(InputError, match=r"`out` .*file is a file; give the name of a folder"):
         RunFolder.open(tmp_path / "file", {}, resume=True)
     with pytest.raises(InputError, match="cannot be created: Not a directory"):
         RunFolder.open(tmp_path / "file" / "run", {}, resume=True)
@@ -89,7 +89,7 @@ def test_json_is_written_whole_or_not_at_all(tmp_path):
 
 
 def test_unreadable_json_is_named(tmp_path):
-    with pytest.raises(InputError, match="there is no such file; is .* a run folder"):
+    with pytest.raises(InputError, match=r"there is no such file; is .* a run folder"):
         read_json(tmp_path / "none.json")
     (tmp_path / "bad.json").write_text("{")
     with pytest.raises(InputError, match=r"bad.json cannot be read as JSON"):

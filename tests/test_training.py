@@ -107,7 +107,9 @@ def test_the_learning_rate_falls_to_zero():
 
 def test_training_stops_as_soon_as_it_may():
     seen = []
-    history = fit(model(), loss, batches(), settings(9), until=lambda metrics: metrics["epoch"] == 2, on_epoch=seen.append)
+    history = fit(
+        model(), loss, batches(), settings(9), until=lambda metrics: metrics["epoch"] == 2, on_epoch=seen.append
+    )
     assert len(history) == 2
     assert seen == history
 
