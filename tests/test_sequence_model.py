@@ -162,19 +162,21 @@ def test_bad_arguments_get_one_sentence():
     core = nn.LSTM(2, 8)
     with pytest.raises(ValueError, match="batch_first=True"):
         SequenceModel(ContextualRNN(core, ConstantState(core)), MixtureHead(8, 2))
-    with pytest.raises(ValueError, match="end is a category where the head predicts categories"):
+    with pytest.raises(ValueError, match="end must be a category or None for a head of categories"):
         SequenceModel(rnn_of(2), MixtureHead(8, 2), end=3)
     with pytest.raises(ValueError, match="n, the number of sequences, is needed"):
         control().sample()
-    with pytest.raises(ValueError, match="2 rows where 5, or one, is right"):
+    with pytest.raises(ValueError, match="2 rows; expected 5, or one for all"):
         mixture().sample(known(2), 5)
-    with pytest.raises(ValueError, match="first is for a model without a learned start"):
+    with pytest.raises(ValueError, match="first is needed by a model without a learned start"):
         change().sample(known(2))
 
 
 def test_a_core_that_reads_what_it_is_to_predict_is_refused():
     core = nn.LSTM(2, 8, bidirectional=True, batch_first=True)
-    with pytest.raises(ValueError, match="one direction: the other reads the elements that are to be predicted"):
+    with pytest.raises(
+        ValueError, match="must not be bidirectional: the backward direction reads the elements to be predicted"
+    ):
         SequenceModel(ContextualRNN(core, ConstantState(core)), MixtureHead(16, 2))
 
 

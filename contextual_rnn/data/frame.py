@@ -62,14 +62,15 @@ class FrameColumns:
             columns: sequences of one length.
             rows: the row of this frame that each new row belongs to; a pandas index follows it.
         """
-        made = nw.from_dict(
-            {name: _plain(values) for name, values in columns.items()}, backend=self.frame.implementation
-        )
-        if rows is None or not self.frame.implementation.is_pandas_like():
-            return made.to_native()
-        native = made.to_native()
-        native.index = self.native.index[np.asarray(rows)]
+        native = make_frame(columns, self.frame.implementation)
+        if rows is not None and self.frame.implementation.is_pandas_like():
+            native.index = self.native.index[np.asarray(rows)]
         return native
+
+
+def make_frame(columns: dict[str, Any], backend: Any) -> Any:
+    """Return named columns, sequences of one length, as a data frame of the kind that narwhals calls `backend`."""
+    return nw.from_dict({name: _plain(values) for name, values in columns.items()}, backend=backend).to_native()
 
 
 def _numbers(column: nw.Series[Any]) -> np.ndarray | list[Any]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from ..context import Field
 from .series import Record
 
 
@@ -24,6 +25,23 @@ class StandardisedColumns(nn.Module):
             if size is not None:
                 self.register_buffer(f"{name}_mean", torch.zeros(size))
                 self.register_buffer(f"{name}_scale", torch.ones(size))
+
+    def add_fields(self, fields: dict[str, Field], names: Sequence[str]) -> None:
+        """Keep a field for every context column, in the order of the columns.
+
+        Raises:
+            ValueError: a column has no field.
+        """
+        missing = [name for name in names if name not in fields]
+        if missing:
+            raise ValueError(f"the context column {missing[0]!r} has no field, such as Label or Quantity")
+        self.field_names = tuple(names)
+        self.context_fields = nn.ModuleList(fields[name] for name in names)
+
+    @property
+    def fields(self) -> dict[str, Field]:
+        """The field of every context column."""
+        return dict(zip(self.field_names, self.context_fields, strict=True))  # type: ignore[arg-type]
 
     def standardise(self, records: Sequence[Record]) -> None:
         """Set means and scales to those of the training records. The scale of a constant column is 1."""

@@ -238,18 +238,27 @@ def random_windows(
 
     All windows are equally likely. A series shorter than a window is taken whole.
     """
-    places = torch.tensor([max(len(record) - steps, 0) + 1 for record in records])
-    ends = places.cumsum(0)
-
-    def window(place: int) -> Record:
-        index = int(torch.searchsorted(ends, place, right=True))
-        start = place - int(ends[index] - places[index])
-        return records[index].part(start, start + steps)
+    inputs = torch.cat([record.inputs for record in records])
+    targets = torch.cat([record.targets for record in records])
+    context = torch.stack([record.context for record in records])
+    sizes = torch.tensor([len(record) for record in records])
+    first_rows = sizes.cumsum(0) - sizes
+    windows = (sizes - steps).clamp(min=0) + 1  # how many start in each series
+    ends = windows.cumsum(0)
 
     def batches() -> Iterator[Batch]:
         for _ in range(updates):
             drawn = torch.randint(int(ends[-1]), (batch_size,))
-            yield collate([window(place) for place in drawn.tolist()])
+            series = torch.searchsorted(ends, drawn, right=True)
+            starts = first_rows[series] + drawn - (ends - windows)[series]
+            lengths = sizes[series].clamp(max=steps)
+            time = torch.arange(int(lengths.max()))
+            rows, padding = starts.unsqueeze(1) + time, time >= lengths.unsqueeze(1)
+            if not bool(padding.any()):
+                yield inputs[rows], targets[rows], context[series], lengths
+                continue
+            rows, padding = rows.masked_fill(padding, 0), padding.unsqueeze(2)
+            yield inputs[rows].masked_fill(padding, 0), targets[rows].masked_fill(padding, 0), context[series], lengths
 
     return batches
 

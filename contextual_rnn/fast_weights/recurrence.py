@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Literal
+from typing import Literal, get_args
+
+from .._core.choices import check_choice
 
 Write = Literal["final", "preliminary"]
 Activation = Literal["relu", "tanh"]
@@ -44,7 +46,5 @@ class Recurrence:
     def __post_init__(self) -> None:
         if self.inner_steps < 1:
             raise ValueError(f"inner_steps must be at least 1; found {self.inner_steps}")
-        if self.write not in ("final", "preliminary"):
-            raise ValueError(f"write must be 'final' or 'preliminary'; found {self.write!r}")
-        if self.activation not in ("relu", "tanh"):
-            raise ValueError(f"activation must be 'relu' or 'tanh'; found {self.activation!r}")
+        check_choice(self.write, get_args(Write), "write")
+        check_choice(self.activation, get_args(Activation), "activation")

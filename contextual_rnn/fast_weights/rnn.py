@@ -9,8 +9,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
+from .._core.choices import check_choice
+from .._core.plain_operations import is_eager, needs_plain_operations
 from .._core.state import check_state
+from .._core.tracing import shapes_are_traced
+from .attention import look_up
 from .backend import BACKENDS, Backend, choose
+from .graph_operation import graph_fast_weights
 from .operation import attention_scores, fast_weights
 from .recurrence import Activation, Recurrence, Write
 from .reference import reference
@@ -52,6 +57,8 @@ class _FastWeights(nn.Module):
             nn.init.eye_(self.weight_hh).mul_(0.05)
         if self.layer_norm is not None:
             self.layer_norm.reset_parameters()
+
+    causal = True
 
     @property
     def state_shapes(self) -> tuple[tuple[int], tuple[int, int]]:
@@ -100,8 +107,8 @@ class FastWeightsCell(_FastWeights):
             ValueError: the state has other shapes.
         """
         if state is not None:
-            check_state(state, self.state_shapes, len(x))
-        h, fast = (x.new_zeros(len(x), self.hidden_size), None) if state is None else state
+            check_state(state, self.state_shapes, x.shape[0])
+        h, fast = (x.new_zeros(x.shape[0], self.hidden_size), None) if state is None else state
         projected = linear(x, self.weight_ih, self.bias).unsqueeze(1)
         _, h, fast = reference(projected, self.weight_hh, h, fast, *self._norm(), self.recurrence)
         return h, (h, fast)
@@ -160,8 +167,7 @@ class FastWeightsRNN(_FastWeights):
         super().__init__(
             input_size, hidden_size, inner_steps, decay, rate, write, layer_norm, activation, epsilon=epsilon
         )
-        if backend not in BACKENDS:
-            raise ValueError(f"backend must be one of {', '.join(BACKENDS)}; found {backend!r}")
+        check_choice(backend, BACKENDS, "backend")
         self.batch_first = batch_first
         self.backend = backend
 
@@ -181,7 +187,7 @@ class FastWeightsRNN(_FastWeights):
         Raises:
             ValueError: x has no three dimensions, no step, or other features than D.
         """
-        if x.dim() != 3 or x.shape[2] != self.input_size:
+        if x.dim() != 3 or (not shapes_are_traced() and x.shape[2] != self.input_size):
             raise ValueError(
                 f"x must have three dimensions, the last of {self.input_size} features; found shape {tuple(x.shape)}"
             )
@@ -201,7 +207,9 @@ class FastWeightsRNN(_FastWeights):
         The K rows of the embedding are projected, not the B x T steps.
         """
         table = linear(embedding, self.weight_ih, self.bias)
-        return choose("attention" if self.backend == "reference" else self.backend, table).look_up(table, symbols)
+        if self.backend == "reference" or not is_eager():
+            return look_up(table, symbols)
+        return choose(self.backend, table).look_up(table, symbols)
 
     def run(
         self, projected: Tensor, state: State | None = None, *, return_fast: bool = True
@@ -216,7 +224,7 @@ class FastWeightsRNN(_FastWeights):
         Returns:
             h_1 to h_T (B, T, H), h_T (B, H), and A_T (B, H, H) or None.
         """
-        if not projected.shape[1]:
+        if not shapes_are_traced() and not projected.shape[1]:
             raise ValueError(f"there must be at least one time step; found shape {tuple(projected.shape)}")
         device = projected.device.type
         if torch.is_autocast_enabled(device):  # the gradients derived by hand are of one dtype, the weights'
@@ -224,15 +232,21 @@ class FastWeightsRNN(_FastWeights):
                 wide = None if state is None else (state[0].to(self.weight_hh), state[1].to(self.weight_hh))
                 return self.run(projected.to(self.weight_hh), wide, return_fast=return_fast)
         arguments = (projected, self.weight_hh, *self._start(projected, state), *self._norm(), self.recurrence)
-        if self.backend == "reference":
+        if self.backend == "reference" or needs_plain_operations():
             return reference(*arguments)
+        if torch.compiler.is_compiling():
+            return graph_fast_weights(*arguments, backend=self.backend)
         return fast_weights(*arguments, kernels=choose(self.backend, projected), return_fast=return_fast)
 
     def _start(self, projected: Tensor, state: State | None) -> tuple[Tensor, Tensor | None]:
         if state is None:
-            return projected.new_zeros(len(projected), self.hidden_size), None
-        check_state(state, self.state_shapes, len(projected))  # compiled loops would read past the end of a smaller one
+            return projected.new_zeros(projected.shape[0], self.hidden_size), None
+        check_state(
+            state, self.state_shapes, projected.shape[0]
+        )  # compiled loops would read past the end of a smaller one
         h, fast = state
+        if not is_eager():
+            return h, fast
         # One zero matrix tiled over the batch, as a constant state gives it, is none: that costs nothing to read.
         tiled = fast.device.type == "cpu" and not fast.requires_grad and len(fast) > 0 and fast.stride(0) == 0
         return h, (None if tiled and not fast[0].any() else fast)

@@ -8,13 +8,14 @@ once for a source.
 
 from __future__ import annotations
 
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
 from .._core.choices import check_choice
-from .additive_scores import AdditiveScores
+from .._core.plain_operations import is_eager
+from .additive_scores import AdditiveScores, reference_scores
 
 Score = Literal["dot", "general", "scaled"]
 AttentionName = Literal["none", "additive", "multiplicative"]
@@ -105,11 +106,8 @@ class AdditiveAttention(Attention):
 
     def scores(self, query: Tensor, keys: Tensor) -> Tensor:
         """Return the scores, (B, T, S)."""
-        return AdditiveScores.apply(self.query(query), keys, self.score.weight[0])
-
-    def config(self) -> dict[str, Any]:
-        """Return the arguments that build it again."""
-        return {"query_size": self.query_size, "memory_size": self.memory_size, "size": self.size}
+        arguments = self.query(query), keys, self.score.weight[0]
+        return AdditiveScores.apply(*arguments) if is_eager() else reference_scores(*arguments)
 
 
 class MultiplicativeAttention(Attention):
@@ -140,7 +138,3 @@ class MultiplicativeAttention(Attention):
     def scores(self, query: Tensor, keys: Tensor) -> Tensor:
         """Return the scores, (B, T, S)."""
         return self.scale * query @ keys.transpose(1, 2)
-
-    def config(self) -> dict[str, Any]:
-        """Return the arguments that build it again."""
-        return {"query_size": self.query_size, "memory_size": self.memory_size, "score": self.score}

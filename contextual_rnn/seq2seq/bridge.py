@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from .._core.choices import check_choice
 from .._core.state import Shapes, State, fill, leaves, map_state, shape_leaves, state_shapes
+from .._core.tracing import shapes_are_traced
 from ..initial_state import ConstantState, Generator, InitialState, LeafMaps
 
 Joined = Literal["state", "learned"]
@@ -64,10 +65,6 @@ class ProjectBridge(InitialState):
         """Return the decoder's state; the context is the encoder's, batch first."""
         return map_state(torch.tanh, self.maps(_joined(context, self.source_shapes, batch_size)))
 
-    def config(self) -> dict[str, Any]:
-        """Return the arguments that build it again."""
-        return {"encoder": self.source_shapes, "decoder": self.shapes}
-
 
 class ConcatBridge(InitialState):
     """A projection of the encoder's state is joined with that state, or with a learned one, and mapped.
@@ -99,10 +96,6 @@ class ConcatBridge(InitialState):
         state = _joined(context, self.source_shapes, batch_size)
         other = state if self.variable is None else self.variable.expand_as(state)
         return self.maps(torch.cat([self.projection(state).tanh(), other], dim=1))
-
-    def config(self) -> dict[str, Any]:
-        """Return the arguments that build it again."""
-        return {"encoder": self.source_shapes, "decoder": self.shapes, "joined": self.joined}
 
 
 class CopyBridge(InitialState):
@@ -158,10 +151,6 @@ class CopyBridge(InitialState):
             found.append(torch.stack(rows, dim=1).reshape(batch_size, *shape))
         return fill(self.shapes, iter(found))
 
-    def config(self) -> dict[str, Any]:
-        """Return the arguments that build it again."""
-        return {"encoder": self.source_shapes, "decoder": self.shapes, "directions": self.directions}
-
 
 def _depth_and_width(shape: tuple[int, ...], first: tuple[int, ...]) -> tuple[int, int]:
     """Return how many layers a leaf has and how wide each is: (L, H) of `nn.LSTM`; what is not layered is one.
@@ -190,6 +179,8 @@ def _width(shapes: Shapes) -> int:
 
 def _joined(state: Any, shapes: Shapes, batch_size: int) -> Tensor:
     """Return an encoder's state as one vector a row (B, F)."""
+    if shapes_are_traced():
+        return torch.cat([leaf.flatten(1) for leaf in leaves(state)], dim=1)
     wanted = [(batch_size, *shape) for shape in shape_leaves(shapes)]
     found = [] if state is None else [tuple(leaf.shape) for leaf in leaves(state)]
     if found != wanted:

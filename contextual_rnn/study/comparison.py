@@ -114,6 +114,10 @@ class Comparison:
         own = {"runs": self.runs, "summary": self.summary, "differences": self.differences}
         return {**own, **self.report, "verdict": self.verdict}
 
+    def table_rows(self) -> list[Row]:
+        """Return the rows that the table shows: a metric of a kind each, with its mean, median and interval."""
+        return self.summary
+
     def table(self, width: int = WIDTH) -> str:
         """Return the metrics of every kind as a table, the best kind first: mean and 95 % interval over seeds."""
         from rich.console import Console
@@ -132,15 +136,15 @@ class Comparison:
 
     def ranked(self) -> list[str]:
         """Return the kinds and baselines by the median of the first metric, the lowest first; those without it last."""
-        rows = [row for row in self.summary if row["metric"] == self.metrics[0].key]
+        rows = [row for row in self.table_rows() if row["metric"] == self.metrics[0].key]
         ranked = [row[self.factor] for row in sorted(rows, key=lambda row: row["median"])]
-        return list(dict.fromkeys([*ranked, *(row[self.factor] for row in self.summary)]))
+        return list(dict.fromkeys([*ranked, *(row[self.factor] for row in self.table_rows())]))
 
     def plot_errors(self) -> Figure:
         """Draw the metrics of every run: one dot per seed, and a bar at the median."""
         from .figures import plot_runs
 
-        kinds = dict.fromkeys(row[self.factor] for row in self.summary)
+        kinds = dict.fromkeys(row[self.factor] for row in self.table_rows())
         values = {metric.key: {kind: self._values(kind, metric) for kind in kinds} for metric in self.metrics}
         labels = {metric.key: f"{metric.name}{f', {metric.unit}' if metric.unit else ''}" for metric in self.metrics}
         return plot_runs(values, labels)
@@ -200,7 +204,7 @@ class Comparison:
         )
 
     def _row(self, kind: str, metric: Metric) -> Row | None:
-        rows = (row for row in self.summary if row[self.factor] == kind and row["metric"] == metric.key)
+        rows = (row for row in self.table_rows() if row[self.factor] == kind and row["metric"] == metric.key)
         return next(rows, None)
 
     def _values(self, kind: str, metric: Metric) -> list[float]:
@@ -214,7 +218,7 @@ class Comparison:
         if row is None:
             return "-"
         interval = "" if row["low"] is None else f" [{row['low']:.3g}, {row['high']:.3g}]"
-        return f"{row['mean']:.4g}{interval}"
+        return f"{row['mean']:.3g}{interval}"
 
 
 @contextlib.contextmanager

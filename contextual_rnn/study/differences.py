@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -138,7 +138,7 @@ def label(kind: Kind) -> str:
     return ", ".join(str(value) for value in kind.values())
 
 
-def one_factor_at_a_time(values: dict[str, Sequence[str]]) -> list[dict[str, str]]:
+def one_factor_at_a_time(values: Mapping[str, Sequence[str]]) -> list[dict[str, str]]:
     """Return the base, which has every factor's first value, and every setting that differs from it in one factor."""
     base = {factor: options[0] for factor, options in values.items()}
     return [base, *({**base, factor: value} for factor, options in values.items() for value in options[1:])]
@@ -199,13 +199,15 @@ def answer(subject: str, row: Row | None, metric: Metric) -> str:
 
 def _size(row: Row, metric: Metric) -> str:
     """Return by how much `a` is lower or higher, in words that end before the name of `b`."""
+    if row.get("ratio") == 1 or row.get("shift") == 0:
+        return "the same as that of"
     if "ratio" in row:
         ratio, change = row["ratio"], abs(1 - row["ratio"])
         if ratio >= 10:
             return f"{ratio:.3g} times that of"
         percent = f"{change:.0%}" if change >= 0.01 else f"{100 * change:.1g}%"
-        return f"{percent} {'lower' if ratio < 1 else 'higher'} than that of" if change else "equal to that of"
-    points = " percentage points" if metric.unit == "%" else ""
+        return f"{percent} {'lower' if ratio < 1 else 'higher'} than that of"
+    points = " percentage points" if metric.unit == "%" else f" {metric.unit}" if metric.unit else ""
     return f"{abs(row['shift']):.3g}{points} {'lower' if row['shift'] < 0 else 'higher'} than that of"
 
 

@@ -33,7 +33,7 @@ FALLBACK_FONTS = (
     *("Microsoft YaHei", "Yu Gothic", "Malgun Gothic", "Nirmala UI", "Noto Sans Devanagari", "Noto Sans Thai"),
 )
 LETTER = 0.14  # inches that the name of a row or column needs
-OTHER_COLOURS = {"persistence": "#999999"}
+OTHER_COLOURS = {"persistence": "#999999", "random walk": "#999999", "mean": "#BBBBBB", "independent steps": "#BBBBBB"}
 
 
 @functools.cache

@@ -137,6 +137,12 @@ def fabric_of(accelerator: str) -> Any:
         raise InputError(f"`accelerator` {accelerator} is not available on this machine; give cpu or auto") from None
 
 
+def check_accelerator(accelerator: str) -> None:
+    """Raise InputError if an accelerator is not available, before a folder is made."""
+    if accelerator != "cpu":
+        fabric_of(accelerator)
+
+
 def _optimizer(module: nn.Module, settings: TrainingSettings) -> torch.optim.Optimizer:
     return torch.optim.AdamW(
         module.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True

@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal, Self, TypeVar
 
 from ..errors import InputError
+from .differences import one_factor_at_a_time
 
 GROUPS = ("data", "model", "training", "comparison", "files")
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -113,6 +114,31 @@ class Settings:
         return [
             cls(**fixed, **dict(zip(varied, values, strict=True))) for values in itertools.product(*varied.values())
         ]
+
+    @classmethod
+    def variants(cls, options: dict[str, Any]) -> list[tuple[dict[str, str], Self]]:
+        """Return the base and its variants: the settings to compare.
+
+        The base has the first value of every option that is compared; each variant has one other value.
+
+        Returns:
+            For each, the values of the options that are compared, and the settings.
+
+        Raises:
+            TypeError: an option is no setting, or a required one is missing.
+            InputError: a value is not allowed, or an option that is compared has no value.
+        """
+        cls._check_names(options)
+        values = {
+            field.name: _names(field, options[field.name])
+            for field in dataclasses.fields(cls)
+            if field.metadata.get("compared") and field.name in options
+        }
+        for name, several in values.items():
+            if not several:
+                raise InputError(f"`{name}` needs at least one value")
+        distinct = {name: tuple(dict.fromkeys(several)) for name, several in values.items()}
+        return [(chosen, cls(**{**options, **chosen})) for chosen in one_factor_at_a_time(distinct)]
 
     @classmethod
     def from_json(cls, kept: dict[str, Any]) -> Self:

@@ -54,7 +54,8 @@ class SeriesModel(StandardisedColumns):
     def __init__(self, settings: SeriesSettings | dict[str, Any], fields: dict[str, Field] | None = None) -> None:
         super().__init__()
         given = settings if isinstance(settings, SeriesSettings) else SeriesSettings.from_json(settings)
-        self.settings, self.fields = given, fields or {}
+        self.settings = given
+        self.add_fields(fields or {}, given.context)
         inputs, targets, context = len(given.inputs), len(given.targets), context_width(self.fields)
         self.vector_size = context + given.window * (inputs + targets)
         self.joined_size = {"warm-up": targets + context + 1, "every-step": self.vector_size}.get(given.kind.name, 0)
@@ -66,10 +67,6 @@ class SeriesModel(StandardisedColumns):
         self.rnn = ContextualRNN(core, given.kind.build(core, make_context_state))
         self.head = nn.Linear(given.hidden, targets)
         self.add_scales(inputs, targets)
-
-    def config(self) -> dict[str, Any]:
-        """Return the arguments that build the model again."""
-        return {"settings": self.settings.to_json(), "fields": self.fields}
 
     @classmethod
     def upgrade(cls, arguments: dict[str, Any], path: str | os.PathLike[str]) -> dict[str, Any]:

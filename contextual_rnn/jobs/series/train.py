@@ -13,11 +13,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...context import Field
+from ...data.datasets import Datasets
 from ...data.folds import fold
 from ...data.scaling import error_unit
-from ...data.series import Batch, Record, learn_fields, random_windows, read_series, records
-from ...data.table import Source, Table, is_path
+from ...data.series import Batch, Record, random_windows
+from ...data.table import Source
 from ...errors import InputError
 from ...serialization import load, save
 from ...study.comparison import run_directory
@@ -35,55 +35,17 @@ from .settings import SeriesSettings
 CHOSEN_BY = "free_run_rmse"
 
 
-@dataclasses.dataclass(frozen=True)
-class SeriesData:
-    """The records of every table, and the fields of the context columns."""
-
-    training: list[Record]
-    validation: list[Record]
-    test: list[Record]
-    fields: dict[str, Field]
-    identity: dict[str, Any]
-
-    @classmethod
-    def read(
-        cls, train: Source, validation: Source | None, test: Source | None, settings: SeriesSettings
-    ) -> SeriesData:
-        """Read every table once; raise InputError if one is wrong.
-
-        A series must be longer than the window by two steps in the training table and by one step in the others.
-        """
-        sources = {"train": train, "validation": validation, "test": test}
-        given = [name for name, source in sources.items() if source is not None or name == "train"]
-        tables = {name: Table(sources[name], f"`{name}`") for name in given}
-        series = read_series(tables["train"], settings, min_length=settings.window + 2)
-        fields = learn_fields(series)
-        others = {
-            name: records(read_series(tables[name], settings, min_length=settings.window + 1), fields, settings.context)
-            for name in ("validation", "test")
-            if name in tables
-        }
-        return cls(
-            records(series, fields, settings.context),
-            others.get("validation", []),
-            others.get("test", []),
-            fields,
-            identity_of(sources, tables, settings),
-        )
-
-
-def identity_of(sources: dict[str, Source | None], tables: dict[str, Table], settings: Any) -> dict[str, Any]:
-    """Return the names and SHA-256 of the tables, so that a run is not resumed on other data."""
-    columns = [*settings.inputs, *settings.targets, *settings.context, *([settings.series] if settings.series else [])]
-    names = {name: str(source) if is_path(source) else None for name, source in sources.items()}
-    return {"files": names, "sha256": {name: table.fingerprint(columns) for name, table in tables.items()}}
+def read_tables(train: Source, validation: Source | None, test: Source | None, settings: SeriesSettings) -> Datasets:
+    """Read every table. A series must be longer than the window by two steps for training and by one step otherwise."""
+    known = settings.window
+    return Datasets.read(train, validation, test, settings, least_training=known + 2, least=known + 1)
 
 
 @dataclasses.dataclass(frozen=True)
 class Training:
     """Does one run: on a fold, whose result has validation errors, or on the whole training table."""
 
-    data: SeriesData
+    data: Datasets
 
     def __call__(self, config: dict[str, Any], folder: pathlib.Path) -> dict[str, Any]:
         """Train one model and return its metrics; `config` is that of `make_run`."""
@@ -180,7 +142,7 @@ def make_run(
 
 def choose_settings(
     candidates: dict[str, list[SeriesSettings]],
-    data: SeriesData,
+    data: Datasets,
     folds: int,
     out: pathlib.Path,
     *,
@@ -251,7 +213,7 @@ def fit(
     check_count(least=2, folds=folds)
     check_count(**({} if jobs is None else {"jobs": jobs}))
     candidates = {"model": SeriesSettings.candidates(options)}
-    data = SeriesData.read(train, validation, test, candidates["model"][0])
+    data = read_tables(train, validation, test, candidates["model"][0])
     config = {
         "candidates": [settings.to_json() for settings in candidates["model"]],
         **data.identity,
@@ -275,7 +237,7 @@ def fit(
 
 def _report(
     model: SeriesModel,
-    data: SeriesData,
+    data: Datasets,
     choice: Choice[SeriesSettings],
     result: dict[str, Any],
     history: list[dict[str, Any]],
@@ -296,7 +258,7 @@ def _report(
     return FitReport(sentences, METRICS, rows, history, choice.validation)
 
 
-def _baselines(model: SeriesModel, data: SeriesData) -> list[tuple[str, dict[str, float]]]:
+def _baselines(model: SeriesModel, data: Datasets) -> list[tuple[str, dict[str, float]]]:
     """Return the errors of baselines that need no training, on the test table or else on the training table."""
     scoring, window = scoring_of(model, model.settings.length), model.settings.window
     baselines: list[tuple[str, Predict]] = [("mean", mean_baseline(model.target_mean.cpu(), window))]
@@ -305,7 +267,7 @@ def _baselines(model: SeriesModel, data: SeriesData) -> list[tuple[str, dict[str
     return [(name, scores(predict, data.test or data.training, scoring)) for name, predict in baselines]
 
 
-def _write(folder: RunFolder, model: SeriesModel, data: SeriesData) -> None:
+def _write(folder: RunFolder, model: SeriesModel, data: Datasets) -> None:
     from ...study.figures import write_figure
     from .figures import plot_prediction
 
