@@ -59,7 +59,9 @@ def failure(capsys, *arguments):
 @pytest.fixture(scope="module")
 def fitted(tmp_path_factory):
     folder = tmp_path_factory.mktemp("generation") / "run"
-    return generation.fit(pd.DataFrame(ramps().to_dict(as_series=False)), test=ramps(20, seed=1), **COLUMNS, **LEARNS, out=folder), folder
+    return generation.fit(
+        pd.DataFrame(ramps().to_dict(as_series=False)), test=ramps(20, seed=1), **COLUMNS, **LEARNS, out=folder
+    ), folder
 
 
 def test_generated_series_have_their_context_and_its_usual_length(fitted):
@@ -122,7 +124,9 @@ def test_compare_says_what_knowing_the_context_is_worth(tmp_path):
     for metric in METRICS:
         assert means["context", metric.key] < means["zero", metric.key]
         assert means["random walk", metric.key] == found.report["baselines"]["random walk"][metric.key]
-    assert found.answer.startswith("Does the initial state matter? Not enough runs to tell. The negative log-likelihood")
+    assert found.answer.startswith(
+        "Does the initial state matter? Not enough runs to tell. The negative log-likelihood"
+    )
     assert "nats lower than that of zero" in found.answer
     shift = next(row for row in found.differences if (row["a"], row["b"]) == ("context", "zero"))
     assert shift["shift"] == pytest.approx(means["context", "nats_per_step"] - means["zero", "nats_per_step"])

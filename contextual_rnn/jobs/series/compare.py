@@ -68,7 +68,8 @@ def compare(
     table.
 
     Args:
-        train: Training table: a file or a data frame with one row per time step, in order.
+        train: Training table with one row per time step, in order: a CSV, TSV or Parquet file; in Python, also a data
+            frame.
         test: Table to report errors on; nothing is chosen on it.
         initial_states: Kinds of initial state, and the controls warm-up and every-step; by default, all that the
             window and the context allow.

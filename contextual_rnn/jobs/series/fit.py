@@ -39,7 +39,8 @@ def fit(
     """Train a model that simulates the targets of series from their inputs.
 
     Args:
-        train: Training table: a file or a data frame with one row per time step, in order.
+        train: Training table with one row per time step, in order: a CSV, TSV or Parquet file; in Python, also a data
+            frame.
         validation: Table to choose settings on, instead of folds of the training table.
         test: Table to report errors on; nothing is chosen on it.
         folds: Number of folds of the training table, at least 2; used if a setting has several values.
