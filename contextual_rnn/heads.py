@@ -8,7 +8,6 @@ numbers that the caller gives, so that trajectories can be repeated; `draws` is 
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -76,7 +75,7 @@ class ChangeHead(Head):
         super().__init__()
         if len(low) != len(high) or not all(a < b for a, b in zip(low, high, strict=True)):
             raise ValueError(f"low and high must be lists of one length, with low < high; found {low} and {high}")
-        self.size, self.arguments = len(low), {"hidden": hidden, "low": list(low), "high": list(high)}
+        self.size = len(low)
         self.hidden_features = hidden
         self.linear = nn.Linear(hidden, self.size)
         self.register_buffer("low", torch.tensor(low), persistent=False)
@@ -95,10 +94,6 @@ class ChangeHead(Head):
     def sample(self, hidden: Tensor, last: Tensor | None, uniform: Tensor, temperature: float = 1.0) -> Tensor:
         """Return the prediction, since this head is not a distribution."""
         return self(hidden, last)
-
-    def config(self) -> dict[str, Any]:
-        """Return the arguments that build it again."""
-        return self.arguments
 
 
 class MixtureHead(Head):
@@ -222,10 +217,6 @@ class FixedGaussianHead(Head):
     def sample(self, hidden: Tensor, last: Tensor | None, uniform: Tensor, temperature: float = 1.0) -> Tensor:
         """Draw the next element; the variance is multiplied by the temperature. At 0 the result is the mean."""
         return (self(hidden, last).mean + self.scale * _normal(uniform, temperature)[:, : self.size]).to(hidden)
-
-    def config(self) -> dict[str, Any]:
-        """Return the arguments that build it again."""
-        return {"hidden": self.hidden, "size": self.size, "scale": self.scale, "change": self.change}
 
 
 class CategoryHead(Head):

@@ -116,10 +116,6 @@ class FreeState(InitialState):
         noise = standard_normal(self.shapes, batch_size, next(leaves(state)), generator)
         return map_state(lambda mean, unit: mean + self.noise * unit, state, noise)
 
-    def config(self) -> dict[str, Any]:
-        """Return the arguments that build it again."""
-        return {"core": self.shapes, "noise": self.noise}
-
 
 class ContextState(InitialState):
     """h0 = g(context) (2c): a network of the context, then a linear map of its own for every leaf and layer.
@@ -154,15 +150,6 @@ class ContextState(InitialState):
         features = _read_context(self.network, context, batch_size, self.features)
         state = self.maps(features)
         return state if self.activation is None else map_state(self.activation, state)
-
-    def config(self) -> dict[str, Any]:
-        """Return the arguments that build it again."""
-        return {
-            "core": self.shapes,
-            "network": self.network,
-            "features": self.features,
-            "activation": self.activation,
-        }
 
 
 class GaussianState(InitialState):
@@ -221,12 +208,6 @@ class GaussianState(InitialState):
             return _tile(map_state(softplus, fill(self.shapes, iter(self.sigma))), batch_size)
         return map_state(softplus, self.maps(_read_context(self.network, context, batch_size, self.features)))
 
-    def config(self) -> dict[str, Any]:
-        """Return the arguments that build it again; a scale that is a number comes back with the weights."""
-        if self.network is None:
-            return {"base": self.base}
-        return {"base": self.base, "scale": self.network, "features": self.features}
-
 
 class LatentState(InitialState):
     """h0 = g(z, context), z ~ N(mu(context), sigma(context)): a distribution over h0 of a few dimensions.
@@ -256,10 +237,6 @@ class LatentState(InitialState):
         """Return the state of z (B, K); `sample` and `generator` are of the noise that g itself may have."""
         joined = z if self.told is None else torch.cat([z, self.told(context)], dim=1)
         return self.state(len(z), joined, sample=sample, generator=generator)
-
-    def config(self) -> dict[str, Any]:
-        """Return the arguments that build it again."""
-        return {"prior": self.prior, "state": self.state, "told": self.told}
 
 
 class ErrorNoise(InitialState):
@@ -317,10 +294,6 @@ class ErrorNoise(InitialState):
             return leaf
 
         return map_state(watch, state, fill(self.shapes, self.squared_error.buffers()))
-
-    def config(self) -> dict[str, Any]:
-        """Return the arguments that build it again."""
-        return {"base": self.base, "rate": self.rate, "decay": self.decay}
 
 
 class LeafMaps(nn.ModuleList):

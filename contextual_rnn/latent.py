@@ -231,10 +231,6 @@ class LatentModel(nn.Module):
             inputs = model.inputs(last)
         return torch.stack(outputs, dim=1), torch.stack(before, dim=1)
 
-    def config(self) -> dict[str, Any]:
-        """Return the arguments that build it again."""
-        return {"model": self.model, "posterior": self.posterior, "feed": self.feed}
-
 
 def _masked(x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor]:
     """Return the sequences with 0 past their ends, and a mask (B, T) that is true up to the end of each."""

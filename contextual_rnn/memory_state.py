@@ -75,7 +75,3 @@ class MemoryState(InitialState):
         ages = range(memories.shape[1] - 1, -1, -1)
         left = memories.new_tensor([self.rate * self.decay**age for age in ages]).unsqueeze(1)
         return fill(self.shapes, iter((h, torch.bmm((left * memories).transpose(1, 2), memories))))
-
-    def config(self) -> dict[str, Any]:
-        """Return the arguments that build it again."""
-        return {"core": self.shapes, "base": self.base, "decay": self.decay, "rate": self.rate}

@@ -70,8 +70,3 @@ class Posterior(nn.Module):
         output, _ = self.encoder(reversed_steps)
         last = (lengths - 1).clamp(min=0).view(-1, 1, 1).expand(-1, 1, output.shape[2])
         return torch.where(lengths.unsqueeze(1) > 0, output.gather(1, last).squeeze(1), 0)
-
-    def config(self) -> dict[str, Any]:
-        """Return the arguments that build it again."""
-        own = {"features": self.features, "hidden": self.hidden, "reads_prior": self.reads_prior}
-        return {"core": self.shapes, **own}

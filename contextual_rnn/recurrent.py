@@ -222,10 +222,6 @@ class ContextualRNN(nn.Module):
         """Read a model that `save` wrote. No code in the file is run."""
         return cast(ContextualRNN, load(path, ContextualRNN))
 
-    def config(self) -> dict[str, Any]:
-        """Return the arguments that build it again."""
-        return {"core": self.core, "initial_state": self.initial_state}
-
 
 class _Run:
     """One call of a `ContextualRNN`: how its core is called, and the states that its rows start from."""

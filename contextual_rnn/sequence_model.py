@@ -309,11 +309,6 @@ class SequenceModel(nn.Module):
         """Return the vector that is concatenated to every input, (B, C), or None."""
         return None if self.every_step is None else self.every_step(context)
 
-    def config(self) -> dict[str, Any]:
-        """Return the arguments that build it again."""
-        parts = {"rnn": self.rnn, "head": self.head, "embedding": self.embedding, "every_step": self.every_step}
-        return {**parts, "start": self.start is not None, "end": self.end}
-
 
 def number_of_sequences(context: Any, first: Tensor | None) -> int:
     """Return the number of rows of the context, or of the first elements where there is no context."""

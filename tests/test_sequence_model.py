@@ -174,7 +174,9 @@ def test_bad_arguments_get_one_sentence():
 
 def test_a_core_that_reads_what_it_is_to_predict_is_refused():
     core = nn.LSTM(2, 8, bidirectional=True, batch_first=True)
-    with pytest.raises(ValueError, match="must not be bidirectional: the backward direction reads the elements to be predicted"):
+    with pytest.raises(
+        ValueError, match="must not be bidirectional: the backward direction reads the elements to be predicted"
+    ):
         SequenceModel(ContextualRNN(core, ConstantState(core)), MixtureHead(16, 2))
 
 

@@ -79,9 +79,7 @@ def test_shapes_that_are_no_nest_are_refused(bad):
     ],
 )
 def test_a_state_of_a_wrong_shape_is_refused_naming_both_shapes(bad):
-    with pytest.raises(
-        ValueError, match=r"has shape .*; expected \(\(4, 5\), \(\(4, 5, 3\), \(4, 2\)\)\)"
-    ) as error:
+    with pytest.raises(ValueError, match=r"has shape .*; expected \(\(4, 5\), \(\(4, 5, 3\), \(4, 2\)\)\)") as error:
         check_state(bad, NEST, 4)
     first = bad if isinstance(bad, torch.Tensor) else bad[0]
     assert str(tuple(first.shape)) in str(error.value).split("; expected ")[0]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
@@ -79,7 +77,3 @@ class Unroll(nn.Module):
         if isinstance(self.cell, nn.RNNCellBase) and weight is not None:
             dtype = None if torch.is_autocast_enabled(x.device.type) else weight.dtype
             check_state(state, self.state_shapes, x.shape[0], dtype)
-
-    def config(self) -> dict[str, Any]:
-        """Return the arguments that build it again."""
-        return {"cell": self.cell}

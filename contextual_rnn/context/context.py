@@ -67,7 +67,3 @@ class Context(nn.Module):
             except ValueError as error:
                 raise ValueError(f"context field {name!r}: {error}") from error
         return torch.cat(features, dim=1)
-
-    def config(self) -> dict[str, Any]:
-        """Return the arguments that build it again."""
-        return dict(zip(self.names, self.fields, strict=True))

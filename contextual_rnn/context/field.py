@@ -67,10 +67,6 @@ class Field(nn.Module):
             hidden = hidden | (torch.rand(batch_size, device=hidden.device) < self.drop)
         return torch.where(hidden.unsqueeze(1), self.unknown, features)
 
-    def may_be_unknown(self) -> dict[str, Any]:
-        """Return the arguments that all fields share, for `config`."""
-        return {"unknown": self.unknown is not None, "drop": self.drop}
-
 
 def numbers(value: Any, shape: tuple[int, ...]) -> tuple[Tensor, Tensor]:
     """Return a value as floating-point numbers (B, *shape), and which rows hold NaN, which are 0 in what is returned.

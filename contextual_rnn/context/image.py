@@ -53,10 +53,3 @@ class Image(Field):
         """Return the features (B, F)."""
         coarse = avg_pool2d(value, self.down) if self.down > 1 else value
         return coarse.flatten(1) if self.network is None else self.network(coarse)
-
-    def config(self) -> dict[str, Any]:
-        """Return the arguments that build it again."""
-        channels, height, width = self.shape
-        size = {"channels": channels, "height": height, "width": width, "down": self.down}
-        features = None if self.network is None else self.out_features
-        return {**size, "network": self.network, "features": features, **self.may_be_unknown()}

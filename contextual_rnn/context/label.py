@@ -61,7 +61,3 @@ class Label(Field):
             raise ValueError(f"row {row} is {value[row]!r} where one of {', '.join(names)} is right")
         place = None if self.unknown is None else self.unknown.device
         return torch.tensor([known[label] for label in value], dtype=torch.long, device=place)
-
-    def config(self) -> dict[str, Any]:
-        """Return the arguments that build it again."""
-        return {"labels": self.names or self.count, "size": self.size, **self.may_be_unknown()}

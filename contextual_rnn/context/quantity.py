@@ -68,7 +68,3 @@ class Quantity(Field):
     def encode(self, value: Tensor) -> Tensor:
         """Return the scaled numbers, (B, 1)."""
         return (2 * (value - self.low) / (self.high - self.low) - 1).unsqueeze(1)
-
-    def config(self) -> dict[str, Any]:
-        """Return the arguments that build it again."""
-        return {"low": self.low, "high": self.high, "extrapolate": self.extrapolate, **self.may_be_unknown()}

@@ -65,8 +65,3 @@ class Summary(Field):
         if self.kind == "mean":
             return output.sum(1) / lengths.to(output).unsqueeze(1)
         return output[:, 0] if self.kind == "first" else output[torch.arange(len(x)), lengths - 1]
-
-    def config(self) -> dict[str, Any]:
-        """Return the arguments that build it again."""
-        own = {"network": self.network, "features": self.out_features, "kind": self.kind}
-        return {**own, **self.may_be_unknown()}

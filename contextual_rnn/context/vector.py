@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, NamedTuple
 
 import torch
@@ -31,10 +30,6 @@ class Vector(Field):
     def encode(self, value: Tensor) -> Tensor:
         """Return the numbers in one row, (B, F)."""
         return value.flatten(1)
-
-    def config(self) -> dict[str, Any]:
-        """Return the arguments that build it again."""
-        return {"size": self.out_features, **self.may_be_unknown()}
 
 
 class Opened(NamedTuple):
@@ -96,10 +91,6 @@ class Window(Vector):
         opening = opening if batch_first else opening.transpose(0, 1)
         return Opened(opening, x[place], None if y is None else y[place], left)
 
-    def config(self) -> dict[str, Any]:
-        """Return the arguments that build it again."""
-        return {"steps": self.shape[0], "features": self.shape[1], **self.may_be_unknown()}
-
 
 class Element(Window):
     """The first element of the sequence: a window of one step, (B, D) or (B, 1, D).
@@ -117,7 +108,3 @@ class Element(Window):
         """Return the element (B, 1, D), and which rows are not known."""
         tensor = torch.as_tensor(value)
         return super().check(tensor.unsqueeze(1) if tensor.dim() == 2 else tensor)
-
-    def config(self) -> dict[str, Any]:
-        """Return the arguments that build it again."""
-        return {"features": math.prod(self.shape), **self.may_be_unknown()}

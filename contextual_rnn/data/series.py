@@ -1,38 +1,49 @@
-"""Series from a table: CSV or Parquet, one row a time step, in order."""
+"""Series: read from a table, turned into tensors with the context of each series, and cut into minibatches."""
 
 from __future__ import annotations
 
 import dataclasses
-import os
-import pathlib
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
 
 import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
+from ..context import Field, Label, Quantity
 from ..errors import InputError
-from .table import Table
+from .table import Source, Table, number
+
+
+class HasColumns(Protocol):
+    """The names of a table's columns, by their role; `Columns` and every job's settings have these attributes."""
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Columns that drive the series, known at every step."""
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Columns to predict."""
+
+    @property
+    def context(self) -> tuple[str, ...]:
+        """Columns that are constant within a series."""
+
+    @property
+    def series(self) -> str | None:
+        """Column that identifies the series of each row; None if the table is one series."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Columns:
-    """The names of a table's columns, by their role.
-
-    Attributes:
-        inputs: what drives the series, known at every step.
-        targets: what is predicted.
-        context: what is constant within a series: numbers are quantities, text is labels.
-        series: the column that tells series apart; None where the table is one series.
-    """
+    """The names of a table's columns, by their role; see `HasColumns`."""
 
     inputs: tuple[str, ...]
     targets: tuple[str, ...]
     context: tuple[str, ...] = ()
     series: str | None = None
-
-    @classmethod
-    def from_json(cls, kept: dict[str, Any]) -> Columns:
-        """Return columns from what `dataclasses.asdict` made of them, once it went through JSON."""
-        return cls(tuple(kept["inputs"]), tuple(kept["targets"]), tuple(kept["context"]), kept["series"])
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -40,47 +51,50 @@ class Series:
     """One series.
 
     Attributes:
-        name: the value of the series column, or the file's name without its ending.
+        name: the value of the series column; without one, the file's name without its ending.
         inputs: (T, U) float32.
-        targets: (T, Y) float32; NaN after the steps whose targets had to be known, where the table has none.
-        context: the text of every context column; whether it is a number or a label, training tells.
+        targets: (T, Y) float32; NaN where a target is missing and need not be known.
+        context: the text of every context column; the training table decides whether it is a number or a label.
+        rows: (T,) the rows of the table that the series' steps come from.
     """
 
     name: str
     inputs: np.ndarray
     targets: np.ndarray
     context: dict[str, str]
+    rows: np.ndarray
 
     def __len__(self) -> int:
+        """Return T, the number of time steps."""
         return len(self.inputs)
 
 
 def read_series(
-    path: str | os.PathLike[str], columns: Columns, *, known_targets: int | None = None, min_length: int = 1
+    source: Source | Table, columns: HasColumns, *, known_targets: int | None = None, min_length: int = 1
 ) -> list[Series]:
-    """Read the series of a table, in the order in which they first appear; their rows may be interleaved.
+    """Read the series of a table, in the order in which they first appear. Their rows may be interleaved.
 
     Args:
-        path: a `.csv`, `.tsv` or `.parquet` file.
+        source: a `Table`, the path of a file, or a data frame.
         columns: the names of its columns.
-        known_targets: how many steps at the start of each series must have targets; None is all. With 0 the target
-            columns need not be there.
-        min_length: the fewest steps that a series may have.
+        known_targets: the number of steps at the start of each series that must have targets; None requires all. With
+            0, the target columns may be absent.
+        min_length: the smallest number of steps that a series may have.
 
     Raises:
-        InputError: one sentence with the file, the line (of a text file; the header is line 1) or row, and the column.
+        InputError: one sentence with the file, the line or row, and the column.
     """
-    table = Table.read(pathlib.Path(path))
+    table = source if isinstance(source, Table) else Table(source)
     targets = columns.targets
     if known_targets == 0 and not any(name in table.frame.columns for name in targets):
         targets = ()
     table.check_columns([*columns.inputs, *targets, *columns.context, *([columns.series] if columns.series else [])])
-    names = table.labels(columns.series) if columns.series else np.full(len(table), table.path.stem)
+    names = table.labels(columns.series) if columns.series else np.full(len(table), table.stem)
     rows = _rows_of(names)
     for name, places in rows.items():
         if len(places) < min_length:
             raise InputError(
-                f"{table.path}: series {name!r} has {len(places)} step{'s' * (len(places) != 1)}, and at least "
+                f"{table.name}: series {name!r} has {len(places)} step{'s' * (len(places) != 1)}, but at least "
                 f"{min_length} are needed"
             )
     position = np.empty(len(table), int)
@@ -93,7 +107,7 @@ def read_series(
         outputs = np.full((len(table), len(columns.targets)), np.nan, np.float32)
     context = {name: table.context(name) for name in columns.context}
     return [
-        Series(name, inputs[places], outputs[places], table.constants(context, name, places))
+        Series(name, inputs[places], outputs[places], table.constants(context, name, places), places)
         for name, places in rows.items()
     ]
 
@@ -102,3 +116,165 @@ def _rows_of(names: np.ndarray) -> dict[str, np.ndarray]:
     unique, first, inverse = np.unique(names, return_index=True, return_inverse=True)
     places = np.split(np.argsort(inverse, kind="stable"), np.cumsum(np.bincount(inverse))[:-1])
     return {str(unique[index]): places[index] for index in np.argsort(first)}
+
+
+def learn_fields(series: Sequence[Series]) -> dict[str, Field]:
+    """Return a field for every context column: a quantity if all its values are numbers, else a label.
+
+    Quantities are standardised by the mean and standard deviation over the series.
+    """
+    names = series[0].context if series else {}
+    return {name: _field([one.context[name] for one in series]) for name in names}
+
+
+def _field(values: list[str]) -> Field:
+    numbers = [number(value) for value in values]
+    if None in numbers:
+        return Label(sorted(set(values)))
+    return Quantity.standardised(numbers)
+
+
+def context_vectors(fields: dict[str, Field], names: Sequence[str], series: Sequence[Series]) -> Tensor:
+    """Return the context vector of every series, (N, C).
+
+    Args:
+        fields: as `learn_fields` returned them.
+        names: the order of the columns in the vector.
+        series: with a value for every field.
+
+    Raises:
+        InputError: a label was not in the training table, or text stands where it had numbers; names series and column.
+    """
+    if not names:
+        return torch.zeros(len(series), 0)
+    return torch.cat([_encoded(name, fields[name], series) for name in names], dim=1)
+
+
+def context_width(fields: dict[str, Field]) -> int:
+    """Return C, the width of a context vector."""
+    return sum(field.out_features for field in fields.values())
+
+
+def _encoded(name: str, field: Field, series: Sequence[Series]) -> Tensor:
+    values = [one.context[name] for one in series]
+    if isinstance(field, Label):
+        return _labels(name, field, series, values)
+    numbers = [number(value) for value in values]
+    for one, value, quantity in zip(series, values, numbers, strict=True):
+        if quantity is None:
+            raise InputError(
+                f"series {one.name!r}, column {name!r}: {value!r} is text, but the training table has numbers there"
+            )
+    with torch.no_grad():
+        encoded = field(torch.tensor(numbers, dtype=torch.float64), len(series)).float()
+    for one, value, row in zip(series, values, encoded, strict=True):
+        if not bool(row.isfinite().all()):
+            raise InputError(
+                f"series {one.name!r}, column {name!r}: {value} is not finite, or too large to compute with"
+            )
+    return encoded
+
+
+def _labels(name: str, field: Label, series: Sequence[Series], values: list[str]) -> Tensor:
+    known = field.names or []
+    for one, value in zip(series, values, strict=True):
+        if value not in known:
+            listed = ", ".join(known[:10])
+            raise InputError(
+                f"series {one.name!r}, column {name!r}: the training table has no label {value!r}; it has {listed}"
+            )
+    with torch.no_grad():
+        return field(values, len(series)).float()
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Record:
+    """One series as tensors: inputs (T, U), targets (T, Y), and the context vector (C,) of the whole series."""
+
+    name: str
+    inputs: Tensor
+    targets: Tensor
+    context: Tensor
+
+    def __len__(self) -> int:
+        """Return T, the number of time steps."""
+        return len(self.inputs)
+
+    def part(self, start: int, stop: int) -> Record:
+        """Return the steps from `start` up to `stop`."""
+        return dataclasses.replace(self, inputs=self.inputs[start:stop], targets=self.targets[start:stop])
+
+
+Batch = tuple[Tensor, Tensor, Tensor, Tensor]
+
+
+def records(series: Sequence[Series], fields: dict[str, Field], names: Sequence[str]) -> list[Record]:
+    """Return series as records.
+
+    Args:
+        series: of a table.
+        fields: those of the context columns, as `context.learn_fields` returned them.
+        names: the order of the context columns.
+    """
+    vectors = context_vectors(fields, names, series)
+    return [
+        Record(one.name, torch.from_numpy(one.inputs), torch.from_numpy(one.targets), vector)
+        for one, vector in zip(series, vectors, strict=True)
+    ]
+
+
+def collate(records: Sequence[Record]) -> Batch:
+    """Return inputs (B, T, U), targets (B, T, Y), context (B, C) and lengths (B,), padded with zeros."""
+    lengths = torch.tensor([len(record) for record in records])
+    inputs = pad_sequence([record.inputs for record in records], batch_first=True)
+    targets = pad_sequence([record.targets for record in records], batch_first=True)
+    return inputs, targets, torch.stack([record.context for record in records]), lengths
+
+
+def random_windows(
+    records: Sequence[Record], steps: int, batch_size: int, updates: int
+) -> Callable[[], Iterator[Batch]]:
+    """Return a function that draws an epoch's minibatches: `updates` batches of `batch_size` windows of `steps` steps.
+
+    All windows are equally likely. A series shorter than a window is taken whole.
+    """
+    inputs = torch.cat([record.inputs for record in records])
+    targets = torch.cat([record.targets for record in records])
+    context = torch.stack([record.context for record in records])
+    sizes = torch.tensor([len(record) for record in records])
+    first_rows = sizes.cumsum(0) - sizes
+    windows = (sizes - steps).clamp(min=0) + 1  # how many start in each series
+    ends = windows.cumsum(0)
+
+    def batches() -> Iterator[Batch]:
+        for _ in range(updates):
+            drawn = torch.randint(int(ends[-1]), (batch_size,))
+            series = torch.searchsorted(ends, drawn, right=True)
+            starts = first_rows[series] + drawn - (ends - windows)[series]
+            lengths = sizes[series].clamp(max=steps)
+            time = torch.arange(int(lengths.max()))
+            rows, padding = starts.unsqueeze(1) + time, time >= lengths.unsqueeze(1)
+            if not bool(padding.any()):
+                yield inputs[rows], targets[rows], context[series], lengths
+                continue
+            rows, padding = rows.masked_fill(padding, 0), padding.unsqueeze(2)
+            yield inputs[rows].masked_fill(padding, 0), targets[rows].masked_fill(padding, 0), context[series], lengths
+
+    return batches
+
+
+def shuffled(records: Sequence[Record], batch_size: int) -> Callable[[], Iterator[Batch]]:
+    """Return a function that gives an epoch's minibatches of whole series, in random order."""
+
+    def batches() -> Iterator[Batch]:
+        for rows in torch.randperm(len(records)).split(batch_size):
+            yield collate([records[row] for row in rows.tolist()])
+
+    return batches
+
+
+def consecutive_windows(records: Sequence[Record], window: int, length: int) -> list[Record]:
+    """Cut records into consecutive windows of `window + length` steps; the last of a record may be shorter."""
+    steps = window + length
+    starts = ((record, start) for record in records for start in range(0, len(record) - window, steps))
+    return [record.part(start, start + steps) for record, start in starts]

@@ -1,70 +1,101 @@
-"""Tables: CSV or Parquet files whose bad cells can be found again, read and written whole."""
+"""Tables: files or data frames whose bad cells can be named, and files that are written atomically."""
 
 from __future__ import annotations
 
 import csv
-import dataclasses
 import difflib
+import hashlib
 import io
 import os
 import pathlib
+from collections.abc import Sequence
 from typing import IO, Any
 
 import numpy as np
 import polars as pl
 
 from ..errors import InputError
+from .frame import FrameColumns
 
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
+
+
+Source = str | os.PathLike[str] | Any  # the path of a table file, or a data frame
 MISSING = ["", "nan", "na", "null"]
 
 
+def is_path(source: Any) -> bool:
+    """Return whether a source of data is the path of a file, and not a data frame."""
+    return isinstance(source, (str, os.PathLike))
+
+
 def number(cell: str) -> float | None:
-    """Return the number that a cell of text is, or None."""
+    """Return the number that a cell of text holds, or None."""
     return pl.Series([cell]).cast(pl.Float64, strict=False)[0]
 
 
-@dataclasses.dataclass(frozen=True)
 class Table:
-    """A table whose cells can be found again: `lines` has the line each row starts on; None for Parquet."""
+    """A table whose cells can be named in errors.
 
-    path: pathlib.Path
-    frame: pl.DataFrame
-    lines: list[int] | None = None
+    Args:
+        source: the path of a CSV, TSV or Parquet file, a pandas or polars data frame, or an Arrow table.
+        name: what errors call a data frame.
 
-    @classmethod
-    def read(cls, path: pathlib.Path) -> Table:
-        """Read a file; raise InputError if it is no table."""
-        _check_ending(path)
-        try:
-            if not path.exists():
-                raise InputError(f"{path}: there is no such file")
-            if path.is_dir():
-                raise InputError(f"{path} is a folder; give the name of a file")
-            frame, lines = (_read_parquet if path.suffix.lower() == ".parquet" else _read_text)(path)
-        # A damaged Parquet file can make polars panic, which is no PolarsError and not even an Exception.
-        except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
-            raise InputError(f"{path} cannot be read: {str(error).partition(chr(10))[0]}") from None
-        if frame.is_empty():
-            raise InputError(f"{path} has no rows under its header")
-        return cls(path, frame, lines)
+    Attributes:
+        name: the path, or the name of the data frame.
+        stem: what the table is called where it is a single series.
+        backend: the kind of data frame that results take, as narwhals names it: that of the source; polars for a file.
+
+    Raises:
+        InputError: the file cannot be read, or the source is neither a path nor a data frame, or has no rows.
+    """
+
+    def __init__(self, source: Source, name: str = "the data frame") -> None:
+        self.lines: list[int] | None = None
+        self.frame: pl.DataFrame | FrameColumns
+        if is_path(source):
+            path = pathlib.Path(source)
+            self.name, self.stem = str(path), path.stem
+            self.frame, self.lines = read_file(path)
+        else:
+            self.name, self.stem = name, "series"
+            self.frame = FrameColumns(source, name)
+            if not self.frame.height:
+                raise InputError(f"{name} has no rows")
+        self.from_frame = isinstance(self.frame, FrameColumns)
+        self.backend: Any = self.frame.frame.implementation if isinstance(self.frame, FrameColumns) else "polars"
 
     def __len__(self) -> int:
+        """Return the number of rows."""
         return self.frame.height
 
     def where(self, row: int, column: str) -> str:
-        """Name a cell."""
-        place = f"row {row + 1}" if self.lines is None else f"line {self.lines[row]}"
-        return f"{self.path}, {place}, column {column!r}"
+        """Return the name of a cell: a line of a text file, a row (from 1) of Parquet, or a row (from 0) of a frame."""
+        place = f"row {row if self.from_frame else row + 1}" if self.lines is None else f"line {self.lines[row]}"
+        return f"{self.name}, {place}, column {column!r}"
+
+    def fingerprint(self, names: Sequence[str]) -> str:
+        """Return the SHA-256 of the file, or of the named columns of a frame, to detect that data have changed."""
+        if not self.from_frame:
+            return hashlib.sha256(pathlib.Path(self.name).read_bytes()).hexdigest()
+        digest = hashlib.sha256()
+        for name in names:
+            if name in self.frame.columns:
+                column = self.frame[name]
+                cells = column.to_numpy().tobytes() if column.dtype.is_numeric() else repr(column.to_list()).encode()
+                digest.update(name.encode() + b"\0" + cells)
+        return digest.hexdigest()
 
     def check_columns(self, names: list[str]) -> None:
-        """Raise InputError unless every column is there, and asked for once."""
+        """Raise InputError unless every column exists and has a single role."""
         for name in names:
             if names.count(name) > 1:
-                raise InputError(f"column {name!r} is given twice; inputs, targets, context and series must differ")
+                raise InputError(
+                    f"column {name!r} is given twice; `inputs`, `targets`, `context` and `series` must differ"
+                )
             if name not in self.frame.columns:
-                listed = ", ".join(map(repr, self.frame.columns[:20])) or "none with a name"
-                raise InputError(f"{self.path} has no column {name!r}; it has {listed}{self._near(name)}")
+                listed = ", ".join(map(repr, self.frame.columns[:20])) or "no named columns"
+                raise InputError(f"{self.name} has no column {name!r}; it has {listed}{self._near(name)}")
 
     def _near(self, name: str) -> str:
         folded = {column.casefold(): column for column in self.frame.columns}
@@ -72,7 +103,7 @@ class Table:
         return f"; did you mean {folded[near[0]]!r}?" if near else ""
 
     def numbers(self, names: tuple[str, ...], needed: np.ndarray) -> np.ndarray:
-        """Return columns (rows, columns) as float32; cells that are not `needed` may be missing, and are NaN then."""
+        """Return columns (rows, columns) as float32. Cells outside the rows `needed` may be missing (NaN)."""
         columns = [self._column(name, needed) for name in names]
         return np.stack(columns, axis=1) if columns else np.empty((len(self), 0), np.float32)
 
@@ -96,8 +127,8 @@ class Table:
         distinct, kept = len(np.unique(exact)), len(np.unique(values))
         if distinct >= 10 and kept < distinct / 2:
             raise InputError(
-                f"{self.path}, column {name!r}: its {distinct} distinct numbers lie so close together that single "
-                f"precision keeps {kept}; subtract a constant from them first"
+                f"{self.name}, column {name!r}: its {distinct} distinct numbers differ so little that single precision "
+                f"distinguishes {kept}; subtract a constant from them first"
             )
         return values
 
@@ -108,7 +139,7 @@ class Table:
         return cells.cast(pl.Float64).fill_null(float("nan"))
 
     def labels(self, name: str) -> np.ndarray:
-        """Return a column as text; raise InputError where a cell is missing."""
+        """Return a column as text; raise InputError if a cell is missing."""
         column = self.frame[name]
         if column.dtype.is_nested() or column.dtype == pl.Binary:
             raise InputError(f"{self.where(0, name)}: expected a number or text, found {column.dtype}")
@@ -125,7 +156,7 @@ class Table:
             raise InputError(f"{self.where(row, name)}: {why}, found {_shown(self.frame[name][row])}")
 
     def context(self, name: str) -> np.ndarray:
-        """Return a context column as text; raise InputError where a cell is missing, or a number that is not finite."""
+        """Return a context column as text; raise InputError if a cell is missing or is a number that is not finite."""
         cells = self.labels(name)
         text = pl.Series(cells)
         self._refuse(name, text.str.to_lowercase().is_in(MISSING), "a value is missing")
@@ -135,27 +166,22 @@ class Table:
         return cells
 
     def constants(self, context: dict[str, np.ndarray], series: str, rows: np.ndarray) -> dict[str, str]:
-        """Return the value of every context column in one series; raise InputError where it changes."""
+        """Return the value of every context column in one series; raise InputError if it changes within the series."""
         values: dict[str, str] = {}
         for name, cells in context.items():
             own = cells[rows]
             changed = own != own[0]
-            if changed.any():  # 5 and 5.0 are one number
+            if changed.any():  # 5 and 5.0 are the same number
                 numbers = pl.Series(own).cast(pl.Float64, strict=False)
                 changed = changed if numbers.null_count() else (numbers != numbers[0]).to_numpy()
             if changed.any():
                 row = int(changed.argmax())
                 raise InputError(
-                    f"{self.where(int(rows[row]), name)}: a context must be constant within its series, and in series "
-                    f"{series!r} it changes from {own[0]} to {own[row]}"
+                    f"{self.where(int(rows[row]), name)}: a context column must be constant within a series, but in "
+                    f"series {series!r} it changes from {own[0]} to {own[row]}"
                 )
             values[name] = str(own[0])
         return values
-
-
-def _check_ending(path: pathlib.Path) -> None:
-    if path.suffix.lower() not in (*SEPARATORS, ".parquet"):
-        raise InputError(f"{path}: a table must be a .csv, .tsv or .parquet file")
 
 
 def _shown(cell: Any) -> str:
@@ -163,18 +189,55 @@ def _shown(cell: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
+def free_name(name: str, taken: Sequence[str]) -> str:
+    """Return a column name that is not taken: `name`, with underscores appended where necessary."""
+    while name in taken:
+        name += "_"
+    return name
+
+
+def read_file(path: pathlib.Path) -> tuple[pl.DataFrame, list[int] | None]:
+    """Read a table file.
+
+    Returns:
+        The frame, and the line on which each row starts; None in place of the lines for Parquet. Every cell of a text
+        file stays text, so that one that is no number can be named.
+
+    Raises:
+        InputError: the file is missing, empty, damaged, or no table.
+    """
+    _check_ending(path)
+    try:
+        if not path.exists():
+            raise InputError(f"{path}: there is no such file")
+        if path.is_dir():
+            raise InputError(f"{path} is a folder; give the name of a file")
+        frame, lines = (_read_parquet if path.suffix.lower() == ".parquet" else _read_text)(path)
+    # A damaged Parquet file can make polars panic, which is neither a PolarsError nor an Exception.
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
+        raise InputError(f"{path} cannot be read: {str(error).partition(chr(10))[0]}") from None
+    if frame.is_empty():
+        raise InputError(f"{path} has no rows under its header")
+    return frame, lines
+
+
+def _check_ending(path: pathlib.Path) -> None:
+    if path.suffix.lower() not in (*SEPARATORS, ".parquet"):
+        raise InputError(f"{path}: a table must be a .csv, .tsv or .parquet file")
+
+
 def _read_parquet(path: pathlib.Path) -> tuple[pl.DataFrame, None]:
     return pl.read_parquet(path, glob=False), None
 
 
 def _read_text(path: pathlib.Path) -> tuple[pl.DataFrame, list[int]]:
-    """Read every cell as text, so that one that is no number can be found and named, and the line of every row."""
+    """Read a text file."""
     text = _decoded(path).rstrip("\r\n")
     header, cells, lines = _cells(path, text)
     named = [name for name in header if name]
     if len(set(named)) < len(named):
         twice = next(name for name in named if named.count(name) > 1)
-        raise InputError(f"{path}, line 1: column {twice!r} is there twice")
+        raise InputError(f"{path}, line 1: there are two columns named {twice!r}")
     columns = {name: cells[place :: len(header)] for place, name in enumerate(header) if name}
     return pl.DataFrame(columns, schema=dict.fromkeys(named, pl.String)), lines
 
@@ -192,10 +255,10 @@ def _decoded(path: pathlib.Path) -> str:
 
 
 def _cells(path: pathlib.Path, text: str) -> tuple[list[str], list[str], list[int]]:
-    """Return the header, the cells of all rows one after another, and the line that each row starts on.
+    """Return the header, the cells of all rows in one flat list, and the line on which each row starts.
 
-    A blank line is left out, except in a table of one column, where it is a missing value. The cells make one flat list
-    since a million small ones would keep the garbage collector busy for longer than the reading takes.
+    A blank line is skipped, except in a table of one column, where it is a missing value. A flat list keeps the
+    garbage collector from visiting a million small ones.
     """
     header: list[str] = []
     cells: list[str] = []
@@ -220,7 +283,7 @@ def _cells(path: pathlib.Path, text: str) -> tuple[list[str], list[str], list[in
 
 
 def write_table(path: str | os.PathLike[str], columns: dict[str, Any]) -> None:
-    """Write a table of named columns as CSV, TSV or Parquet, by the file's ending, whole or not at all."""
+    """Write named columns atomically, as CSV, TSV or Parquet by the ending of the path."""
     target = pathlib.Path(path)
     _check_ending(target)
     frame, part = pl.DataFrame(columns), target.with_name(target.name + ".part")
@@ -240,10 +303,3 @@ def _write(frame: pl.DataFrame, file: IO[bytes], ending: str) -> None:
         frame.write_parquet(file)
     else:
         frame.write_csv(file, separator=SEPARATORS[ending])
-
-
-def free_name(name: str, taken: tuple[str, ...]) -> str:
-    """Return a name of a column that is not taken: the one given, or with underscores after it."""
-    while name in taken:
-        name += "_"
-    return name

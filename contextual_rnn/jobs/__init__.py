@@ -1,0 +1,1 @@
+"""Jobs: models of the user's own data, one folder each."""

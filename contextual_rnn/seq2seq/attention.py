@@ -8,7 +8,7 @@ once for a source.
 
 from __future__ import annotations
 
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -109,10 +109,6 @@ class AdditiveAttention(Attention):
         arguments = self.query(query), keys, self.score.weight[0]
         return AdditiveScores.apply(*arguments) if is_eager() else reference_scores(*arguments)
 
-    def config(self) -> dict[str, Any]:
-        """Return the arguments that build it again."""
-        return {"query_size": self.query_size, "memory_size": self.memory_size, "size": self.size}
-
 
 class MultiplicativeAttention(Attention):
     """score = q . m, or q . W m, or q . m / sqrt(M) (Luong et al. 2015, arXiv 1508.04025, section 3.1).
@@ -142,7 +138,3 @@ class MultiplicativeAttention(Attention):
     def scores(self, query: Tensor, keys: Tensor) -> Tensor:
         """Return the scores, (B, T, S)."""
         return self.scale * query @ keys.transpose(1, 2)
-
-    def config(self) -> dict[str, Any]:
-        """Return the arguments that build it again."""
-        return {"query_size": self.query_size, "memory_size": self.memory_size, "score": self.score}

@@ -65,10 +65,6 @@ class ProjectBridge(InitialState):
         """Return the decoder's state; the context is the encoder's, batch first."""
         return map_state(torch.tanh, self.maps(_joined(context, self.source_shapes, batch_size)))
 
-    def config(self) -> dict[str, Any]:
-        """Return the arguments that build it again."""
-        return {"encoder": self.source_shapes, "decoder": self.shapes}
-
 
 class ConcatBridge(InitialState):
     """A projection of the encoder's state is joined with that state, or with a learned one, and mapped.
@@ -100,10 +96,6 @@ class ConcatBridge(InitialState):
         state = _joined(context, self.source_shapes, batch_size)
         other = state if self.variable is None else self.variable.expand_as(state)
         return self.maps(torch.cat([self.projection(state).tanh(), other], dim=1))
-
-    def config(self) -> dict[str, Any]:
-        """Return the arguments that build it again."""
-        return {"encoder": self.source_shapes, "decoder": self.shapes, "joined": self.joined}
 
 
 class CopyBridge(InitialState):
@@ -158,10 +150,6 @@ class CopyBridge(InitialState):
             rows = [one(source[:, place]) for one, place in zip(maps, places, strict=True)]
             found.append(torch.stack(rows, dim=1).reshape(batch_size, *shape))
         return fill(self.shapes, iter(found))
-
-    def config(self) -> dict[str, Any]:
-        """Return the arguments that build it again."""
-        return {"encoder": self.source_shapes, "decoder": self.shapes, "directions": self.directions}
 
 
 def _depth_and_width(shape: tuple[int, ...], first: tuple[int, ...]) -> tuple[int, int]:

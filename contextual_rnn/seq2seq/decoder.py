@@ -271,18 +271,6 @@ class Decoder(nn.Module):
         drawn = draw_category(output.detach(), uniform)
         return self._embed(drawn), drawn
 
-    def config(self) -> dict[str, Any]:
-        """Return the arguments that build it again."""
-        return {
-            "rnn": self.rnn,
-            "size": self.size,
-            "embedding": self.embedding,
-            "attention": self.attention,
-            "attentional_size": self.attentional_size,
-            "input_feeding": self.input_feeding,
-            "dropout": self.dropout.p,
-        }
-
 
 def _is_range(index: Tensor, size: int) -> bool:
     return len(index) == size and bool((index == torch.arange(size, device=index.device)).all())

@@ -69,10 +69,6 @@ class Encoder(nn.Module):
             mask = torch.arange(source.shape[1], device=source.device) < ends
         return Encoded(outputs, state, mask)
 
-    def config(self) -> dict[str, Any]:
-        """Return the arguments that build it again."""
-        return {"rnn": self.rnn, "embedding": self.embedding, "dropout": self.dropout.p}
-
 
 def check_rnn(rnn: Any, owner: str) -> None:
     """Raise InputError unless `rnn` is a `ContextualRNN`, or wraps one, and is batch first.

@@ -367,15 +367,6 @@ class EncoderDecoder(nn.Module):
             found.append(last)
         return torch.stack(found, dim=1)
 
-    def config(self) -> dict[str, Any]:
-        """Return the arguments that build it again."""
-        return {
-            "encoder": self.encoder,
-            "decoder": self.decoder,
-            "start": self.start_symbol,
-            "end": self.end_symbol,
-        }
-
 
 def _ends(lengths: Tensor | None, size: int, steps: int, device: torch.device) -> Tensor:
     if lengths is None:

@@ -1,220 +1,232 @@
-"""What the results of several runs say of each other."""
+"""`Comparison`: the runs of several kinds, what they say of each other, and the table and figure that show it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+import contextlib
+import dataclasses
+import html
+import io
+import os
+import pathlib
+import tempfile
+import textwrap
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
+from ..serialization import load, save
+from .differences import Metric, Row
+from .run_folder import RunFolder, make_folder, write_json
 
-from .intervals import bootstrap_ratio, bootstrap_shift, mean_interval, ratio_interval
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
-
-def summarise(runs: Sequence[dict[str, Any]], factors: Sequence[str]) -> list[dict[str, Any]]:
-    """Return, for every metric of every kind, its mean, median and interval over the seeds that have it, of so many.
-
-    Args:
-        runs: `{"initial_state", "seed", "metrics": {name: value}}`, and other factors where the comparison has them.
-        factors: the fields that tell kinds apart, such as `["initial_state"]`.
-    """
-    rows = []
-    for kind, members in _groups(runs, factors):
-        for metric in members[0]["metrics"]:
-            values = [run["metrics"][metric] for run in members if run["metrics"].get(metric) is not None]
-            if not values:
-                continue
-            interval = mean_interval(values)
-            rows.append(
-                {
-                    **kind,
-                    "metric": metric,
-                    "mean": interval.middle,
-                    "median": float(np.median(values)),
-                    "low": interval.low,
-                    "high": interval.high,
-                    "seeds": len(values),
-                    "of": len(members),
-                }
-            )
-    return rows
+WIDTH = 80  # columns of a terminal
 
 
-def difference(runs: Sequence[dict[str, Any]], a: dict[str, Any], b: dict[str, Any], metric: str) -> dict[str, Any]:
-    """Return the ratio of a metric, kind `a` over kind `b`, paired by seed: `{"a", "b", "metric", "ratio", ...}`.
+class Rows(list[Row]):
+    """A list of rows with the same fields, which a notebook shows as a table; `pandas.DataFrame(rows)` works."""
+
+    def _repr_html_(self) -> str:
+        names = list(dict.fromkeys(name for row in self for name in row))
+        head = "".join(f"<th>{html.escape(str(name))}</th>" for name in names)
+        body = "".join(
+            "<tr>" + "".join(f"<td>{html.escape(_shown(row.get(name)))}</td>" for name in names) + "</tr>"
+            for row in self
+        )
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+class Models(Mapping[str, Any]):
+    """The trained model of every run, by the run's name; each is loaded when it is first used.
 
     Args:
-        runs: as for `summarise`.
-        a: the fields that the runs of the one kind have, such as `{"initial_state": "context"}`.
-        b: those of the other.
-        metric: its name; its values must be positive.
+        folder: that holds the runs' folders.
+        names: of the runs.
     """
-    first, second = _by_seed(runs, a, metric), _by_seed(runs, b, metric)
-    seeds = sorted(first.keys() & second.keys())
-    interval = ratio_interval([first[seed] for seed in seeds], [second[seed] for seed in seeds])
-    return {
-        "a": label(a),
-        "b": label(b),
-        "metric": metric,
-        "ratio": interval.middle,
-        "low": interval.low,
-        "high": interval.high,
-        "seeds": len(seeds),
-    }
+
+    def __init__(self, folder: pathlib.Path, names: Sequence[str]) -> None:
+        self.folder, self.names, self.loaded = folder, list(names), dict[str, Any]()
+
+    def __getitem__(self, name: str) -> Any:
+        """Return a model, in evaluation mode."""
+        if name not in self.names:
+            raise KeyError(f"there is no run {name!r}; the runs are {', '.join(self.names)}")
+        if name not in self.loaded:
+            self.loaded[name] = load(self.folder / name / "model.safetensors")
+        return self.loaded[name]
+
+    def load_all(self) -> None:
+        """Load every model, so that the folder is no longer needed."""
+        for name in self.names:
+            self[name]
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the names of the runs."""
+        return iter(self.names)
+
+    def __len__(self) -> int:
+        """Return the number of runs."""
+        return len(self.names)
 
 
-def shift(runs: Sequence[dict[str, Any]], a: dict[str, Any], b: dict[str, Any], metric: str) -> dict[str, Any]:
-    """Return by how much kind `a` exceeds kind `b` in a metric whose values may be negative, such as nats.
+@dataclasses.dataclass
+class Comparison:
+    """What a comparison found. Printing it shows the answer and a table; `verdict` has every sentence.
 
-    Paired by seed: `{"a", "b", "metric", "shift", ...}`; the arguments are those of `difference`.
+    Attributes:
+        answer: one sentence: whether it matters and by how much, that no difference was found, or that the runs are
+            too few.
+        runs: the metrics of every run.
+        summary: mean, median and 95 % interval over seeds of every metric of every kind.
+        differences: every comparison, with its interval.
+        sentences: what else was found, in words.
+        metrics: in the order of the table; kinds are ranked by the first.
+        models: every run's model, by the name of the run.
+        config: the settings, as JSON.
+        report: further fields of `results.json`.
+        note: a sentence under the table, such as the unit of the metrics.
+        out: the run folder; None where nothing was kept on disk.
     """
-    first, second = _by_seed(runs, a, metric), _by_seed(runs, b, metric)
-    seeds = sorted(first.keys() & second.keys())
-    interval = mean_interval([first[seed] - second[seed] for seed in seeds])
-    return {
-        "a": label(a),
-        "b": label(b),
-        "metric": metric,
-        "shift": interval.middle,
-        "low": interval.low,
-        "high": interval.high,
-        "seeds": len(seeds),
-    }
+
+    factor: ClassVar[str] = "initial_state"
+    heading: ClassVar[str] = "initial state"
+
+    answer: str
+    runs: Rows
+    summary: Rows
+    differences: Rows
+    sentences: list[str]
+    metrics: Sequence[Metric]
+    models: Models
+    config: dict[str, Any]
+    report: dict[str, Any] = dataclasses.field(default_factory=dict)
+    note: str = ""
+    out: pathlib.Path | None = None
+
+    @property
+    def verdict(self) -> str:
+        """Everything that was found, in words; the answer comes first."""
+        return "\n".join([self.answer, *self.sentences])
+
+    def results(self) -> dict[str, Any]:
+        """Return what `results.json` holds."""
+        own = {"runs": self.runs, "summary": self.summary, "differences": self.differences}
+        return {**own, **self.report, "verdict": self.verdict}
+
+    def table(self, width: int = WIDTH) -> str:
+        """Return the metrics of every kind as a table, the best kind first: mean and 95 % interval over seeds."""
+        from rich.console import Console
+        from rich.table import Table
+
+        rows = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+        rows.add_column(self.heading, no_wrap=True)
+        for metric in self.metrics:
+            unit = f", {metric.unit}" if metric.unit else ""
+            rows.add_column(f"{metric.name}{unit}\nmean [95 % interval]")
+        for kind in self.ranked():
+            rows.add_row(kind, *(self._cell(kind, metric) for metric in self.metrics))
+        text = io.StringIO()
+        Console(file=text, width=width, color_system=None).print(rows)
+        return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
+
+    def ranked(self) -> list[str]:
+        """Return the kinds and baselines by the median of the first metric, the lowest first."""
+        rows = [row for row in self.summary if row["metric"] == self.metrics[0].key]
+        return [row[self.factor] for row in sorted(rows, key=lambda row: row["median"])]
+
+    def plot_errors(self) -> Figure:
+        """Draw the metrics of every run: one dot per seed, and a bar at the median."""
+        from .figures import plot_runs
+
+        values = {
+            metric.key: {
+                kind: [run["metrics"][metric.key] for run in self.runs if run[self.factor] == kind]
+                or [self._row(kind, metric)["mean"]]
+                for kind in dict.fromkeys(row[self.factor] for row in self.summary)
+            }
+            for metric in self.metrics
+        }
+        labels = {metric.key: f"{metric.name}{f', {metric.unit}' if metric.unit else ''}" for metric in self.metrics}
+        return plot_runs(values, labels)
+
+    def figures(self) -> dict[str, Callable[[], Figure]]:
+        """Return what draws each figure, by the name of its file."""
+        return {"errors": self.plot_errors}
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write a run folder with the settings, the results, the figures, and every model.
+
+        Raises:
+            InputError: the folder already holds a run or other files.
+        """
+        folder = RunFolder.open(path, self.config, resume=False)
+        for name, model in self.models.items():
+            make_folder(folder.path / "runs" / name)
+            save(model, folder.path / "runs" / name / "model.safetensors")
+        self.write(folder)
+
+    def write(self, folder: RunFolder) -> None:
+        """Write the results and then the figures to an open run folder."""
+        from .figures import write_figure
+
+        write_json(folder.results_path, self.results())  # first, because drawing could fail
+        for name, draw in self.figures().items():
+            write_figure(draw(), folder.figures, name)
+
+    def __str__(self) -> str:
+        """Return the answer, the table, and where the files are."""
+        return "\n\n".join([_wrapped(self.answer), self.table(), *self._notes()])
+
+    def details(self) -> str:
+        """Return every sentence, the table, and where the files are."""
+        sentences = "\n".join(_wrapped(sentence) for sentence in self.sentences)
+        return "\n\n".join([_wrapped(self.answer), self.table(), sentences, *self._notes()])
+
+    def _notes(self) -> list[str]:
+        notes = [self.note] if self.note else []
+        if self.out is None:
+            return notes
+        drawn = ", ".join(sorted(path.name for path in (self.out / "figures").glob("*.png")))
+        return [*notes, f"Results: {self.out / 'results.json'}\nFigures: {self.out / 'figures'} ({drawn})"]
+
+    def _repr_html_(self) -> str:
+        head = "".join(f"<th>{html.escape(metric.name)}, mean [95 % interval]</th>" for metric in self.metrics)
+        body = "".join(
+            f"<tr><td>{html.escape(kind)}</td>"
+            + "".join(f"<td>{html.escape(self._cell(kind, metric))}</td>" for metric in self.metrics)
+            + "</tr>"
+            for kind in self.ranked()
+        )
+        title = html.escape(self.heading)
+        return (
+            f"<p>{html.escape(self.answer)}</p>"
+            f"<table><thead><tr><th>{title}</th>{head}</tr></thead><tbody>{body}</tbody></table>"
+        )
+
+    def _row(self, kind: str, metric: Metric) -> Row:
+        return next(row for row in self.summary if row[self.factor] == kind and row["metric"] == metric.key)
+
+    def _cell(self, kind: str, metric: Metric) -> str:
+        row = self._row(kind, metric)
+        interval = "" if row["low"] is None else f" [{row['low']:.3g}, {row['high']:.3g}]"
+        return f"{row['mean']:.3g}{interval}"
 
 
-def bootstrap_nats(runs: Sequence[dict[str, Any]], a: str, b: str) -> dict[str, Any]:
-    """Return the difference in nats a step over test series; series and seeds are drawn again in pairs."""
-    first, second = (
-        np.array([run["nats_by_series"] for run in runs if run["initial_state"] == kind]) for kind in (a, b)
-    )
-    interval = bootstrap_shift(first, second)
-    return {
-        "a": a,
-        "b": b,
-        "metric": "nats_per_step",
-        "shift": interval.middle,
-        "low": interval.low,
-        "high": interval.high,
-        "seeds": len({run["seed"] for run in runs}),
-        "series": first.shape[1],
-    }
+@contextlib.contextmanager
+def run_directory(out: str | os.PathLike[str] | None) -> Iterator[pathlib.Path]:
+    """Yield the folder to work in: `out`, or a temporary one that is deleted afterwards where `out` is None."""
+    if out is not None:
+        yield pathlib.Path(out)
+        return
+    with tempfile.TemporaryDirectory(prefix="contextual-rnn-") as path:
+        yield pathlib.Path(path) / "run"
 
 
-def bootstrap_difference(runs: Sequence[dict[str, Any]], a: str, b: str) -> dict[str, Any]:
-    """Return the ratio of root mean squared errors over test series; series and seeds are drawn again in pairs."""
-    first, second = (
-        np.array([run["squared_error_by_series"] for run in runs if run["initial_state"] == kind]) for kind in (a, b)
-    )
-    interval = bootstrap_ratio(first, second)
-    seeds = len({run["seed"] for run in runs})
-    return {
-        "a": a,
-        "b": b,
-        "metric": "series_rmse",
-        "ratio": interval.middle,
-        "low": interval.low,
-        "high": interval.high,
-        "seeds": seeds,
-        "series": first.shape[1],
-    }
+def _wrapped(sentence: str) -> str:
+    """Return a sentence in lines of a terminal's width; the lines after the first are indented one step more."""
+    indent = sentence[: len(sentence) - len(sentence.lstrip())]
+    return textwrap.fill(sentence.strip(), WIDTH, initial_indent=indent, subsequent_indent=indent and indent + "  ")
 
 
-def bootstrap_shares(runs: Sequence[dict[str, Any]], a: dict[str, Any], b: dict[str, Any]) -> dict[str, Any]:
-    """Return by how many points kind `a` exceeds kind `b` in the share of words that are wrong.
-
-    Args:
-        runs: each with `wrong`, whether each test word is.
-        a: the fields that the runs of the one kind have.
-        b: those of the other; only values that differ from it name a kind. Words and seeds are drawn again in pairs.
-    """
-    first, second = (100 * np.array([run["wrong"] for run in _of(runs, kind)], dtype=float) for kind in (a, b))
-    interval = bootstrap_shift(first, second)
-    unlike = [key for key in a if a[key] != b[key]]
-    return {
-        "a": label({key: a[key] for key in unlike}),
-        "b": label({key: b[key] for key in unlike}),
-        "metric": "word_error_rate",
-        "shift": interval.middle,
-        "low": interval.low,
-        "high": interval.high,
-        "seeds": len(first),
-        "words": first.shape[1],
-    }
-
-
-def table(summary: Sequence[dict[str, Any]], metrics: Sequence[str], kind_of: str = "h0") -> str:
-    """Return the medians and means, with intervals, as a table for the terminal: a row a kind, best median first."""
-    kinds = list(dict.fromkeys(row["initial_state"] for row in summary))
-    cells = {(row["initial_state"], row["metric"]): row for row in summary}
-    kinds.sort(key=lambda kind: cells[kind, metrics[0]]["median"])
-    rows = [[kind_of, *(f"{metric}: median, mean [95 %]" for metric in metrics)]]
-    rows += [[kind, *(_cell(cells[kind, metric]) for metric in metrics)] for kind in kinds]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
-
-
-def _cell(row: dict[str, Any]) -> str:
-    if not row["seeds"]:
-        return f"{row['median']:.4g}"
-    interval = "" if row["low"] is None else f" [{row['low']:.4g}, {row['high']:.4g}]"
-    return f"{row['median']:.4g}, {row['mean']:.4g}{interval}"
-
-
-def label(kind: dict[str, Any]) -> str:
-    """Return the name of a kind: the values that tell it apart."""
-    return ", ".join(str(value) for value in kind.values())
-
-
-def in_words(difference: dict[str, Any]) -> str:
-    """Say a difference of an error as a sentence, with its interval, or that none was found."""
-    if "shift" in difference:
-        return _shift_in_words(difference)
-    a, b, metric, seeds = (difference[key] for key in ("a", "b", "metric", "seeds"))
-    if difference["ratio"] is None:
-        return f"The {metric} of {a} and {b} cannot be compared as a ratio: one of them is 0."
-    if difference["low"] is None:
-        times = f"{difference['ratio']:.3g} times that of {b} over {seeds} seed{'s' * (seeds != 1)}"
-        return f"The {metric} of {a} is {times}, too few to claim a difference."
-    low, high, ratio = difference["low"], difference["high"], difference["ratio"]
-    interval = _interval_in_words(difference)
-    if low <= 1 <= high:
-        return f"No difference was found in {metric} between {a} and {b} (ratio {ratio:.3g}, {interval})."
-    word = "lower" if ratio < 1 else "higher"
-    return f"The {metric} of {a} is {abs(1 - ratio):.0%} {word} than that of {b} (ratio {ratio:.3g}, {interval})."
-
-
-def _shift_in_words(shift: dict[str, Any]) -> str:
-    a, b, metric, by = (shift[key] for key in ("a", "b", "metric", "shift"))
-    if shift["low"] is None:
-        seeds = f"{shift['seeds']} seed{'s' * (shift['seeds'] != 1)}"
-        return f"The {metric} of {a} less that of {b} is {by:.3g} over {seeds}, too few to claim a difference."
-    if shift["low"] <= 0 <= shift["high"]:
-        interval = f"{by:.3g}, {_interval_in_words(shift)}"
-        return f"No difference was found in {metric} between {a} and {b} ({interval})."
-    word = "lower" if by < 0 else "higher"
-    points = " points" * metric.endswith("rate")  # rates are in %
-    return (
-        f"The {metric} of {a} is {abs(by):.3g}{points} {word} than that of {b} ({by:.3g}, {_interval_in_words(shift)})."
-    )
-
-
-def _interval_in_words(difference: dict[str, Any]) -> str:
-    drawn = [f"{difference[of]} test {of}" for of in ("series", "words") if of in difference]
-    count = drawn[0] if drawn else f"{difference['seeds']} seeds"
-    return f"95 % interval {difference['low']:.3g} to {difference['high']:.3g} over {count}"
-
-
-def _groups(
-    runs: Sequence[dict[str, Any]], factors: Sequence[str]
-) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:
-    kinds = list(dict.fromkeys(tuple(run[factor] for factor in factors) for run in runs))
-    for kind in kinds:
-        fields = dict(zip(factors, kind, strict=True))
-        yield fields, [run for run in runs if all(run[key] == value for key, value in fields.items())]
-
-
-def _by_seed(runs: Sequence[dict[str, Any]], kind: dict[str, Any], metric: str) -> dict[int, float]:
-    return {run["seed"]: run["metrics"][metric] for run in _of(runs, kind)}
-
-
-def _of(runs: Sequence[dict[str, Any]], kind: dict[str, Any]) -> list[dict[str, Any]]:
-    return [run for run in runs if all(run[key] == value for key, value in kind.items())]
+def _shown(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else "" if value is None else str(value)

@@ -1,51 +1,45 @@
-"""The training loop: a module and a loss, seeded epoch by epoch so that it resumes exactly."""
+"""The training loop and its checkpoints. Every epoch is seeded, so that training resumes exactly."""
 
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 import pathlib
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from ..errors import InputError
-from .checkpoint import Best, Checkpoint
+from ..serialization import write_tensors
 from .run_folder import append_line, write_lines
+from .settings import Settings, setting
 
+NAME = "checkpoint.safetensors"
 Metrics = dict[str, float]
 
 
-@dataclasses.dataclass(frozen=True)
-class FitConfig:
-    """How to train.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainingSettings(Settings):
+    """How to train. Jobs extend this with settings of their own, and may change the defaults."""
 
-    Attributes:
-        epochs: passes over the batches.
-        learning_rate: of Adam.
-        clip: the greatest norm of the gradient; None leaves it as it is.
-        weight_decay: of AdamW; 0 is plain Adam.
-        schedule: constant, or cosine, by which the learning rate falls from epoch to epoch, to nothing after the last.
-        seed: of the order of the data and of all noise.
-        accelerator: where to train: cpu, cuda, or auto for whichever is there.
-        keep: numbers of `evaluate` by whose least values the weights are chosen that the module holds in the end: by
-            the first number, of equal ones by the next, of wholly equal ones the earliest. None takes the last epoch's.
-        patience: with `keep`, how many epochs without a new least end the training; None trains all of them.
-    """
-
-    epochs: int = 10
-    learning_rate: float = 1e-3
-    clip: float | None = None
-    weight_decay: float = 0.0
-    schedule: str = "constant"
-    seed: int = 0
-    accelerator: str = "cpu"
-    keep: tuple[str, ...] | None = None
-    patience: int | None = None
+    epochs: int = setting(10, "Number of training epochs, at most.", group="training", least=1)
+    batch_size: int = setting(32, "Sequences in a minibatch.", group="training", least=1)
+    learning_rate: float = setting(
+        1e-3, "Learning rate of AdamW in the first epoch.", group="training", above=0, tunable=True
+    )
+    weight_decay: float = setting(0.0, "Weight decay of AdamW.", group="training", least=0, tunable=True)
+    clip: float | None = setting(
+        None, "Largest norm of the gradient; larger gradients are scaled down to it.", group="training", above=0
+    )
+    accelerator: Literal["cpu", "cuda", "auto"] = setting(
+        "cpu", "Device to train on; auto takes a GPU if there is one.", group="training"
+    )
 
 
 class DivergedError(InputError):
@@ -56,101 +50,113 @@ def fit(
     module: nn.Module,
     loss: Callable[[Any, Any], Tensor],
     batches: Callable[[], Iterable[Any]],
-    config: FitConfig,
+    settings: TrainingSettings,
     *,
+    seed: int = 0,
+    schedule: Literal["constant", "cosine"] = "constant",
     evaluate: Callable[[Any], Metrics] | None = None,
-    folder: pathlib.Path | None = None,
-    on_epoch: Callable[[Metrics], None] | None = None,
+    minimise: tuple[str, ...] | None = None,
+    patience: int | None = None,
     until: Callable[[Metrics], bool] | None = None,
+    on_epoch: Callable[[Metrics], None] | None = None,
+    folder: pathlib.Path | None = None,
 ) -> list[Metrics]:
     """Train `module` in place.
 
     Args:
-        module: the model; in the end it holds the trained weights.
-        loss: `loss(module, batch)`, a scalar.
-        batches: called once an epoch for that epoch's batches. It draws from torch's global generator, which is seeded
-            by (seed, epoch), so that an epoch depends on nothing that went before it but weights and optimiser.
-        config: how to train.
-        evaluate: called after each epoch with the module in evaluation mode and no gradients; its numbers join the
-            epoch's metrics.
-        folder: where to write `metrics.jsonl`, a line an epoch, and a checkpoint. If one is there already, training
-            goes on from it, to exactly the weights that an unbroken run would have had.
+        module: the model; it holds the trained weights at the end.
+        loss: `loss(module, batch)` returns a scalar.
+        batches: called once per epoch for that epoch's batches. It draws from torch's global generator, which is
+            seeded by (seed, epoch), so that an epoch depends on the weights and the optimiser alone.
+        settings: epochs, learning rate, weight decay, gradient clipping and device.
+        seed: of the order of the data and of all noise.
+        schedule: "constant", or "cosine": the learning rate falls from epoch to epoch, to 0 after the last.
+        evaluate: called after each epoch with the module in evaluation mode and without gradients; its metrics are
+            added to the epoch's.
+        minimise: metrics to minimise, in order of priority; the weights of the best epoch are restored at the end.
+            None keeps the weights of the last epoch.
+        patience: with `minimise`, stop after this many epochs without improvement.
+        until: stop as soon as this returns True for an epoch's metrics.
         on_epoch: called with the metrics of each epoch.
-        until: whether, by an epoch's metrics, training is done before all epochs are.
+        folder: where to write `metrics.jsonl`, one line per epoch, and a checkpoint. Training resumes from a
+            checkpoint that is there, and ends with exactly the weights of an uninterrupted run.
 
     Returns:
         The metrics of every epoch: `epoch`, `loss`, and what `evaluate` returned.
 
     Raises:
-        DivergedError: the loss or a weight is not a finite number; says at which step and what to try.
+        DivergedError: the loss or a weight is not finite; says at which step and what to try.
+        InputError: the accelerator is not available, or the checkpoint is damaged.
     """
-    fabric = fabric_of(config.accelerator)
-    model, optimizer = fabric.setup(module, _optimizer(module, config))
+    fabric = fabric_of(settings.accelerator)
+    model, optimizer = fabric.setup(module, _optimizer(module, settings))
     checkpoint = Checkpoint(folder, module, optimizer.optimizer)
     best = Best(folder, module)
     history = checkpoint.load()
     if folder is not None:
         write_lines(folder / "metrics.jsonl", history)
-    for epoch in range(len(history) + 1, config.epochs + 1):
-        if history and (_is_patient_no_more(history, config) or (until is not None and until(history[-1]))):
+    for epoch in range(len(history) + 1, settings.epochs + 1):
+        if history and (_is_out_of_patience(history, minimise, patience) or (until is not None and until(history[-1]))):
             break
-        torch.manual_seed(int(np.random.SeedSequence([config.seed, epoch]).generate_state(1)[0]))
-        _set_learning_rate(optimizer, config, epoch)
-        mean_loss = _train_epoch(fabric, model, optimizer, loss, batches(), config, epoch)
+        torch.manual_seed(int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0]))
+        _set_learning_rate(optimizer, settings, schedule, epoch)
+        mean_loss = _train_epoch(fabric, model, optimizer, loss, batches(), settings, epoch)
         history.append({"epoch": epoch, "loss": mean_loss, **_evaluate(module, evaluate)})
-        if config.keep is not None and _best_epoch(history, config.keep) == epoch:
-            best.save()  # before the checkpoint: were it lost, this epoch would be trained again
+        if minimise is not None and best_epoch(history, minimise) == epoch:
+            best.save()  # before the checkpoint: if the process dies in between, this epoch is trained again
         checkpoint.save(history)
         if folder is not None:
             append_line(folder / "metrics.jsonl", history[-1])
         if on_epoch is not None:
             on_epoch(history[-1])
-    if config.keep is not None:
+    if minimise is not None:
         best.load()
     module.eval()
     return history
 
 
-def _best_epoch(history: list[Metrics], keep: tuple[str, ...]) -> int:
-    """Return the number of the epoch of the least values, of equal ones the first."""
-    values = [[metrics[name] for name in keep] for metrics in history]
+def best_epoch(history: list[Metrics], minimise: tuple[str, ...]) -> int:
+    """Return the number of the epoch with the smallest metrics, compared in order of priority; the first of equals."""
+    values = [[metrics[name] for name in minimise] for metrics in history]
     return 1 + values.index(min(values))
 
 
-def _is_patient_no_more(history: list[Metrics], config: FitConfig) -> bool:
-    if config.keep is None or config.patience is None:
+def _is_out_of_patience(history: list[Metrics], minimise: tuple[str, ...] | None, patience: int | None) -> bool:
+    if minimise is None or patience is None:
         return False
-    return len(history) - _best_epoch(history, config.keep) >= config.patience
+    return len(history) - best_epoch(history, minimise) >= patience
 
 
-def fabric_of(accelerator: str) -> Fabric:
-    """Return what trains on an accelerator; raise InputError where it is not to be had."""
+def fabric_of(accelerator: str) -> Any:
+    """Return the Fabric that trains on an accelerator; raise InputError if it is not available."""
+    from lightning_fabric import Fabric
+
     try:
         return Fabric(accelerator=accelerator, devices=1)
     except RuntimeError as error:
-        raise InputError(
-            f"--accelerator {accelerator} is not to be had here: {str(error).partition(chr(10))[0]}"
-        ) from None
+        raise InputError(f"`accelerator` {accelerator} is not available: {str(error).partition(chr(10))[0]}") from None
 
 
-def _optimizer(module: nn.Module, config: FitConfig) -> torch.optim.Optimizer:
-    return torch.optim.AdamW(module.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
+def _optimizer(module: nn.Module, settings: TrainingSettings) -> torch.optim.Optimizer:
+    return torch.optim.AdamW(
+        module.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
+    )
 
 
-def _set_learning_rate(optimizer: Any, config: FitConfig, epoch: int) -> None:
-    """Set that of an epoch, which depends on its number alone, so that there is nothing to resume."""
-    progress = (epoch - 1) / config.epochs if config.schedule == "cosine" else 0.0
+def _set_learning_rate(optimizer: Any, settings: TrainingSettings, schedule: str, epoch: int) -> None:
+    """Set the learning rate of an epoch. It depends on the epoch's number alone, so a checkpoint need not store it."""
+    progress = (epoch - 1) / settings.epochs if schedule == "cosine" else 0.0
     for group in optimizer.param_groups:
-        group["lr"] = config.learning_rate * (1 + math.cos(math.pi * progress)) / 2
+        group["lr"] = settings.learning_rate * (1 + math.cos(math.pi * progress)) / 2
 
 
 def _train_epoch(
-    fabric: Fabric,
+    fabric: Any,
     model: Any,
     optimizer: Any,
     loss: Callable[[Any, Any], Tensor],
     batches: Iterable[Any],
-    config: FitConfig,
+    settings: TrainingSettings,
     epoch: int,
 ) -> float:
     model.train()
@@ -159,21 +165,22 @@ def _train_epoch(
         optimizer.zero_grad()
         value = loss(model, fabric.to_device(batch))
         if not torch.isfinite(value):
-            raise _diverged(f"the loss became {float(value.detach())}", epoch, steps, config)
+            raise _diverged(f"the loss became {float(value.detach())}", epoch, steps, settings)
         fabric.backward(value)
-        if config.clip is not None:
-            torch.nn.utils.clip_grad_norm_(model.parameters(), config.clip)
+        if settings.clip is not None:
+            torch.nn.utils.clip_grad_norm_(model.parameters(), settings.clip)
         optimizer.step()
         total += float(value.detach())
     if not all(bool(torch.isfinite(parameter).all()) for parameter in model.parameters()):
-        raise _diverged("a weight is no longer a finite number", epoch, steps, config)
+        raise _diverged("a weight is no longer a finite number", epoch, steps, settings)
     return total / max(steps, 1)
 
 
-def _diverged(what: str, epoch: int, step: int, config: FitConfig) -> DivergedError:
-    remedy = "a lower clip" if config.clip else "clipping the gradient"
+def _diverged(what: str, epoch: int, step: int, settings: TrainingSettings) -> DivergedError:
+    remedy = "a lower clip" if settings.clip else "clipping the gradient"
+    rate = settings.learning_rate
     return DivergedError(
-        f"{what} at step {step} of epoch {epoch}; try a lower learning rate than {config.learning_rate:g}, or {remedy}"
+        f"{what} at step {step} of epoch {epoch}; try a lower learning rate than {rate:g}, or {remedy}"
     )
 
 
@@ -183,3 +190,87 @@ def _evaluate(module: nn.Module, evaluate: Callable[[Any], Metrics] | None) -> M
     module.eval()
     with torch.no_grad():
         return evaluate(module)
+
+
+class Checkpoint:
+    """The checkpoint of a run: weights, optimiser state, and the metrics of every epoch.
+
+    It holds no state of random generators, since `fit` seeds them at the start of every epoch.
+
+    Args:
+        folder: where to write it; None writes none.
+        module: the model.
+        optimizer: its optimiser.
+    """
+
+    def __init__(
+        self,
+        folder: pathlib.Path | None,
+        module: nn.Module,
+        optimizer: torch.optim.Optimizer,
+    ) -> None:
+        self.path = None if folder is None else folder / NAME
+        self.module, self.optimizer = module, optimizer
+
+    def save(self, history: list[dict[str, float]]) -> None:
+        """Replace the checkpoint; `history` holds the metrics of every epoch so far."""
+        if self.path is None:
+            return
+        tensors = {f"module.{name}": value for name, value in self.module.state_dict().items()}
+        for index, state in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{index}.{name}": value for name, value in state.items()}
+        write_tensors(_copies(tensors), self.path, {"history": json.dumps(history)})
+
+    def load(self) -> list[dict[str, float]]:
+        """Restore weights and optimiser, and return the history; it is empty if there is no checkpoint.
+
+        Raises:
+            InputError: the file is damaged.
+        """
+        if self.path is None or not self.path.exists():
+            return []
+        try:
+            with safe_open(str(self.path), framework="pt") as file:
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+                history = json.loads(file.metadata()["history"])
+        except (SafetensorError, KeyError, TypeError, ValueError) as error:
+            raise InputError(f"{self.path} is damaged ({error}); delete its folder to start the run again") from None
+        self.module.load_state_dict(_under("module", tensors))
+        state: dict[int, dict[str, Tensor]] = {}
+        for name, value in _under("optimizer", tensors).items():
+            index, key = name.split(".", 1)
+            state.setdefault(int(index), {})[key] = value
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": state, "param_groups": groups})
+        return history
+
+
+class Best:
+    """The weights of the best epoch so far, in a file, so that a resumed run has them too.
+
+    Args:
+        folder: where to write the file; None keeps the weights in memory.
+        module: the model.
+    """
+
+    def __init__(self, folder: pathlib.Path | None, module: nn.Module) -> None:
+        self.path = None if folder is None else folder / "best.safetensors"
+        self.module, self.tensors = module, dict[str, Tensor]()
+
+    def save(self) -> None:
+        """Keep the current weights."""
+        self.tensors = _copies(self.module.state_dict())
+        if self.path is not None:
+            write_tensors(self.tensors, self.path)
+
+    def load(self) -> None:
+        """Restore the kept weights."""
+        self.module.load_state_dict(self.tensors if self.path is None else load_file(self.path))
+
+
+def _copies(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value.detach().cpu().clone() for name, value in tensors.items()}  # tied tensors share memory
+
+
+def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix + "."): value for name, value in tensors.items() if name.startswith(prefix + ".")}

@@ -1,32 +1,42 @@
-"""Runs side by side, one thread each, under one progress bar."""
+"""Runs in parallel: one process per run, one thread per process, and one progress bar for all."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
+import json
 import os
 import pathlib
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-import joblib
 import torch
-from filelock import FileLock, Timeout
-from tqdm import tqdm
 
 from ..errors import InputError
 from .fit import DivergedError
-from .run_folder import RunFolder, read_json, write_json
+from .run_folder import RunFolder, make_folder, provenance, read_json, write_json
 
-PATIENCE = 10  # seconds to wait for a run's lock: the workers of a process that was killed need one to end
+INTERVAL = 0.5  # seconds between looks at the runs' metrics
+
+
+LOCK_TIMEOUT = 10  # seconds to wait for a run's lock; the workers of a killed process take about one second to end
+
+Work = Callable[[dict[str, Any], pathlib.Path], dict[str, Any]]
 
 
 @dataclasses.dataclass(frozen=True)
-class Job:
-    """One run: a name (its folder), its settings, and the epochs it takes, for the progress bar."""
+class Run:
+    """One training run.
+
+    Attributes:
+        name: of the run and of its folder.
+        config: its settings, which JSON can hold.
+        epochs: the number of its epochs, at most, for the progress bar.
+    """
 
     name: str
     config: dict[str, Any]
@@ -34,113 +44,169 @@ class Job:
 
 
 def run_all(
-    jobs: Sequence[Job],
-    work: Callable[[dict[str, Any], pathlib.Path], dict[str, Any]],
+    runs: Sequence[Run],
+    work: Work,
     out: pathlib.Path,
     *,
     resume: bool,
     title: str,
-    workers: int | None = None,
+    jobs: int | None = None,
 ) -> list[dict[str, Any]]:
-    """Do all jobs, side by side, one thread each, and return their results in order.
+    """Do all runs in parallel, and return their results in order.
 
     Args:
-        jobs: the runs; each gets the folder `out / name`.
-        work: `work(config, folder)` does one and returns its results, which are then written to `results.json`.
-        out: the folder of all.
-        resume: skip the runs that are done and go on with those that are not.
+        runs: each gets the folder `out / name`.
+        work: `work(config, folder)` does one run and returns its results, which are written to `results.json`.
+        out: the folder that holds the runs' folders.
+        resume: skip the runs that are finished, and continue those that are not.
         title: of the progress bar.
-        workers: how many at once; None takes one a processor.
+        jobs: the number of processes; None takes one per processor. A single one is this process itself.
+
+    Raises:
+        InputError: a folder cannot be used, or another process works in it.
+        DivergedError: a run diverged; names it.
     """
-    workers = min(workers or joblib.cpu_count(), len(jobs))
-    parallel = joblib.Parallel(n_jobs=workers, return_as="generator_unordered", max_nbytes=None)
+    import joblib
+
+    processes = min(jobs or joblib.cpu_count(), len(runs)) or 1
     results: dict[str, dict[str, Any]] = {}
-    with _Progress(jobs, out, title) as done:
-        for name, result in parallel(joblib.delayed(_run)(job, work, out, resume, os.getpid()) for job in jobs):
+    with Progress([(run.name, run.epochs) for run in runs], out, title, processes) as finished:
+        if processes == 1:
+            done: Any = (_run(run, work, out, resume, provenance()) for run in runs)
+        else:
+            tasks = [joblib.delayed(_run_in_worker)(run, work, out, resume, provenance(), os.getpid()) for run in runs]
+            with joblib.parallel_config("loky", n_jobs=processes, inner_max_num_threads=1):
+                done = joblib.Parallel(return_as="generator_unordered", max_nbytes=None)(tasks)
+        for name, result in done:
             results[name] = result
-            done(name)
-    return [results[job.name] for job in jobs]
+            finished(name)
+    return [results[run.name] for run in runs]
 
 
-def _run(
-    job: Job, work: Callable[..., dict[str, Any]], out: pathlib.Path, resume: bool, parent: int
+def _run_in_worker(
+    run: Run, work: Work, out: pathlib.Path, resume: bool, made_by: dict[str, Any], parent: int
 ) -> tuple[str, Any]:
-    torch.set_num_threads(1)
     _end_with(parent)
-    path = out / job.name
-    _make(path)
+    return _run(run, work, out, resume, made_by)
+
+
+def _run(run: Run, work: Work, out: pathlib.Path, resume: bool, made_by: dict[str, Any]) -> tuple[str, Any]:
+    from filelock import FileLock, Timeout
+
+    path = out / run.name
+    make_folder(path)
     try:
-        with FileLock(path / ".lock", timeout=PATIENCE):
-            return _run_alone(job, work, path, resume)
+        with FileLock(path / ".lock", timeout=LOCK_TIMEOUT), one_thread():
+            return run.name, _results(run, work, path, resume, made_by)
     except Timeout:
-        raise InputError(f"{path}: another process is at work on this run; wait for it, or end it") from None
+        raise InputError(f"{path}: another process is working on this run; wait for it, or stop it") from None
 
 
-def _make(path: pathlib.Path) -> None:
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Have torch use one thread, as every run does, so that results are the same in any process."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
     try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{path} cannot be made: {error.strerror or error}") from None
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _results(run: Run, work: Work, path: pathlib.Path, resume: bool, made_by: dict[str, Any]) -> dict[str, Any]:
+    folder = RunFolder.open(path, run.config, resume=resume, made_by=made_by)
+    if folder.results_path.exists():
+        return read_json(folder.results_path)
+    started = time.perf_counter()
+    try:
+        results = work(run.config, folder.path)
+    except DivergedError as error:
+        raise DivergedError(f"{run.name}: {error}") from None
+    results["seconds"] = round(time.perf_counter() - started, 1)
+    write_json(folder.results_path, results)
+    return results
 
 
 @functools.cache
 def _end_with(parent: int) -> None:
-    """Have a worker end when the process that started it is gone, so that none trains on beside a resumed run."""
+    """End this worker when the process that started it is gone, so that it does not train beside a resumed run."""
 
     def watch() -> None:
         while os.getppid() == parent:
             time.sleep(0.5)
         os._exit(1)
 
-    if os.getpid() != parent:
-        threading.Thread(target=watch, daemon=True).start()
+    threading.Thread(target=watch, daemon=True).start()
 
 
-def _run_alone(job: Job, work: Callable[..., dict[str, Any]], path: pathlib.Path, resume: bool) -> tuple[str, Any]:
-    folder = RunFolder.open(path, job.config, resume=resume)
-    if folder.results_path.exists():
-        return job.name, read_json(folder.results_path)
-    started = time.perf_counter()
-    try:
-        results = work(job.config, folder.path)
-    except DivergedError as error:
-        raise DivergedError(f"{job.name}: {error}") from None
-    results["seconds"] = round(time.perf_counter() - started, 1)
-    write_json(folder.results_path, results)
-    return job.name, results
+class Progress:
+    """Count the epochs of all runs in their `metrics.jsonl`, and show the newest run and its loss.
 
+    Args:
+        runs: the name and the number of epochs of every run.
+        out: the folder that holds the runs' folders.
+        title: of the bar.
+        processes: how many do the runs; several take a while to start, which is said instead of a bar at 0 %.
+    """
 
-class _Progress:
-    """One bar over the epochs of all runs, counted in their `metrics.jsonl`; plain lines where there is no terminal."""
-
-    def __init__(self, jobs: Sequence[Job], out: pathlib.Path, title: str) -> None:
-        self.jobs, self.out, self.title = jobs, out, title
-        self.stop = threading.Event()
-        self.bar = tqdm(total=sum(job.epochs for job in jobs), desc=title, unit="epoch", disable=None)
-        self.finished = 0
+    def __init__(self, runs: Sequence[tuple[str, int]], out: pathlib.Path, title: str, processes: int) -> None:
+        self.runs, self.out, self.title, self.processes = runs, out, title, processes
+        self.stop, self.finished = threading.Event(), 0
+        self.is_live = sys.stderr is not None and (sys.stderr.isatty() or _in_notebook())
+        self.bar: Any = None
 
     def __enter__(self) -> Callable[[str], None]:
-        self.thread = threading.Thread(target=self._watch, daemon=True)
-        self.thread.start()
-        return self._done
+        if self.is_live:
+            if self.processes > 1:
+                self._write(f"{self.title}: starting {self.processes} worker processes")
+            self.thread = threading.Thread(target=self._watch, daemon=True)
+            self.thread.start()
+        return self._run_finished
 
     def __exit__(self, *error: object) -> None:
-        self.stop.set()
-        self.thread.join()
-        self._count()
-        self.bar.close()
+        if self.is_live:
+            self.stop.set()
+            self.thread.join()
+            self._update()
+            if self.bar is not None:
+                self.bar.close()
 
     def _watch(self) -> None:
-        while not self.stop.wait(0.5):
-            self._count()
+        while not self.stop.wait(INTERVAL):
+            self._update()
 
-    def _count(self) -> None:
-        if not self.bar.disable:
-            files = (self.out / job.name / "metrics.jsonl" for job in self.jobs)
-            self.bar.n = sum(file.read_bytes().count(b"\n") for file in files if file.exists())
-            self.bar.refresh()
+    def _update(self) -> None:
+        files = {name: self.out / name / "metrics.jsonl" for name, _ in self.runs}
+        written = {name: file for name, file in files.items() if file.exists()}
+        epochs = sum(file.read_bytes().count(b"\n") for file in written.values())
+        if not epochs:
+            return
+        if self.bar is None:
+            from tqdm.auto import tqdm
 
-    def _done(self, name: str) -> None:
+            self.bar = tqdm(total=sum(count for _, count in self.runs), desc=self.title, unit="epoch", file=sys.stderr)
+        newest = max(written, key=lambda name: written[name].stat().st_mtime)
+        self.bar.n = epochs
+        self.bar.set_postfix_str(f"{newest}{_last_loss(written[newest])}", refresh=False)
+        self.bar.refresh()
+
+    def _run_finished(self, name: str) -> None:
         self.finished += 1
-        if self.bar.disable:
-            print(f"{self.title}: {name} done, {self.finished} of {len(self.jobs)}", file=sys.stderr, flush=True)
+        if not self.is_live:
+            self._write(f"{self.title}: {name} finished, {self.finished} of {len(self.runs)}")
+
+    def _write(self, line: str) -> None:
+        if sys.stderr is not None:
+            print(line, file=sys.stderr, flush=True)
+
+
+def _last_loss(file: pathlib.Path) -> str:
+    """Return the loss of the last whole line of a file of metrics, as the bar shows it."""
+    lines = file.read_bytes().split(b"\n")[:-1]
+    return f", loss {json.loads(lines[-1])['loss']:.3g}" if lines else ""
+
+
+def _in_notebook() -> bool:
+    shell = sys.modules.get("IPython")
+    kernel = shell.get_ipython() if shell else None
+    return kernel is not None and "IPKernelApp" in kernel.config

@@ -1,13 +1,14 @@
-"""A run folder: what was asked for, what made it, and what came out.
+"""A run folder: the settings of a run, the software that made it, and its results.
 
-`config.json` (the settings), `provenance.json` (command, versions, commit and machine of
-every call that worked on it), `metrics.jsonl` (a line an epoch),
-`model.safetensors`, `results.json`, `figures/`.
+`config.json` holds the settings, `provenance.json` the command, versions, commit and machine of every call that worked
+on the run, `metrics.jsonl` the metrics of every epoch, `model.safetensors` the model, `results.json` the results, and
+`figures/` the figures.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import importlib.metadata
 import json
 import os
@@ -31,106 +32,121 @@ class RunFolder:
     path: pathlib.Path
 
     @classmethod
-    def open(cls, path: str | os.PathLike[str], config: dict[str, Any], *, resume: bool) -> RunFolder:
-        """Make the folder, or go on in it.
+    def open(
+        cls,
+        path: str | os.PathLike[str],
+        config: dict[str, Any],
+        *,
+        resume: bool,
+        made_by: dict[str, Any] | None = None,
+    ) -> RunFolder:
+        """Make the folder, or continue in it.
 
         Args:
-            path: where.
-            config: the settings of the run, as JSON takes them.
-            resume: go on in a folder that holds a run of the same settings already.
+            path: of the folder.
+            config: the settings of the run, which JSON can hold.
+            resume: continue in a folder that already holds a run with the same settings.
+            made_by: the `provenance` to record; None finds it out, which calls git.
 
         Raises:
-            InputError: the folder holds a run and `resume` is false, or one of other settings, or other files, or it
-                is a file.
+            InputError: the folder holds a run and `resume` is false, or it holds a run with other settings or other
+                files, or the path is a file.
         """
         folder = cls(pathlib.Path(path))
         if folder.path.exists() and not folder.path.is_dir():
-            raise InputError(f"--out {path} is a file; give the name of a folder")
+            raise InputError(f"`out` {path} is a file; give the name of a folder")
         config = json.loads(json.dumps(config))
         if folder.config_path.exists():
             folder._check(config, resume)
-        elif folder.path.exists() and any(_is_ours(file) for file in folder.path.iterdir()):
-            raise InputError(f"{path} is not empty and holds no run; give another --out, to overwrite nothing")
-        try:
-            folder.path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(f"--out {path} cannot be made: {error.strerror or error}") from None
+        elif folder.path.exists() and any(_belongs_to_user(file) for file in folder.path.iterdir()):
+            raise InputError(
+                f"{path} is not empty and holds no run; give another `out`, so that nothing is overwritten"
+            )
+        make_folder(folder.path)
         write_json(folder.config_path, config)
-        if not folder.results_path.exists():  # who only looks at a finished run did not make it
-            folder._note_provenance()
+        if not folder.results_path.exists():  # reading a finished run does not change who made it
+            folder._record_provenance(made_by or provenance())
         return folder
 
-    def _note_provenance(self) -> None:
-        """Add what runs now to what ran before, unless it is the same; a resumed run may have several makers."""
+    def _record_provenance(self, made_by: dict[str, Any]) -> None:
+        """Add an entry unless it equals the last one; a resumed run may have several."""
         path = self.path / "provenance.json"
-        makers = read_json(path) if path.exists() else []
-        if not makers or makers[-1] != provenance():
-            write_json(path, [*makers, provenance()])
+        entries = read_json(path) if path.exists() else []
+        if not entries or entries[-1] != made_by:
+            write_json(path, [*entries, made_by])
 
     def _check(self, config: dict[str, Any], resume: bool) -> None:
         if not resume:
-            raise InputError(f"{self.path} already holds a run; give --resume to go on with it, or another --out")
+            raise InputError(f"{self.path} already holds a run; give `resume` to continue it, or another `out`")
         before = read_json(self.config_path)
         if before != config:
-            name, old, new = _first_change(before, config)
+            name, old, new = _first_difference(before, config)
             raise InputError(
-                f"{self.path} holds a run with {name} = {old!r} where {new!r} is asked for now; give the settings it "
-                "had, or another --out"
+                f"{self.path} holds a run with {name} = {old!r}, but {new!r} was requested; give the settings of that "
+                "run, or another `out`"
             )
 
     def copy(self, file: pathlib.Path) -> None:
-        """Copy a file into the folder, whole or not at all."""
+        """Copy a file into the folder atomically."""
         part = self.path / f"{file.name}.part"
         shutil.copyfile(file, part)
         os.replace(part, self.path / file.name)
 
     @property
     def config_path(self) -> pathlib.Path:
-        """The settings."""
+        """Path of the settings."""
         return self.path / "config.json"
 
     @property
     def model_path(self) -> pathlib.Path:
-        """The trained model."""
+        """Path of the trained model."""
         return self.path / "model.safetensors"
 
     @property
     def results_path(self) -> pathlib.Path:
-        """The results; a run is done when this is there."""
+        """Path of the results; the run is finished when this file exists."""
         return self.path / "results.json"
 
     @property
     def figures(self) -> pathlib.Path:
-        """The folder of figures, made when first asked for."""
+        """Folder of the figures; it is created on first use."""
         path = self.path / "figures"
         path.mkdir(exist_ok=True)
         return path
 
 
-def _is_ours(file: pathlib.Path) -> bool:
-    """Whether a file is somebody's, and no trace of a run that broke off before it began."""
+def make_folder(path: pathlib.Path) -> None:
+    """Create a folder and its parents; raise InputError if the system refuses."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{path} cannot be created: {error.strerror or error}") from None
+
+
+def _belongs_to_user(file: pathlib.Path) -> bool:
+    """Whether a file is no trace of a run that was interrupted before it began."""
     return file.suffix != ".part" and file.name != ".lock"
 
 
-def _first_change(before: Any, after: Any, name: str = "") -> tuple[str, Any, Any]:
+def _first_difference(before: Any, after: Any, name: str = "") -> tuple[str, Any, Any]:
     """Return the name of the first setting that differs, such as `options.zero.0.training.epochs`, and both values."""
     if isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
         before, after = dict(enumerate(before)), dict(enumerate(after))
     if not (isinstance(before, dict) and isinstance(after, dict)):
         return name, before, after
     key = next(key for key in [*before, *after] if before.get(key) != after.get(key))
-    return _first_change(before.get(key), after.get(key), f"{name}.{key}" if name else str(key))
+    return _first_difference(before.get(key), after.get(key), f"{name}.{key}" if name else str(key))
 
 
 def write_json(path: pathlib.Path, value: Any) -> None:
-    """Write JSON, whole or not at all. Numbers that are not finite are refused, for JSON has none."""
+    """Write JSON atomically. Numbers that are not finite raise ValueError, since JSON cannot hold them."""
     part = path.with_name(path.name + ".part")
     part.write_text(json.dumps(value, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     os.replace(part, path)
 
 
 def read_json(path: pathlib.Path) -> Any:
-    """Read JSON; raise InputError if it is not there or is none."""
+    """Read JSON; raise InputError if the file is missing or is not JSON."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -140,13 +156,13 @@ def read_json(path: pathlib.Path) -> Any:
 
 
 def append_line(path: pathlib.Path, value: Any) -> None:
-    """Add a line of JSON."""
+    """Append one line of JSON."""
     with path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(value) + "\n")
 
 
 def write_lines(path: pathlib.Path, values: list[Any]) -> None:
-    """Write a file of JSON lines anew, whole or not at all."""
+    """Write a file of JSON lines atomically."""
     part = path.with_name(path.name + ".part")
     part.write_text("".join(json.dumps(value) + "\n" for value in values), encoding="utf-8")
     os.replace(part, path)
@@ -157,8 +173,9 @@ def read_lines(path: pathlib.Path) -> list[Any]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
+@functools.cache
 def provenance() -> dict[str, Any]:
-    """Return what made a run: command, versions, commit, machine."""
+    """Return the command, versions, commit and machine of this process."""
     return {
         "command": shlex.join([pathlib.Path(sys.argv[0]).name, *sys.argv[1:]]),
         "python": platform.python_version(),
@@ -176,9 +193,9 @@ def _version(name: str) -> str | None:
 
 
 def _commit() -> str | None:
-    """Return the commit of the source tree, with a + if it was changed since; None where there is no repository."""
+    """Return the commit of the source tree, with a + if files have changed since; None outside a repository."""
     try:
-        _git("ls-files", "--error-unmatch", __file__)  # not an installed copy that lies in somebody else's repository
+        _git("ls-files", "--error-unmatch", __file__)  # fails for an installed copy inside another repository
         return _git("describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*")
     except (OSError, subprocess.SubprocessError):
         return None

@@ -1,163 +1,158 @@
-"""Series with inputs and targets: simulate the targets from the inputs and what is known at the start.
+"""A model that simulates the targets of series from their inputs and from what is known at the start.
 
     h_0 = initial state,  h_t = f(h_{t-1}, u_t),  y_t = W h_t + b
 
-The first k steps of a series, its window, may be known with their targets. Where the state is a function of them, it
-starts after them; every kind is scored on the same steps, those after the window. Targets after the window are never
-fed back, so that every run is a free run.
+The first k steps of a series, its window, may be known with their targets. A kind of initial state that is a function
+of the window starts after it. All kinds are scored on the same steps, those after the window. Targets after the window
+are never fed back: every run is a free run.
 """
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable
-from typing import Any, Literal, get_args
+import os
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from ..._core.module_config import register
-from ..._core.state import State
-from ...data.standardise import mean_and_scale
-from ...fast_weights.rnn import FastWeightsRNN
-from ...initial_state import ConstantState, ContextState, ErrorNoise, FreeState, GaussianState, InitialState
+from ..._core.state import State, move, select_rows
+from ...context import Field
+from ...data.cores import make_core
+from ...data.former import upgrade_columns
+from ...data.scaling import StandardisedColumns
+from ...data.series import Record, collate, context_width
+from ...data.table import Source
+from ...initial_state import ContextState
 from ...mlp import MLP
 from ...recurrent import ContextualRNN
+from ...serialization import save
+from ...study.report import FitReport
+from .settings import SeriesSettings
 
-CELLS: dict[str, Callable[..., nn.RNNBase]] = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
-Start = Literal["zero", "free", "error-noise", "context", "gaussian"]
-Kind = Literal["zero", "free", "error-noise", "warm-up", "every-step", "context", "gaussian"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
-NEED_CONTEXT = ("warm-up", "every-step", "context", "gaussian")
-AFTER_WINDOW = ("every-step", "context", "gaussian")  # the others run over the window as well
+if TYPE_CHECKING:
+    from .predict import Prediction, States
 
-
-@dataclasses.dataclass(frozen=True)
-class SeriesConfig:
-    """A model of series.
-
-    Attributes:
-        initial_state: one of `KINDS`; the controls `warm-up` and `every-step` start from zero.
-        cell: lstm, gru, rnn, or fast-weights, which has one layer.
-        hidden: units of each layer.
-        layers: of the core.
-        window: k, the steps at the start whose targets are known, in steps.
-        context_hidden: units of the context network's hidden layer.
-    """
-
-    initial_state: str = "context"
-    cell: str = "gru"
-    hidden: int = 32
-    layers: int = 1
-    window: int = 0
-    context_hidden: int = 32
+CHUNK = 64  # series simulated at once, which bounds the memory
 
 
 @register
-class SeriesModel(nn.Module):
+class SeriesModel(StandardisedColumns):
     """A recurrent core that simulates series, its initial state, and a linear readout.
 
     Args:
-        config: the model.
-        inputs: U, the number of input columns.
-        targets: Y, the number of target columns.
-        context: C, the width of the vector known of a whole series.
+        settings: the model's columns, sizes and kind of initial state.
+        fields: a field for every context column, which turns its values into numbers.
+
+    Attributes:
+        report: what `fit` found; None for a model that was loaded.
     """
 
-    input_mean: Tensor
-    input_scale: Tensor
-    target_mean: Tensor
-    target_scale: Tensor
+    report: FitReport | None = None
 
-    def __init__(self, config: SeriesConfig | dict[str, Any], inputs: int, targets: int, context: int = 0) -> None:
+    def __init__(self, settings: SeriesSettings | dict[str, Any], fields: dict[str, Field] | None = None) -> None:
         super().__init__()
-        self.settings = config if isinstance(config, SeriesConfig) else SeriesConfig(**config)
-        self.sizes = {"inputs": inputs, "targets": targets, "context": context}
-        kind, window = self.settings.initial_state, self.settings.window
-        self.vector_size = context + window * (inputs + targets)
-        self.joined_size = {"warm-up": targets + context + 1, "every-step": self.vector_size}.get(kind, 0)
-        core = core_of(self.settings.cell, inputs + self.joined_size, self.settings.hidden, self.settings.layers)
-        self.rnn = ContextualRNN(core, initial_state_of(self.settings, core, self.vector_size))
-        self.head = nn.Linear(self.settings.hidden, targets)
-        for name, size in (("input", inputs), ("target", targets)):
-            self.register_buffer(f"{name}_mean", torch.zeros(size))
-            self.register_buffer(f"{name}_scale", torch.ones(size))
+        given = settings if isinstance(settings, SeriesSettings) else SeriesSettings.from_json(settings)
+        self.settings = given
+        self.add_fields(fields or {}, given.context)
+        inputs, targets, context = len(given.inputs), len(given.targets), context_width(self.fields)
+        self.vector_size = context + given.window * (inputs + targets)
+        self.joined_size = {"warm-up": targets + context + 1, "every-step": self.vector_size}.get(given.kind.name, 0)
+        core = make_core(given.cell, inputs + self.joined_size, given.hidden, given.layers)
 
-    def config(self) -> dict[str, Any]:
-        """Return the arguments that build it again."""
-        return {"config": dataclasses.asdict(self.settings), **self.sizes}
+        def make_context_state() -> ContextState:
+            return ContextState(core, MLP(self.vector_size, [given.context_hidden]), activation=nn.Tanh())
 
-    def standardise(self, inputs: Tensor, targets: Tensor) -> None:
-        """Take means and scales from training steps: inputs (N, U), targets (N, Y)."""
-        for name, values in (("input", inputs), ("target", targets)):
-            mean, scale = mean_and_scale(values)
-            getattr(self, f"{name}_mean").copy_(mean)
-            getattr(self, f"{name}_scale").copy_(scale)
+        self.rnn = ContextualRNN(core, given.kind.build(core, make_context_state))
+        self.head = nn.Linear(given.hidden, targets)
+        self.add_scales(inputs, targets)
+
+    @classmethod
+    def upgrade(cls, arguments: dict[str, Any], path: str | os.PathLike[str]) -> dict[str, Any]:
+        """Return the arguments of a file of today or of version 0.1."""
+        return upgrade_columns(arguments, path)
 
     def forward(self, inputs: Tensor, opening: Tensor, context: Tensor, lengths: Tensor) -> tuple[Tensor, State]:
         """Simulate from the start.
 
         Args:
             inputs: (B, T, U), in their own units, padded.
-            opening: (B, k, Y) targets of the window.
-            context: (B, C) what is known of each series.
-            lengths: (B,) steps of each series, the window's included; more than k.
+            opening: (B, k, Y), the targets of the window.
+            context: (B, C), the context vector of each series.
+            lengths: (B,), the number of steps of each series, window included; more than k.
 
         Returns:
-            Predictions (B, T - k, Y) in the targets' units, and the state to carry on from: the core's own, and the
-            vector joined to every input.
+            Predictions (B, T - k, Y) in the targets' units; and the state to carry on from, which is the core's state
+            and the vector that is joined to every input.
         """
-        k, kind = self.settings.window, self.settings.initial_state
+        k, kind = self.settings.window, self.settings.kind
         inputs = (inputs - self.input_mean) / self.input_scale
         opening = (opening - self.target_mean) / self.target_scale
         vector = torch.cat([context, inputs[:, :k].flatten(1), opening.flatten(1)], dim=-1)
-        if kind in AFTER_WINDOW:
+        if not kind.runs_over_window:
             inputs, lengths = inputs[:, k:], lengths - k
-        joined = _joined(kind, inputs.shape[1], vector, opening, context)
-        known = vector if kind in ("context", "gaussian") else None
+        joined = _joined(kind.name, inputs.shape[1], vector, opening, context)
+        known = vector if kind.needs_context and not kind.is_control else None
         output, state = self.rnn(torch.cat([inputs, joined], dim=-1), known, lengths=_unless_equal(lengths, inputs))
-        output = output if kind in AFTER_WINDOW else output[:, k:]
-        return self._read(output), (state, joined[:, -1] if kind == "every-step" else vector[:, :0])
+        output = output[:, k:] if kind.runs_over_window else output
+        return self._read(output), (state, joined[:, -1] if kind.name == "every-step" else vector[:, :0])
 
     def carry_on(self, inputs: Tensor, state: State, lengths: Tensor) -> tuple[Tensor, State]:
-        """Go on from a state that `forward` or `carry_on` returned: inputs (B, T, U) to predictions (B, T, Y)."""
+        """Continue from a state that `forward` or `carry_on` returned: inputs (B, T, U) to predictions (B, T, Y)."""
         core_state, vector = state
         inputs = (inputs - self.input_mean) / self.input_scale
-        joined = (
-            vector if self.settings.initial_state == "every-step" else vector.new_zeros(len(vector), self.joined_size)
-        )
+        is_joined = self.settings.kind.name == "every-step"
+        joined = vector if is_joined else vector.new_zeros(len(vector), self.joined_size)
         joined = joined.unsqueeze(1).expand(-1, inputs.shape[1], -1)
         unequal = _unless_equal(lengths, inputs)
         output, core_state = self.rnn(torch.cat([inputs, joined], dim=-1), state=core_state, lengths=unequal)
         return self._read(output), (core_state, vector)
 
+    @torch.no_grad()
+    def simulate(self, records: Sequence[Record]) -> Iterator[tuple[Record, Tensor, State]]:
+        """Yield every record with its predictions after the window (T - k, Y) and its final state."""
+        k = self.settings.window
+        for start in range(0, len(records), CHUNK):
+            chunk = records[start : start + CHUNK]
+            inputs, targets, context, lengths = (part.to(self.device) for part in collate(chunk))
+            predicted, state = self(inputs, targets[:, :k], context, lengths)
+            predicted, state = predicted.cpu(), move(state, "cpu")
+            for row, record in enumerate(chunk):
+                yield record, predicted[row, : len(record) - k], select_rows(state, torch.tensor([row]))
+
+    def predictions(self, records: Sequence[Record]) -> Iterator[Tensor]:
+        """Yield the predictions of every record after the window, (T - k, Y)."""
+        return (predicted for _, predicted, _ in self.simulate(records))
+
+    def predict(self, table: Source, start: States | None = None) -> Prediction:
+        """Predict the targets of every series of a table.
+
+        Args:
+            table: the path of a file, or a data frame, with the input columns; also with the targets of the first k
+                steps if the model has a window of k steps and no `start` is given.
+            start: the states to carry on from, which an earlier prediction returned; no window is read then.
+
+        Returns:
+            The predictions, in the same kind of frame, and the states at the end.
+
+        Raises:
+            InputError: the table is wrong, or `start` lacks a series or belongs to another model.
+        """
+        from .predict import predict
+
+        return predict(self, table, start)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the model to one file, which `load` reads."""
+        save(self, path)
+
     def _read(self, output: Tensor) -> Tensor:
         return self.head(output) * self.target_scale + self.target_mean
 
 
-def core_of(cell: str, inputs: int, hidden: int, layers: int) -> nn.Module:
-    """Return the recurrent core of a name; fast-weights has one layer."""
-    return (
-        FastWeightsRNN(inputs, hidden)
-        if cell == "fast-weights"
-        else CELLS[cell](inputs, hidden, layers, batch_first=True)
-    )
-
-
-def initial_state_of(config: Any, core: nn.Module, context: int) -> InitialState:
-    """Return the initial state that a configuration names, for a context (B, `context`); a control's is zero."""
-    if config.initial_state == "free":
-        return FreeState(core)
-    if config.initial_state == "error-noise":
-        return ErrorNoise(FreeState(core))
-    if config.initial_state not in ("context", "gaussian"):
-        return ConstantState(core)
-    told = ContextState(core, MLP(context, [config.context_hidden]), activation=nn.Tanh())
-    return GaussianState(told) if config.initial_state == "gaussian" else told
-
-
 def _joined(kind: str, steps: int, vector: Tensor, opening: Tensor, context: Tensor) -> Tensor:
-    """Return what is joined to every input of the controls (B, steps, ...): nothing, for the others."""
+    """Return what the controls join to every input, (B, steps, ...); nothing for the other kinds."""
     size, window = opening.shape[:2]
     if kind == "every-step":
         return vector.unsqueeze(1).expand(-1, steps, -1)

@@ -1,138 +1,180 @@
-"""`predict`: run a trained model of series freely over new inputs, from the start or from where another run ended."""
+"""Predictions of a trained model of series, from the start or from the states of an earlier prediction."""
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
+import os
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from ..._core.state import State, check_state, fill, leaves, map_state
-from ...data.series import read_series
-from ...data.table import free_name, write_table
+from ...data.files import check_files
+from ...data.series import Record, Series, read_series, records
+from ...data.table import Source, Table, free_name, write_table
 from ...errors import InputError
-from ...serialization import load
-from .data import read_columns, records
+from ...serialization import load, write_tensors
+from .metrics import root_mean
 from .model import SeriesModel
-from .train import Record, root_mean, simulate
 
-WHOLE = "the whole table"  # the name of the one state of a table that has no column of series
+WHOLE = "the whole table"  # the key of the state of a table that is one series
 
 
-def predict(
-    run: pathlib.Path,
-    inputs: str,
-    out: str,
-    *,
-    start: str | None = None,
-    end: str | None = None,
-) -> str:
-    """Predict the targets of a table of inputs, write them to `out`, and return what was done in words.
+class States(dict[str, State]):
+    """The state of every series at the end of a prediction, by the name of the series."""
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the states to one file, which `load` reads."""
+        first, *others = self.values()
+        together = map_state(lambda *rows: torch.cat(rows), first, *others)
+        tensors = {str(index): leaf.contiguous() for index, leaf in enumerate(leaves(together))}
+        try:
+            write_tensors(tensors, pathlib.Path(path), {"series": json.dumps(list(self))})
+        except OSError as error:
+            raise InputError(f"{path} cannot be written: {error}") from None
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], model: SeriesModel) -> States:
+        """Read the states that `save` wrote.
+
+        Raises:
+            InputError: the file is missing or no such file, or its states belong to a model of other sizes.
+        """
+        joined = model.vector_size if model.settings.kind.name == "every-step" else 0
+        shapes = (model.rnn.state_shapes, (joined,))
+        try:
+            with safe_open(str(path), framework="pt") as file:
+                names = json.loads((file.metadata() or {})["series"])
+                together = fill(shapes, (file.get_tensor(str(index)) for index in itertools.count()))
+        except FileNotFoundError:
+            raise InputError(f"{path}: there is no such file of states") from None
+        except (SafetensorError, KeyError, OSError):
+            raise InputError(f"{path} is not a file of states that `predict` wrote for this kind of model") from None
+        try:
+            check_state(together, shapes, len(names))
+        except ValueError as error:
+            raise InputError(f"{path} belongs to another model: {error}") from None
+        rows = (
+            (name, map_state(lambda leaf, row=row: leaf[row : row + 1], together)) for row, name in enumerate(names)
+        )
+        return cls(rows)
+
+
+@dataclasses.dataclass
+class Prediction:
+    """The predictions of a table.
+
+    Attributes:
+        frame: one row per predicted step, in the kind of frame that was given (polars for a file): the series column if
+            there is one, `step` (0 is the first row of a series in the table), the measured targets if the table has
+            them, and the predicted targets, with `_predicted` after their names. A pandas index is kept.
+        state: the states at the end; give them as `start` to carry on.
+        rmse: the root mean squared error of every target; None where a target is missing.
+    """
+
+    frame: Any
+    state: States
+    rmse: dict[str, float] | None
+
+    def _repr_html_(self) -> str:
+        shown = getattr(self.frame, "_repr_html_", None)
+        return shown() if shown else f"<pre>{self.frame}</pre>"
+
+
+def predict(model: SeriesModel, table: Source, start: States | None = None) -> Prediction:
+    """Predict the targets of every series of a table; see `SeriesModel.predict`."""
+    columns, read = predicted_columns(model, table, start)
+    source, rows, state, rmse = read
+    if source.from_frame:
+        return Prediction(source.frame.like(columns, rows), state, rmse)
+    import polars as pl
+
+    return Prediction(pl.DataFrame(columns), state, rmse)
+
+
+def predict_file(run: pathlib.Path, inputs: str, out: str, *, start: str | None = None, end: str | None = None) -> str:
+    """Predict the targets of a table with a trained model of series, and write them to a file.
 
     Args:
-        run: the run folder of `fit series`, or of one run of `compare series`.
-        inputs: a table with the input columns, and the targets of the first k steps where the model has a window of k.
-        out: the table to write: series, step (0 is a series' first row in `inputs`), and a column for every target.
-        start: a file of states to start from, which `end` of an earlier call wrote; then no window is read.
-        end: where to write the states that the series ended in.
+        run: Run folder that `fit series` made, or a model file.
+        inputs: Table with the input columns, and the targets of the first steps if the model has a window.
+        out: Table to write, CSV, TSV or Parquet.
+        start: File of states to start from, written by `end` of an earlier call.
+        end: File to write the final states to, so that the next call can carry on.
 
     Raises:
-        InputError: a file is wrong, or `start` holds no state of one of the series, or a state of another model.
+        InputError: a file is wrong, or `start` lacks a series or belongs to another model.
     """
-    _check_files(inputs, out, end)
-    model = load(run / "model.safetensors", SeriesModel)
-    columns, context = read_columns(run)
-    window = 0 if start else model.settings.window
-    series = read_series(inputs, columns, known_targets=window, min_length=window + 1)
-    table = records(series, context)
-    keys = [record.name if columns.series else WHOLE for record in table]
-    states = _read_states(start, model) if start else {}
-    runs = list(_carry_on(model, table, keys, states) if start else simulate(model, table))
-    predictions = [np.asarray(predicted) for _, predicted, _ in runs]
-    names = [record.name for record, predicted in zip(table, predictions, strict=True) for _ in predicted]
-    steps = [np.arange(window, window + len(predicted)) for predicted in predictions]
-    values = np.concatenate(predictions)
-    series_column = free_name(columns.series or "series", columns.targets)
-    step_column = free_name("step", (*columns.targets, series_column))
-    write_table(
-        out,
-        {
-            series_column: names,
-            step_column: np.concatenate(steps),
-            **{target: values[:, column] for column, target in enumerate(columns.targets)},
-        },
+    check_files(read={"inputs": inputs, "start": start}, written={"out": out, "end": end})
+    model = load(run, SeriesModel)
+    states = States.load(start, model) if start else None
+    columns, (_, rows, state, rmse) = predicted_columns(model, inputs, states)
+    write_table(out, columns)
+    if end:  # keep the states of series that this table lacks, for a later call
+        States({**(states or {}), **state}).save(end)
+    errors = "" if rmse is None else "; RMSE: " + ", ".join(f"{error:.4g} ({name})" for name, error in rmse.items())
+    return f"{len(rows)} predicted steps of {len(state)} series{errors}.\nPredictions: {out}" + (
+        f"\nStates:      {end}" if end else ""
     )
-    if end:  # with the states of the series that this table has not, for a later day
-        ended = dict(zip(keys, (state for _, _, state in runs), strict=True))
-        _write_states(end, states | ended)
-    return f"{len(values)} steps of {len(table)} series were written to {out}{_error(runs, window, columns.targets)}."
 
 
-def _check_files(inputs: str, out: str, end: str | None) -> None:
-    """Raise InputError before anything runs, where a file would be lost or cannot be written."""
-    if pathlib.Path(out).resolve() == pathlib.Path(inputs).resolve():
-        raise InputError(f"--out {out} is the table of inputs; give another name, to lose nothing")
-    if end and pathlib.Path(end).resolve() in (pathlib.Path(inputs).resolve(), pathlib.Path(out).resolve()):
-        raise InputError(f"--end {end} is one of the tables; give another name for the file of states")
-    for name, path in (("--out", out), ("--end", end)):
-        if path and not pathlib.Path(path).parent.is_dir():
-            raise InputError(f"{name} {path}: there is no folder {pathlib.Path(path).parent}")
+def predicted_columns(
+    model: SeriesModel, table: Source, start: States | None
+) -> tuple[dict[str, Any], tuple[Table, np.ndarray, States, dict[str, float] | None]]:
+    """Return the columns of a prediction; and the table, the rows predicted, the final states, and the errors."""
+    settings = model.settings
+    window = 0 if start is not None else settings.window
+    source = Table(table, "`table`")
+    series = read_series(source, settings, known_targets=window, min_length=window + 1)
+    known = records(series, model.fields, settings.context)
+    keys = [record.name if settings.series else WHOLE for record in known]
+    model.eval()
+    runs = list(model.simulate(known) if start is None else _carry_on(model, known, keys, start))
+    states = States(zip(keys, (state for _, _, state in runs), strict=True))
+    rows = np.concatenate([one.rows[window:] for one in series])
+    columns = _columns(model, source, series, [np.asarray(predicted) for _, predicted, _ in runs], window)
+    return columns, (source, rows, states, _rmse(runs, window, settings.targets))
 
 
-def _error(runs: list[tuple[Record, Tensor, State]], window: int, targets: tuple[str, ...]) -> str:
+def _columns(
+    model: SeriesModel, table: Table, series: Sequence[Series], predictions: Sequence[np.ndarray], window: int
+) -> dict[str, Any]:
+    settings = model.settings
+    columns: dict[str, Any] = {}
+    if settings.series:
+        columns[settings.series] = [one.name for one in series for _ in range(len(one) - window)]
+    taken = (*columns, *settings.targets, *(f"{target}_predicted" for target in settings.targets))
+    columns[free_name("step", taken)] = np.concatenate([np.arange(window, len(one)) for one in series])
+    measured = np.concatenate([one.targets[window:] for one in series])
+    for place, target in enumerate(settings.targets):
+        if target in table.frame.columns:
+            columns[target] = measured[:, place]
+    predicted = np.concatenate(predictions)
+    return columns | {f"{target}_predicted": predicted[:, place] for place, target in enumerate(settings.targets)}
+
+
+def _rmse(runs: Sequence[tuple[Record, Tensor, State]], window: int, targets: Sequence[str]) -> dict[str, float] | None:
     if any(bool(torch.isnan(record.targets[window:]).any()) for record, _, _ in runs):
-        return ""
+        return None
     squares = [(predicted - record.targets[window:]).square() for record, predicted, _ in runs]
-    errors = [
-        f"{root_mean([square[:, place] for square in squares]):.4g} of {name}" for place, name in enumerate(targets)
-    ]
-    return f"; the root mean squared error, in the target's unit, is {', '.join(errors)}"
+    return {name: root_mean([square[:, place] for square in squares]) for place, name in enumerate(targets)}
 
 
+@torch.no_grad()
 def _carry_on(
-    model: SeriesModel, table: list[Record], keys: list[str], states: dict[str, State]
+    model: SeriesModel, known: Sequence[Record], keys: Sequence[str], states: States
 ) -> Iterator[tuple[Record, Tensor, State]]:
-    for record, key in zip(table, keys, strict=True):
+    for record, key in zip(known, keys, strict=True):
         if key not in states:
-            known = ", ".join(list(states)[:10])
-            raise InputError(f"the file of states has none for series {key!r}; it has {known}")
-        with torch.no_grad():
-            length = torch.tensor([len(record)])
-            predicted, state = model.carry_on(record.inputs.unsqueeze(0), states[key], length)
+            listed = ", ".join(list(states)[:10])
+            raise InputError(f"`start` has no state of series {key!r}; it has those of {listed}")
+        length = torch.tensor([len(record)])
+        predicted, state = model.carry_on(record.inputs.unsqueeze(0), states[key], length)
         yield record, predicted[0], state
-
-
-def _write_states(path: str, states: dict[str, State]) -> None:
-    first, *others = states.values()
-    together = map_state(lambda *rows: torch.cat(rows), first, *others)
-    tensors = {str(index): leaf.contiguous() for index, leaf in enumerate(leaves(together))}
-    part = pathlib.Path(f"{path}.part")
-    try:
-        save_file(tensors, str(part), metadata={"series": json.dumps(list(states))})
-        part.replace(path)
-    except (SafetensorError, OSError) as error:
-        raise InputError(f"{path} cannot be written: {error}") from None
-
-
-def _read_states(path: str, model: SeriesModel) -> dict[str, State]:
-    joined = model.vector_size if model.settings.initial_state == "every-step" else 0
-    shapes = (model.rnn.state_shapes, (joined,))
-    try:
-        with safe_open(path, framework="pt") as file:
-            names = json.loads((file.metadata() or {})["series"])
-            together = fill(shapes, (file.get_tensor(str(index)) for index in itertools.count()))
-    except FileNotFoundError:
-        raise InputError(f"{path}: there is no such file of states") from None
-    except (SafetensorError, KeyError, OSError):
-        raise InputError(f"{path} is no file of states that predict wrote for this kind of model") from None
-    try:
-        check_state(together, shapes, len(names))
-    except ValueError as error:
-        raise InputError(f"{path} is of another model: {error}") from None
-    return {name: map_state(lambda leaf, row=row: leaf[row : row + 1], together) for row, name in enumerate(names)}

@@ -1,0 +1,83 @@
+"""Data frames of pandas, polars and Arrow: columns read out of them, and results in the same kind of frame."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+import polars as pl
+
+from ..errors import InputError
+
+
+class FrameColumns:
+    """The columns of a data frame, each converted when it is read. The frame itself is not copied.
+
+    Args:
+        frame: a pandas or polars data frame, an Arrow table, or any frame that narwhals reads eagerly.
+        name: what errors call it.
+
+    Raises:
+        InputError: it is no such frame.
+    """
+
+    def __init__(self, frame: Any, name: str) -> None:
+        try:
+            self.native, self.frame = frame, nw.from_native(frame, eager_only=True)
+        except TypeError:
+            raise InputError(
+                f"{name} must be a path, a pandas or polars data frame, or an Arrow table; found {type(frame).__name__}"
+            ) from None
+        self.columns = [str(column) for column in self.frame.columns]
+        self.height = len(self.frame)
+
+    def __getitem__(self, name: str) -> pl.Series:
+        """Return a column as a polars series; missing values are null."""
+        column = self.frame[self.frame.columns[self.columns.index(name)]]
+        if column.dtype.is_numeric() and not column.dtype.is_decimal():
+            return pl.Series(name, _numbers(column))
+        values = [None if _is_missing(value) else value for value in column.to_list()]
+        if any(isinstance(value, str) for value in values):
+            values = [None if value is None else str(value) for value in values]
+        return pl.Series(name, values, strict=False)
+
+    def like(self, columns: dict[str, Any], rows: Sequence[int] | np.ndarray | None = None) -> Any:
+        """Return named columns as a frame of the same kind.
+
+        Args:
+            columns: sequences of one length.
+            rows: the row of this frame that each new row belongs to; a pandas index follows it.
+        """
+        native = make_frame(columns, self.frame.implementation)
+        if rows is not None and self.frame.implementation.is_pandas_like():
+            native.index = self.native.index[np.asarray(rows)]
+        return native
+
+
+def make_frame(columns: dict[str, Any], backend: Any) -> Any:
+    """Return named columns, sequences of one length, as a data frame of the kind that narwhals calls `backend`."""
+    return nw.from_dict({name: _plain(values) for name, values in columns.items()}, backend=backend).to_native()
+
+
+def _numbers(column: nw.Series[Any]) -> np.ndarray | list[Any]:
+    """Return numbers as an array; a nullable integer column becomes a list, so that its missing values stay null."""
+    if column.is_null().any():
+        return [None if _is_missing(value) else value for value in column.to_list()]
+    return np.asarray(column.to_numpy())
+
+
+def _is_missing(value: Any) -> bool:
+    return (
+        value is None
+        or (isinstance(value, float) and math.isnan(value))
+        or type(value).__name__ in ("NAType", "NaTType")
+    )
+
+
+def _plain(values: Any) -> Any:
+    """Return strings as a list; pandas without pyarrow takes no array of numpy's strings."""
+    array = np.asarray(values)
+    return array.tolist() if array.dtype.kind in "US" else values

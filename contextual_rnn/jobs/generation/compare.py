@@ -1,0 +1,128 @@
+"""`compare`: whether the initial state matters to generated series, and by how much."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ...data.datasets import Datasets
+from ...data.series import Record
+from ...data.table import Source
+from ...kinds import WITHOUT_WINDOW, comparisons
+from ...study.comparison import Comparison, Models, run_directory
+from ...study.findings import findings, kinds_to_compare
+from ...study.parallel import one_thread, run_all
+from ...study.run_folder import RunFolder
+from ...study.settings import check_count, takes_settings
+from .baselines import baselines
+from .metrics import BY_SERIES, METRICS, scores
+from .settings import GenerationSettings
+from .train import Training, choose_settings, make_run
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+class GenerationComparison(Comparison):
+    """What a comparison of initial states found on generated series; see `Comparison`."""
+
+    test: list[Record]
+
+    def plot_bands(self, series: int = 0, steps: int = 150) -> Figure:
+        """Draw the first steps of a test series, and the bands of series generated for its context by every kind.
+
+        Args:
+            series: the number of the test series, from 0.
+            steps: the number of steps to show.
+        """
+        from .figures import plot_bands
+
+        kinds = dict.fromkeys(run["initial_state"] for run in self.runs)
+        return plot_bands({kind: self.models[f"{kind}-seed-0"] for kind in kinds}, self.test[series], steps)
+
+    def figures(self) -> dict[str, Callable[[], Figure]]:
+        """Return what draws each figure, by the name of its file."""
+        return {**super().figures(), "bands": self.plot_bands}
+
+
+@takes_settings(GenerationSettings, without=("initial_state",))
+def compare(
+    train: Source,
+    test: Source,
+    *,
+    initial_states: Sequence[str] | None = None,
+    seeds: int = 5,
+    validation: Source | None = None,
+    folds: int = 4,
+    out: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    jobs: int | None = None,
+    **options: Any,
+) -> GenerationComparison:
+    """Train the same generator from every kind of initial state, and say whether the initial state matters here.
+
+    Settings with several values are chosen for every kind alike, on validation data. Metrics are those on the test
+    table.
+
+    Args:
+        train: Training table: a file or a data frame with one row per time step, in order.
+        test: Table to report metrics on; nothing is chosen on it.
+        initial_states: Kinds of initial state, and the control every-step; without it, all that the context allows.
+        seeds: Number of seeds, counted from 0; with fewer than 5, no difference is claimed.
+        validation: Table to choose settings on, instead of folds of the training table.
+        folds: Folds of the training series, used if several values of a setting are given.
+        out: Run folder to create; without it nothing is kept on disk.
+        resume: Continue in a folder that already holds this run, and skip what is finished.
+        jobs: Number of processes; without it, one per processor.
+
+    Returns:
+        The answer, the tables and the figures.
+
+    Raises:
+        InputError: a table or a setting is wrong; says what and where.
+
+    Example:
+        contextual-rnn compare generation --train train.csv --test test.csv --targets y --context digit --series id
+    """
+    check_count(seeds=seeds, folds=folds, **({} if jobs is None else {"jobs": jobs}))
+    kinds = kinds_to_compare(initial_states, WITHOUT_WINDOW, 0, options.get("context") or ())
+    candidates = {kind: GenerationSettings.candidates({**options, "initial_state": kind}) for kind in kinds}
+    data = Datasets.read(train, validation, test, candidates[kinds[0]][0])
+    config = {
+        "candidates": {kind: [settings.to_json() for settings in several] for kind, several in candidates.items()},
+        **data.identity,
+        "folds": folds,
+        "seeds": seeds,
+    }
+    with run_directory(out) as path:
+        folder = RunFolder.open(path, config, resume=resume)
+        choices = choose_settings(candidates, data, folds, path / "tuning", resume=resume, jobs=jobs)
+        planned = [
+            make_run(f"{kind}-seed-{seed}", choice.settings, seed)
+            for kind, choice in choices.items()
+            for seed in range(seeds)
+        ]
+        results = run_all(planned, Training(data), path / "runs", resume=resume, title="training", jobs=jobs)
+        identities = [{"initial_state": kind, "seed": seed} for kind in choices for seed in range(seeds)]
+        runs = [{**identity, **result} for identity, result in zip(identities, results, strict=True)]
+        with one_thread():
+            reference = {name: scores(one, data.test) for name, one in baselines(data.training).items()}
+        found = GenerationComparison(
+            **findings(runs, comparisons(kinds), METRICS, BY_SERIES, reference),
+            models=Models(path / "runs", [run.name for run in planned]),
+            config=config,
+            report={
+                "baselines": reference,
+                "chosen": {kind: choice.to_json() for kind, choice in choices.items()},
+            },
+            note="Lower is better.",
+        )
+        found.test = data.test
+        if out is None:
+            found.models.load_all()
+        else:
+            found.out = path
+            with one_thread():
+                found.write(folder)
+    return found

@@ -1,0 +1,140 @@
+"""The kinds of initial state that jobs offer by name, and the controls that they are compared with.
+
+A new kind is one entry here: every job, the command line and all figures read it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+
+from torch import nn
+
+from .errors import InputError
+from .initial_state import ConstantState, ContextState, ErrorNoise, FreeState, GaussianState, InitialState
+
+MakeContextState = Callable[[], ContextState]
+
+
+@dataclasses.dataclass(frozen=True)
+class Kind:
+    """A kind of initial state, or a control.
+
+    Attributes:
+        name: what a user calls it.
+        build: `build(core, make_context_state)` returns the initial state; the second argument makes
+            `ContextState(core, network)` for the kinds that use one.
+        colour: in every figure; of the palette of Okabe and Ito, which colour-blind readers can tell apart.
+        needs_context: whether it is a function of a context.
+        needs_window: whether it is a function of the first steps of a series.
+        is_control: whether it starts from zero and is given the context in another way.
+        runs_over_window: whether the core runs over the known window too, instead of starting after it.
+        questions: `(other kind, statement)` for every comparison that this kind answers.
+    """
+
+    name: str
+    build: Callable[[nn.Module, MakeContextState], InitialState]
+    colour: str
+    needs_context: bool = False
+    needs_window: bool = False
+    is_control: bool = False
+    runs_over_window: bool = True
+    questions: tuple[tuple[str, str], ...] = ()
+
+
+_KINDS = (
+    Kind("zero", lambda core, _: ConstantState(core), "#000000"),
+    Kind(
+        "free",
+        lambda core, _: FreeState(core),
+        "#E69F00",
+        questions=(("zero", "Learning one h0 for all sequences, rather than starting from zero"),),
+    ),
+    Kind(
+        "error-noise",
+        lambda core, _: ErrorNoise(FreeState(core)),
+        "#CC79A7",
+        questions=(("free", "Adding noise to h0 in proportion to the back-propagated error"),),
+    ),
+    Kind(
+        "warm-up",
+        lambda core, _: ConstantState(core),
+        "#D55E00",
+        needs_context=True,
+        needs_window=True,
+        is_control=True,
+        questions=(("zero", "Knowing the targets of the window"),),
+    ),
+    Kind(
+        "every-step",
+        lambda core, _: ConstantState(core),
+        "#56B4E9",
+        needs_context=True,
+        is_control=True,
+        runs_over_window=False,
+    ),
+    Kind(
+        "context",
+        lambda _, make_context_state: make_context_state(),
+        "#0072B2",
+        needs_context=True,
+        runs_over_window=False,
+        questions=(
+            ("zero", "Starting from h0 = g(context), rather than from zero"),
+            ("warm-up", "Starting from h0 = g(context), rather than warming up on the same information"),
+            ("every-step", "Starting from h0 = g(context), rather than joining the context to every input"),
+        ),
+    ),
+    Kind(
+        "gaussian",
+        lambda _, make_context_state: GaussianState(make_context_state()),
+        "#009E73",
+        needs_context=True,
+        runs_over_window=False,
+        questions=(("context", "Sampling h0 around g(context) in training"),),
+    ),
+)
+KINDS = {kind.name: kind for kind in _KINDS}
+INITIAL_STATES = tuple(kind.name for kind in _KINDS if not kind.is_control)  # what one model can be trained with
+COMPARED = tuple(KINDS)  # what comparisons take: those and the controls
+WITHOUT_WINDOW = tuple(kind.name for kind in _KINDS if not kind.needs_window)  # for jobs that know no first steps
+
+
+def check_kind(kind: Kind, window: int | None, context: Sequence[str]) -> None:
+    """Raise InputError if a kind needs context columns or a window of known steps that are not there.
+
+    Args:
+        kind: of the initial state.
+        window: the number of known steps; None for jobs without a window.
+        context: the context columns.
+    """
+    if kind.needs_window and not window:
+        raise InputError(f"{kind.name} reads the targets of a window: give `window`, or leave {kind.name} out")
+    if kind.needs_context and not window and not context:
+        given = "`context`" if window is None else "`window`, `context`, or both"
+        raise InputError(f"{kind.name} needs something to start from: give {given}")
+
+
+def possible_kinds(window: int, context: Sequence[str]) -> list[str]:
+    """Return the names of the kinds that a window of known steps and context columns allow."""
+    known = bool(window) or bool(context)
+    return [
+        kind.name for kind in KINDS.values() if (window or not kind.needs_window) and (known or not kind.needs_context)
+    ]
+
+
+def comparisons(names: Sequence[str]) -> list[tuple[str, str, str]]:
+    """Return `(a, b, statement)` for every comparison of kinds to make.
+
+    Every kind is in one, where there are two or more: a kind without a question of its own is compared with the first.
+    """
+    pairs = [
+        (name, other, statement)
+        for name in KINDS
+        if name in names
+        for other, statement in KINDS[name].questions
+        if other in names
+    ]
+    compared = {name for a, b, _ in pairs for name in (a, b)}
+    first = names[0] if names else ""
+    return pairs + [(name, first, f"{name} rather than {first}") for name in names[1:] if name not in compared]
