@@ -8,7 +8,16 @@ from .context import Context, Element, Field, Image, Label, Quantity, Summary, V
 from .errors import InputError
 from .fast_weights.rnn import FastWeightsCell, FastWeightsRNN
 from .heads import CategoryHead, ChangeHead, FixedGaussianHead, GaussianHead, Head, MixtureHead
-from .initial_state import ConstantState, ContextState, ErrorNoise, FreeState, GaussianState, InitialState, LatentState
+from .initial_state import (
+    ConstantState,
+    ContextState,
+    ErrorNoise,
+    FreeState,
+    GaussianState,
+    InitialState,
+    JoinedState,
+    LatentState,
+)
 from .latent import LatentModel
 from .memory_state import MemoryState, memory_shapes
 from .mlp import MLP
@@ -40,6 +49,7 @@ __all__ = [
     "Image",
     "InitialState",
     "InputError",
+    "JoinedState",
     "Label",
     "LatentModel",
     "LatentState",
@@ -79,6 +89,7 @@ for _cls in (
     FreeState,
     GaussianHead,
     GaussianState,
+    JoinedState,
     LatentState,
     Image,
     Label,

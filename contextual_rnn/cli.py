@@ -188,17 +188,18 @@ class Command:
         """
         import tyro
 
+        conf: Any = tyro.conf
         arguments = self._with_config(arguments)
         self._check_names(arguments)
         groups = {}
         for heading in dict.fromkeys((*ORDER, *(option.group for option in self.options.values()))):
             fields = [_field(option) for option in self.options.values() if option.group == heading]
             if fields:
-                group = dataclasses.make_dataclass(heading, fields, frozen=True, kw_only=True)
-                groups[heading] = tyro.conf.OmitArgPrefixes[group]  # type: ignore[misc]
-        whole = dataclasses.make_dataclass("options", list(groups.items()), frozen=True)
+                group: Any = dataclasses.make_dataclass(heading, fields, frozen=True, kw_only=True)
+                groups[heading] = conf.OmitArgPrefixes[group]
+        whole: Any = dataclasses.make_dataclass("options", list(groups.items()), frozen=True)
         parsed = tyro.cli(
-            tyro.conf.FlagCreatePairsOff[whole],  # type: ignore[misc]
+            conf.FlagCreatePairsOff[whole],
             args=arguments,
             prog=f"{PROGRAM} {self.name}",
             description=_description(inspect.getdoc(self.function) or ""),
@@ -322,7 +323,7 @@ def _type(annotation: Any, choices: Sequence[str] | None) -> tuple[Any, str | No
         kind, metavar = tuple[inner, ...], metavar and f"{metavar} ..."  # type: ignore[valid-type]
         choices = None
     if choices is not None:
-        kind = Literal[tuple(choices)]  # type: ignore[valid-type]
+        kind = Literal[tuple(choices)]
         metavar = "{" + ",".join(choices) + "}" if optional else None
     return (kind | None if optional else kind), metavar
 
@@ -336,13 +337,18 @@ def _field(option: Option) -> tuple[str, Any, Any]:
     """Return a field of the dataclass that tyro reads."""
     import tyro
 
+    conf: Any = tyro.conf
     required = option.default is inspect.Parameter.empty
     hint = "(required)" if required else _in_words(option.default)
     metavar = option.name.upper() if option.name in POSITIONAL else option.metavar
     text = re.sub(r"`(\w+)`", lambda match: f"--{match[1].replace('_', '-')}", option.help)
     about = tyro.conf.arg(help=text, metavar=metavar, help_behavior_hint=hint)
-    kind = Annotated[tyro.conf.Positional[option.kind] if option.name in POSITIONAL else option.kind, about]  # type: ignore[misc]
-    return option.name, kind, dataclasses.field(default=dataclasses.MISSING if required else option.default)
+    kind: Any = conf.Positional[option.kind] if option.name in POSITIONAL else option.kind
+    return (
+        option.name,
+        Annotated[kind, about],
+        dataclasses.field(default=dataclasses.MISSING if required else option.default),
+    )
 
 
 def _in_words(default: Any) -> str:

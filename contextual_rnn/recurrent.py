@@ -71,6 +71,7 @@ class ContextualRNN(nn.Module):
         self.core = Unroll(core) if isinstance(core, nn.RNNCellBase) else core
         self.initial_state = initial_state
         self._contract = CoreContract.of(self.core)
+        self._current: tuple[Any, CoreContract] = _identity(self.core), self._contract
         self.state_shapes = self._contract.state_shapes
         made_for = getattr(initial_state, "shapes", None)
         if made_for is None:
@@ -93,7 +94,13 @@ class ContextualRNN(nn.Module):
     @property
     def contract(self) -> CoreContract:
         """How the core is called; raise ValueError if it was replaced by a core of another layout."""
-        return self._contract.for_core(self.core)
+        identity = _identity(self.core)
+        if identity == self._current[0]:
+            return self._current[1]
+        contract = self._contract.for_core(self.core)
+        if not torch.compiler.is_compiling():
+            self._current = identity, contract
+        return contract
 
     def forward(
         self,
@@ -259,6 +266,11 @@ class _Run:
         with examples_in_batch(episodes.last.shape[0]):
             state = self.rnn.initial_state(count, context, **self.noise)
         return self.rnn._prepare(state, count)
+
+
+def _identity(core: nn.Module) -> tuple[nn.Module, type, bool]:
+    """Return what changes when a core is replaced, or its class or its forward."""
+    return core, type(core), "forward" in vars(core)
 
 
 def _rows_of_episodes(context: Any, episodes: Episodes) -> Any:

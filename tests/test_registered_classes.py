@@ -3,6 +3,7 @@
 import copy
 import dataclasses
 import inspect
+import itertools
 import json
 import pathlib
 import pickle
@@ -65,7 +66,7 @@ class Listed(nn.Module):
     def __init__(self, widths, end=None):
         super().__init__()
         widths.append(1)
-        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in zip(widths, widths[1:], strict=False))
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in itertools.pairwise(widths))
         self.end = widths[0] if end is None else end
         self.rate = nn.Dropout(0.5)
 
@@ -340,7 +341,7 @@ def test_extra_is_stored_in_the_header(tmp_path):
 
 
 def test_the_folder_of_a_run_is_loaded(tmp_path):
-    with pytest.raises(InputError, match="is a folder without a file model.safetensors: give"):
+    with pytest.raises(InputError, match=r"is a folder without a file model\.safetensors: give"):
         load(tmp_path)
     save(MLP(2, [3]), tmp_path / "model.safetensors")
     assert isinstance(load(tmp_path), MLP)

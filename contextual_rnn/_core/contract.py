@@ -19,8 +19,10 @@ from .state import (
     state_shapes,
     swap_batch_and_layers,
     unwrap,
+    weight_dtype,
 )
 from .tracing import shapes_are_traced
+from .unroll import Unroll
 
 _TORCH_FORWARDS = (nn.RNN.forward, nn.LSTM.forward, nn.GRU.forward)
 
@@ -84,8 +86,8 @@ class CoreContract:
         for name in ("state_shapes", "batch_first", "bidirectional"):
             if getattr(now, name) != getattr(self, name):
                 raise ValueError(
-                    f"the core was replaced by {type(inner).__name__} with {name}={getattr(now, name)}; the model was made "
-                    f"for a core with {name}={getattr(self, name)}"
+                    f"the core was replaced by {type(inner).__name__} with {name}={getattr(now, name)}; the model was "
+                    f"made for a core with {name}={getattr(self, name)}"
                 )
         return now
 
@@ -131,7 +133,7 @@ class CoreContract:
     def call_in_own_layout(self, core: nn.Module, x: Any, state: State) -> tuple[Any, State]:
         """Call the core with a state in its own layout, and return the state in this layout; see `call`."""
         result = core(_autocast_input(core, x), state)
-        if self.takes_packed and not core._forward_hooks:  # PyTorch's own code needs no check
+        if (self.takes_packed or type(core) is Unroll) and not core._forward_hooks:  # known to return what is right
             return result
         return self._check_result(type(unwrap(core)).__name__, result, x)
 
@@ -162,7 +164,7 @@ class CoreContract:
         Raises:
             ValueError: one of PyTorch's own cores would get a state of another dtype than its weights'.
         """
-        dtype = next((weight.dtype for weight in core.parameters() if weight.is_floating_point()), None)
+        dtype = weight_dtype(core)
         if dtype is None or all(leaf.dtype == dtype for leaf in leaves(state)):
             return state
         state = map_state(lambda leaf: leaf.to(dtype) if _is_narrower(leaf.dtype, dtype) else leaf, state)
@@ -208,7 +210,7 @@ def _autocast_input(core: nn.Module, x: Any) -> Any:
     oneDNN refuses LSTMs of float32 inputs under autocast ("could not create a primitive descriptor") where the
     processor has no instructions for bfloat16; of cast inputs, PyTorch runs its own code.
     """
-    if not isinstance(x, Tensor) or x.device.type != "cpu" or not torch.is_autocast_enabled("cpu"):
+    if not torch.is_autocast_enabled("cpu") or not isinstance(x, Tensor) or x.device.type != "cpu":
         return x
     return x.to(torch.get_autocast_dtype("cpu")) if isinstance(unwrap(core), nn.LSTM) else x
 

@@ -26,7 +26,8 @@ def _set(count: int | None) -> Iterator[None]:
 
 def examples_in_batch(count: int | None) -> contextlib.AbstractContextManager[None]:
     """Set the number of examples for the initial states that are called inside; None is their batch size."""
-    return contextlib.nullcontext() if torch.compiler.is_compiling() else _set(count)
+    unchanged = torch.compiler.is_compiling() or _EXAMPLES.get() is count
+    return contextlib.nullcontext() if unchanged else _set(count)
 
 
 def example_count(batch_size: int) -> int:

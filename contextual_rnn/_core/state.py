@@ -83,6 +83,18 @@ def unwrap(core: Any) -> Any:
         core = inner[0]
 
 
+def weight_dtype(module: nn.Module) -> torch.dtype | None:
+    """Return the dtype of the first floating-point parameter, in the order of `parameters()`; None if there is none."""
+    for weight in module._parameters.values():
+        if weight is not None and weight.is_floating_point():
+            return weight.dtype
+    for part in module._modules.values():
+        dtype = None if part is None else weight_dtype(part)
+        if dtype is not None:
+            return dtype
+    return None
+
+
 def _check_shapes(shapes: Shapes) -> Shapes:
     if is_shape(shapes):
         return shapes

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..serialization import load, save
 from .differences import Metric, Row
+from .parallel import caller_unchanged
 from .run_folder import RunFolder, make_folder, write_json
 
 if TYPE_CHECKING:
@@ -113,6 +114,10 @@ class Comparison:
         own = {"runs": self.runs, "summary": self.summary, "differences": self.differences}
         return {**own, **self.report, "verdict": self.verdict}
 
+    def table_rows(self) -> list[Row]:
+        """Return the rows that the table shows: a metric of a kind each, with its mean, median and interval."""
+        return self.summary
+
     def table(self, width: int = WIDTH) -> str:
         """Return the metrics of every kind as a table, the best kind first: mean and 95 % interval over seeds."""
         from rich.console import Console
@@ -126,26 +131,21 @@ class Comparison:
         for kind in self.ranked():
             rows.add_row(kind, *(self._cell(kind, metric) for metric in self.metrics))
         text = io.StringIO()
-        Console(file=text, width=width, color_system=None).print(rows)
+        Console(file=text, width=width, color_system=None, markup=False, emoji=False).print(rows)
         return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
 
     def ranked(self) -> list[str]:
-        """Return the kinds and baselines by the median of the first metric, the lowest first."""
-        rows = [row for row in self.summary if row["metric"] == self.metrics[0].key]
-        return [row[self.factor] for row in sorted(rows, key=lambda row: row["median"])]
+        """Return the kinds and baselines by the median of the first metric, the lowest first; those without it last."""
+        rows = [row for row in self.table_rows() if row["metric"] == self.metrics[0].key]
+        ranked = [row[self.factor] for row in sorted(rows, key=lambda row: row["median"])]
+        return list(dict.fromkeys([*ranked, *(row[self.factor] for row in self.table_rows())]))
 
     def plot_errors(self) -> Figure:
         """Draw the metrics of every run: one dot per seed, and a bar at the median."""
         from .figures import plot_runs
 
-        values = {
-            metric.key: {
-                kind: [run["metrics"][metric.key] for run in self.runs if run[self.factor] == kind]
-                or [self._row(kind, metric)["mean"]]
-                for kind in dict.fromkeys(row[self.factor] for row in self.summary)
-            }
-            for metric in self.metrics
-        }
+        kinds = dict.fromkeys(row[self.factor] for row in self.table_rows())
+        values = {metric.key: {kind: self._values(kind, metric) for kind in kinds} for metric in self.metrics}
         labels = {metric.key: f"{metric.name}{f', {metric.unit}' if metric.unit else ''}" for metric in self.metrics}
         return plot_runs(values, labels)
 
@@ -203,23 +203,36 @@ class Comparison:
             f"<table><thead><tr><th>{title}</th>{head}</tr></thead><tbody>{body}</tbody></table>"
         )
 
-    def _row(self, kind: str, metric: Metric) -> Row:
-        return next(row for row in self.summary if row[self.factor] == kind and row["metric"] == metric.key)
+    def _row(self, kind: str, metric: Metric) -> Row | None:
+        rows = (row for row in self.table_rows() if row[self.factor] == kind and row["metric"] == metric.key)
+        return next(rows, None)
+
+    def _values(self, kind: str, metric: Metric) -> list[float]:
+        """Return a metric of every run of a kind that has it; of a baseline, its only value."""
+        values = [run["metrics"].get(metric.key) for run in self.runs if run[self.factor] == kind]
+        row = self._row(kind, metric)
+        return [value for value in values if value is not None] or ([] if row is None else [row["mean"]])
 
     def _cell(self, kind: str, metric: Metric) -> str:
         row = self._row(kind, metric)
+        if row is None:
+            return "-"
         interval = "" if row["low"] is None else f" [{row['low']:.3g}, {row['high']:.3g}]"
         return f"{row['mean']:.3g}{interval}"
 
 
 @contextlib.contextmanager
 def run_directory(out: str | os.PathLike[str] | None) -> Iterator[pathlib.Path]:
-    """Yield the folder to work in: `out`, or a temporary one that is deleted afterwards where `out` is None."""
-    if out is not None:
-        yield pathlib.Path(out)
-        return
-    with tempfile.TemporaryDirectory(prefix="contextual-rnn-") as path:
-        yield pathlib.Path(path) / "run"
+    """Yield the folder to work in: `out`, or a temporary one that is deleted afterwards where `out` is None.
+
+    The work leaves the random state and the environment of the calling process as they were.
+    """
+    with caller_unchanged():
+        if out is not None:
+            yield pathlib.Path(out)
+            return
+        with tempfile.TemporaryDirectory(prefix="contextual-rnn-") as path:
+            yield pathlib.Path(path) / "run"
 
 
 def _wrapped(sentence: str) -> str:

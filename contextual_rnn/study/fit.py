@@ -133,8 +133,14 @@ def fabric_of(accelerator: str) -> Any:
 
     try:
         return Fabric(accelerator=accelerator, devices=1)
-    except RuntimeError as error:
-        raise InputError(f"`accelerator` {accelerator} is not available: {str(error).partition(chr(10))[0]}") from None
+    except RuntimeError:
+        raise InputError(f"`accelerator` {accelerator} is not available on this machine; give cpu or auto") from None
+
+
+def check_accelerator(accelerator: str) -> None:
+    """Raise InputError if an accelerator is not available, before a folder is made."""
+    if accelerator != "cpu":
+        fabric_of(accelerator)
 
 
 def _optimizer(module: nn.Module, settings: TrainingSettings) -> torch.optim.Optimizer:

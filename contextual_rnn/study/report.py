@@ -48,7 +48,7 @@ class FitReport:
         for name, values in self.rows.items():
             rows.add_row(name, *(_shown(values.get(metric.key)) for metric in self.metrics))
         text = io.StringIO()
-        Console(file=text, width=width, color_system=None).print(rows)
+        Console(file=text, width=width, color_system=None, markup=False, emoji=False).print(rows)
         return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
 
     def plot_history(self) -> Figure:

@@ -46,8 +46,8 @@ def setting(
 
     Args:
         default: its value where none is given; `dataclasses.MISSING` makes it required.
-        description: one sentence, shown in the documentation and by `--help`.
-        group: one of `GROUPS`, the heading under which `--help` lists it.
+        description: one sentence, for the documentation and the command line's help.
+        group: one of `GROUPS`, the heading under which the help lists it.
         least: the smallest number allowed; of a tuple, the smallest number of values.
         above: a number that the value must exceed.
         most: the largest number allowed.
@@ -55,7 +55,7 @@ def setting(
         choices: the names allowed; those of a `Literal` annotation are known without.
         tunable: whether several values may be given, among which validation data choose.
         compared: whether `compare` may be given several values, whose results it compares.
-        metavar: how `--help` shows its value, such as `COLUMN`.
+        metavar: how the help shows its value, such as `COLUMN`.
     """
     metadata = {
         "description": description,
@@ -177,11 +177,11 @@ def check_seed(seed: int) -> int:
     return int(seed)
 
 
-def check_count(**counts: Any) -> None:
-    """Raise InputError for the first argument that is not an integer of at least 1."""
+def check_count(least: int = 1, **counts: Any) -> None:
+    """Raise InputError for the first argument that is not an integer of at least `least`."""
     for name, count in counts.items():
-        if isinstance(count, bool) or not isinstance(count, numbers.Integral) or count < 1:
-            raise InputError(f"`{name}` must be an integer greater than 0; found {count!r}")
+        if isinstance(count, bool) or not isinstance(count, numbers.Integral) or count < least:
+            raise InputError(f"`{name}` must be an integer of at least {least}; found {count!r}")
 
 
 def takes_settings(settings: type[Settings], without: Sequence[str] = ()) -> Callable[[Function], Function]:
@@ -292,7 +292,7 @@ def _number(field: dataclasses.Field[Any], value: Any, kind: type) -> Any:
     fits = numbers.Integral if kind is int else numbers.Real
     if isinstance(value, bool) or not isinstance(value, fits):
         raise InputError(f"`{name}` must be {wanted}; found {value!r}")
-    number = kind(value)  # type: ignore[call-arg]
+    number = kind(value)
     bounds = field.metadata["range"]
     rules = (
         (bounds["least"], lambda bound: number >= bound, "at least"),

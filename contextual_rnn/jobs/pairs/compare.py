@@ -1,220 +1,261 @@
-"""`compare pairs`: what bridge, attention, feeding and label are worth on these pairs, one factor at a time."""
+"""`compare`: what the bridge, the attention, the feeding and the label are worth on these pairs."""
 
 from __future__ import annotations
 
-import dataclasses
-import pathlib
-from typing import Any
+import os
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import torch
 
-from ...data.pairs import Pair, collate
-from ...serialization import load
-from ...study.comparison import bootstrap_shares, in_words, summarise
-from ...study.factors import one_at_a_time
-from ...study.figures import dots, finish, save, subplots, weights
-from ...study.intervals import bootstrap_mean
-from ...study.parallel import run_all
-from ...study.run_folder import RunFolder, write_json
-from .choice import PairChoice, PairOption, choose
-from .choice import in_words as settled
-from .metrics import Question, answer
-from .model import PairModel
-from .train import PairData, PairFiles, fingerprints, job, train
+from ...data.pairs import PairSource
+from ...errors import InputError
+from ...study.comparison import Comparison, Models, Rows, run_directory
+from ...study.differences import (
+    Row,
+    bootstrap_mean,
+    difference_over_items,
+    in_words,
+    one_factor_at_a_time,
+    summarise,
+)
+from ...study.differences import answer as answer_in_words
+from ...study.fit import check_accelerator
+from ...study.parallel import one_thread, run_all
+from ...study.run_folder import RunFolder
+from ...study.settings import check_count, takes_settings
+from .answers import answer
+from .data import PairData, Question
+from .metrics import BY_WORD, METRICS
+from .settings import PairSettings
+from .train import Training, check_label_setting, choose_settings, make_run
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 FACTORS = ("bridge", "attention", "feeding", "label")
-LEGIBLE = 24  # source symbols whose names a panel has room for
-RATES = ("word_error_rate", "phone_error_rate")
 
 
-@dataclasses.dataclass(frozen=True)
-class Variant:
-    """One setting of all factors."""
+class PairComparison(Comparison):
+    """What a comparison of bridges, attentions, feeding policies or labels found; see `Comparison`."""
 
-    bridge: str
-    attention: str
-    feeding: str
-    label: str
+    factor: ClassVar[str] = "variant"
+    heading: ClassVar[str] = "variant"
 
-    @property
-    def name(self) -> str:
-        """Its values, as a folder is called."""
-        return "-".join(dataclasses.astuple(self))
+    test: list[Question]
+
+    def table_rows(self) -> list[Row]:
+        """Return the errors of every variant, averaged over seeds, and those of its ensemble.
+
+        The intervals of the word error rate are over the test words.
+        """
+        shown = [(one["variant"], one) for one in self.report["errors"]]
+        shown += [(f"{one['variant']}, ensemble", one) for one in self.report["ensembles"]]
+        none = {"low": None, "high": None}
+        return [
+            {
+                "variant": name,
+                "metric": metric.key,
+                "mean": one[metric.key],
+                "median": one[metric.key],
+                **({"low": one["low"], "high": one["high"]} if metric.key == BY_WORD.key else none),
+            }
+            for name, one in shown
+            for metric in self.metrics
+        ]
+
+    def plot_attention(self, shown: int = 6) -> Figure:
+        """Draw the attention weights of the base variant's first model on some test sources.
+
+        Args:
+            shown: the number of sources.
+
+        Raises:
+            InputError: the base variant has no attention.
+        """
+        from .figures import plot_attention
+
+        return plot_attention(self.models[self.models.names[0]], self.test, shown)
+
+    def figures(self) -> dict[str, Callable[[], Figure]]:
+        """Return what draws each figure, by the name of its file."""
+        has_attention = self.runs[0]["attention"] != "none"
+        return {**super().figures(), **({"attention": self.plot_attention} if has_attention else {})}
 
 
+@takes_settings(PairSettings)
 def compare(
-    values: dict[str, tuple[str, ...]],
-    options: list[PairOption],
-    files: PairFiles,
+    train: PairSource,
+    test: PairSource,
     *,
-    seeds: int,
-    out: pathlib.Path,
-    resume: bool,
-) -> str:
-    """Choose every variant's settings on validation, train it with every seed, and compare errors on the test file.
+    bridge: Sequence[str] = ("project", "zero"),
+    seeds: int = 5,
+    validation: PairSource | None = None,
+    columns: Sequence[str] = (),
+    out: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    jobs: int | None = None,
+    **options: Any,
+) -> PairComparison:
+    """Train variants of a model of pairs, and say what the bridge and other choices are worth here.
+
+    `bridge`, `attention`, `feeding` and `label` may have several values. Their first values make the base variant;
+    each other value is tried alone against it. Other settings with several values are chosen for every variant alike,
+    on validation pairs. Errors are those on the test pairs.
 
     Args:
-        values: for every factor, its values; the first of each make the base.
-        options: the settings to choose among, for every variant alike.
-        files: the pairs.
-        seeds: how many.
-        out: the run folder.
-        resume: skip the runs that are done.
+        train: Training pairs: a file with one pair per line (source, tab, target), several files as LABEL=PATH, a data
+            frame, a list of tuples, or a dict from labels to any of these.
+        test: Pairs to report errors on; nothing is chosen on them.
+        bridge: How the encoder's final state becomes the decoder's h0: project, concat, copy, or zero for not at all.
+        seeds: Number of seeds, counted from 0; with fewer than 5, no difference is claimed.
+        validation: Pairs to choose the epoch and the settings on; without them, a tenth of the training sources is
+            held out.
+        columns: Columns of source, target and, if there are labels, label, in data frames, and in files that are
+            tables with a header (CSV, TSV or Parquet).
+        out: Run folder to create; without it nothing is kept on disk.
+        resume: Continue in a folder that already holds this run, and skip what is finished.
+        jobs: Number of processes; without it, one per processor.
 
     Returns:
-        What was found in words. `results.json` and figures are in the folder.
+        The answer, the tables and the figures.
+
+    Raises:
+        InputError: a pair or a setting is wrong; says what and where.
+
+    Example:
+        contextual-rnn compare pairs --train train.tsv --validation dev.tsv --test test.tsv --out runs/spelling
     """
-    data = PairData.read(files)  # so that what is wrong in a file is said before anything is trained
-    settings = {
-        "factors": values,
-        "options": [dataclasses.asdict(option) for option in options],
-        "files": dataclasses.asdict(files),
-        "sha256": fingerprints(files),
+    check_count(seeds=seeds, **({} if jobs is None else {"jobs": jobs}))
+    factors = _factors({**options, "bridge": bridge})
+    others = {name: value for name, value in options.items() if name not in FACTORS}
+    candidates = _candidates(factors, others)
+    check_accelerator(next(iter(candidates.values()))[0].accelerator)
+    data = PairData.read(train, validation, test, columns)
+    if not data.labels:
+        if len(factors["label"]) > 1:
+            listed = ", ".join(factors["label"])
+            raise InputError(f"`label` {listed}: the pairs have no labels, so there is nothing to compare")
+        check_label_setting(factors["label"], data)
+        factors["label"] = ["none"]
+        candidates = _candidates(factors, others)
+    config = {
+        "factors": factors,
+        "candidates": {name: [settings.to_json() for settings in several] for name, several in candidates.items()},
+        **data.identity,
         "seeds": seeds,
     }
-    folder = RunFolder.open(out, settings, resume=resume)
-    variants = [Variant(**one) for one in one_at_a_time(values)]
-    candidates = {one.name: [option.with_factors(**dataclasses.asdict(one)) for option in options] for one in variants}
-    choices = choose(candidates, files, out / "tuning", resume=resume)
-    jobs = [
-        job(f"{name}-seed-{seed}", choice.option.model, choice.option.training, files, seed)
-        for name, choice in choices.items()
-        for seed in range(seeds)
-    ]
-    results = run_all(jobs, train, out / "runs", resume=resume, title="pairs")
-    identities = [{**dataclasses.asdict(one), "seed": seed} for one in variants for seed in range(seeds)]
-    runs = [
-        {**identity, "initial_state": identity["bridge"], **result}
-        for identity, result in zip(identities, results, strict=True)
-    ]
-    report = _report(folder, choices, variants, runs, data.test, seeds)
-    report["verdict"] = "\n".join([report["verdict"], *data.seen()])
-    write_json(folder.results_path, report)  # before the pictures, which could fail
-    draw_errors(folder, variants, runs)
-    draw_attention(folder, variants[0], data.test)
-    return report["verdict"]
-
-
-def _report(
-    folder: RunFolder,
-    choices: dict[str, PairChoice],
-    chosen: list[Variant],
-    runs: list[dict[str, Any]],
-    test: list[Question],
-    seeds: int,
-) -> dict[str, Any]:
-    base, beam = dataclasses.asdict(chosen[0]), choices[chosen[0].name].option.training.beam
-    differences = [bootstrap_shares(runs, dataclasses.asdict(one), base) for one in chosen[1:]]
-    report: dict[str, Any] = {
-        "runs": runs,
-        "summary": summarise(runs, FACTORS),
-        "errors": [_errors(one, runs) for one in chosen],
-        "differences": differences,
-        "chosen": {name: {**choice.values, "validation": choice.validation} for name, choice in choices.items()},
-        "ensembles": [_ensemble(folder, one, test, seeds, beam) for one in chosen] if seeds > 1 else [],
-    }
-    lines = [f"Chosen for {name} on validation: {settled(one.values)}." for name, one in choices.items() if one.values]
-    if any(one.option.model.input_feeding and one.option.model.attention == "none" for one in choices.values()):
-        lines.append("Without attention there is nothing to feed back: that variant lacks input feeding as well.")
-    return {**report, "verdict": "\n".join([verdict(report), *lines])}
-
-
-def _of(runs: list[dict[str, Any]], one: Variant) -> list[dict[str, Any]]:
-    return [run for run in runs if all(run[factor] == value for factor, value in dataclasses.asdict(one).items())]
-
-
-def _errors(one: Variant, runs: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return a variant's rates, means of the seeds; for the interval of the first the words are drawn again."""
-    mine = _of(runs, one)
-    wrong = np.mean([run["wrong"] for run in mine], axis=0, keepdims=True)
-    interval = bootstrap_mean(100 * wrong)
-    means = {rate: float(np.mean([run["metrics"][rate] for run in mine])) for rate in RATES}
-    return {**dataclasses.asdict(one), **means, "low": interval.low, "high": interval.high}
-
-
-def _ensemble(folder: RunFolder, one: Variant, test: list[Question], seeds: int, beam: int) -> dict[str, Any]:
-    """Return the rates of the mean of all seeds' predictions, with an interval over the words."""
-    models = [load(folder.path / "runs" / f"{one.name}-seed-{seed}" / "model.safetensors") for seed in range(seeds)]
-    answers = answer(models, test, beam)
-    interval = bootstrap_mean(100 * np.array([answers.wrong], dtype=float))
-    return {**dataclasses.asdict(one), **answers.metrics(), "low": interval.low, "high": interval.high}
-
-
-def verdict(report: dict[str, Any]) -> str:
-    """Return a table of the rates, and what each factor is worth, with its interval."""
-    rows = [
-        [
-            "bridge",
-            "attention",
-            "feeding",
-            "label",
-            "word error, % [95 % over words]",
-            "phone error, %",
-            "ensemble, word",
+    with run_directory(out) as path:
+        folder = RunFolder.open(path, config, resume=resume)
+        choices = choose_settings(candidates, data, path / "tuning", resume=resume, jobs=jobs)
+        planned = [
+            make_run(f"{name}-seed-{seed}", choice.settings, seed)
+            for name, choice in choices.items()
+            for seed in range(seeds)
         ]
-    ]
-    ensembles = [f"{_percent(one)}" for one in report["ensembles"]] or ["-"] * len(report["errors"])
-    for one, ensemble in zip(report["errors"], ensembles, strict=True):
-        rates = [_percent(one), f"{one['phone_error_rate']:.2f}", ensemble]
-        rows.append([one[factor] for factor in FACTORS] + rates)
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    return "\n".join([*lines, *map(in_words, report["differences"])])
+        results = run_all(planned, Training(data), path / "runs", resume=resume, title="training", jobs=jobs)
+        variants = [one for one in one_factor_at_a_time(factors) for _ in range(seeds)]
+        runs = [
+            {**_identity(variant, factors), "seed": place % seeds, "initial_state": variant["bridge"], **result}
+            for place, (variant, result) in enumerate(zip(variants, results, strict=True))
+        ]
+        with one_thread():
+            models = Models(path / "runs", [run.name for run in planned])
+            found = PairComparison(**_findings(runs, data, factors, models, choices), config=config)
+            found.test = data.test
+            if out is None:
+                found.models.load_all()
+            else:
+                found.out = path
+                found.write(folder)
+    return found
 
 
-def _percent(one: dict[str, Any]) -> str:
-    return f"{one['word_error_rate']:.2f} [{one['low']:.2f}, {one['high']:.2f}]"
+def _factors(options: dict[str, Any]) -> dict[str, Sequence[str]]:
+    """Return the distinct values of every factor."""
+    defaults = {name: field.default for name, field in PairSettings.__dataclass_fields__.items()}
+    factors: dict[str, Sequence[str]] = {}
+    for name in FACTORS:
+        value = options.get(name, defaults[name])
+        factors[name] = [value] if isinstance(value, str) else list(dict.fromkeys(value))
+        if not factors[name]:
+            raise InputError(f"`{name}` needs at least one value")
+    return factors
 
 
-def draw_errors(folder: RunFolder, chosen: list[Variant], runs: list[dict[str, Any]]) -> None:
-    """Draw the error rates of every run."""
-    figure, axes = subplots(1, 2, width=5.5, height=1.2 + 0.45 * len(chosen))
-    count = len(FACTORS) - all(one.label == "none" for one in chosen)
-    names = {one: ", ".join(dataclasses.astuple(one)[:count]) for one in chosen}
-    for place, (rate, name) in zip(axes[0], zip(RATES, ("word", "phone"), strict=True), strict=True):
-        dots(place, {names[one]: [run["metrics"][rate] for run in _of(runs, one)] for one in chosen})
-        finish(place, f"{name} error rate on the test file, %", "", "dot: one seed; bar: median", legend=False)
-    axes[0, 0].set_ylabel(", ".join(FACTORS[:count]))
-    save(figure, folder.figures, "errors")
+def _candidates(factors: dict[str, Sequence[str]], options: dict[str, Any]) -> dict[str, list[PairSettings]]:
+    """Return the settings to choose from, for every variant by its name.
+
+    Without attention there is nothing for input feeding to feed, so that a variant without attention lacks both.
+    """
+    candidates = {}
+    for variant in one_factor_at_a_time(factors):
+        lacks = variant["attention"] == "none" and len(factors["attention"]) > 1
+        given = {**options, **variant, **({"input_feeding": False} if lacks else {})}
+        candidates["-".join(variant.values())] = PairSettings.candidates(given)
+    return candidates
 
 
-def draw_attention(folder: RunFolder, one: Variant, test: list[Question], shown: int = 6) -> None:
-    """Draw where the base's first seed looks while it writes its answers to some of the test, long but legible."""
-    model = load(folder.path / "runs" / f"{one.name}-seed-0" / "model.safetensors")
-    if not isinstance(model, PairModel) or model.pairs.decoder.attention is None:
-        return
-    asked = _legible(test[:60])[:shown]
-    answers = answer([model], asked)
-    looked = [looks(model, question, found) for question, found in zip(asked, answers.found, strict=True)]
-    rows, most = min(2, len(asked)), max(float(one.max()) for one in looked)
-    figure, axes = subplots(rows, -(-len(asked) // rows), width=4.5, height=3.6)
-    for place, question, found, values in zip(axes.flat, asked, answers.found, looked, strict=False):
-        drawn = weights(place, values, _source_symbols(question, model), [*found, "end"], most)
-        finish(place, "source", "written so far, downwards", legend=False)
-        place.grid(visible=False)
-    for place in axes.flat[len(asked) :]:
-        place.axis("off")
-    figure.colorbar(drawn, ax=axes, label="weight", fraction=0.03)
-    figure.suptitle("Attention: how much of each source symbol is read for each symbol written (a row sums to 1)")
-    save(figure, folder.figures, "attention")
+def _identity(variant: dict[str, str], factors: dict[str, Sequence[str]]) -> Row:
+    """Return a variant's factors, and its name for readers: the values of the factors that vary."""
+    varied = [name for name in FACTORS if len(factors[name]) > 1] or ["bridge"]
+    return {**variant, "variant": ", ".join(variant[name] for name in varied)}
 
 
-def _legible(test: list[Question]) -> list[Question]:
-    """Return questions, the longest that a picture has room for first, or, where all are longer, the shortest."""
-    by_length = sorted(test, key=lambda question: -len(question.source))
-    return [question for question in by_length if len(question.source) <= LEGIBLE] or by_length[::-1]
+def _findings(
+    runs: list[Row], data: PairData, factors: dict[str, Sequence[str]], models: Models, choices: dict[str, Any]
+) -> dict[str, Any]:
+    """Return the fields of the comparison."""
+    variants = [_identity(variant, factors) for variant in one_factor_at_a_time(factors)]
+    differences = [_difference(runs, variant, variants[0]) for variant in variants[1:]]
+    sentences = [f"{row['factor'].capitalize()}: {in_words(row, BY_WORD, 'words')}" for row in differences[1:]]
+    for name, choice in choices.items():
+        if choice.in_words():
+            sentences.append(f"Chosen for {name} on the validation pairs: {choice.in_words()}.")
+    if len({choice.settings.input_feeding for choice in choices.values()}) > 1:
+        sentences.append("Input feeding needs an attention, so the variant without attention lacks both.")
+    report = {
+        "errors": [_errors(variant, runs) for variant in variants],
+        "chosen": {name: choice.to_json() for name, choice in choices.items()},
+        "ensembles": _ensembles(variants, models, data, choices) if len(runs) > len(variants) else [],
+    }
+    subject = differences[0]["factor"] if differences else "bridge"
+    return {
+        "answer": answer_in_words(f"the {subject}", differences[0] if differences else None, BY_WORD),
+        "runs": Rows(runs),
+        "summary": Rows(summarise(runs, [*FACTORS, "variant"])),
+        "differences": Rows(differences),
+        "sentences": [*sentences, *data.overlap()],
+        "metrics": METRICS,
+        "models": models,
+        "report": report,
+        "note": "Intervals are over the test words. An ensemble averages the models of all seeds.",
+    }
 
 
-def _source_symbols(question: Question, model: PairModel) -> list[str]:
-    told = [f"<{question.label}>"] if model.labels and model.settings.label == "token" else []
-    return [*told, *question.source, "end"]
+def _difference(runs: list[Row], variant: Row, base: Row) -> Row:
+    """Compare a variant with the base, from which it differs in one factor."""
+    row = difference_over_items(runs, {"variant": variant["variant"]}, {"variant": base["variant"]}, BY_WORD)
+    factor = next(name for name in FACTORS if variant[name] != base[name])
+    return {"factor": factor, **row, "a": variant[factor], "b": base[factor]}
 
 
-@torch.no_grad()
-def looks(model: PairModel, question: Question, target: tuple[str, ...]) -> np.ndarray:
-    """Return the attention's weights (T + 1, S) while a target is written, its end last."""
-    batch = collate(model.encode([Pair(question.source, target, question.label)]))
-    inputs, _ = model.pairs.framed(batch.target)
-    decoded = model.pairs(batch.source, inputs, batch.source_lengths, model.context(batch.label))
-    return decoded.weights[0].numpy()
+def _errors(variant: Row, runs: list[Row]) -> Row:
+    """Return the metrics of a variant, averaged over seeds, and the interval of its word error rate over words."""
+    own = [run for run in runs if run["variant"] == variant["variant"]]
+    wrong = np.mean([run["wrong"] for run in own], axis=0, keepdims=True)
+    interval = bootstrap_mean(100 * wrong)
+    means = {metric.key: float(np.mean([run["metrics"][metric.key] for run in own])) for metric in METRICS}
+    return {**variant, **means, "low": interval.low, "high": interval.high}
+
+
+def _ensembles(variants: list[Row], models: Models, data: PairData, choices: dict[str, Any]) -> list[Row]:
+    """Return the metrics of the ensemble of all seeds of every variant, with an interval over the words."""
+    beam = next(iter(choices.values())).settings.beam
+    rows = []
+    for variant in variants:
+        name = "-".join(variant[factor] for factor in FACTORS)
+        answers = answer([models[run] for run in models.names if run.startswith(f"{name}-seed-")], data.test, beam)
+        interval = bootstrap_mean(100 * np.array([answers.wrong], dtype=float))
+        rows.append({**variant, **answers.metrics(), "low": interval.low, "high": interval.high})
+    return rows

@@ -10,6 +10,7 @@ from ...data.datasets import Datasets
 from ...data.scaling import error_unit
 from ...data.series import Record
 from ...data.table import Source
+from ...errors import InputError
 from ...kinds import COMPARED, comparisons
 from ...study.comparison import Comparison, Models, run_directory
 from ...study.findings import findings, kinds_to_compare
@@ -72,14 +73,14 @@ def compare(
     Args:
         train: Training table: a file or a data frame with one row per time step, in order.
         test: Table to report errors on; nothing is chosen on it.
-        initial_states: Kinds of initial state, and the controls warm-up and every-step; without it, all that window
-            and context allow.
+        initial_states: Kinds of initial state, and the controls warm-up and every-step; by default, all that the
+            window and the context allow.
         seeds: Number of seeds, counted from 0; with fewer than 5, no difference is claimed.
         validation: Table to choose settings on, instead of folds of the training table.
-        folds: Folds of the training table, used if several values of a setting are given.
-        out: Run folder to create; without it nothing is kept on disk.
+        folds: Number of folds of the training table, at least 2; used if a setting has several values.
+        out: Run folder to create; by default, nothing is kept on disk.
         resume: Continue in a folder that already holds this run, and skip what is finished.
-        jobs: Number of processes; without it, one per processor.
+        jobs: Number of processes; by default, one per processor.
 
     Returns:
         The answer, the tables and the figures.
@@ -90,7 +91,10 @@ def compare(
     Example:
         contextual-rnn compare series --train train.csv --test test.csv --inputs u --targets y --window 5
     """
-    check_count(seeds=seeds, folds=folds, **({} if jobs is None else {"jobs": jobs}))
+    check_count(seeds=seeds, **({} if jobs is None else {"jobs": jobs}))
+    check_count(least=2, folds=folds)
+    if test is None:
+        raise InputError("`test` is required: the errors of the comparison are those on this table")
     kinds = kinds_to_compare(initial_states, COMPARED, options.get("window") or 0, options.get("context") or ())
     candidates = {kind: SeriesSettings.candidates({**options, "initial_state": kind}) for kind in kinds}
     data = read_tables(train, validation, test, candidates[kinds[0]][0])

@@ -193,11 +193,11 @@ def fit(
         train: Training table: a file or a data frame with one row per time step, in order.
         validation: Table to choose settings on, instead of folds of the training table.
         test: Table to report errors on; nothing is chosen on it.
-        folds: Folds of the training table, used if several values of a setting are given.
+        folds: Number of folds of the training table, at least 2; used if a setting has several values.
         seed: Seed of weights, windows and noise.
-        out: Run folder to create; without it nothing is kept on disk.
+        out: Run folder to create; by default, nothing is kept on disk.
         resume: Continue in a folder that already holds this run.
-        jobs: Number of processes; without it, one per processor.
+        jobs: Number of processes; by default, one per processor.
 
     Returns:
         The trained model; `model.report` shows its errors.
@@ -209,7 +209,8 @@ def fit(
         contextual-rnn fit series --train train.csv --inputs u --targets y --window 5 --out runs/tank
     """
     check_seed(seed)
-    check_count(folds=folds, **({} if jobs is None else {"jobs": jobs}))
+    check_count(least=2, folds=folds)
+    check_count(**({} if jobs is None else {"jobs": jobs}))
     candidates = {"model": SeriesSettings.candidates(options)}
     data = read_tables(train, validation, test, candidates["model"][0])
     config = {
