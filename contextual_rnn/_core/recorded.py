@@ -192,7 +192,9 @@ def _is_kept(module: nn.Module, name: str, value: Any) -> bool:
     attribute = _attribute(module, name)
     if not is_plain(attribute):
         return False
-    return value is None or isinstance(value, Unsupported) or (is_plain(value) and same(attribute, value))
+    if value is None or isinstance(value, Unsupported):
+        return True
+    return is_plain(value) and (attribute == value or same(attribute, value))
 
 
 def _attribute(module: nn.Module, name: str) -> Any:

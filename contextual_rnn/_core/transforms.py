@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
+import torch
 from torch import Tensor
 from torch._C import _functorch
 from torch._functorch.pyfunctorch import temporarily_clear_interpreter_stack
@@ -15,7 +16,7 @@ from torch._functorch.pyfunctorch import temporarily_clear_interpreter_stack
 
 def inside_transform() -> bool:
     """Return whether a transform of `torch.func` is being computed."""
-    return _functorch.peek_interpreter_stack() is not None
+    return not torch.compiler.is_compiling() and _functorch.peek_interpreter_stack() is not None
 
 
 @contextlib.contextmanager
@@ -24,6 +25,9 @@ def outside_transforms(tensor: Tensor) -> Iterator[Tensor]:
 
     Yields the values, detached. The dimensions over which `torch.func.vmap` maps come first.
     """
+    if not inside_transform():
+        yield tensor.detach()
+        return
     with temporarily_clear_interpreter_stack():
         while _functorch.is_functorch_wrapped_tensor(tensor):
             place = _functorch.maybe_get_bdim(tensor) if _functorch.is_batchedtensor(tensor) else None
