@@ -20,6 +20,12 @@ def values_are_known() -> bool:
     return not (torch.compiler.is_compiling() or torch.jit.is_tracing() or _under_vmap())
 
 
+def refuse_tracing(what: str) -> None:
+    """Raise ValueError under `torch.jit.trace`, which would record the values of the example as constants."""
+    if torch.jit.is_tracing():
+        raise ValueError(f"torch.jit.trace cannot record {what} since it keeps the values of the example")
+
+
 def _under_vmap() -> bool:
     stack = _functorch.get_interpreter_stack()
     return any(layer.key() == _functorch.TransformType.Vmap for layer in stack or ())

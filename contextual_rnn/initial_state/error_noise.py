@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .._core.examples import example_count
 from .._core.noise import standard_normal, wrapped
 from .._core.state import State, fill, leaves, map_state
 from .._core.transforms import inside_transform, outside_transforms
@@ -54,9 +55,10 @@ class ErrorNoise(InitialState):
             noise = standard_normal(self.shapes, batch_size, next(leaves(state)), generator)
             squares = fill(self.shapes, self.squared_error.buffers())
             state = map_state(lambda mean, unit, square: mean + self.rate * square.sqrt() * unit, state, noise, squares)
-        return self._watched(state) if self.training and torch.is_grad_enabled() else state
+        watching = self.training and torch.is_grad_enabled()
+        return self._watched(state, example_count(batch_size)) if watching else state
 
-    def _watched(self, state: State) -> State:
+    def _watched(self, state: State, examples: int) -> State:
         """Have every backward pass through `state` update the running mean of the squared error."""
 
         def watch(leaf: Tensor, square: Tensor) -> Tensor:
@@ -64,16 +66,15 @@ class ErrorNoise(InitialState):
                 return leaf
             # A view, so that the hook belongs to this leaf alone and is freed after this pass.
             leaf = leaf.view_as(leaf) if leaf.requires_grad else leaf.detach().clone().requires_grad_()
-            leaf.register_hook(functools.partial(self._update, square))
+            leaf.register_hook(functools.partial(self._update, square, examples))
             return leaf
 
         return map_state(watch, state, fill(self.shapes, self.squared_error.buffers()))
 
-    def _update(self, square: Tensor, gradient: Tensor) -> None:
-        size = gradient.shape[0]
+    def _update(self, square: Tensor, examples: int, gradient: Tensor) -> None:
         with outside_transforms(gradient) as rows:
             if not rows.numel():
                 return
-            errors = (rows.to(square) * size).square().flatten(0, rows.dim() - square.dim() - 1).mean(dim=0)
+            errors = (rows.to(square) * examples).square().flatten(0, rows.dim() - square.dim() - 1).mean(dim=0)
             mean = self.decay * square + (1 - self.decay) * errors
             square.copy_(mean.where(mean.isfinite().all(), square))
