@@ -31,7 +31,7 @@ class Submodule:
 
 @dataclasses.dataclass(frozen=True)
 class Unsupported:
-    """An argument that no file can hold, by the name of its type."""
+    """An argument that no file can hold, by what it is, such as the name of its type."""
 
     kind: str
 
@@ -182,7 +182,7 @@ def _without_modules(value: Any, owner: nn.Module, name: str = "") -> Any:
         try:
             return plain(state_shapes(value))
         except TypeError:
-            return Unsupported(type(value).__name__)
+            return Unsupported(f"{type(value).__name__} that is not kept as a submodule")
     if isinstance(value, (tuple, list)):
         return (tuple if isinstance(value, tuple) else list)(_without_modules(item, owner) for item in value)
     if isinstance(value, dict):
