@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.distributions import Independent, Normal
 from torch.nn.functional import softplus
 
+from ._core.examples import example_count
 from ._core.noise import TrajectorySeeds, standard_normal, wrapped
 from ._core.state import Shapes, State, fill, leaves, map_state, shape_leaves, state_shapes
 
@@ -298,9 +299,10 @@ class ErrorNoise(InitialState):
             noise = standard_normal(self.shapes, batch_size, next(leaves(state)), generator)
             squares = fill(self.shapes, self.squared_error.buffers())
             state = map_state(lambda mean, unit, square: mean + self.rate * square.sqrt() * unit, state, noise, squares)
-        return self._watched(state) if self.training and torch.is_grad_enabled() else state
+        watching = self.training and torch.is_grad_enabled()
+        return self._watched(state, example_count(batch_size)) if watching else state
 
-    def _watched(self, state: State) -> State:
+    def _watched(self, state: State, examples: int) -> State:
         """Have every backward pass through `state` update the running mean of the squared error."""
 
         def watch(leaf: Tensor, square: Tensor) -> Tensor:
@@ -309,7 +311,7 @@ class ErrorNoise(InitialState):
 
             def update(gradient: Tensor) -> None:
                 if len(gradient):
-                    error = (gradient.detach().to(square) * len(gradient)).square().mean(dim=0)
+                    error = (gradient.detach().to(square) * examples).square().mean(dim=0)
                     mean = self.decay * square + (1 - self.decay) * error
                     square.copy_(mean.where(mean.isfinite().all(), square))
 
