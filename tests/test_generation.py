@@ -59,7 +59,9 @@ def failure(capsys, *arguments):
 @pytest.fixture(scope="module")
 def fitted(tmp_path_factory):
     folder = tmp_path_factory.mktemp("generation") / "run"
-    return generation.fit(pd.DataFrame(ramps().to_dict(as_series=False)), test=ramps(20, seed=1), **COLUMNS, **LEARNS, out=folder), folder
+    return generation.fit(
+        pd.DataFrame(ramps().to_dict(as_series=False)), test=ramps(20, seed=1), **COLUMNS, **LEARNS, out=folder
+    ), folder
 
 
 def test_generated_series_have_their_context_and_its_usual_length(fitted):
@@ -122,7 +124,9 @@ def test_compare_says_what_knowing_the_context_is_worth(tmp_path):
     for metric in METRICS:
         assert means["context", metric.key] < means["zero", metric.key]
         assert means["random walk", metric.key] == found.report["baselines"]["random walk"][metric.key]
-    assert found.answer.startswith("Does the initial state matter? Not enough runs to tell. The negative log-likelihood")
+    assert found.answer.startswith(
+        "Does the initial state matter? Not enough runs to tell. The negative log-likelihood"
+    )
     assert "nats lower than that of zero" in found.answer
     shift = next(row for row in found.differences if (row["a"], row["b"]) == ("context", "zero"))
     assert shift["shift"] == pytest.approx(means["context", "nats_per_step"] - means["zero", "nats_per_step"])
@@ -140,7 +144,7 @@ def test_settings_are_chosen_on_folds_of_whole_series():
     assert [row["hidden"] for row in model.report.validation] == [2, 3]
     least = min(model.report.validation, key=lambda row: row["nats_per_step"])
     assert model.settings.hidden == least["hidden"]
-    for folds, said in ((5, "too few for 5 folds of whole series"), (1, "`folds` must be at least 2")):
+    for folds, said in ((5, "too few for 5 folds of whole series"), (1, "`folds` must be an integer of at least 2")):
         with pytest.raises(InputError, match=said):
             generation.fit(ramps(8), **COLUMNS, **{**TINY, "hidden": [2, 3]}, folds=folds, jobs=1)
 
@@ -233,7 +237,7 @@ def test_sample_writes_a_table_and_a_figure(fitted, tmp_path, capsys):
         (["--context", "way=up", "slope=inf"], "expected a finite number"),
         (["--context", "way=up", "slope=1e300"], "1e300 is not finite, or too large to compute with"),
         (["--context", "way"], "NAME=VALUE"),
-        ([*CONTEXT, "--n", "0"], "--n must be an integer greater than 0"),
+        ([*CONTEXT, "--n", "0"], "--n must be an integer of at least 1"),
         ([*CONTEXT, "--temperature", "-1"], "--temperature must be at least 0"),
         ([*CONTEXT, "--figure", "x.pdf"], "must end in .png"),
     ],
@@ -261,6 +265,8 @@ def test_what_means_nothing_without_inputs_is_refused():
         generation.fit(ramps(4), **COLUMNS, **TINY, initial_state="warm-up")
     with pytest.raises(InputError, match=r"`initial_states` must be among .*; found 'contxt'; did you mean 'context'"):
         generation.compare(ramps(4), ramps(4), **COLUMNS, **TINY, initial_states=["contxt"])
+    with pytest.raises(InputError, match="`test` is required"):
+        generation.compare(ramps(4), None, **COLUMNS, **TINY)
     with pytest.raises(InputError, match=r"context needs something to start from: give `context`$"):
         generation.fit(ramps(4), targets=["y"], series="id", **TINY, initial_state="context")
 
