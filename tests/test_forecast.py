@@ -230,13 +230,13 @@ def test_a_model_without_inputs_context_or_series_column():
         network.forecast(train, train)
 
 
-def test_a_series_column_named_step_is_kept():
-    train = table(2).rename({"name": "step"})
+def test_a_series_column_of_integers_named_step_is_kept():
+    train = table(2).with_columns(step=pl.col("name").str.strip_prefix("s").cast(pl.Int64))
     network = forecast.fit(train, targets=["y", "u"], series="step", past=PAST, horizon=HORIZON, **TINY)
     assert "standard deviations of each target" in str(network.report)
     found = network.forecast(train)
     assert found.columns == ["step", "step_", "y_predicted", "u_predicted"]
-    assert found["step"].to_list() == ["s0"] * 8 + ["s1"] * 8
+    assert found["step"].to_list() == [0] * 8 + [1] * 8
 
 
 def test_what_is_wrong_with_tables_is_said(fitted):
@@ -302,6 +302,8 @@ def test_compare_of_a_single_variant_compares_nothing():
     found = forecast.compare(table(2), table(1), bridge=["zero"], feeding="truth", **options)
     assert not found.differences
     assert "nothing to compare" in found.answer
+    with pytest.raises(InputError, match="`test` is required"):
+        forecast.compare(table(2), None, **options)
     with pytest.raises(InputError, match="`attention` needs at least one value"):
         forecast.compare(table(2), table(1), attention=[], **options)
     with pytest.raises(InputError, match="`bridge` must be one of"):

@@ -144,7 +144,7 @@ def test_settings_are_chosen_on_folds_of_whole_series():
     assert [row["hidden"] for row in model.report.validation] == [2, 3]
     least = min(model.report.validation, key=lambda row: row["nats_per_step"])
     assert model.settings.hidden == least["hidden"]
-    for folds, said in ((5, "too few for 5 folds of whole series"), (1, "`folds` must be at least 2")):
+    for folds, said in ((5, "too few for 5 folds of whole series"), (1, "`folds` must be an integer of at least 2")):
         with pytest.raises(InputError, match=said):
             generation.fit(ramps(8), **COLUMNS, **{**TINY, "hidden": [2, 3]}, folds=folds, jobs=1)
 
@@ -237,7 +237,7 @@ def test_sample_writes_a_table_and_a_figure(fitted, tmp_path, capsys):
         (["--context", "way=up", "slope=inf"], "expected a finite number"),
         (["--context", "way=up", "slope=1e300"], "1e300 is not finite, or too large to compute with"),
         (["--context", "way"], "NAME=VALUE"),
-        ([*CONTEXT, "--n", "0"], "--n must be an integer greater than 0"),
+        ([*CONTEXT, "--n", "0"], "--n must be an integer of at least 1"),
         ([*CONTEXT, "--temperature", "-1"], "--temperature must be at least 0"),
         ([*CONTEXT, "--figure", "x.pdf"], "must end in .png"),
     ],
@@ -265,6 +265,8 @@ def test_what_means_nothing_without_inputs_is_refused():
         generation.fit(ramps(4), **COLUMNS, **TINY, initial_state="warm-up")
     with pytest.raises(InputError, match=r"`initial_states` must be among .*; found 'contxt'; did you mean 'context'"):
         generation.compare(ramps(4), ramps(4), **COLUMNS, **TINY, initial_states=["contxt"])
+    with pytest.raises(InputError, match="`test` is required"):
+        generation.compare(ramps(4), None, **COLUMNS, **TINY)
     with pytest.raises(InputError, match=r"context needs something to start from: give `context`$"):
         generation.fit(ramps(4), targets=["y"], series="id", **TINY, initial_state="context")
 

@@ -165,14 +165,16 @@ def _encoded(name: str, field: Field, series: Sequence[Series]) -> Tensor:
             raise InputError(
                 f"series {one.name!r}, column {name!r}: {value!r} is text, but the training table has numbers there"
             )
-    with torch.no_grad():
-        encoded = field(torch.tensor(numbers, dtype=torch.float64), len(series)).float()
-    for one, value, row in zip(series, values, encoded, strict=True):
-        if not bool(row.isfinite().all()):
+    rows = []
+    for one, value, quantity in zip(series, values, numbers, strict=True):
+        try:
+            with torch.no_grad():
+                rows.append(field(torch.tensor([quantity], dtype=torch.float64), 1).float())
+        except ValueError:
             raise InputError(
                 f"series {one.name!r}, column {name!r}: {value} is not finite, or too large to compute with"
-            )
-    return encoded
+            ) from None
+    return torch.cat(rows)
 
 
 def _labels(name: str, field: Label, series: Sequence[Series], values: list[str]) -> Tensor:

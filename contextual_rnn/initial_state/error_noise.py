@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from .._core.examples import example_count
-from .._core.noise import standard_normal, wrapped
+from .._core.noise import next_generator, standard_normal
 from .._core.state import State, fill, leaves, map_state
 from .._core.transforms import inside_transform, outside_transforms
 from .base import Generator, InitialState, is_sampling
@@ -50,7 +50,7 @@ class ErrorNoise(InitialState):
     ) -> State:
         """Return the base's state, with noise when sampling: (B, *shape) for every shape."""
         sampling = is_sampling(self, sample)
-        state = self.base(batch_size, context, sample=sampling, generator=wrapped(generator))
+        state = self.base(batch_size, context, sample=sampling, generator=next_generator(generator))
         if sampling:
             noise = standard_normal(self.shapes, batch_size, next(leaves(state)), generator)
             squares = fill(self.shapes, self.squared_error.buffers())

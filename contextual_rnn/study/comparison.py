@@ -11,7 +11,7 @@ import pathlib
 import tempfile
 import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from .._core.settings import nearest
 from ..errors import InputError
@@ -28,7 +28,7 @@ from .differences import (
     in_words,
     summarise,
 )
-from .parallel import caller_unchanged
+from .parallel import Run, Work, caller_unchanged, one_thread, run_all
 from .run_folder import RunFolder, make_folder, write_json
 
 if TYPE_CHECKING:
@@ -186,6 +186,16 @@ class Comparison:
         for name, draw in self.figures().items():
             write_figure(draw(), folder.figures, name)
 
+    def keep(self, folder: RunFolder, out: str | os.PathLike[str] | None) -> Self:
+        """Write the results to the run folder, or load every model if `out` is None and the folder is temporary."""
+        if out is None:
+            self.models.load_all()
+            return self
+        self.out = folder.path
+        with one_thread():
+            self.write(folder)
+        return self
+
     def __str__(self) -> str:
         """Return the answer, the table, and where the files are."""
         return "\n\n".join([_wrapped(self.answer), self.table(), *self._notes()])
@@ -232,6 +242,42 @@ class Comparison:
             return "-"
         interval = "" if row["low"] is None else f" [{row['low']:.3g}, {row['high']:.3g}]"
         return f"{row['mean']:.3g}{interval}"
+
+
+def train_kinds(
+    kinds: Mapping[str, Any],
+    make_run: Callable[[str, Any, int], Run],
+    work: Work,
+    path: pathlib.Path,
+    *,
+    seeds: int,
+    resume: bool,
+    jobs: int | None,
+) -> tuple[list[Row], Models]:
+    """Train every kind with every seed.
+
+    Args:
+        kinds: the settings of every kind, by its name.
+        make_run: `make_run(name, settings, seed)` returns a run.
+        work: does a run.
+        path: the run folder of the comparison.
+        seeds: the number of seeds, counted from 0.
+        resume: skip the runs that are finished.
+        jobs: the number of processes.
+
+    Returns:
+        For every run its kind, its seed and its results; and the models.
+    """
+    planned = {
+        (kind, seed): make_run(f"{kind.replace(', ', '-')}-seed-{seed}", settings, seed)
+        for kind, settings in kinds.items()
+        for seed in range(seeds)
+    }
+    results = run_all(list(planned.values()), work, path / "runs", resume=resume, title="training", jobs=jobs)
+    runs = [
+        {"initial_state": kind, "seed": seed, **result} for (kind, seed), result in zip(planned, results, strict=True)
+    ]
+    return runs, Models(path / "runs", [run.name for run in planned.values()])
 
 
 @contextlib.contextmanager

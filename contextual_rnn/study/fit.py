@@ -46,6 +46,13 @@ class DivergedError(InputError):
     """The loss or the weights stopped being finite numbers."""
 
 
+def check_finite(metrics: Metrics) -> None:
+    """Raise DivergedError for the first metric that is not a finite number."""
+    for name, value in metrics.items():
+        if not math.isfinite(value):
+            raise DivergedError(f"the {name} became {value}: are the targets too large, or is the learning rate?")
+
+
 def fit(
     module: nn.Module,
     loss: Callable[[Any, Any], Tensor],

@@ -17,6 +17,7 @@ from ...scaling import error_unit
 from ...seq2seq import ScheduledSampling, make_feeding
 from ...serialization import load, save
 from ...study.comparison import run_directory
+from ...study.fit import check_accelerator
 from ...study.fit import fit as train_module
 from ...study.parallel import Run, one_thread, run_all
 from ...study.report import FitReport
@@ -128,11 +129,11 @@ def fit(
 
     Args:
         train: Training table: a file or a data frame with one row per time step, in order.
-        validation: Table to choose the epoch on; without it, the end of each training series that is long enough: a
+        validation: Table to choose the epoch on; by default, the end of each training series that is long enough: a
             fifth, and at least `past` + `horizon` steps.
         test: Table to report errors on; nothing is chosen on it.
         seed: Seed of weights, windows and scheduled sampling.
-        out: Run folder to create; without it nothing is kept on disk.
+        out: Run folder to create; by default, nothing is kept on disk.
         resume: Continue in a folder that already holds this run.
         jobs: Number of processes; a single run needs one.
 
@@ -148,6 +149,7 @@ def fit(
     check_seed(seed)
     check_count(**({} if jobs is None else {"jobs": jobs}))
     settings = ForecastSettings.of(options)
+    check_accelerator(settings.accelerator)
     data = read_tables(train, validation, test, settings)
     config = {"settings": settings.to_json(), **data.identity, "seed": seed}
     with run_directory(out) as path:
