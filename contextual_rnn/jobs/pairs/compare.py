@@ -178,10 +178,18 @@ def _candidates(values: dict[str, str], variants: list[dict[str, str]], options:
 
 
 def _named(variants: list[dict[str, str]]) -> list[Row]:
-    """Return variants with their names for readers, which are the values of the factors that vary."""
-    varied = [name for name in variants[0] if len({one[name] for one in variants}) > 1] or ["bridge"]
+    """Return variants with their names for readers.
+
+    The name is the value of the factor that varies; if several factors do, "base", or the factor and its value.
+    """
+    base = variants[0]
+    varied = [name for name in base if any(one[name] != base[name] for one in variants)]
+    names = [" ".join(f"{name} {one[name]}" for name in varied if one[name] != base[name]) for one in variants]
+    if len(varied) < 2:
+        names = [one[varied[0] if varied else "bridge"] for one in variants]
     return [
-        {**one, "variant": ", ".join(one[name] for name in varied), "initial_state": one["bridge"]} for one in variants
+        {**one, "variant": name or "base", "initial_state": one["bridge"]}
+        for one, name in zip(variants, names, strict=True)
     ]
 
 
@@ -211,8 +219,17 @@ def _findings(
         "metrics": METRICS,
         "models": models,
         "report": report,
-        "note": "Intervals are over the test words. An ensemble averages the models of all seeds.",
+        "note": _note(kinds),
     }
+
+
+def _note(kinds: list[Row]) -> str:
+    """Return what a reader of the table must know."""
+    note = "Intervals are over the test words. An ensemble averages the models of all seeds."
+    if kinds[0]["variant"] != "base":
+        return note
+    values = ", ".join(f"{name} {kinds[0][name]}" for name in ("bridge", "attention", "feeding", "label"))
+    return f"{note}\nThe base has {values}."
 
 
 def _difference(runs: list[Row], kind: Row, base: Row) -> Row:
