@@ -188,6 +188,7 @@ def test_five_seeds_answer_the_question():
     [
         ({"label": ["h0", "token"]}, "`label` h0, token: the pairs have no labels"),
         ({"label": "token"}, "`label` token: the pairs have no labels"),
+        ({"label": "last"}, "`label` must be one of none, token, h0"),
         ({"bridge": []}, "`bridge` needs at least one value"),
         ({"bridge": "linear"}, "`bridge` must be one of"),
         ({"seeds": 0}, "`seeds` must be an integer of at least 1"),

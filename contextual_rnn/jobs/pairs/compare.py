@@ -134,10 +134,10 @@ def compare(
         raise InputError("`test` is required: the errors of the comparison are those on these pairs")
     data = PairData.read(train, validation, test, columns)
     compared = {"bridge": bridge, "attention": attention, "feeding": feeding, "label": label}
-    if not data.labels:
-        check_label([label] if isinstance(label, str) else label, data)
-        compared["label"] = "none"
     variants = [values for values, _ in PairSettings.variants(compared)]
+    if not data.labels:
+        check_label(list(dict.fromkeys(values["label"] for values in variants)), data)
+        variants = [values for values, _ in PairSettings.variants({**compared, "label": "none"})]
     candidates = {"-".join(values.values()): _candidates(values, variants, options) for values in variants}
     check_accelerator(next(iter(candidates.values()))[0].accelerator)
     config = {
