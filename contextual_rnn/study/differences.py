@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -136,12 +136,6 @@ def _row(a: Kind, b: Kind, metric: Metric, interval: Interval) -> Row:
 def label(kind: Kind) -> str:
     """Return the name of a kind: the values of its fields."""
     return ", ".join(str(value) for value in kind.values())
-
-
-def one_factor_at_a_time(values: Mapping[str, Sequence[str]]) -> list[dict[str, str]]:
-    """Return the base, which has every factor's first value, and every setting that differs from it in one factor."""
-    base = {factor: options[0] for factor, options in values.items()}
-    return [base, *({**base, factor: value} for factor, options in values.items() for value in options[1:])]
 
 
 def found(row: Row) -> bool | None:
@@ -297,6 +291,13 @@ def bootstrap_mean(values: np.ndarray, draws: int = 2000, seed: int = 0) -> Inte
     return Interval(float(values.mean()), *_central(means))
 
 
+def bootstrap_means(values: np.ndarray, draws: int = 2000, seed: int = 0) -> list[Interval]:
+    """Return the intervals of `bootstrap_mean` for each of K quantities (K, S, N), all from the same resamples."""
+    rows = _resamples(values.shape[1:], draws, seed)
+    means = np.array([values[:, seeds, items].mean(axis=(1, 2)) for seeds, items in rows])
+    return [Interval(float(one.mean()), *_central(drawn)) for one, drawn in zip(values, means.T, strict=True)]
+
+
 def bootstrap_shift(a: np.ndarray, b: np.ndarray, draws: int = 2000, seed: int = 0) -> Interval:
     """Return the difference of means, a - b, with its 95 % percentile bootstrap interval.
 
@@ -316,7 +317,7 @@ def _resamples(shape: tuple[int, ...], draws: int, seed: int) -> Iterator[Any]:
         yield np.ix_(*(random.integers(size, size=size) for size in shape))
 
 
-def _central(values: list[Any]) -> tuple[float, float]:
+def _central(values: Any) -> tuple[float, float]:
     low, high = np.quantile(values, [0.025, 0.975])
     return float(low), float(high)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from ..._core.settings import check_count, takes_settings
 from ...data.pairs import PairSource
 from ...errors import InputError
 from ...study.comparison import Comparison, Models, Rows, run_directory
@@ -22,7 +23,6 @@ from ...study.differences import answer as answer_in_words
 from ...study.fit import check_accelerator
 from ...study.parallel import one_thread, run_all
 from ...study.run_folder import RunFolder
-from ...study.settings import check_count, takes_settings
 from .answers import answer
 from .data import PairData, Question
 from .metrics import BY_WORD, METRICS

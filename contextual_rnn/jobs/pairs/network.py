@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from ...context import Context, Label
-from ...data.cores import GATED
+from ...cores import GATED
 from ...data.encoded_pairs import END, SPECIAL, START, UNKNOWN, Encoded, PairBatch, Vocabulary
 from ...data.pairs import Pair, Units
 from ...errors import InputError

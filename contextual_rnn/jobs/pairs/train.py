@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from ..._core.settings import check_count, check_seed, takes_settings
 from ...data.encoded_pairs import Vocabulary, bucketed
 from ...data.pairs import PairSource
 from ...errors import InputError
@@ -22,7 +23,6 @@ from ...study.fit import fit as train_module
 from ...study.parallel import Run, run_all
 from ...study.report import FitReport
 from ...study.run_folder import RunFolder, read_lines, write_json
-from ...study.settings import check_count, check_seed, takes_settings
 from ...study.tuning import Choice, choose
 from .answers import answer
 from .data import PairData

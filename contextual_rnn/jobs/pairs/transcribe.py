@@ -10,10 +10,10 @@ import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from ..._core.settings import check_count
 from ...data.pairs import SourceLine, read_sources, source_line
 from ...errors import InputError
 from ...serialization import load
-from ...study.settings import check_count
 from .decode import Target, decode
 from .network import PairNetwork
 
