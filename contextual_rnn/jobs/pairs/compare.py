@@ -11,7 +11,7 @@ import numpy as np
 from ..._core.settings import check_count, takes_settings
 from ...data.pairs import PairSource
 from ...errors import InputError
-from ...study.comparison import Comparison, Models, Rows, run_directory
+from ...study.comparison import Comparison, Models, Rows, run_directory, train_kinds
 from ...study.differences import (
     Row,
     bootstrap_mean,
@@ -21,7 +21,7 @@ from ...study.differences import (
 )
 from ...study.differences import answer as answer_in_words
 from ...study.fit import check_accelerator
-from ...study.parallel import one_thread, run_all
+from ...study.parallel import one_thread
 from ...study.run_folder import RunFolder
 from .answers import answer
 from .data import PairData, Question
@@ -72,7 +72,7 @@ class PairComparison(Comparison):
         """
         from .figures import plot_attention
 
-        return plot_attention(self.models[self.models.names[0]], self.test, shown)
+        return plot_attention(self.models[next(iter(self.models))], self.test, shown)
 
     def figures(self) -> dict[str, Callable[[], Figure]]:
         """Return what draws each figure, by the name of its file."""
@@ -148,16 +148,11 @@ def compare(
     with run_directory(out) as path:
         folder = RunFolder.open(path, config, resume=resume)
         choices = choose_settings(candidates, data, path / "tuning", resume=resume, jobs=jobs)
-        planned = [
-            make_run(f"{name}-seed-{seed}", choice.settings, seed)
-            for name, choice in choices.items()
-            for seed in range(seeds)
-        ]
-        results = run_all(planned, Training(data), path / "runs", resume=resume, title="training", jobs=jobs)
+        chosen = {name: choice.settings for name, choice in choices.items()}
+        trained, models = train_kinds(chosen, make_run, Training(data), path, seeds=seeds, resume=resume, jobs=jobs)
         kinds = _named(variants)
-        runs = [{**kinds[place // seeds], "seed": place % seeds, **result} for place, result in enumerate(results)]
+        runs = [{**run, **kinds[place // seeds]} for place, run in enumerate(trained)]
         with one_thread():
-            models = Models(path / "runs", [run.name for run in planned])
             found = PairComparison(**_findings(runs, kinds, data, models, choices), config=config)
             found.test = data.test
             if out is None:
