@@ -15,10 +15,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from .._core.settings import Settings, setting
 from ..errors import InputError
 from ..serialization import write_tensors
 from .run_folder import append_line, write_lines
-from .settings import Settings, setting
 
 NAME = "checkpoint.safetensors"
 Metrics = dict[str, float]

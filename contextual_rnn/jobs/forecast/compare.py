@@ -6,17 +6,16 @@ import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from ...data.scaling import error_unit
+from ..._core.settings import check_count, takes_settings
 from ...data.series import Record
 from ...data.table import Source
 from ...errors import InputError
-from ...study.comparison import Comparison, run_directory, train_kinds
+from ...scaling import error_unit
+from ...study.comparison import Comparison, findings, run_directory, train_kinds
 from ...study.differences import label
-from ...study.findings import findings
 from ...study.fit import check_accelerator
 from ...study.parallel import one_thread
 from ...study.run_folder import RunFolder
-from ...study.settings import check_count, takes_settings
 from .metrics import BY_SERIES, METRICS, baselines, errors_of, rmse_by_step, scores
 from .settings import ForecastSettings
 from .train import Training, make_run, read_tables

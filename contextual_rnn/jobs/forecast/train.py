@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...data.datasets import Datasets
-from ...data.scaling import error_unit
-from ...data.series import Batch, random_windows
+from ..._core.settings import check_count, check_seed, takes_settings
+from ...data.series import Batch, Datasets, random_windows
 from ...data.table import Source
+from ...scaling import error_unit
 from ...seq2seq import ScheduledSampling, make_feeding
 from ...serialization import load, save
 from ...study.comparison import run_directory
@@ -22,7 +22,6 @@ from ...study.fit import fit as train_module
 from ...study.parallel import Run, one_thread, run_all
 from ...study.report import FitReport
 from ...study.run_folder import RunFolder, read_lines, write_json
-from ...study.settings import check_count, check_seed, takes_settings
 from .metrics import METRICS, baselines, errors_of, rmse, rmse_by_step, scores, squares_by_series
 from .model import ForecastModel
 from .settings import ForecastSettings

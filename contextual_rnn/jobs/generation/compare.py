@@ -6,17 +6,15 @@ import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ...data.datasets import Datasets
-from ...data.series import Record
+from ..._core.settings import check_count, takes_settings
+from ...data.series import Datasets, Record
 from ...data.table import Source
 from ...errors import InputError
 from ...kinds import WITHOUT_WINDOW, comparisons
-from ...study.comparison import Comparison, run_directory, train_kinds
-from ...study.findings import findings, kinds_to_compare
+from ...study.comparison import Comparison, findings, kinds_to_compare, run_directory, train_kinds
 from ...study.fit import check_accelerator
 from ...study.parallel import one_thread
 from ...study.run_folder import RunFolder
-from ...study.settings import check_count, takes_settings
 from .baselines import baselines
 from .metrics import BY_SERIES, METRICS, scores
 from .settings import GenerationSettings

@@ -9,12 +9,12 @@ import polars as pl
 import torch
 from torch import Tensor
 
+from ..._core.settings import nearest
 from ...context import Field
 from ...data.series import Series, context_vectors
 from ...data.table import Table, free_name
 from ...errors import InputError
 from ...sequence_model import Samples
-from ...study.settings import nearest
 from .settings import GenerationSettings
 
 

@@ -15,21 +15,21 @@ import torch
 from torch import Tensor, nn
 
 from ..._core.module_config import register
+from ..._core.settings import check_count, check_seed
 from ...context import Field
-from ...data.cores import make_core
+from ...cores import make_core
 from ...data.former import upgrade_columns
 from ...data.frame import FrameColumns, make_frame
-from ...data.scaling import StandardisedColumns
 from ...data.series import context_width
 from ...errors import InputError
 from ...heads import MixtureHead
 from ...initial_state import ContextState
 from ...mlp import MLP
 from ...recurrent import ContextualRNN
+from ...scaling import StandardisedColumns
 from ...sequence_model import Samples, SequenceModel
 from ...serialization import save
 from ...study.report import FitReport
-from ...study.settings import check_count, check_seed
 from .frames import context_vector, sampled_columns
 from .settings import GenerationSettings
 

@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...data.datasets import Datasets
+from ..._core.settings import check_count, check_seed, takes_settings
 from ...data.folds import fold
-from ...data.series import Batch, shuffled
+from ...data.series import Batch, Datasets, shuffled
 from ...data.table import Source
 from ...serialization import load, save
 from ...study.comparison import run_directory
@@ -22,7 +22,6 @@ from ...study.fit import fit as train_module
 from ...study.parallel import Run, one_thread, run_all
 from ...study.report import FitReport
 from ...study.run_folder import RunFolder, read_lines, write_json
-from ...study.settings import check_count, check_seed, takes_settings
 from ...study.tuning import Choice, choose
 from .baselines import baselines
 from .metrics import BY_SERIES, LIKELIHOOD, METRICS, scores

@@ -102,18 +102,29 @@ def predict(model: SeriesModel, table: Source, start: States | None = None) -> P
     return Prediction(frame, state, rmse)
 
 
-def predict_file(run: pathlib.Path, inputs: str, out: str, *, start: str | None = None, end: str | None = None) -> str:
+def predict_file(
+    run: pathlib.Path,
+    inputs: pathlib.Path,
+    out: pathlib.Path,
+    *,
+    start: pathlib.Path | None = None,
+    end: pathlib.Path | None = None,
+) -> str:
     """Predict the targets of a table with a trained model of series, and write them to a file.
 
     Args:
         run: Run folder that `fit series` made, or a model file.
-        inputs: Table with the input columns, and the targets of the first steps if the model has a window.
-        out: Table to write, CSV, TSV or Parquet.
-        start: File of states to start from, written by `end` of an earlier call.
-        end: File to write the final states to, so that the next call can carry on.
+        inputs: CSV, TSV or Parquet file with the input columns, and with the targets of the first steps if the model
+            has a window.
+        out: CSV, TSV or Parquet file to write.
+        start: File of states to carry on from, which `end` of an earlier call wrote.
+        end: File to write the final states to, so that a later call can carry on from them.
 
     Raises:
         InputError: a file is wrong, or `start` lacks a series or belongs to another model.
+
+    Example:
+        contextual-rnn predict runs/tank --inputs monday.csv --out predicted.csv
     """
     check_files(read={"inputs": inputs, "start": start}, written={"out": out, "end": end})
     model = load(run, SeriesModel)

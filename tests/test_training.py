@@ -1,4 +1,4 @@
-"""Training: the same seed gives the same bytes, and a run broken off at any moment resumes to the same bytes."""
+"""The training loop: the same seed gives the same bytes, and an interrupted run resumes to the same bytes."""
 
 import json
 import resource
@@ -10,10 +10,10 @@ from torch import nn
 from torch.nn.functional import mse_loss
 
 from contextual_rnn import ContextualRNN, FreeState, GaussianState, InputError, save
-from contextual_rnn.study.fit import DivergedError, FitConfig, fit
+from contextual_rnn.study.fit import DivergedError, TrainingSettings, fit
 
 
-class Broken(Exception):
+class Interrupted(Exception):
     """Stands for a process that is killed."""
 
 
@@ -34,37 +34,43 @@ def batches(breaks_at=None):
         for _ in range(3):
             count[0] += 1
             if count[0] == breaks_at:
-                raise Broken
+                raise Interrupted
             yield torch.randn(5, 4, 1)
 
     return epoch
 
 
+def settings(epochs, **more):
+    return TrainingSettings(epochs=epochs, learning_rate=0.01, **more)
+
+
 def trained(folder, breaks_at=None, seed=3):
     folder.mkdir(exist_ok=True)
     rnn = model()
-    settings = FitConfig(epochs=4, learning_rate=0.01, clip=1.0, schedule="cosine", seed=seed)
-    history = fit(rnn, loss, batches(breaks_at), settings, evaluate=lambda rnn: {"h": 1.0}, folder=folder)
+    history = fit(
+        rnn, loss, batches(breaks_at), settings(4, clip=1.0), seed=seed, schedule="cosine",
+        evaluate=lambda rnn: {"h": 1.0}, folder=folder,
+    )  # fmt: skip
     save(rnn, folder / "model.safetensors")
     return history, (folder / "model.safetensors").read_bytes()
 
 
 @pytest.mark.parametrize("breaks_at", [1, 3, 4, 8, 12])
-def test_a_broken_run_resumes_to_the_same_bytes(tmp_path, breaks_at):
+def test_an_interrupted_run_resumes_to_the_same_bytes(tmp_path, breaks_at):
     expected = trained(tmp_path / "whole")
-    with pytest.raises(Broken):
+    with pytest.raises(Interrupted):
         trained(tmp_path / "broken", breaks_at)
     assert trained(tmp_path / "broken") == expected
     lines = (tmp_path / "broken" / "metrics.jsonl").read_text().splitlines()
     assert [json.loads(line) for line in lines] == expected[0]
 
 
-def test_a_damaged_checkpoint_and_a_full_disk_are_said(tmp_path):
-    with pytest.raises(Broken):
+def test_a_damaged_checkpoint_and_a_full_disk_are_reported(tmp_path):
+    with pytest.raises(Interrupted):
         trained(tmp_path / "run", 8)
     path = tmp_path / "run" / "checkpoint.safetensors"
     path.write_bytes(path.read_bytes()[:100])
-    with pytest.raises(InputError, match=r"checkpoint.safetensors is damaged .*: delete its folder"):
+    with pytest.raises(InputError, match=r"checkpoint.safetensors is damaged .*; delete its folder"):
         trained(tmp_path / "run")
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -87,7 +93,7 @@ def test_another_seed_gives_other_weights(tmp_path):
     assert trained(tmp_path / "a", seed=1)[1] != trained(tmp_path / "b", seed=2)[1]
 
 
-def test_the_learning_rate_falls_to_nothing():
+def test_the_learning_rate_falls_to_zero():
     moved = []
     rnn = model()
 
@@ -95,20 +101,29 @@ def test_the_learning_rate_falls_to_nothing():
         moved.append(torch.cat([parameter.flatten() for parameter in rnn.parameters()]).clone())
         return {}
 
-    fit(rnn, loss, batches(), FitConfig(epochs=20, learning_rate=0.01, schedule="cosine"), evaluate=watch)
+    fit(rnn, loss, batches(), settings(20), schedule="cosine", evaluate=watch)
     assert (moved[-1] - moved[-2]).abs().max() < 0.05 * (moved[1] - moved[0]).abs().max()
 
 
-def test_a_loss_that_is_no_number_stops_with_the_step_and_a_remedy():
+def test_training_stops_as_soon_as_it_may():
+    seen = []
+    history = fit(
+        model(), loss, batches(), settings(9), until=lambda metrics: metrics["epoch"] == 2, on_epoch=seen.append
+    )
+    assert len(history) == 2
+    assert seen == history
+
+
+def test_a_loss_that_is_not_finite_stops_with_the_step_and_a_remedy():
     def loss_at_step_five(rnn, x, count=[0]):  # noqa: B006 (it counts)
         count[0] += 1
         return loss(rnn, x) * (float("nan") if count[0] == 5 else 1)
 
     with pytest.raises(DivergedError, match=r"nan at step 2 of epoch 2.*lower learning rate than 0.01"):
-        fit(model(), loss_at_step_five, batches(), FitConfig(epochs=3, learning_rate=0.01))
+        fit(model(), loss_at_step_five, batches(), settings(3))
 
 
-def test_weights_that_are_no_numbers_stop_training():
+def test_weights_that_are_not_finite_stop_training():
     class Overflow(torch.autograd.Function):
         @staticmethod
         def forward(ctx, x):
@@ -119,11 +134,17 @@ def test_weights_that_are_no_numbers_stop_training():
             return gradient * float("nan")
 
     with pytest.raises(DivergedError, match="a weight is no longer a finite number"):
-        fit(model(), lambda rnn, x: Overflow.apply(loss(rnn, x)), lambda: [torch.ones(5, 4, 1)], FitConfig(epochs=1))
+        fit(model(), lambda rnn, x: Overflow.apply(loss(rnn, x)), lambda: [torch.ones(5, 4, 1)], settings(1))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_an_accelerator_that_is_not_there_is_named():
+    with pytest.raises(InputError, match="`accelerator` cuda is not available on this machine; give cpu or auto"):
+        fit(model(), loss, batches(), settings(1, accelerator="cuda"))
 
 
 ERRORS = [4.0, 2.0, 3.0, 2.0, 5.0, 1.0, 1.0, 1.0]
-OTHERS = [0.0, 4.0, 0.0, 4.0, 0.0, 7.0, 6.0, 6.0]  # tells between equal ones of the first
+OTHERS = [0.0, 4.0, 0.0, 4.0, 0.0, 7.0, 6.0, 6.0]  # decides between equal values of the first
 
 
 def keeps_best(folder=None, breaks_at=None, patience=None):
@@ -135,19 +156,21 @@ def keeps_best(folder=None, breaks_at=None, patience=None):
         return {"error": ERRORS[place], "other": OTHERS[place]}
 
     rnn.initial_state.register_buffer("epoch", torch.zeros(()))  # counted in the model: a resumed run knows it too
-    settings = FitConfig(epochs=8, learning_rate=0.01, keep=("error", "other"), patience=patience)
+    inner = batches(breaks_at)
 
     def epoch():
         rnn.initial_state.epoch += 1
         return inner()
 
-    inner = batches(breaks_at)
     if folder is not None:
         folder.mkdir(exist_ok=True)
-    return rnn, fit(rnn, loss, epoch, settings, evaluate=evaluate, folder=folder), seen
+    history = fit(
+        rnn, loss, epoch, settings(8), evaluate=evaluate, minimise=("error", "other"), patience=patience, folder=folder
+    )
+    return rnn, history, seen
 
 
-def test_the_weights_of_the_first_best_epoch_are_kept():
+def test_the_weights_of_the_first_best_epoch_are_restored():
     rnn, history, seen = keeps_best()
     assert [metrics["error"] for metrics in history] == ERRORS
     assert all(torch.equal(value, seen[6][name]) for name, value in rnn.state_dict().items())
@@ -161,10 +184,10 @@ def test_patience_ends_training_with_the_best_weights():
 
 @pytest.mark.parametrize("breaks_at", [4, 8, 10, 19, 22])
 @pytest.mark.parametrize("patience", [None, 2, 3])
-def test_a_broken_run_has_the_same_best_weights(tmp_path, breaks_at, patience):
+def test_an_interrupted_run_has_the_same_best_weights(tmp_path, breaks_at, patience):
     expected, history, _ = keeps_best(patience=patience)
     if breaks_at <= 3 * len(history):
-        with pytest.raises(Broken):
+        with pytest.raises(Interrupted):
             keeps_best(tmp_path / "run", breaks_at, patience)
     found, again, _ = keeps_best(tmp_path / "run", None, patience)
     assert again == history
