@@ -203,7 +203,9 @@ def test_a_module_that_is_not_kept_is_refused(tmp_path):
             super().__init__()
             self.hidden = [inner]
 
-    with pytest.raises(TypeError, match=r"Hides\.inner cannot be saved: a Linear that is not kept as a submodule where a"):
+    with pytest.raises(
+        TypeError, match=r"Hides\.inner cannot be saved: a Linear that is not kept as a submodule where a"
+    ):
         save(Hides(nn.Linear(2, 2)), tmp_path / "model")
 
 
