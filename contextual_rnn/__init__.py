@@ -2,13 +2,22 @@
 
 from ._core.module_config import register
 from ._core.noise import TrajectorySeeds
-from ._core.state import state_shapes
+from ._core.state import detach, select_rows, state_shapes, torch_layout
 from ._core.unroll import Unroll
 from .context import Context, Element, Field, Image, Label, Quantity, Summary, Vector, Window
 from .errors import InputError
 from .fast_weights.rnn import FastWeightsCell, FastWeightsRNN
 from .heads import CategoryHead, ChangeHead, FixedGaussianHead, GaussianHead, Head, MixtureHead
-from .initial_state import ConstantState, ContextState, ErrorNoise, FreeState, GaussianState, InitialState, LatentState
+from .initial_state import (
+    ConstantState,
+    ContextState,
+    ErrorNoise,
+    FreeState,
+    GaussianState,
+    InitialState,
+    JoinedState,
+    LatentState,
+)
 from .latent import LatentModel
 from .memory_state import MemoryState, memory_shapes
 from .mlp import MLP
@@ -40,6 +49,7 @@ __all__ = [
     "Image",
     "InitialState",
     "InputError",
+    "JoinedState",
     "Label",
     "LatentModel",
     "LatentState",
@@ -54,11 +64,14 @@ __all__ = [
     "Unroll",
     "Vector",
     "Window",
+    "detach",
     "load",
     "memory_shapes",
     "register",
     "save",
+    "select_rows",
     "state_shapes",
+    "torch_layout",
 ]
 
 for _cls in (
@@ -76,6 +89,7 @@ for _cls in (
     FreeState,
     GaussianHead,
     GaussianState,
+    JoinedState,
     LatentState,
     Image,
     Label,

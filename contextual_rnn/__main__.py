@@ -1,4 +1,4 @@
-"""`python -m contextual_rnn`, the command line."""
+"""`python -m contextual_rnn` is the command line."""
 
 from .cli import main
 

@@ -1,14 +1,13 @@
-"""Heads: what a hidden state predicts of the next element of a sequence.
+"""Heads: from a hidden state to the next element of a sequence.
 
-A head is called as `head(hidden, last) -> prediction`, a distribution where it is one. `loss(hidden, target, last)` is
-what training minimises, step by step; `sample(hidden, last, uniform, temperature)` is the next element, drawn by
-numbers from outside, so that trajectories can be repeated. `draws` is how many of these it takes.
+A head is called as `head(hidden, last) -> prediction`, which is a distribution where the head is one. `loss(hidden,
+target, last)` is the loss of each step. `sample(hidden, last, uniform, temperature)` draws the next element by uniform
+numbers that the caller gives, so that trajectories can be repeated; `draws` is the number of these per element.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -19,17 +18,19 @@ from ._core.categorical import at_least_single, draw_category
 
 
 class Head(nn.Module):
-    """The base of every head.
+    """The base class of heads.
 
     Attributes:
-        size: D, the numbers of an element; or, where elements are categories, their number.
-        draws: how many uniform numbers an element takes to draw.
+        size: D, the size of an element; or the number of categories.
+        draws: the number of uniform numbers that drawing an element takes.
         is_category: whether elements are integers.
+        hidden_features: H, the width of the hidden state that the head reads; None where it is not known.
     """
 
     size: int
     draws: int = 0
     is_category: bool = False
+    hidden_features: int | None = None
 
     def loss(self, hidden: Tensor, target: Tensor, last: Tensor | None = None) -> Tensor:
         """Return the loss of every step, (...).
@@ -37,7 +38,7 @@ class Head(nn.Module):
         Args:
             hidden: (..., H).
             target: the elements to predict, (..., D), or (...) of categories.
-            last: the elements before them, laid out alike; heads that predict the change from there need them.
+            last: the element before each, in the shape of `target`; needed by heads that predict the change from it.
         """
         raise NotImplementedError
 
@@ -46,25 +47,25 @@ class Head(nn.Module):
 
         Args:
             hidden: (N, H).
-            last: (N, D), the elements before.
+            last: (N, D), the element before each.
             uniform: (N, draws) numbers in (0, 1).
-            temperature: 1 is the distribution itself, 0 its mode.
+            temperature: 1 for a draw from the distribution, 0 for its mode.
         """
         raise NotImplementedError
 
 
 class ChangeHead(Head):
-    """The change from the last element, a squared error (arXiv 1902.03455, section 2.2.2).
+    """Predict the change from the last element, with a squared error (arXiv 1902.03455, section 2.2.2).
 
-    The change is scaled to [-1, 1] from its range in training, and clipped to that range when it is scaled back.
+    The range of the changes in training is scaled to [-1, 1]. A predicted change is clipped to this range.
 
     Args:
         hidden: H.
-        low: the least change of every number in training, in its unit: D of them.
-        high: the greatest.
+        low: the smallest change of each of the D numbers in training, in its unit.
+        high: the largest change of each.
 
     Raises:
-        ValueError: a number's least change is not less than its greatest.
+        ValueError: a smallest change is not less than the largest, or their numbers differ.
     """
 
     low: Tensor
@@ -73,8 +74,9 @@ class ChangeHead(Head):
     def __init__(self, hidden: int, low: list[float], high: list[float]) -> None:
         super().__init__()
         if len(low) != len(high) or not all(a < b for a, b in zip(low, high, strict=True)):
-            raise ValueError(f"the least changes must be less than the greatest, one for one; found {low} and {high}")
-        self.size, self.arguments = len(low), {"hidden": hidden, "low": list(low), "high": list(high)}
+            raise ValueError(f"low and high must be lists of one length, with low < high; found {low} and {high}")
+        self.size = len(low)
+        self.hidden_features = hidden
         self.linear = nn.Linear(hidden, self.size)
         self.register_buffer("low", torch.tensor(low), persistent=False)
         self.register_buffer("range", torch.tensor(high) - torch.tensor(low), persistent=False)
@@ -82,24 +84,20 @@ class ChangeHead(Head):
     def forward(self, hidden: Tensor, last: Tensor | None = None) -> Tensor:
         """Return the next element, (..., D)."""
         share = (self.linear(hidden).clamp(-1, 1) + 1) / 2
-        return _needed(last) + self.low + share * self.range
+        return _required(last) + self.low + share * self.range
 
     def loss(self, hidden: Tensor, target: Tensor, last: Tensor | None = None) -> Tensor:
-        """Return the squared error of the scaled change, the mean over the numbers, (...)."""
-        scaled = 2 * (target - _needed(last) - self.low) / self.range - 1
+        """Return the squared error of the scaled change, the mean over the D numbers, (...)."""
+        scaled = 2 * (target - _required(last) - self.low) / self.range - 1
         return (self.linear(hidden) - scaled).square().mean(-1)
 
     def sample(self, hidden: Tensor, last: Tensor | None, uniform: Tensor, temperature: float = 1.0) -> Tensor:
-        """Return the prediction: it is no distribution."""
+        """Return the prediction, since this head is not a distribution."""
         return self(hidden, last)
-
-    def config(self) -> dict[str, Any]:
-        """Return the arguments that build it again."""
-        return self.arguments
 
 
 class MixtureHead(Head):
-    """A mixture of Gaussians of full covariance over the next vector; its loss is the negative log likelihood, nats.
+    """A mixture of Gaussians with full covariances; its loss is the negative log likelihood in nats.
 
         p(x) = sum_k pi_k N(x; mu_k, L_k L_k^T),  L_k lower triangular
 
@@ -107,8 +105,11 @@ class MixtureHead(Head):
         hidden: H.
         size: D.
         components: K.
-        change: whether it is the change from the last element that is distributed so.
-        floor: the least diagonal of L, in the unit of the elements.
+        change: whether this is the distribution of the change from the last element.
+        floor: the smallest diagonal entry of L, in the unit of the elements.
+
+    Raises:
+        ValueError: `size`, `components` or `floor` is not positive.
     """
 
     def __init__(self, hidden: int, size: int, components: int = 10, change: bool = False, floor: float = 1e-3) -> None:
@@ -116,6 +117,7 @@ class MixtureHead(Head):
         if size < 1 or components < 1 or floor <= 0:
             raise ValueError(f"size, components and floor must be positive; found {size}, {components} and {floor}")
         self.hidden, self.size, self.components, self.change, self.floor = hidden, size, components, change, floor
+        self.hidden_features = hidden
         self.draws = 1 + size + size % 2
         below = size * (size - 1) // 2
         self.widths = [components, components * size, components * size, components * below]
@@ -131,16 +133,17 @@ class MixtureHead(Head):
         )
 
     def loss(self, hidden: Tensor, target: Tensor, last: Tensor | None = None) -> Tensor:
-        """Return the negative log likelihood, nats, (...)."""
+        """Return the negative log likelihood in nats, (...)."""
         return -self(hidden, last).log_prob(at_least_single(target))
 
     def sample(self, hidden: Tensor, last: Tensor | None, uniform: Tensor, temperature: float = 1.0) -> Tensor:
         """Draw the next element.
 
-        A temperature divides the logits and multiplies the covariances; at 0 it is the mean of the likeliest component.
+        The logits are divided by the temperature and the covariances multiplied by it. At 0 the result is the mean of
+        the most likely component.
         """
         logits, mean, scale = self._components_of(hidden, last)
-        rows = torch.arange(len(hidden), device=hidden.device)
+        rows = torch.arange(hidden.shape[0], device=hidden.device)
         if not temperature:
             return mean[rows, logits.argmax(1)].to(hidden)
         chosen = draw_category(logits / temperature, uniform[:, 0])
@@ -149,11 +152,11 @@ class MixtureHead(Head):
 
     def _components_of(self, hidden: Tensor, last: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         """Return logits (..., K), means (..., K, D) and Cholesky factors (..., K, D, D)."""
-        # In half precision the matrices of the densities cannot be solved for, nor their logarithms trusted.
+        # In half precision triangular systems cannot be solved, and logarithms of densities are too inexact.
         logits, mean, diagonal, below = at_least_single(self.linear(hidden)).split(self.widths, dim=-1)
         mean = mean.unflatten(-1, (self.components, self.size))
         if self.change:
-            mean = mean + _needed(last).unsqueeze(-2)
+            mean = mean + _required(last).unsqueeze(-2)
         scale = torch.diag_embed(softplus(diagonal).unflatten(-1, (self.components, self.size)) + self.floor)
         if below.shape[-1]:
             row, column = torch.tril_indices(self.size, self.size, -1, device=hidden.device)
@@ -162,13 +165,13 @@ class MixtureHead(Head):
 
 
 class GaussianHead(MixtureHead):
-    """A Gaussian of full covariance over the next vector: a mixture of one.
+    """A Gaussian with full covariance: a mixture of one component.
 
     Args:
         hidden: H.
         size: D.
-        change: whether it is the change from the last element that is distributed so.
-        floor: the least diagonal of the Cholesky factor, in the unit of the elements.
+        change: whether this is the distribution of the change from the last element.
+        floor: the smallest diagonal entry of the Cholesky factor, in the unit of the elements.
     """
 
     def __init__(self, hidden: int, size: int, change: bool = False, floor: float = 1e-3) -> None:
@@ -176,11 +179,12 @@ class GaussianHead(MixtureHead):
 
 
 class FixedGaussianHead(Head):
-    """A Gaussian of a fixed deviation about a prediction: a squared error, as a likelihood; nats.
+    """A Gaussian of fixed standard deviation around a prediction: a squared error as a likelihood, in nats.
 
         p(x) = N(x; mu, scale^2 I)
 
-    In a `LatentModel` a small deviation has h0 tell what the elements before do not: the head cannot make it noise.
+    In a `LatentModel` a small deviation makes h0 carry what the previous elements do not, since the head cannot treat
+    it as noise.
 
     Args:
         hidden: H.
@@ -189,7 +193,7 @@ class FixedGaussianHead(Head):
         change: whether mu is the change from the last element.
 
     Raises:
-        ValueError: `scale` is not positive.
+        ValueError: `size` or `scale` is not positive.
     """
 
     def __init__(self, hidden: int, size: int, scale: float, change: bool = False) -> None:
@@ -197,29 +201,26 @@ class FixedGaussianHead(Head):
         if size < 1 or scale <= 0:
             raise ValueError(f"size and scale must be positive; found {size} and {scale}")
         self.hidden, self.size, self.scale, self.change = hidden, size, scale, change
+        self.hidden_features = hidden
         self.draws = size + size % 2
         self.linear = nn.Linear(hidden, size)
 
     def forward(self, hidden: Tensor, last: Tensor | None = None) -> Distribution:
         """Return the distribution of the next element: batch (...), event (D,)."""
-        mean = self.linear(hidden) + (_needed(last) if self.change else 0)
+        mean = self.linear(hidden) + (_required(last) if self.change else 0)
         return Independent(Normal(mean, self.scale, validate_args=False), 1, validate_args=False)
 
     def loss(self, hidden: Tensor, target: Tensor, last: Tensor | None = None) -> Tensor:
-        """Return the negative log likelihood, nats, (...)."""
+        """Return the negative log likelihood in nats, (...)."""
         return -self(hidden, last).log_prob(target)
 
     def sample(self, hidden: Tensor, last: Tensor | None, uniform: Tensor, temperature: float = 1.0) -> Tensor:
-        """Draw the next element; a temperature multiplies the variance, and at 0 it is the mean."""
+        """Draw the next element; the variance is multiplied by the temperature. At 0 the result is the mean."""
         return (self(hidden, last).mean + self.scale * _normal(uniform, temperature)[:, : self.size]).to(hidden)
-
-    def config(self) -> dict[str, Any]:
-        """Return the arguments that build it again."""
-        return {"hidden": self.hidden, "size": self.size, "scale": self.scale, "change": self.change}
 
 
 class CategoryHead(Head):
-    """One of K categories; its loss is the negative log likelihood, nats.
+    """One of K categories; its loss is the negative log likelihood in nats.
 
     Args:
         hidden: H.
@@ -231,7 +232,7 @@ class CategoryHead(Head):
 
     def __init__(self, hidden: int, size: int) -> None:
         super().__init__()
-        self.hidden, self.size = hidden, size
+        self.hidden, self.size, self.hidden_features = hidden, size, hidden
         self.linear = nn.Linear(hidden, size)
 
     def forward(self, hidden: Tensor, last: Tensor | None = None) -> Distribution:
@@ -239,23 +240,23 @@ class CategoryHead(Head):
         return Categorical(logits=self.linear(hidden), validate_args=False)
 
     def loss(self, hidden: Tensor, target: Tensor, last: Tensor | None = None) -> Tensor:
-        """Return the negative log likelihood, nats, (...)."""
+        """Return the negative log likelihood in nats, (...)."""
         return cross_entropy(self.linear(hidden).movedim(-1, 1), target, reduction="none")
 
     def sample(self, hidden: Tensor, last: Tensor | None, uniform: Tensor, temperature: float = 1.0) -> Tensor:
-        """Draw the next category; a temperature divides the logits, and at 0 it is the likeliest."""
+        """Draw the next category; the logits are divided by the temperature. At 0 it is the most likely category."""
         logits = self.linear(hidden)
         return draw_category(logits / temperature, uniform[:, 0]) if temperature else logits.argmax(1)
 
 
 def _normal(uniform: Tensor, variance: float) -> Tensor:
-    """Return normal numbers (N, 2 n) from as many uniform ones, two by two (Box and Muller 1958)."""
+    """Convert pairs of uniform numbers (N, 2 n) to as many normal ones (Box and Muller 1958)."""
     pairs = uniform.unflatten(1, (-1, 2))
     radius, angle = (-2 * variance * pairs[..., 0].log()).sqrt(), 2 * math.pi * pairs[..., 1]
     return torch.stack([radius * angle.cos(), radius * angle.sin()], 2).flatten(1)
 
 
-def _needed(last: Tensor | None) -> Tensor:
+def _required(last: Tensor | None) -> Tensor:
     if last is None:
-        raise ValueError("this head predicts the change from the last element, and none is given: last=")
+        raise ValueError("this head predicts the change from the last element: give last=")
     return last

@@ -97,14 +97,22 @@ _KINDS = (
 KINDS = {kind.name: kind for kind in _KINDS}
 INITIAL_STATES = tuple(kind.name for kind in _KINDS if not kind.is_control)  # what one model can be trained with
 COMPARED = tuple(KINDS)  # what comparisons take: those and the controls
+WITHOUT_WINDOW = tuple(kind.name for kind in _KINDS if not kind.needs_window)  # for jobs that know no first steps
 
 
-def check_kind(kind: Kind, window: int, context: Sequence[str]) -> None:
-    """Raise InputError if a kind needs a window of known steps, or context columns, that are not there."""
+def check_kind(kind: Kind, window: int | None, context: Sequence[str]) -> None:
+    """Raise InputError if a kind needs context columns or a window of known steps that are not there.
+
+    Args:
+        kind: of the initial state.
+        window: the number of known steps; None for jobs without a window.
+        context: the context columns.
+    """
     if kind.needs_window and not window:
         raise InputError(f"{kind.name} reads the targets of a window: give `window`, or leave {kind.name} out")
     if kind.needs_context and not window and not context:
-        raise InputError(f"{kind.name} needs something to start from: give `window`, `context`, or both")
+        given = "`context`" if window is None else "`window`, `context`, or both"
+        raise InputError(f"{kind.name} needs something to start from: give {given}")
 
 
 def possible_kinds(window: int, context: Sequence[str]) -> list[str]:

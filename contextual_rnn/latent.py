@@ -1,7 +1,7 @@
-"""A distribution over h0 that is the data's own: a prior given the context, a posterior given the sequence as well.
+"""A latent h0: a prior given the context, and a posterior given the sequence too.
 
-A sampled h0 that is trained on a squared error (equation 4 of arXiv 1902.03455) has no reason to spread as the data do.
-Here h0 is the latent variable of a conditional variational model (Kingma and Welling, arXiv 1312.6114):
+An h0 that is sampled and trained on a squared error (equation 4 of arXiv 1902.03455) has no reason to spread as the
+data do. Here h0 is the latent variable of a conditional variational model (Kingma and Welling, arXiv 1312.6114):
 
     log p(x | context) >= E_q[log p(x | h0)] - KL(q(h0 | x, context) || p(h0 | context))
 """
@@ -16,13 +16,14 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import kl_divergence
 
+from ._core.evaluation import evaluation_mode
 from ._core.noise import TrajectorySeeds
 from ._core.state import State, leaves, map_state
-from ._core.stepping import CoreSteps
+from ._core.tracing import values_are_known
 from .initial_state import GaussianState, LatentState
 from .posterior import Posterior
 from .recurrent import check_lengths
-from .sequence_model import Samples, SequenceModel, rows_of, select_batch
+from .sequence_model import Samples, SequenceModel, number_of_sequences, select_batch
 
 Feed = Literal["own", "truth"]
 
@@ -30,17 +31,20 @@ Feed = Literal["own", "truth"]
 class LatentModel(nn.Module):
     """A sequence model whose h0 is a latent variable, trained on the evidence lower bound.
 
+    Calling the model returns its loss, so that it can be wrapped by `torch.compile`, `DistributedDataParallel` or a
+    LightningModule.
+
     Args:
-        model: a `SequenceModel` of vectors with a learned start and no end, whose initial state is a `GaussianState`,
-            the prior p(h0 | context), or a `LatentState`, whose z then is the latent variable in place of h0, and whose
-            head is a distribution.
-        posterior: q(h0 | x, context), for training and for likelihoods; of the prior's shapes.
-        feed: `"own"` feeds the mean of each element on to the next step, so that h0 alone tells one sequence from
-            another; `"truth"` feeds the true element, which tells the network what h0 would: the posterior then tends
-            to the prior, and the samples differ by what the head draws.
+        model: a `SequenceModel` of vectors with a learned start and no end, whose head is a distribution. Its initial
+            state is a `GaussianState`, the prior p(h0 | context), or a `LatentState`, whose z is then the latent
+            variable instead of h0.
+        posterior: q(h0 | x, context), for training and for likelihoods; made for the shapes of the prior.
+        feed: `"own"` feeds the mean of each element to the next step, so that only h0 distinguishes one sequence from
+            another. `"truth"` feeds the true element, which gives the network the information that h0 would: the
+            posterior then tends to the prior, and samples differ mainly by the draws of the head.
 
     Raises:
-        ValueError: the model is not such a one, or `feed` is neither.
+        ValueError: the model or the posterior is not as described, or `feed` is neither.
     """
 
     def __init__(self, model: SequenceModel, posterior: Posterior, feed: Feed = "own") -> None:
@@ -53,23 +57,27 @@ class LatentModel(nn.Module):
                 f"the initial state must be a GaussianState, the prior, or a LatentState; found {type(start).__name__}"
             )
         if model.start is None or model.end is not None or model.head.is_category:
-            raise ValueError("the model must be of vectors, with a learned start and no end")
+            raise ValueError("the model must predict vectors, with a learned start and no end")
         self.model, self.posterior, self.feed = model, posterior, feed
+        prior = self._prior()
+        made_for = prior.shapes, model.head.size
+        if isinstance(posterior, Posterior) and (posterior.shapes, posterior.features) != made_for:
+            raise ValueError(
+                f"the posterior was made for shapes {posterior.shapes} and {posterior.features} features; expected "
+                f"{prior.shapes}, those of the prior, and {model.head.size} features, those of an element"
+            )
 
-    def bound(self, x: Tensor, context: Any = None, lengths: Tensor | None = None, *, kl_weight: float = 1.0) -> Tensor:
-        """Return the evidence lower bound of every sequence's log likelihood (B,), nats, by one draw of h0.
-
-        Args:
-            x: (B, T, D).
-            context: what is known of each, B rows.
-            lengths: (B,) how many elements each has; None is all T.
-            kl_weight: of the divergence; less than 1 is a bound no more, and lets training begin with the data.
-        """
-        x, inside = _masked(x, lengths)
-        prior, posterior = self._distributions(x, inside, context)
-        latent = map_state(lambda one: one.rsample(), posterior)
-        divergence = sum(leaves(map_state(kl_divergence, posterior, prior)))
-        return -self._losses(x, inside, latent, context).sum(1) - kl_weight * divergence
+    def forward(
+        self,
+        x: Tensor,
+        context: Any = None,
+        lengths: Tensor | None = None,
+        *,
+        kl_weight: float = 1.0,
+        prior_weight: float = 0.0,
+    ) -> Tensor:
+        """Return the loss that training minimises; see `loss`."""
+        return self.loss(x, context, lengths, kl_weight=kl_weight, prior_weight=prior_weight)
 
     def loss(
         self,
@@ -80,40 +88,63 @@ class LatentModel(nn.Module):
         kl_weight: float = 1.0,
         prior_weight: float = 0.0,
     ) -> Tensor:
-        """Return what training minimises: the bound's negative, a mean over elements, nats.
+        """Return the negative evidence lower bound, a mean over elements, in nats.
 
         Args:
             x: (B, T, D).
-            context: what is known of each, B rows.
-            lengths: (B,) how many elements each has; None is all T.
+            context: the context of each sequence, B rows.
+            lengths: (B,) the number of elements of each sequence; None is T.
             kl_weight: see `bound`.
-            prior_weight: of what is published (arXiv 1902.03455, equation 4), the loss of every element but the first
-                where h0 is drawn from the prior and the true elements are fed; with it one step is predicted as
-                well as by a network that is trained on nothing else.
+            prior_weight: the weight of the published loss (arXiv 1902.03455, equation 4): the loss of every element but
+                the first, where h0 is drawn from the prior and the true elements are fed. With it, one step is
+                predicted as well as by a network trained on this loss alone.
+
+        Raises:
+            ValueError: the batch has no element; or no second element, if `prior_weight` is not 0.
         """
         count = x.shape[0] * x.shape[1] if lengths is None else torch.as_tensor(lengths).sum()
+        if values_are_known() and not count:
+            raise ValueError("the batch has no element to predict: no sequence has one element")
         loss = -self.bound(x, context, lengths, kl_weight=kl_weight).sum() / count
         if prior_weight:
             x, inside = _masked(x, lengths)
+            if values_are_known() and not inside[:, 1:].any():
+                raise ValueError("prior_weight is for elements after the first, and no sequence has two elements")
             hidden, last = self.model.teacher_forced(x, context)
             later = self.model.head.loss(hidden[:, 1:], x[:, 1:], last[:, 1:])
             loss = loss + prior_weight * later[inside[:, 1:]].mean()
         return loss
 
+    def bound(self, x: Tensor, context: Any = None, lengths: Tensor | None = None, *, kl_weight: float = 1.0) -> Tensor:
+        """Return the evidence lower bound of every sequence's log likelihood (B,) in nats, from one draw of h0.
+
+        Args:
+            x: (B, T, D).
+            context: the context of each sequence, B rows.
+            lengths: (B,) the number of elements of each sequence; None is T.
+            kl_weight: the weight of the divergence. With less than 1 the result is no longer a bound; training can
+                begin so to fit the data first.
+        """
+        x, inside = _masked(x, lengths)
+        prior, posterior = self._distributions(x, inside, context)
+        latent = map_state(lambda one: one.rsample(), posterior)
+        divergence = sum(leaves(map_state(kl_divergence, posterior, prior)))
+        return -self._losses(x, inside, latent, context).sum(1) - kl_weight * divergence
+
     @torch.no_grad()
     def log_likelihood_bound(
         self, x: Tensor, context: Any = None, lengths: Tensor | None = None, *, samples: int = 100
     ) -> Tensor:
-        """Return the importance-weighted lower bound of every sequence's log likelihood (B,), nats.
+        """Return the importance-weighted lower bound of every sequence's log likelihood (B,) in nats.
 
             log (1 / K) sum_k p(x | h_k) p(h_k | context) / q(h_k | x, context),  h_k ~ q
 
-        (Burda et al., arXiv 1509.00519.) It is a bound, which grows with K to the likelihood: state K beside it.
+        (Burda et al., arXiv 1509.00519.) The bound increases with K to the likelihood; report K with it.
 
         Args:
             x: (B, T, D).
-            context: what is known of each, B rows.
-            lengths: (B,) how many elements each has; None is all T.
+            context: the context of each sequence, B rows.
+            lengths: (B,) the number of elements of each sequence; None is T.
             samples: K.
         """
         x, inside = _masked(x, lengths)
@@ -126,7 +157,7 @@ class LatentModel(nn.Module):
         return torch.stack(weights).logsumexp(0) - math.log(samples)
 
     def sample(self, context: Any = None, n: int | None = None, steps: int = 100, **options: Any) -> Samples:
-        """Generate sequences; `samples` gives them batch by batch, with its arguments."""
+        """Generate sequences; the arguments are those of `samples`, which returns them batch by batch."""
         return Samples(*map(torch.cat, zip(*self.samples(context, n, steps, **options), strict=True)))
 
     @torch.no_grad()
@@ -145,48 +176,52 @@ class LatentModel(nn.Module):
             options: dict[str, Any] = {"temperature": temperature, "seed": seed, "batch_size": batch_size}
             yield from self.model.samples(context, n, steps, **options)
             return
-        count = rows_of(context, None) if n is None else n
+        count = number_of_sequences(context, None) if n is None else n
         for at in range(0, count, batch_size):
             size, seeds = min(batch_size, count - at), TrajectorySeeds(seed, at)
-            told = select_batch(context, at, size, count)
-            h0 = self.model.rnn.initial_state(size, told, sample=temperature > 0, generator=seeds)
-            hidden, last = self._own(h0, told, steps)
-            found = torch.stack(
-                [
-                    self.model.head.sample(
-                        hidden[:, t], last[:, t], self.model.uniform(seeds, t, size)[:, 1:], temperature
-                    )
-                    for t in range(steps)
-                ],
-                dim=1,
-            )
-            yield Samples(found, torch.full((size,), steps, device=found.device))
+            known = select_batch(context, at, size, count)
+            with evaluation_mode(self):
+                batch = self._generate(known, size, steps, temperature, seeds)
+            yield batch
+
+    def _generate(self, context: Any, size: int, steps: int, temperature: float, seeds: TrajectorySeeds) -> Samples:
+        h0 = self.model.rnn.start(size, context, sample=temperature > 0, generator=seeds)
+        hidden, last = self._run_on_means(h0, context, steps)
+        elements = [
+            self.model.head.sample(hidden[:, t], last[:, t], self.model.uniform(seeds, t, size)[:, 1:], temperature)
+            for t in range(steps)
+        ]
+        found = torch.stack(elements, dim=1)
+        return Samples(found, torch.full((size,), steps, device=found.device))
+
+    def _prior(self) -> GaussianState:
+        start = self.model.rnn.initial_state
+        prior = start.prior if isinstance(start, LatentState) else start
+        assert isinstance(prior, GaussianState)
+        return prior
 
     def _distributions(self, x: Tensor, inside: Tensor, context: Any) -> tuple[Any, Any]:
-        start = self.model.rnn.initial_state
-        given = start.prior if isinstance(start, LatentState) else start
-        assert isinstance(given, GaussianState)
-        prior = given.distribution(len(x), context)
+        prior = self._prior().distribution(x.shape[0], context)
         return prior, self.posterior(x, inside, prior)
 
     def _losses(self, x: Tensor, inside: Tensor, latent: State, context: Any) -> Tensor:
-        """Return -log p(x_t | latent) of every element, (B, T), nats; 0 past the ends."""
+        """Return -log p(x_t | latent) of every element, (B, T), in nats; 0 past the ends."""
         start = self.model.rnn.initial_state
         h0 = latent
         if isinstance(start, LatentState):
             assert isinstance(latent, Tensor)
             h0 = start.of(latent, context)
         if self.feed == "own":
-            hidden, last = self._own(h0, context, x.shape[1])
+            hidden, last = self._run_on_means(h0, context, x.shape[1])
         else:
             hidden, last = self.model.teacher_forced(x, context, state=h0)
         return torch.where(inside, self.model.head.loss(hidden, x, last), 0)
 
-    def _own(self, h0: State, context: Any, steps: int) -> tuple[Tensor, Tensor]:
-        """Run on the model's own means from h0: outputs (B, T, H), and the means before each (B, T, D)."""
-        model, size = self.model, len(next(leaves(h0)))
+    def _run_on_means(self, h0: State, context: Any, steps: int) -> tuple[Tensor, Tensor]:
+        """Run from h0, feeding the mean of each element: outputs (B, T, H), and the mean before each (B, T, D)."""
+        model, size = self.model, next(leaves(h0)).shape[0]
         assert model.start is not None
-        step, control = CoreSteps(model.rnn.core, h0), model.control(context)
+        step, control = model.rnn.stepper(h0, keep_outputs=True), model.control(context)
         inputs, last = model.start.expand(size, -1), model.start.new_zeros(size, model.head.size)
         outputs, before = [], []
         for _ in range(steps):
@@ -196,14 +231,11 @@ class LatentModel(nn.Module):
             inputs = model.inputs(last)
         return torch.stack(outputs, dim=1), torch.stack(before, dim=1)
 
-    def config(self) -> dict[str, Any]:
-        """Return the arguments that build it again."""
-        return {"model": self.model, "posterior": self.posterior, "feed": self.feed}
-
 
 def _masked(x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Return the sequences, 0 past their ends, and which elements there are (B, T)."""
+    """Return the sequences with 0 past their ends, and a mask (B, T) that is true up to the end of each."""
     steps = torch.arange(x.shape[1], device=x.device)
     inside = torch.ones(x.shape[:2], dtype=torch.bool, device=x.device)
-    inside = inside if lengths is None else steps < check_lengths(lengths, len(x), x.shape[1], x.device).unsqueeze(1)
+    if lengths is not None:
+        inside = steps < check_lengths(lengths, x.shape[0], x.shape[1], x.device).unsqueeze(1)
     return torch.where(inside.unsqueeze(2), x, 0), inside

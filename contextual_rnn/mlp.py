@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+import numbers
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from torch import Tensor, nn
+
+from ._core.arrays import linear_input
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -21,40 +25,43 @@ class MLP(nn.Sequential):
 
     Args:
         in_features: D, the width of the context.
-        hidden: the width of each layer, at least one; the last is `out_features`.
+        hidden: the width of each layer, at least one, of which the last is `out_features`; a number is one layer.
         activation: one of relu, tanh, sigmoid, gelu, silu.
 
     Raises:
-        ValueError: no layer, or an activation that is not one of these.
+        ValueError: there is no layer, a width is not a positive number, or the activation is not one of these.
     """
 
-    def __init__(self, in_features: int, hidden: Sequence[int], activation: str = "relu") -> None:
-        if not hidden:
+    def __init__(self, in_features: int, hidden: int | Sequence[int], activation: str = "relu") -> None:
+        widths = list(hidden) if isinstance(hidden, Iterable) else [hidden]
+        if not widths:
             raise ValueError("hidden must name at least one width, for example MLP(2, [50])")
+        if not all(_is_width(width) for width in [in_features, *widths]):
+            raise ValueError(f"the widths must be positive whole numbers; found {in_features!r} and {hidden!r}")
         if activation not in ACTIVATIONS:
             raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}; found {activation!r}")
-        widths = [in_features, *hidden]
         layers: list[nn.Module] = []
-        for wide, narrow in itertools.pairwise(widths):
+        for wide, narrow in itertools.pairwise([in_features, *widths]):
             layers += [nn.Linear(wide, narrow), ACTIVATIONS[activation]()]
         super().__init__(*layers)
-        self.in_features, self.hidden, self.activation = in_features, list(hidden), activation
+        self.in_features, self.hidden, self.activation = in_features, widths, activation
 
-    def forward(self, input: Tensor) -> Tensor:
-        """Return (B, out_features).
+    def forward(self, input: Any) -> Tensor:
+        """Return (B, out_features), in the dtype and on the device of the weights.
+
+        Args:
+            input: real numbers (B, in_features), a tensor, an array of NumPy, or a frame or series of pandas or polars.
 
         Raises:
-            ValueError: `input` is no tensor (B, in_features) of real numbers.
+            ValueError: `input` is not that.
         """
-        wanted = f"a tensor of real numbers (batch, {self.in_features}) is right"
-        if not isinstance(input, Tensor):
-            raise ValueError(f"the context is of type {type(input).__name__} where {wanted}")
-        if input.dim() < 1 or input.shape[-1] != self.in_features or not input.is_floating_point():
-            kind = str(input.dtype).removeprefix("torch.")
-            raise ValueError(f"the context is a tensor of {kind} of shape {tuple(input.shape)} where {wanted}")
-        return super().forward(input)
+        return super().forward(linear_input(input, self.in_features, next(self.parameters(), None)))
 
     @property
     def out_features(self) -> int:
-        """The width of what comes out."""
+        """The width of the output."""
         return self.hidden[-1]
+
+
+def _is_width(value: Any) -> bool:
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool) and int(value) >= 1

@@ -1,4 +1,4 @@
-"""The posterior of h0: what a whole sequence says of the state that it started from."""
+"""The posterior of h0: a distribution over the initial state, given the sequence that started from it."""
 
 from __future__ import annotations
 
@@ -13,21 +13,20 @@ from torch.nn.functional import softplus
 from ._core.state import leaves, map_state, shape_leaves, state_shapes
 from .initial_state import LeafMaps
 
-_ONE = math.log(math.expm1(1.0))  # softplus of it is 1
+_SOFTPLUS_INVERSE_OF_1 = math.log(math.expm1(1.0))
 
 
 class Posterior(nn.Module):
-    """q(h0 | x, context): independent normals about those of the prior, from a GRU that reads the sequence backwards.
+    """Compute q(h0 | x, context): independent normals around those of the prior, from a GRU over the reversed sequence.
 
         q = N(m + s a, s softplus(b)),  (a, b) = maps([GRU(x); m]),  with m and s the prior's mean and deviation
 
-    The maps read m because what the context led the prior to expect must be taken back where the sequence says
-    otherwise; without it the prior cannot make use of a context that is noisy. Where the sequence says all that the
-    context does, they need not.
+    The maps read m, so that the posterior can correct what a noisy context made the prior expect. Where the sequence
+    determines all that the context says, they need not read it.
 
     Args:
-        core: the core whose initial state this is, or the nest of its state's shapes.
-        features: D, the numbers of an element.
+        core: the core whose initial state this is, or the nested tuple of its state's shapes.
+        features: D, the size of an element.
         hidden: units of the GRU.
         reads_prior: whether the maps read m.
     """
@@ -39,28 +38,35 @@ class Posterior(nn.Module):
         self.reads_prior = reads_prior
         width = hidden + reads_prior * sum(math.prod(shape) for shape in shape_leaves(self.shapes))
         self.shift = LeafMaps(self.shapes, width, bias=0.0)
-        self.spread = LeafMaps(self.shapes, width, bias=_ONE)
+        self.spread = LeafMaps(self.shapes, width, bias=_SOFTPLUS_INVERSE_OF_1)
 
     def forward(self, x: Tensor, inside: Tensor, prior: Any) -> Any:
-        """Return the posterior, a nest of `Independent` normals as the prior is.
+        """Return the posterior, `Independent` normals nested as those of the prior are.
 
         Args:
             x: sequences (B, T, D), 0 past their ends.
-            inside: (B, T) which elements there are.
+            inside: (B, T) true up to the end of each sequence.
             prior: p(h0 | context), as `GaussianState.distribution` returns it.
         """
-        there = torch.cat([x, inside.unsqueeze(2).to(x)], dim=2)
-        read = self.encoder(there.flip(1))[0][:, -1]  # backwards: the padding comes first, and is then forgotten
+        encoded = self._encode(torch.cat([x, inside.unsqueeze(2).to(x)], dim=2), inside)
         expected = leaves(map_state(lambda one: one.base_dist.loc, prior)) if self.reads_prior else ()
-        features = torch.cat([read, *(leaf.flatten(1) for leaf in expected)], dim=1)
+        features = torch.cat([encoded, *(leaf.flatten(1) for leaf in expected)], dim=1)
 
-        def about(prior: Independent, shift: Tensor, spread: Tensor) -> Independent:
+        def around(prior: Independent, shift: Tensor, spread: Tensor) -> Independent:
             mean, deviation = prior.base_dist.loc, prior.base_dist.scale
             return Independent(Normal(mean + deviation * shift, deviation * softplus(spread)), shift.dim() - 1)
 
-        return map_state(about, prior, self.shift(features), self.spread(features))
+        return map_state(around, prior, self.shift(features), self.spread(features))
 
-    def config(self) -> dict[str, Any]:
-        """Return the arguments that build it again."""
-        own = {"features": self.features, "hidden": self.hidden, "reads_prior": self.reads_prior}
-        return {"core": self.shapes, **own}
+    def _encode(self, steps: Tensor, inside: Tensor) -> Tensor:
+        """Return the output of the GRU (B, H) after reading each sequence from its end to its start; 0 if it is empty.
+
+        The padding comes after the first element, where the GRU's output is no longer read.
+        """
+        lengths = inside.sum(1)
+        time = torch.arange(steps.shape[1], device=steps.device)
+        reverse = (lengths.unsqueeze(1) - 1 - time).clamp(min=0)
+        reversed_steps = steps.gather(1, reverse.unsqueeze(2).expand(-1, -1, steps.shape[2]))
+        output, _ = self.encoder(reversed_steps)
+        last = (lengths - 1).clamp(min=0).view(-1, 1, 1).expand(-1, 1, output.shape[2])
+        return torch.where(lengths.unsqueeze(1) > 0, output.gather(1, last).squeeze(1), 0)

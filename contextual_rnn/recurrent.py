@@ -3,34 +3,57 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
-from ._core.packed import Episodes, run_packed, turn
-from ._core.state import Shapes, State, check_state, fill, leaves, map_state, select_rows, state_shapes, where_rows
+from ._core.contract import CoreContract
+from ._core.examples import examples_in_batch
+from ._core.packed import Episodes, run_packed
+from ._core.rows import count_rows, map_columns, take_rows
+from ._core.state import State, check_state, fill, leaves, select_rows, where_rows
+from ._core.stepping import CoreSteps, stepper
+from ._core.tracing import refuse_tracing, shapes_are_traced, values_are_known
 from ._core.unroll import Unroll
 from .initial_state import Generator, InitialState
 from .serialization import load, save
 
 
 class ContextualRNN(nn.Module):
-    """A recurrent core and the initial state it starts from.
+    """Run a recurrent core from an initial state.
 
         h_t = f(h_{t-1}, x_t),  h_0 = initial_state(context)
 
     Equations (1) and (2) of Wenke and Fleming (arXiv 1902.03455). Given the same h0 it computes what the core computes.
 
     Args:
-        core: `nn.RNN`, `nn.LSTM`, `nn.GRU`; a cell of these, which is then run over time, batch first; or any module
-            called as `core(x, state) -> (output, state)` with batch-first states and an attribute `state_shapes`.
-        initial_state: any `InitialState` made for such a core.
+        core: `nn.RNN`, `nn.LSTM` or `nn.GRU`; `nn.RNNCell`, `nn.LSTMCell` or `nn.GRUCell`, which is then run over time
+            with batch-first inputs; or a module of your own, see below.
+        initial_state: any `InitialState` made for this core.
+
+    A core of your own is called as `core(x, state) -> (output, state)`, with inputs (B, T, D), outputs (B, T, H) and a
+    batch-first state, (B, ...) for every tensor. Its attributes say how it works:
+
+    - `state_shapes`: a nested tuple of the shapes of one example's state without the batch, such as
+      `((5,), ((5, 3), (2,)))`. Required.
+    - `causal = True`: running the parts of a sequence one after the other, each from the state of the part before,
+      gives what running the whole sequence gives. With `lengths` or `resets` such a core is called once for each
+      segment of time in which the same sequences are running. A core that does not say so, because it reads ahead,
+      normalises over time or draws one dropout mask a sequence, gets every sequence whole, in one call for each
+      length. `Unroll` and `FastWeightsRNN` are causal.
+    - `bidirectional = True`: it reads a sequence in both directions. It is then not causal.
+    - `batch_first = False`: inputs and outputs are (T, B, ...). The default is True.
+
+    The layout of the core is decided when the model is made. The core may be replaced later by one of the same layout,
+    such as `torch.compile(rnn.core)` or a quantised LSTM.
 
     Raises:
-        ValueError: the initial state was made for a core of other shapes.
+        TypeError: `core` is not a recurrent core, or is a class instead of a module.
+        ValueError: the initial state was made for a core of other shapes; or, when called, the core was replaced by one
+            of another layout, or returns something else than `(output, state)`.
 
     Example:
         >>> import torch
@@ -47,17 +70,37 @@ class ContextualRNN(nn.Module):
         super().__init__()
         self.core = Unroll(core) if isinstance(core, nn.RNNCellBase) else core
         self.initial_state = initial_state
-        self.state_shapes = state_shapes(core)
-        if self.state_shapes != initial_state.shapes:
+        self._contract = CoreContract.of(self.core)
+        self._current: tuple[Any, CoreContract] = _identity(self.core), self._contract
+        self.state_shapes = self._contract.state_shapes
+        made_for = getattr(initial_state, "shapes", None)
+        if made_for is None:
+            raise TypeError(f"the initial state must be an InitialState; found {type(initial_state).__name__}")
+        if self.state_shapes != made_for:
             raise ValueError(
-                f"the initial state was made for a core of state shapes {initial_state.shapes}; this core has "
-                f"{self.state_shapes}"
+                f"the initial state was made for a core of state shapes {made_for}; this core has {self.state_shapes}"
             )
 
     @property
     def batch_first(self) -> bool:
-        """Whether inputs and outputs are (B, T, ...), as the core has it; states are batch first either way."""
-        return bool(getattr(self.core, "batch_first", True))
+        """Whether inputs and outputs are (B, T, ...) instead of (T, B, ...); states are batch first either way."""
+        return self._contract.batch_first
+
+    @property
+    def bidirectional(self) -> bool:
+        """Whether the core reads sequences in both directions."""
+        return self._contract.bidirectional
+
+    @property
+    def contract(self) -> CoreContract:
+        """How the core is called; raise ValueError if it was replaced by a core of another layout."""
+        identity = _identity(self.core)
+        if identity == self._current[0]:
+            return self._current[1]
+        contract = self._contract.for_core(self.core)
+        if not torch.compiler.is_compiling():
+            self._current = identity, contract
+        return contract
 
     def forward(
         self,
@@ -74,95 +117,111 @@ class ContextualRNN(nn.Module):
 
         Args:
             x: inputs (B, T, D), or (T, B, D) where the core is not batch first, or a `PackedSequence`.
-            context: what the initial state is a function of, B rows: a tensor or whatever its network takes.
-                With `resets` it may have one row an episode instead, row by row and then by time; a row of no steps
-                counts as one episode.
-            state: a state to carry on from instead, batch first, such as the one an earlier call returned.
-            lengths: (B,) the number of steps of each row of a padded batch, 0 to T. Outputs past them are 0 and the
-                state is that after the last step; a row of no steps keeps its initial state.
-            resets: (B, T) true where a step starts again from the initial state inside a row: at the joins of series,
-                at the starts of episodes. The first step of a row does so anyway unless `state` is given. Resets past
-                the length of a row are none.
+            context: the input of the initial state, B rows: a tensor or whatever its network takes. With `resets` it
+                may instead have one row for each episode, ordered by row and then by time; a row without steps counts
+                as one episode.
+            state: a batch-first state to carry on from instead, such as one that an earlier call returned.
+            lengths: (B,) the number of steps of each row of a padded batch, 0 to T. Outputs past the end of a row are
+                0, and its state is that after its last step. A row without steps keeps its initial state.
+            resets: (B, T) true where a step starts a new episode from the initial state. The first step of a row always
+                does, unless `state` is given. Resets past the end of a row are ignored.
             sample: whether the initial state draws noise; None means in training only.
-            generator: where that noise comes from, a `torch.Generator` or `TrajectorySeeds`.
+            generator: the source of that noise, a `torch.Generator` or `TrajectorySeeds`.
 
         Returns:
-            The outputs, in the core's own layout (packed if `x` was), and the last state, batch first.
+            The outputs, in the core's own layout (packed if `x` was), and the last state, batch first. `torch_layout`
+            converts the state for a direct call of `nn.LSTM`, `nn.GRU` or `nn.RNN`.
 
         Raises:
-            ValueError: a shape is wrong, a length out of range, or `context` and `state` are both given without resets.
+            ValueError: a shape or dtype is wrong, a length is out of range, or `context` and `state` are both given
+                without resets.
         """
-        start = _Start(self, context, state, sample, generator)
+        run = _Run(self, context, state, sample, generator)
         if isinstance(x, PackedSequence):
-            return self._run_packed(x, start, lengths, resets)
+            return self._run_packed(x, run, lengths, resets)
         if x.dim() != 3:
             raise ValueError(f"x must have three dimensions, batch, time and features; found shape {tuple(x.shape)}")
         size, steps = (x.shape[0], x.shape[1]) if self.batch_first else (x.shape[1], x.shape[0])
-        if not steps:
+        if not shapes_are_traced() and not steps:
             raise ValueError(f"x must have at least one time step; found shape {tuple(x.shape)}")
         lengths = None if lengths is None else check_lengths(lengths, size, steps, x.device)
         if resets is not None:
-            return self._run_episodes(x, start, lengths, _check_resets(resets, size, steps))
-        h0 = start.rows(size)
-        if lengths is None or not size:
-            return self._run_whole(x, h0)
-        return self._run_padded(x, h0, lengths)
+            return self._run_episodes(x, run, lengths, _check_resets(resets, size, steps))
+        h0 = run.start_of_rows(size)
+        if lengths is None or (not shapes_are_traced() and not size):
+            return run.contract.call(self.core, x, h0)
+        return self._run_padded(x, run, h0, lengths)
 
     def start(
         self, batch_size: int, context: Any = None, *, sample: bool | None = None, generator: Generator = None
     ) -> State:
-        """Return h0, batch first, as `forward` starts from it; the arguments are those of an `InitialState`."""
-        state = self.initial_state(batch_size, context, sample=sample, generator=generator)
-        return _checked(state, self.state_shapes, batch_size)
+        """Return h0 as `forward` uses it, batch first; the arguments are those of an `InitialState`.
 
-    def _run_whole(self, x: Tensor, h0: State) -> tuple[Tensor, State]:
-        if not isinstance(self.core, nn.RNNBase):
-            return self.core(x, h0)
-        output, state = self.core(x, turn(h0))
-        return output, turn(state)
+        Convert it by `torch_layout(state)` before you give it to `nn.LSTM`, `nn.GRU` or `nn.RNN` yourself.
+        """
+        with examples_in_batch(None):
+            state = self.initial_state(batch_size, context, sample=sample, generator=generator)
+        return self._prepare(state, batch_size)
 
-    def _run_padded(self, x: Tensor, h0: State, lengths: Tensor) -> tuple[Tensor, State]:
-        # Packing takes no empty sequences: they run for one step of zeros, which is then taken back.
-        one = lengths.clamp(min=1).cpu()
-        packed = pack_padded_sequence(self._blank(x, lengths), one, self.batch_first, enforce_sorted=False)
-        packed, state = run_packed(self.core, packed, h0)
+    def stepper(self, state: State, *, keep_outputs: bool = False) -> Callable[[Tensor], Tensor]:
+        """Return a function that runs the core one step at a time, from inputs (B, D) to outputs (B, H).
+
+        Args:
+            state: the state to start from, batch first. The function keeps the later states.
+            keep_outputs: whether outputs stay as they are. If False, a step may overwrite the outputs of the step
+                before where no gradients are wanted, which is faster.
+        """
+        steps = CoreSteps if keep_outputs else stepper
+        return steps(self.core, self._prepare(state, next(leaves(state)).shape[0]), self.contract)
+
+    def _prepare(self, state: State, batch_size: int) -> State:
+        """Check a state, and return it in the core's own nested tuples and in the dtype of its weights."""
+        check_state(state, self.state_shapes, batch_size)
+        return self._contract.match_dtype(self.core, fill(self.state_shapes, leaves(state)))
+
+    def _run_padded(self, x: Tensor, run: _Run, h0: State, lengths: Tensor) -> tuple[Tensor, State]:
+        # Packing takes no empty sequences: they run for one step of zeros, and the result is discarded.
+        at_least_one = lengths.clamp(min=1).cpu()
+        packed = pack_padded_sequence(self._zero_empty(x, lengths), at_least_one, self.batch_first, False)
+        packed, state = run_packed(self.core, run.contract, packed, h0)
         steps = x.shape[1 if self.batch_first else 0]
         output, _ = pad_packed_sequence(packed, self.batch_first, total_length=steps)
-        return self._blank(output, lengths), where_rows(lengths > 0, state, h0)
+        return self._zero_empty(output, lengths), where_rows(lengths > 0, state, h0)
 
     def _run_packed(
-        self, x: PackedSequence, start: _Start, lengths: Any, resets: Tensor | None
+        self, x: PackedSequence, run: _Run, lengths: Any, resets: Tensor | None
     ) -> tuple[PackedSequence, State]:
         if lengths is not None or resets is not None:
-            raise ValueError("a PackedSequence has lengths of its own: give lengths and resets with a padded tensor")
-        return run_packed(self.core, x, start.rows(int(x.batch_sizes[0])))
+            raise ValueError("a PackedSequence has its own lengths: give lengths and resets with a padded tensor")
+        return run_packed(self.core, run.contract, x, run.start_of_rows(int(x.batch_sizes[0])))
 
-    def _run_episodes(self, x: Tensor, start: _Start, lengths: Tensor | None, resets: Tensor) -> tuple[Tensor, State]:
+    def _run_episodes(self, x: Tensor, run: _Run, lengths: Tensor | None, resets: Tensor) -> tuple[Tensor, State]:
+        refuse_tracing("resets")
         size, steps = resets.shape
         lengths = torch.full((size,), steps, device=x.device) if lengths is None else lengths
         if not size:
-            return self._run_whole(x, start.rows(0))
+            return run.contract.call(self.core, x, run.start_of_rows(0))
         inside = torch.arange(steps, device=x.device) < lengths.view(-1, 1)
-        episodes = Episodes.cut(resets.to(x.device) & inside, lengths.clamp(min=1))
-        h0 = start.episodes(episodes)
-        x = self._blank(x, lengths)
+        episodes = Episodes.split(resets.to(x.device) & inside, lengths.clamp(min=1))
+        h0 = run.start_of_episodes(episodes)
+        x = self._zero_empty(x, lengths)
         rows = x if self.batch_first else x.transpose(0, 1)
-        packed, state = run_packed(self.core, episodes.pack(rows.flatten(0, 1)), h0)
+        packed, state = run_packed(self.core, run.contract, episodes.pack(rows.flatten(0, 1)), h0)
         flat = packed.data.new_zeros(size * steps, *packed.data.shape[1:])
         output = flat.index_copy(0, episodes.step, packed.data).unflatten(0, (size, steps))
         output = output if self.batch_first else output.transpose(0, 1)
         state = where_rows(lengths > 0, select_rows(state, episodes.last), select_rows(h0, episodes.last))
-        return self._blank(output, lengths), state
+        return self._zero_empty(output, lengths), state
 
-    def _blank(self, steps: Tensor, lengths: Tensor) -> Tensor:
-        """Zero the rows of no steps, whatever is in them."""
+    def _zero_empty(self, steps: Tensor, lengths: Tensor) -> Tensor:
+        """Return the steps with zeros in the rows of length 0, even where these hold NaN."""
         empty = lengths == 0
-        if not empty.any():
+        if values_are_known() and not empty.any():
             return steps
         return steps.masked_fill(empty.view((-1, 1, 1) if self.batch_first else (1, -1, 1)), 0)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the whole model, weights and configuration, to one safetensors file; see `serialization`."""
+        """Write the model, weights and configuration, to one safetensors file; see `serialization`."""
         save(self, path)
 
     @staticmethod
@@ -170,78 +229,91 @@ class ContextualRNN(nn.Module):
         """Read a model that `save` wrote. No code in the file is run."""
         return cast(ContextualRNN, load(path, ContextualRNN))
 
-    def config(self) -> dict[str, Any]:
-        """Return the arguments that build it again."""
-        return {"core": self.core, "initial_state": self.initial_state}
 
-
-class _Start:
-    """Where the rows of one call start: from the initial state, or from a state that was given."""
+class _Run:
+    """One call of a `ContextualRNN`: how its core is called, and the states that its rows start from."""
 
     def __init__(
         self, rnn: ContextualRNN, context: Any, state: State | None, sample: bool | None, generator: Generator
     ) -> None:
-        self.rnn, self.shapes = rnn, rnn.state_shapes
+        self.rnn, self.contract = rnn, rnn.contract
         self.context, self.state = context, state
-        self.drawing: dict[str, Any] = {"sample": sample, "generator": generator}
+        self.noise: dict[str, Any] = {"sample": sample, "generator": generator}
 
-    def rows(self, size: int) -> State:
+    def start_of_rows(self, size: int) -> State:
         if self.state is None:
-            return self._fresh(size, self.context)
+            return self.rnn.start(size, self.context, **self.noise)
         if self.context is not None:
-            raise ValueError("give a context to start from or a state to carry on from; without resets, not both")
-        return _checked(self.state, self.shapes, size)
+            raise ValueError(
+                "context and state are both given, and without resets only one is used: give a context to start from, "
+                "or a state to carry on from"
+            )
+        return self.rnn._prepare(self.state, size)
 
-    def episodes(self, episodes: Episodes) -> State:
-        context = _episode_rows(self.context, episodes)
+    def start_of_episodes(self, episodes: Episodes) -> State:
+        context = _rows_of_episodes(self.context, episodes)
         if self.state is None:
-            return self._fresh(len(episodes.row), context)
-        carried = select_rows(_checked(self.state, self.shapes, len(episodes.last)), episodes.row)
+            return self._new_states(episodes, context)
+        given = self.rnn._prepare(self.state, episodes.last.shape[0])
+        carried = select_rows(given, episodes.row)
         carries_on = episodes.first & ~episodes.reset
         if carries_on.all():
             return carried
-        return where_rows(carries_on, carried, self._fresh(len(episodes.row), context))
+        return where_rows(carries_on, carried, self._new_states(episodes, context))
 
-    def _fresh(self, size: int, context: Any) -> State:
-        return self.rnn.start(size, context, **self.drawing)
-
-
-def _checked(state: State, shapes: Shapes, size: int) -> State:
-    """Return the state in the core's own nest (its named tuples, where it has them)."""
-    check_state(state, shapes, size)
-    return fill(shapes, leaves(state))
+    def _new_states(self, episodes: Episodes, context: Any) -> State:
+        count = episodes.row.shape[0]
+        with examples_in_batch(episodes.last.shape[0]):
+            state = self.rnn.initial_state(count, context, **self.noise)
+        return self.rnn._prepare(state, count)
 
 
-def _episode_rows(context: Any, episodes: Episodes) -> Any:
-    """Give every episode its row of the context, unless the context has a row for every episode already."""
-    if isinstance(context, dict):
-        return {name: _episode_rows(part, episodes) for name, part in context.items()}
-    if isinstance(context, tuple):
-        return map_state(lambda part: _episode_rows(part, episodes), context)
-    rows, count = len(episodes.last), len(episodes.row)
-    if context is None or len(context) == count:
-        return context
-    if len(context) != rows:
-        raise ValueError(
-            f"the context has {len(context)} rows where {rows}, the batch, or {count}, an episode, is right"
-        )
-    return context[episodes.row]
+def _identity(core: nn.Module) -> tuple[nn.Module, type, bool]:
+    """Return what changes when a core is replaced, or its class or its forward."""
+    return core, type(core), "forward" in vars(core)
+
+
+def _rows_of_episodes(context: Any, episodes: Episodes) -> Any:
+    """Return a context with a row for every episode, of one that has this already or has a row for every row."""
+    rows, count = episodes.last.shape[0], episodes.row.shape[0]
+
+    def of_episodes(column: Any) -> Any:
+        found = count_rows(column)
+        if found == count:
+            return column
+        if found != rows:
+            raise ValueError(
+                f"the context has {found} rows; expected {rows}, one for each row of the batch, or {count}, one for "
+                "each episode"
+            )
+        return take_rows(column, episodes.row)
+
+    return map_columns(of_episodes, context)
 
 
 def check_lengths(lengths: Any, size: int, steps: int, device: torch.device, name: str = "lengths") -> Tensor:
-    """Return lengths (B,) on a device; raise ValueError where they are not B integers in 0 to `steps`."""
-    lengths = torch.as_tensor(lengths, device=device)
-    lengths = lengths if lengths.numel() else lengths.long()  # an empty list is of floats
-    if lengths.shape != (size,) or lengths.is_floating_point():
-        raise ValueError(f"{name} must be {size} integers, one a row; found {lengths.dtype} {tuple(lengths.shape)}")
-    if size and not 0 <= int(lengths.min()) <= int(lengths.max()) <= steps:
+    """Return lengths (B,) on a device.
+
+    Raises:
+        ValueError: they are not B integers from 0 to `steps`.
+    """
+    lengths = lengths.to(device) if isinstance(lengths, Tensor) else torch.as_tensor(lengths, device=device)
+    wrong_shape = not shapes_are_traced() and lengths.shape != (size,)
+    if not wrong_shape and not shapes_are_traced() and not size:
+        lengths = lengths.long()  # PyTorch makes floats of an empty list
+    if wrong_shape or lengths.is_floating_point() or lengths.dtype == torch.bool:
         raise ValueError(
-            f"{name} must lie in 0 to {steps}, the steps there are; found {int(lengths.min())} to {int(lengths.max())}"
+            f"{name} must be {size} integers, one per row; found {lengths.dtype} of shape {tuple(lengths.shape)}"
+        )
+    if values_are_known() and size and not 0 <= int(lengths.min()) <= int(lengths.max()) <= steps:
+        raise ValueError(
+            f"{name} must lie in 0 to {steps}, the number of steps; found {int(lengths.min())} to {int(lengths.max())}"
         )
     return lengths
 
 
 def _check_resets(resets: Tensor, size: int, steps: int) -> Tensor:
-    if tuple(resets.shape) != (size, steps):
+    resets = torch.as_tensor(resets)
+    if not shapes_are_traced() and tuple(resets.shape) != (size, steps):
         raise ValueError(f"resets must be (batch, time) = {(size, steps)}; found shape {tuple(resets.shape)}")
     return resets.bool()

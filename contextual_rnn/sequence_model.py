@@ -9,21 +9,24 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
+from ._core.contract import input_size, output_size
+from ._core.evaluation import evaluation_mode
 from ._core.noise import TrajectorySeeds
+from ._core.rows import count_rows, map_columns, repeat_row, take_rows
 from ._core.state import State
-from ._core.stepping import stepper
+from ._core.tracing import values_are_known
 from .heads import Head
 from .recurrent import ContextualRNN, check_lengths
 
-_STEPS = 1 << 32  # streams of a trajectory's numbers: below it those of h0, from it on those of the steps
+_STEP_STREAMS = 1 << 32  # lower streams of a trajectory's random numbers are for h0, the others for its steps
 
 
 class Samples(NamedTuple):
     """Generated sequences.
 
     Attributes:
-        elements: (n, T, D), or (n, T) of categories; 0 past a sequence's end.
-        lengths: (n,) how many elements each has.
+        elements: (n, T, D), or (n, T) of categories; 0 past the end of a sequence.
+        lengths: (n,) the number of elements of each.
     """
 
     elements: Tensor
@@ -31,22 +34,28 @@ class Samples(NamedTuple):
 
 
 class SequenceModel(nn.Module):
-    """Predicts every element of a sequence from those before it and from its context.
+    """Predict every element of a sequence from the elements before it and from its context.
 
         output_t = rnn(embedding(x_{t-1})), p(x_t | x_{<t}, context) = head(output_t, x_{t-1})
 
+    Calling the model returns its loss, so that it can be wrapped by `torch.compile`, `DistributedDataParallel` or a
+    LightningModule.
+
     Args:
         rnn: a `ContextualRNN`, batch first.
-        head: what its output says of the next element; see `heads`.
-        embedding: a module from elements to the core's inputs, such as `nn.Embedding`; None takes vectors as they are.
-        start: whether the first element is predicted too, from an input that is learned; else it must be given.
-        every_step: a network from the context to a vector that is joined to every input, as a control for h0.
-        end: what ends a sequence: a category; or True, a flag that is predicted beside every element; or None, nothing.
+        head: the distribution, or the point prediction, of the next element; see `heads`.
+        embedding: a module from elements to the inputs of the core, such as `nn.Embedding`; None uses vectors as they
+            are.
+        start: whether to predict the first element too, from a learned input. If False, the first element is given.
+        every_step: a network from the context to a vector (B, C) that is concatenated to every input of the core. It
+            is a control for the use of the context in h0.
+        end: how a sequence ends: a category; True for a flag that is predicted with every element; None for no end.
 
-    Where there is no element before the first, a head that predicts changes takes it to be 0.
+    A head that predicts changes takes the element before the first to be 0.
 
     Raises:
-        ValueError: the core is not batch first, or goes both ways, or `end` does not suit the head.
+        ValueError: the core is not batch first, or is bidirectional; `end` does not suit the head; or the widths of
+            head, core and embedding do not agree.
     """
 
     def __init__(
@@ -61,63 +70,112 @@ class SequenceModel(nn.Module):
         super().__init__()
         if not rnn.batch_first:
             raise ValueError("the core must be batch first: make it with batch_first=True")
-        if getattr(rnn.core, "bidirectional", False):
-            raise ValueError("the core must be of one direction: the other reads the elements that are to be predicted")
+        if rnn.bidirectional:
+            raise ValueError(
+                "the core must not be bidirectional: the backward direction reads the elements to be predicted"
+            )
         if (head.is_category and end is True) or (not head.is_category and end not in (None, True)):
             raise ValueError(
-                "end is a category where the head predicts categories, else True or None; found " + f"{end}"
+                f"end must be a category or None for a head of categories, and True or None for others; found {end}"
             )
         self.rnn, self.head, self.embedding, self.every_step, self.end = rnn, head, embedding, every_step, end
-        width = int(getattr(embedding, "embedding_dim", 0) or getattr(embedding, "out_features", 0) or head.size)
+        width = _out_width(embedding) or head.size
+        self._check_widths(width)
         self.start = nn.Parameter(torch.zeros(width)) if start else None
-        self.flag = nn.Linear(self._hidden(), 1) if end is True else None
+        self.flag = nn.Linear(self._hidden_width(), 1) if end is True else None
 
-    def _hidden(self) -> int:
-        return next(module.in_features for module in self.head.modules() if isinstance(module, nn.Linear))
+    def _check_widths(self, width: int) -> None:
+        hidden, reads = output_size(self.rnn.core), self.head.hidden_features
+        if hidden is not None and reads is not None and hidden != reads:
+            raise ValueError(f"the head reads outputs of width {reads}; the outputs of the core have width {hidden}")
+        control = 0 if self.every_step is None else _out_width(self.every_step)
+        if control is None or (self.embedding is not None and _out_width(self.embedding) is None):
+            return
+        takes = input_size(self.rnn.core)
+        if takes is not None and takes != width + control:
+            parts = f"{width}" + f" + {control} of every_step" * bool(control)
+            raise ValueError(f"the core's input_size is {takes}; the width of its inputs is {parts}")
+
+    def _hidden_width(self) -> int:
+        linear = (module.in_features for module in self.head.modules() if isinstance(module, nn.Linear))
+        width = self.head.hidden_features or next(linear, None) or output_size(self.rnn.core)
+        if width is None:
+            raise ValueError("end=True needs the width of the hidden state: give the head an attribute hidden_features")
+        return width
+
+    def forward(self, x: Tensor, context: Any = None, lengths: Tensor | None = None) -> Tensor:
+        """Return the loss that training minimises; see `loss`."""
+        return self.loss(x, context, lengths)
+
+    def loss(self, x: Tensor, context: Any = None, lengths: Tensor | None = None) -> Tensor:
+        """Return the mean loss of the predicted elements; the arguments are those of `losses`.
+
+        Raises:
+            ValueError: the batch has no element to predict.
+        """
+        losses = self.losses(x, context, lengths)
+        first = 0 if self.start is not None else 1
+        if lengths is None:
+            count: Any = losses.numel()
+        else:
+            count = (torch.as_tensor(lengths) - first).clamp(min=0).sum()
+        if values_are_known() and not count:
+            least = "one element" if first == 0 else "two elements, since the model has no learned start"
+            raise ValueError(f"the batch has no element to predict: no sequence has {least}")
+        return losses.sum() / count
 
     def losses(self, x: Tensor, context: Any = None, lengths: Tensor | None = None) -> Tensor:
-        """Return the loss of every element that is predicted, each given the true ones before it.
+        """Return the loss of every predicted element, given the true elements before it.
 
         Args:
             x: (B, T, D), or (B, T) of categories.
-            context: what is known of each, B rows.
-            lengths: (B,) how many elements each has; None is all T.
+            context: the context of each sequence, B rows.
+            lengths: (B,) the number of elements of each sequence; None is T.
 
         Returns:
-            (B, T) with a learned start, else (B, T - 1); 0 past the end of a row. In nats, where the head is a
-            distribution; the end flag's negative log likelihood is in it.
+            (B, T) with a learned start, else (B, T - 1); 0 past the end of a row. Where the head is a distribution,
+            the negative log likelihood in nats, which includes that of the end flag.
 
         Raises:
-            ValueError: lengths are not B integers in 0 to T.
+            ValueError: lengths are not B integers from 0 to T, or T is 0.
         """
+        size, steps = x.shape[:2]
+        if not steps:
+            raise ValueError(f"x must have at least one element in time; found shape {tuple(x.shape)}")
         if lengths is None:
-            lengths = torch.full((len(x),), x.shape[1], device=x.device)
+            lengths = torch.full((size,), steps, device=x.device)
         else:
-            lengths = check_lengths(lengths, len(x), x.shape[1], x.device)
-        inside = torch.arange(x.shape[1], device=x.device) < lengths.unsqueeze(1)
+            lengths = check_lengths(lengths, size, steps, x.device)
+        inside = torch.arange(steps, device=x.device) < lengths.unsqueeze(1)
         x = torch.where(inside.view(*inside.shape, *[1] * (x.dim() - 2)), x, 0)
+        if self.start is None and steps == 1:
+            return next(self.parameters()).new_zeros(size, 0)
         output, last = self.teacher_forced(x, context)
         target = x if self.start is not None else x[:, 1:]
         inside = inside if self.start is not None else inside[:, 1:]
-        found = self.head.loss(output, target, last)
+        losses = self.head.loss(output, target, last)
         if self.flag is not None:
-            ends = torch.zeros_like(found)
-            ends[:, :-1] = (inside[:, :-1] & ~inside[:, 1:]).to(found)
-            ends[:, -1] = inside[:, -1].to(found)
-            found = found + binary_cross_entropy_with_logits(self.flag(output).squeeze(2), ends, reduction="none")
-        return torch.where(inside, found, 0)
+            ends = torch.zeros_like(losses)
+            ends[:, :-1] = (inside[:, :-1] & ~inside[:, 1:]).to(losses)
+            ends[:, -1] = inside[:, -1].to(losses)
+            losses = losses + binary_cross_entropy_with_logits(self.flag(output).squeeze(2), ends, reduction="none")
+        return torch.where(inside, losses, 0)
 
     def teacher_forced(self, x: Tensor, context: Any = None, state: State | None = None) -> tuple[Tensor, Tensor]:
-        """Return the output that predicts every element, and the element before it, both (B, T, ...).
+        """Run the core on the true elements.
 
         Args:
-            x: (B, T, D), or (B, T) of categories. Without a learned start the first is not predicted, and T is less 1.
-            context: what is known of each, B rows.
-            state: to start from, instead of the initial state.
+            x: (B, T, D), or (B, T) of categories.
+            context: the context of each sequence, B rows.
+            state: a state to start from, instead of the initial state.
+
+        Returns:
+            The outputs that predict the elements, (B, T, H), and the element before each, (B, T, D) or (B, T). Without
+            a learned start the first element is not predicted, and both have T - 1 steps.
         """
         inputs, last = self.inputs(x[:, :-1]), x[:, :-1]
         if self.start is not None:
-            inputs = torch.cat([self.start.expand(len(x), 1, -1), inputs], dim=1)
+            inputs = torch.cat([self.start.expand(x.shape[0], 1, -1), inputs], dim=1)
             last = torch.cat([torch.zeros_like(x[:, :1]), last], dim=1)
         control = self.control(context)
         if control is not None:
@@ -125,18 +183,11 @@ class SequenceModel(nn.Module):
         output, _ = self.rnn(inputs, context) if state is None else self.rnn(inputs, state=state)
         return output, last
 
-    def loss(self, x: Tensor, context: Any = None, lengths: Tensor | None = None) -> Tensor:
-        """Return the mean loss of a predicted element; see `losses`."""
-        found = self.losses(x, context, lengths)
-        first = 0 if self.start is not None else 1
-        return found.sum() / (
-            found.numel() if lengths is None else (torch.as_tensor(lengths) - first).clamp(min=0).sum()
-        )
-
     def log_likelihood(self, x: Tensor, context: Any = None, lengths: Tensor | None = None) -> Tensor:
-        """Return the log likelihood of every sequence (B,), nats, where the head is a distribution.
+        """Return the log likelihood of every sequence (B,) in nats, where the head is a distribution.
 
-        Where h0 is a distribution too this is that of its mode in evaluation, not the sequence's own.
+        Where h0 is a distribution too, this is the likelihood given the mode of h0, in evaluation mode; it is not
+        the marginal likelihood of the sequence.
         """
         return -self.losses(x, context, lengths).sum(1)
 
@@ -152,7 +203,7 @@ class SequenceModel(nn.Module):
         batch_size: int = 4000,
         stop: bool = True,
     ) -> Samples:
-        """Generate sequences; `samples` gives them batch by batch, with its arguments."""
+        """Generate sequences; the arguments are those of `samples`, which returns them batch by batch."""
         options: dict[str, Any] = {"temperature": temperature, "seed": seed, "first": first, "batch_size": batch_size}
         return Samples(*map(torch.cat, zip(*self.samples(context, n, steps, stop=stop, **options), strict=True)))
 
@@ -171,26 +222,30 @@ class SequenceModel(nn.Module):
     ) -> Iterator[Samples]:
         """Generate sequences, `batch_size` at a time.
 
+        The model generates in evaluation mode, without dropout, also while it is being trained.
+
         Args:
-            context: what is known: n rows, or one, which all have.
-            n: how many sequences; None is as many as the context has rows.
-            steps: how many elements each has, at most.
-            temperature: of the head: 1 is the model itself; at 0 every element, and h0, is its mode.
-            seed: trajectory i of a seed is the same whatever the batches.
-            first: the first elements (n, D), or one for all, which a model without a learned start needs.
-            batch_size: how many are generated at once.
-            stop: whether sequences stop where they end; else all go on for `steps`.
+            context: the context of the sequences: n rows, or one row for all.
+            n: the number of sequences; None is the number of rows of the context.
+            steps: the number of elements of each, at most.
+            temperature: of the head: 1 is the model itself; at 0 every element, and h0, is the mode.
+            seed: trajectory i of a seed is the same in batches of any size.
+            first: the first elements (n, D), or one for all. Only a model without a learned start takes and needs it.
+            batch_size: the number of sequences that are generated at once.
+            stop: whether sequences stop where they end; else all have `steps` elements.
 
         Raises:
             ValueError: n does not agree with the rows of the context, or `first` with the model.
         """
         if (first is None) != (self.start is not None):
-            raise ValueError("first is for a model without a learned start, which needs it")
-        count = rows_of(context, first) if n is None else n
+            raise ValueError("first is needed by a model without a learned start, and refused by one with it")
+        count = number_of_sequences(context, first) if n is None else n
         for at in range(0, count, batch_size):
             size = min(batch_size, count - at)
-            told, given = (select_batch(part, at, size, count) for part in (context, first))
-            yield self._generate(told, given, size, steps, temperature, TrajectorySeeds(seed, at), stop)
+            known, given = (select_batch(part, at, size, count) for part in (context, first))
+            with evaluation_mode(self):
+                batch = self._generate(known, given, size, steps, temperature, TrajectorySeeds(seed, at), stop)
+            yield batch
 
     def _generate(
         self,
@@ -204,36 +259,36 @@ class SequenceModel(nn.Module):
     ) -> Samples:
         like = next(self.parameters())
         shape, dtype = ((), torch.long) if self.head.is_category else ((self.head.size,), like.dtype)
-        found = torch.zeros(steps, size, *shape, dtype=dtype, device=like.device)  # a step is one stretch of memory
+        found = torch.zeros(steps, size, *shape, dtype=dtype, device=like.device)  # each step is contiguous
         lengths = torch.full((size,), steps, device=like.device)
-        going = torch.ones(size, dtype=torch.bool, device=like.device)
+        running = torch.ones(size, dtype=torch.bool, device=like.device)
         last = torch.zeros_like(found[0]) if first is None else first.to(found)
         if first is not None:
             found[0] = last
         inputs = self.start.expand(size, -1) if self.start is not None else self.inputs(last)
-        step = stepper(self.rnn.core, self.rnn.start(size, context, sample=temperature > 0, generator=seeds))
+        step = self.rnn.stepper(self.rnn.start(size, context, sample=temperature > 0, generator=seeds))
         control = self.control(context)
         for t in range(0 if first is None else 1, steps):
             hidden = step(inputs if control is None else torch.cat([inputs, control], dim=1))
             uniform = self.uniform(seeds, t, size)
             last = self.head.sample(hidden, last, uniform[:, 1:], temperature)
-            found[t] = torch.where(going.view(-1, *[1] * len(shape)), last, 0)
+            found[t] = torch.where(running.view(-1, *[1] * len(shape)), last, 0)
             if stop and self.end is not None:
-                ends = going & self._ends(hidden, last, uniform[:, 0], temperature)
+                ends = running & self._ends(hidden, last, uniform[:, 0], temperature)
                 lengths = torch.where(ends, t + 1, lengths)
-                going = going & ~ends
-                if not going.any():
+                running = running & ~ends
+                if not running.any():
                     break
             inputs = self.inputs(last)
         return Samples(found.transpose(0, 1), lengths)
 
     def uniform(self, seeds: TrajectorySeeds, step: int, size: int) -> Tensor:
-        """Return what a step draws by, (size, 1 + head.draws) numbers in (0, 1), the first for the end."""
+        """Return the random numbers of a step, (size, 1 + head.draws) in (0, 1). The first is for the end flag."""
         like = next(self.parameters())
         if not self.head.draws and self.flag is None:
-            return like.new_zeros(size, 1)  # nobody reads it
+            return like.new_zeros(size, 1)  # they are not used
         return (
-            seeds.next_stream(_STEPS + step)
+            seeds.next_stream(_STEP_STREAMS + step)
             .uniform(size, 1 + self.head.draws)
             .to(like.device, torch.promote_types(like.dtype, torch.float32))
         )
@@ -241,45 +296,50 @@ class SequenceModel(nn.Module):
     def _ends(self, hidden: Tensor, last: Tensor, uniform: Tensor, temperature: float) -> Tensor:
         if self.flag is None:
             return torch.eq(last, -1 if self.end is None else int(self.end))
-        share = self.flag(hidden).squeeze(1).sigmoid()
-        return share > (uniform if temperature else 0.5)
+        probability = self.flag(hidden).squeeze(1).sigmoid()
+        return probability > (uniform if temperature else 0.5)
 
     def inputs(self, elements: Tensor) -> Tensor:
-        """Return what elements (N, D), or (N,) of categories, are to the core."""
+        """Convert elements (N, D), or (N,) of categories, to inputs of the core."""
         return elements if self.embedding is None else self.embedding(elements)
 
     def control(self, context: Any) -> Tensor | None:
-        """Return what is joined to every input, (B, C), or None."""
+        """Return the vector that is concatenated to every input, (B, C), or None."""
         return None if self.every_step is None else self.every_step(context)
 
-    def config(self) -> dict[str, Any]:
-        """Return the arguments that build it again."""
-        parts = {"rnn": self.rnn, "head": self.head, "embedding": self.embedding, "every_step": self.every_step}
-        return {**parts, "start": self.start is not None, "end": self.end}
 
-
-def rows_of(context: Any, first: Tensor | None) -> int:
-    """Return how many rows the context has, or the first elements where there is none."""
-    if isinstance(context, dict):
-        context = next((value for value in context.values() if value is not None), None)
+def number_of_sequences(context: Any, first: Tensor | None) -> int:
+    """Return the number of rows of the context, or of the first elements where there is no context."""
     for part in (context, first):
-        if part is not None:
-            return len(part)
-    raise ValueError("n, the number of sequences, is needed where there is no context to count")
+        count = count_rows(part)
+        if count is not None:
+            return count
+    raise ValueError("n, the number of sequences, is needed where there is no context")
 
 
 def select_batch(part: Any, at: int, size: int, count: int) -> Any:
-    """Return the rows of one batch; of one row, as many copies.
+    """Return the rows of one batch from a context of `count` rows, or copies of the row of a context of one row.
 
     Raises:
         ValueError: it has neither one row nor `count`.
     """
-    if part is None:
-        return None
-    if isinstance(part, dict):
-        return {name: select_batch(value, at, size, count) for name, value in part.items()}
-    if len(part) not in (1, count):
-        raise ValueError(f"the context or the first elements have {len(part)} rows where {count}, or one, is right")
-    if len(part) == count:
-        return part[at : at + size]
-    return part.expand(size, *part.shape[1:]) if isinstance(part, Tensor) else part * size
+
+    def select(column: Any) -> Any:
+        found = count_rows(column)
+        if found == count:
+            return take_rows(column, slice(at, at + size))
+        if found != 1:
+            raise ValueError(f"the context or the first elements have {found} rows; expected {count}, or one for all")
+        return repeat_row(column, size)
+
+    return map_columns(select, part)
+
+
+def _out_width(module: nn.Module | None) -> int | None:
+    """Return the width of what a network returns, or None where it has no attribute that says so."""
+    for layer in [module, *(reversed(module) if isinstance(module, nn.Sequential) else ())]:
+        for name in ("embedding_dim", "out_features"):
+            width = getattr(layer, name, None)
+            if isinstance(width, int) and width:
+                return width
+    return None

@@ -16,7 +16,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from ._core.module_config import build, module_config, registered
+from ._core.rebuild import differences, first_names, named_tensors, tie
 from .errors import InputError
+
+MODEL = "model.safetensors"  # the file of a model in the folder of a run
 
 # What building a module raises for arguments that are none of its own.
 _REFUSALS = (
@@ -34,12 +37,36 @@ _DTYPES = {
 }
 
 
-def save(module: nn.Module, path: str | os.PathLike[str]) -> None:
-    """Write a module to a safetensors file, whole or not at all. The same weights give the same bytes."""
-    header = {"class": module_config(module), "dtype": _dtype(module)}
+def save(module: nn.Module, path: str | os.PathLike[str], extra: dict[str, Any] | None = None) -> None:
+    """Write a module to a safetensors file, whole or not at all. The same weights give the same bytes.
+
+    The file holds the class of the module and the arguments that build it, its parameters and persistent buffers, which
+    of these are the same tensor, and `requires_grad`. A module that `load` could not give back is refused, before
+    anything is written.
+
+    Args:
+        module: of a class that `register` was called with, as are the classes of the modules in it.
+        path: the file.
+        extra: anything that JSON takes, to store in the header; `read_header(path)["extra"]` returns it.
+
+    Raises:
+        TypeError: a class is not registered, or an argument of its `__init__` or `extra` is nothing that JSON takes.
+        ValueError: the module was changed after construction in a way that its arguments do not describe: a layer was
+            added or removed, a hook, weight norm or another parametrisation applied, or an attribute changed that
+            disagrees with the tensors.
+        OSError: the system refuses to write the file.
+    """
+    config = module_config(module)
+    header: dict[str, Any] = {"class": config, "dtype": _dtype(module), **differences(module, config)}
+    if extra is not None:
+        header["extra"] = extra
+    try:
+        text = json.dumps(header, sort_keys=True)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"extra cannot be saved: {error}") from error
     tensors = {name: tensor.detach().clone().contiguous() for name, tensor in _tensors(module).items()}
     # One entry only: safetensors writes several in no fixed order.
-    write_tensors(tensors, pathlib.Path(path), {"contextual_rnn": json.dumps(header, sort_keys=True)})
+    write_tensors(tensors, pathlib.Path(path), {"contextual_rnn": text})
 
 
 def write_tensors(tensors: dict[str, Tensor], path: pathlib.Path, metadata: dict[str, str] | None = None) -> None:
@@ -55,23 +82,27 @@ def write_tensors(tensors: dict[str, Tensor], path: pathlib.Path, metadata: dict
 
 
 def load(path: str | os.PathLike[str], kind: type[nn.Module] | None = None) -> Any:
-    """Read a module that `save` wrote, in evaluation mode as `nn.Module.eval` has it.
+    """Read a module that `save` wrote, in evaluation mode as `nn.Module.eval` has it. No code in the file is run.
 
     Args:
-        path: of the file.
+        path: the file, or the folder of a run, which has a file model.safetensors.
         kind: the class that is wanted; None takes any that is registered.
 
     Raises:
-        InputError: the file is not there, is no such file, or holds a class that is not registered, or another than
+        InputError: the file does not exist, was not written by `save`, or holds a class that is not registered or not
             the one wanted.
     """
-    header = read_header(path)
+    file, header = _model_file(path), read_header(path)
     try:
         found = header["class"]["class"]
         if kind is not None and not issubclass(registered(found) or nn.Module, kind):
             raise InputError(f"{path} holds a {found}, not a {kind.__name__}")
-        module = build(header["class"]).to(_DTYPES[header["dtype"]])
-        _fill(module, load_file(str(path)))
+        module = build(header["class"], file).to(_DTYPES[header["dtype"]])
+        for name, first in header.get("ties", {}).items():
+            tie(module, name, named_tensors(module)[first])
+        _fill(module, load_file(str(file)))
+        for name, value in header.get("requires_grad", {}).items():
+            named_tensors(module)[name].requires_grad_(value)
     except InputError:
         raise
     except _REFUSALS as error:
@@ -80,7 +111,11 @@ def load(path: str | os.PathLike[str], kind: type[nn.Module] | None = None) -> A
 
 
 def read_header(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Return the configuration in the header of a model's file; raise InputError if there is none."""
+    """Return the configuration in the header of a model's file, or of that in a run's folder.
+
+    Its entry `"extra"` is what `save` was called with. Raise InputError if there is no such header.
+    """
+    path = _model_file(path)
     try:
         with safe_open(str(path), framework="pt") as file:
             metadata = file.metadata() or {}
@@ -99,10 +134,20 @@ def read_header(path: str | os.PathLike[str]) -> dict[str, Any]:
     return header
 
 
+def _model_file(path: str | os.PathLike[str]) -> pathlib.Path:
+    """Return the file of a path that may be a run's folder."""
+    path = pathlib.Path(path)
+    if not path.is_dir():
+        return path
+    if not (path / MODEL).is_file():
+        raise InputError(f"{path} is a folder without a file {MODEL}: give a model's file, or the folder of a run")
+    return path / MODEL
+
+
 def _tensors(module: nn.Module) -> dict[str, Tensor]:
     """Return what is saved by name; a tensor that has two names goes by the first."""
-    unique = {id(tensor): name for name, tensor in reversed(module.state_dict(keep_vars=True).items())}
-    return {name: tensor for name, tensor in module.state_dict(keep_vars=True).items() if unique[id(tensor)] == name}
+    tensors = named_tensors(module)
+    return {name: tensors[name] for name, first in first_names(tensors).items() if name == first}
 
 
 def _fill(module: nn.Module, tensors: dict[str, Tensor]) -> None:

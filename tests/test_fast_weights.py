@@ -240,7 +240,7 @@ def test_without_numba_the_attention_runs_and_says_nothing(monkeypatch):
 def test_bad_arguments_get_one_sentence():
     with pytest.raises(ValueError, match="inner_steps must be at least 1; found 0"):
         FastWeightsRNN(3, 5, inner_steps=0)
-    with pytest.raises(ValueError, match="write must be 'final' or 'preliminary'; found 'first'"):
+    with pytest.raises(ValueError, match="write must be one of final, preliminary; found 'first'"):
         FastWeightsRNN(3, 5, write="first")
     with pytest.raises(ValueError, match="the last of 3 features; found shape"):
         FastWeightsRNN(3, 5)(torch.zeros(2, 4, 2))

@@ -14,8 +14,9 @@ import contextual_rnn
 LAYERS = (
     ("errors",),
     ("_core",),
+    ("context",),
     ("mlp", "initial_state", "fast_weights", "serialization"),
-    ("recurrent", "context", "heads", "memory_state", "posterior"),
+    ("recurrent", "heads", "memory_state", "posterior"),
     ("sequence_model", "seq2seq"),
     ("latent",),
     ("__init__",),

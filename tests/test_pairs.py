@@ -1,30 +1,20 @@
-"""Pairs of source and target from text files: what is read, what is said of bad lines, batches."""
+"""Pairs of a source and a target: files, data frames and lists, errors about them, vocabularies and minibatches."""
 
 import io
 import os
 import pathlib
 
+import pandas as pd
+import polars as pl
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contextual_rnn import InputError
-from contextual_rnn.data.pairs import (
-    SPECIAL,
-    UNKNOWN,
-    Encoded,
-    Pair,
-    Units,
-    Vocabulary,
-    bucketed,
-    collate,
-    join,
-    read_labelled,
-    read_pairs,
-    read_sources,
-)
-from contextual_rnn.jobs.pairs.error_rates import phone_error_rate, word_error_rate
+from contextual_rnn.data.encoded_pairs import SPECIAL, UNKNOWN, Encoded, Vocabulary, bucketed, collate
+from contextual_rnn.data.pairs import Pair, Units, join, read_pairs, read_sources
+from contextual_rnn.jobs.pairs.metrics import phone_error_rate, word_error_rate
 
 
 def write(folder, text):
@@ -34,21 +24,21 @@ def write(folder, text):
 
 
 def test_characters_and_symbols_are_told_apart(tmp_path):
-    pairs, units = read_pairs(write(tmp_path, "ab\ta t:\nc\tk\nabc d\ta b\n\n"))
-    assert units == Units("characters", "symbols")
-    assert pairs[0] == Pair(("a", "b"), ("a", "t:"))
-    assert pairs[2].source == ("a", "b", "c", " ", "d")
-    given_units, _ = read_pairs(tmp_path / "pairs.tsv", Units("symbols", "characters"))
-    assert given_units[2] == Pair(("abc", "d"), ("a", " ", "b"))
+    found = read_pairs(write(tmp_path, "ab\ta t:\nc\tk\nabc d\ta b\n\n"))
+    assert found.units == Units("characters", "symbols")
+    assert found.pairs[0] == Pair(("a", "b"), ("a", "t:"))
+    assert found.pairs[2].source == ("a", "b", "c", " ", "d")
+    given_units = read_pairs(tmp_path / "pairs.tsv", units=Units("symbols", "characters"))
+    assert given_units.pairs[2] == Pair(("abc", "d"), ("a", " ", "b"))
 
 
 def test_an_accent_is_read_alike_whether_it_is_part_of_its_letter_or_follows_it(tmp_path):
     composed, parts = "\u00e9", "e\u0301"
-    pairs, _ = read_pairs(write(tmp_path, f"{composed}\t{parts} n\n{parts}\t{composed} n\r\nFi\u017f\tx\n"))
+    pairs = read_pairs(write(tmp_path, f"{composed}\t{parts} n\n{parts}\t{composed} n\r\nFi\u017f\tx\n")).pairs
     assert pairs[0] == pairs[1] == Pair((composed,), (composed, "n"))
     assert pairs[2].source == ("F", "i", "\u017f")  # what is equal to the eye alone is not changed
     streamed = read_sources([parts.encode()], "<stdin>", "characters")
-    assert list(streamed) == [(parts, (composed,))]  # the line is given back as it came
+    assert list(streamed) == [("<stdin>, line 1", parts, (composed,))]  # the text is unchanged
 
 
 @pytest.mark.parametrize(
@@ -60,9 +50,9 @@ def test_an_accent_is_read_alike_whether_it_is_part_of_its_letter_or_follows_it(
         ("a\tb\tc\n", "line 1 has 2 tabs"),
         ("a\tb\n\tc\n", "line 2: the source is empty"),
         ("a\t\n", "line 1: the target is empty"),
-        ("a\tb\n" + "x" * 1001 + "\tb\n", "line 2: a side has 1001 characters, where at most 1000"),
+        ("a\tb\n" + "x" * 1001 + "\tb\n", "line 2: the source has 1001 characters; at most 1000 are allowed"),
         (b"a\tb\n\xff\xfe\tb\n", "line 2: byte 1 is not UTF-8"),
-        ("a\t \n", "line 1: a side holds nothing but spaces"),
+        ("a\t \n", "line 1: the target has nothing but spaces"),
     ],
 )
 def test_bad_lines_are_named(tmp_path, text, said):
@@ -83,7 +73,7 @@ def test_whatever_a_file_holds_it_is_read_or_refused_in_one_sentence(tmp_path_fa
     path = write(tmp_path_factory.mktemp("hostile"), content)
     said = ""
     try:
-        pairs, _ = read_pairs(path)
+        pairs = read_pairs(path).pairs
     except InputError as error:
         said, pairs = str(error), []
     assert bool(pairs) is not (str(path) in said)
@@ -93,7 +83,8 @@ def test_whatever_a_file_holds_it_is_read_or_refused_in_one_sentence(tmp_path_fa
 
 def test_sources_stream_line_by_line():
     lines = io.BytesIO(b"ab\n\nc\n")
-    assert list(read_sources(lines, "<stdin>", "characters")) == [("ab", ("a", "b")), ("", ()), ("c", ("c",))]
+    read = [(line.text, line.symbols) for line in read_sources(lines, "<stdin>", "characters")]
+    assert read == [("ab", ("a", "b")), ("", ()), ("c", ("c",))]
     with pytest.raises(InputError, match="<stdin>, line 2: byte 2 is not UTF-8"):
         list(read_sources(io.BytesIO(b"a\nb\xff\n"), "<stdin>", "characters"))
 
@@ -119,21 +110,93 @@ def test_files_with_labels_are_read_together(tmp_path):
     paths = [tmp_path / name for name in ("one.tsv", "two.tsv")]
     paths[0].write_text("ab\tx y\n")
     paths[1].write_text("c\tz\n")
-    pairs, labels, units = read_labelled([f"one={paths[0]}", f"two={paths[1]}"])
-    assert labels == ["one", "two"]
-    assert pairs == [Pair(("a", "b"), ("x", "y"), "one"), Pair(("c",), ("z",), "two")]
-    assert units == Units("characters", "symbols")  # the first file tells
-    alone, labels, _ = read_labelled([str(paths[0])])
-    assert (alone[0].label, labels) == (None, [])
+    for source in ([f"one={paths[0]}", f"two={paths[1]}"], dict(zip(("one", "two"), paths, strict=True))):
+        found = read_pairs(source)
+        assert found.labels == ["one", "two"]
+        assert found.pairs == [Pair(("a", "b"), ("x", "y"), "one"), Pair(("c",), ("z",), "two")]
+        assert found.units == Units("characters", "symbols")  # those of the first file
+        assert found.files == list(map(str, paths))
+    alone = read_pairs(str(paths[0]))
+    assert (alone.pairs[0].label, alone.labels) == (None, [])
     strange = tmp_path / "a=b.tsv"
     strange.write_text("a\tb\n")
-    assert read_labelled([str(strange)])[1] == []
-    with pytest.raises(InputError, match=r"of several files each needs a label, LABEL=PATH"):
-        read_labelled([f"one={paths[0]}", str(paths[1])])
+    assert read_pairs(str(strange)).labels == []
+    with pytest.raises(InputError, match=r"with several files, each needs a label, LABEL=PATH"):
+        read_pairs([f"one={paths[0]}", str(paths[1])])
     with pytest.raises(InputError, match="one, one must differ"):
-        read_labelled([f"one={paths[0]}", f"one={paths[1]}"])
+        read_pairs([f"one={paths[0]}", f"one={paths[1]}"])
     with pytest.raises(InputError, match="there is no such file"):
-        read_labelled([f"one={tmp_path / 'none.tsv'}"])
+        read_pairs([f"one={tmp_path / 'none.tsv'}"])
+
+
+ROWS = [("ab", "x y"), ("c", "z w")]
+COLUMNS = {"word": ["ab", "c"], "sounds": ["x y", "z w"]}
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        ROWS,
+        pl.DataFrame(COLUMNS),
+        pd.DataFrame(COLUMNS, index=[7, 8]),
+        pd.DataFrame(COLUMNS).astype("category"),
+        pl.DataFrame(COLUMNS).with_columns(pl.col("word").cast(pl.Categorical)),
+    ],
+    ids=["list", "polars", "pandas", "pandas categories", "polars categories"],
+)
+def test_lists_and_frames_give_the_pairs_of_the_same_file(source, tmp_path):
+    file = read_pairs(write(tmp_path, "ab\tx y\nc\tz w\n"))
+    found = read_pairs(source)
+    assert (found.pairs, found.units) == (file.pairs, file.units)
+    assert found.fingerprint() == file.fingerprint()
+    assert read_pairs({"one": source}).pairs == [Pair(one.source, one.target, "one") for one in file.pairs]
+
+
+@pytest.mark.parametrize("ending", ["frame", ".csv", ".tsv", ".parquet"])
+def test_columns_of_tables_are_named(ending, tmp_path):
+    frame = pl.DataFrame({"id": [1, 2], **COLUMNS, "language": ["fre", "gre"]})
+    source = frame if ending == "frame" else tmp_path / f"table{ending}"
+    if ending == ".parquet":
+        frame.write_parquet(source)
+    elif ending != "frame":
+        frame.write_csv(source, separator="," if ending == ".csv" else "\t")
+    found = read_pairs(source, columns=["word", "sounds", "language"])
+    assert (found.pairs[1], found.labels) == (Pair(("c",), ("z", "w"), "gre"), ["fre", "gre"])
+    assert read_pairs(source, columns=["sounds", "word"]).pairs[0] == Pair(("x", "y"), ("a", "b"))
+    assert read_pairs([(*row, label) for row, label in zip(ROWS, ["fre", "gre"], strict=True)]).pairs == found.pairs
+
+
+@pytest.mark.parametrize(
+    ("source", "columns", "said"),
+    [
+        ([], (), "`train` is empty"),
+        (["ab"], (), "there is no such file"),
+        ([("a", "b"), ("a",)], (), r"`train`, row 1: expected a tuple of texts, \(source, target\), found \('a',\)"),
+        ([("a", 5)], (), r"`train`, row 0: expected a tuple of texts"),
+        ([("a", "")], (), "`train`, row 0: the text is empty"),
+        ([("a\tb", "c")], (), "`train`, row 0: a text must have no tab and no line break"),
+        ([("a", "b", "fre"), ("a", "b")], (), "`train`, row 1 has no label, but other pairs have one"),
+        ({}, (), "`train` must be a dict from labels to pairs"),
+        ({1: [("a", "b")]}, (), "`train` must be a dict from labels to pairs"),
+        ({"fre": []}, (), r"`train`\['fre'\] is empty"),
+        ({"fre": [("a", "b", "gre")]}, (), "has the label 'gre', and all these pairs have the label 'fre'"),
+        (5, (), "`train` must be a path, a pandas or polars data frame, or an Arrow table; found int"),
+        (pl.Series(["a"]), (), "`train` must be a path"),
+        (pl.DataFrame({"a": ["x"]}), (), "`train` has the columns 'a'; name those of source and target with `columns`"),
+        (pl.DataFrame({"a": ["x"], "b": ["y"], "c": ["z"]}), (), "name those of source and target with `columns`"),
+        (pl.DataFrame({"a": ["x"], "b": ["y"]}), ["a", "bb"], "`train` has no column 'bb'.*did you mean 'b'"),
+        (pl.DataFrame({"a": ["x"], "b": ["y"]}), ["a", "a"], "`columns` must be two or three different names"),
+        (pl.DataFrame({"a": ["x"], "b": ["y"]}), "ab", "`columns` must be two or three different names"),
+        (pl.DataFrame({"a": ["x", "y"], "b": ["y", None]}), (), "`train`, row 1, column 'b': a text is missing"),
+        (pd.DataFrame({"a": ["x", None], "b": ["y", "z"]}), (), "`train`, row 1, column 'a': a text is missing"),
+        (pd.DataFrame({"a": ["x", "y"], "b": [1, 2]}), (), "`train`, row 0, column 'b': expected text, found 1"),
+        (pl.DataFrame({"a": ["x\n"], "b": ["y"]}), (), "`train`, row 0, column 'a': a text must have no tab"),
+        (pl.DataFrame({"a": ["x" * 1001], "b": ["y"]}), (), "`train`, row 0: the source has 1001 characters"),
+    ],
+)
+def test_bad_lists_frames_and_columns_are_refused_by_place(source, columns, said):
+    with pytest.raises(InputError, match=said):
+        read_pairs(source, columns=columns)
 
 
 def test_batches_hold_every_pair_once_and_like_with_like():
@@ -174,6 +237,6 @@ def test_real_pronunciations_are_read():
     if not folder:
         pytest.skip("CONTEXTUAL_RNN_DATA is not set: the pronunciations were not read")
     for path in sorted((pathlib.Path(folder) / "g2p").glob("*.tsv")):
-        pairs, units = read_pairs(path)
-        assert len(pairs) == (3600 if "train" in path.name else 450)
-        assert units == Units("characters", "symbols")
+        found = read_pairs(path)
+        assert len(found.pairs) == (3600 if "train" in path.name else 450)
+        assert found.units == Units("characters", "symbols")

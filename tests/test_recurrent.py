@@ -465,31 +465,31 @@ ERRORS = {
     ),
     "a context and a state": (
         lambda x, h0: ((x, torch.zeros(4, 2)), {"state": h0}),
-        "a context to start from or a state to carry on from; without resets, not both",
+        "context and state are both given",
     ),
     "a state of another shape": (
         lambda x, h0: ((x,), {"state": h0[0]}),
-        r"shape \(4, 1, 5\) where \(\(4, 1, 5\), \(4, 1, 5\)\) is right",
+        r"shape \(4, 1, 5\); expected \(\(4, 1, 5\), \(4, 1, 5\)\)",
     ),
     "a state of nn.LSTM's layout": (
         lambda x, h0: ((x,), {"state": tuple(leaf.transpose(0, 1) for leaf in h0)}),
-        r"shape \(\(1, 4, 5\), \(1, 4, 5\)\) where \(\(4, 1, 5\), \(4, 1, 5\)\) is right \(batch first",
+        r"shape \(\(1, 4, 5\), \(1, 4, 5\)\); expected \(\(4, 1, 5\), \(4, 1, 5\)\) \(batch first",
     ),
     "a state of another batch, with resets": (
         lambda x, h0: ((x,), {"state": tuple(leaf[:2] for leaf in h0), "resets": torch.zeros(4, 7)}),
-        r"shape \(\(2, 1, 5\), \(2, 1, 5\)\) where \(\(4, 1, 5\)",
+        r"shape \(\(2, 1, 5\), \(2, 1, 5\)\); expected \(\(4, 1, 5\)",
     ),
     "packed, with lengths": (
         lambda x, _: ((pack_padded_sequence(x, [7] * 4, True), torch.zeros(4, 2)), {"lengths": [7] * 4}),
-        "PackedSequence has lengths of its own",
+        "PackedSequence has its own lengths",
     ),
     "packed, with resets": (
         lambda x, _: ((pack_padded_sequence(x, [7] * 4, True), torch.zeros(4, 2)), {"resets": torch.zeros(4, 7)}),
-        "PackedSequence has lengths of its own",
+        "PackedSequence has its own lengths",
     ),
     "a context of neither the batch nor the episodes": (
         lambda x, _: ((x, torch.zeros(5, 2)), {"resets": torch.eye(7)[1:5]}),
-        "context has 5 rows where 4, the batch, or 8, an episode, is right",
+        "context has 5 rows; expected 4, one for each row of the batch, or 8, one for each episode",
     ),
     "no context for a fresh episode": (
         lambda x, h0: ((x,), {"state": h0, "resets": torch.eye(7)[1:5]}),
@@ -519,5 +519,5 @@ def test_an_initial_state_that_makes_a_wrong_shape_is_refused():
             return torch.zeros(1, batch_size, 5)
 
     core = nn.GRU(D, 5, batch_first=True)
-    with pytest.raises(ValueError, match=r"has shape \(1, 4, 5\) where \(4, 1, 5\) is right"):
+    with pytest.raises(ValueError, match=r"has shape \(1, 4, 5\); expected \(4, 1, 5\)"):
         ContextualRNN(core, Wrong(core))(torch.randn(B, T, D))

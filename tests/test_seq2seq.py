@@ -149,7 +149,7 @@ def test_schedules():
     values = [inverse_sigmoid(10)(step) for step in range(100)]
     assert values == sorted(values)
     assert ScheduledSampling(lambda step: step / 10).probability(4) == 0.4
-    with pytest.raises(ValueError, match=r"gives 2 at step 9, where a probability"):
+    with pytest.raises(ValueError, match=r"gives 2 at step 9, but must give a probability"):
         ScheduledSampling(lambda step: 2).probability(9)
 
 
@@ -229,7 +229,7 @@ def test_vectors_are_forecast_and_fed_on():
         network.loss(past, future)
     with pytest.raises(ValueError, match="for vectors give form='output'"):  # before the first coin falls so
         network.loss(past, future, first=past[:, -1], feeding=ScheduledSampling(0.0), training_step=0)
-    with pytest.raises(ValueError, match="targets are 3 wide where the decoder's size, 2, is right"):
+    with pytest.raises(ValueError, match="targets must be 2 wide, the decoder's size; found 3"):
         network.loss(past, torch.randn(3, 4, 3), first=past[:, -1])
     with pytest.raises(ValueError, match="steps must be at least 1; found 0"):
         network.free_run(past, past[:, -1], 0)
@@ -267,72 +267,94 @@ def test_searches_do_not_depend_on_the_batch_and_a_beam_of_one_is_greedy():
     assert run(whole, beam, width=1) == run(whole, greedy)
 
 
-def learn(network, reverse, updates, rate, length=20, symbols=12):
-    """Train on fresh random strings; return the share of 200 others that come out whole."""
+def share_reproduced(network, source, target):
+    """Return the share of sources whose whole target greedy search writes."""
+    step, state = network.eval().begin(source)
+    found = greedy(step, state, len(source), start=0, end=1, max_steps=source.shape[1] + 5).texts()
+    network.train()
+    return sum(a == b for a, b in zip(found, target.tolist(), strict=True)) / len(source)
+
+
+def learn(network, change, updates, rate=1e-2, length=8, symbols=12):
+    """Train on fresh random strings until 200 strings that are fresh too come out whole; return the largest share.
+
+    Training stops at the first success, so that the result does not depend on rounding.
+    """
     optimizer = torch.optim.Adam(network.parameters(), rate)
     generator = torch.Generator().manual_seed(0)
+    best = 0.0
     for update in range(updates):
         for group in optimizer.param_groups:
             group["lr"] = rate * (1 + math.cos(math.pi * update / updates)) / 2
         source = torch.randint(2, symbols, (64, length), generator=generator)
         optimizer.zero_grad()
-        network.loss(source, source.flip(1) if reverse else source).backward()
+        network.loss(source, change(source)).backward()
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimizer.step()
-    source = torch.randint(2, symbols, (200, length), generator=generator)
-    step, state = network.eval().begin(source)
-    found = greedy(step, state, 200, start=0, end=1, max_steps=length + 5).texts()
-    wanted = (source.flip(1) if reverse else source).tolist()
-    return sum(a == b for a, b in zip(found, wanted, strict=True)) / 200
+        if update % 50 == 49:
+            source = torch.randint(2, symbols, (200, length), generator=generator)
+            best = max(best, share_reproduced(network, source, change(source)))
+        if best == 1:
+            break
+    return best
 
 
-@pytest.mark.parametrize("reverse", [False, True])
-def test_random_strings_are_copied_and_reversed_exactly(reverse):
-    assert learn(model("general", hidden=64, size=16), reverse, updates=1000, rate=1e-2) == 1
+@pytest.mark.parametrize("change", [lambda source: source, lambda source: source.flip(1)], ids=["copied", "reversed"])
+def test_random_strings_are_reproduced_exactly(change):
+    assert learn(model("general", hidden=64, size=16), change, updates=800) == 1
 
 
 def test_without_attention_and_from_zero_there_is_nothing_to_copy_from():
-    assert learn(model(None, None, hidden=64, size=16), reverse=False, updates=100, rate=1e-2) == 0
+    assert learn(model(None, None, hidden=64, size=16), lambda source: source, updates=100) == 0
 
 
 SOURCE, TARGET = torch.randint(9, (2, 4)), torch.randint(2, 7, (2, 3))
 REFUSED = {
-    "a source past the vocabulary": (lambda whole: whole.loss(SOURCE + 99, TARGET), "the source holds .* from 0 to"),
-    "a negative target": (lambda whole: whole.loss(SOURCE, TARGET - 99), "the target holds -.* from 0 to"),
+    "a source past the vocabulary": (
+        lambda whole: whole.loss(SOURCE + 99, TARGET),
+        "source must hold integers from 0 to 11; found 1",
+    ),
+    "a negative target": (
+        lambda whole: whole.loss(SOURCE, TARGET - 99),
+        "target must hold integers from 0 to 11; found -",
+    ),
     "numbers that are no categories": (
         lambda whole: whole.loss(SOURCE.float(), TARGET),
-        "the source is a tensor of float32",
+        "source must hold integers from 0 to 11; found a tensor of float32",
     ),
-    "targets of other sources": (lambda whole: whole.loss(SOURCE, TARGET[:1]), "2 sources and 1 targets"),
-    "a probability over 1": (lambda whole: ScheduledSampling(1.5), "the schedule is 1.5, where a probability"),
+    "targets of other sources": (
+        lambda whole: whole.loss(SOURCE, TARGET[:1]),
+        "there must be as many targets as sources; found 2 sources and 1 targets",
+    ),
+    "a probability over 1": (lambda whole: ScheduledSampling(1.5), "the schedule is 1.5, but must give a probability"),
     "sampling that is not told the update": (
         lambda whole: whole.loss(SOURCE, TARGET, feeding=ScheduledSampling(0.3)),
-        "tosses its coins by the number of the update: give training_step=0",
+        "feeding depends on the number of the update: give training_step=0",
     ),
     "a schedule of no steps": (lambda whole: linear(0, 1, 0), "steps must be at least 1; found 0"),
     "an end that is never predicted": (
         lambda whole: EncoderDecoder(whole.encoder, whole.decoder, end=12),
-        "end is 12 where one of the decoder's 12 categories",
+        "end must be from 0 to 11, a category of the decoder; found 12",
     ),
     "an attention of another query": (
         lambda whole: Decoder(whole.decoder.rnn, 7, whole.decoder.embedding, AdditiveAttention(99, 99, 5)),
-        "query_size is 99 where the width of the core's output",
+        "query_size 99, but the output of the decoder's core is 24 wide",
     ),
     "a cell's inputs of another width": (
         lambda whole: Decoder(ContextualRNN(cell := nn.GRUCell(4, 10), ConstantState(cell)), 9, nn.Embedding(9, 5)),
-        "input_size is 4 where the embedding's width, 5, is right",
+        "input_size 4, but the embeddings are 5 wide",
     ),
     "targets longer than there are steps": (
         lambda whole: whole.framed(torch.ones(2, 5, dtype=torch.long), torch.tensor([5, 6])),
-        "target_lengths must lie in 0 to 5, the steps there are; found 5 to 6",
+        "target_lengths must lie in 0 to 5, the number of steps; found 5 to 6",
     ),
     "a length for all targets": (
         lambda whole: whole.framed(torch.ones(2, 5, dtype=torch.long), torch.tensor([5])),
-        "target_lengths must be 2 integers, one a row",
+        "target_lengths must be 2 integers, one per row",
     ),
     "inputs of another width": (
         lambda whole: Decoder(whole.decoder.rnn, 7, nn.Embedding(7, 99)),
-        "input_size is .* where the embedding's width, 99, is right",
+        "input_size 8, but the embeddings are 99 wide",
     ),
 }
 

@@ -1,10 +1,11 @@
-"""What an LSTM does to its gates, as one compiled loop: for `stepping`, float32 on the CPU, without gradients.
+"""The gates of an LSTM as one compiled loop, for `stepping`: float32 on the CPU, without gradients.
 
     c <- sigmoid(f) c + sigmoid(i) tanh(g),  h <- sigmoid(o) tanh(c),  sigmoid(x) = (1 + tanh(x / 2)) / 2
 
-tanh x is x P(x^2) / Q(x^2) on [-8, 8], where 1 - tanh 8 is 2.3e-7, and its ends' value beyond, so that no sigmoid is
-under 1.1e-7. P and Q have degrees 4 and 3 and were fitted for the least relative error: 2.2e-7, and 5e-7 as float32
-rounds. Quotients are brought to one denominator, since divisions are what costs most.
+On [-8, 8] tanh x is approximated by x P(x^2) / Q(x^2). Outside, it takes the value at the end of the interval, where
+1 - tanh 8 is 2.3e-7, so that no sigmoid is less than 1.1e-7. P has degree 4 and Q degree 3. They were fitted for the
+least relative error, 2.2e-7, which float32 rounding raises to 5e-7. Quotients share one denominator because divisions
+take most of the time.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ compiled: Any = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath
 
 @compiled
 def _tanh(x):
-    """Return numerator and denominator of tanh x; NaN stays NaN."""
+    """Return the numerator and the denominator of tanh x; NaN stays NaN."""
     x = END if x > END else x
     x = -END if x < -END else x
     u = x * x
@@ -37,18 +38,24 @@ def _tanh(x):
 
 @compiled
 def lstm_step(gates, c, h):
-    """Write c and h, (H, B) both, of the gates (4 H, B): half of i, f and o, then g."""
+    """Take one step, in place.
+
+    Args:
+        gates: (4 H, B), one half of the arguments of i, f and o, then the argument of g.
+        c: (H, B), overwritten.
+        h: (H, B), overwritten.
+    """
     units, rows = c.shape
     for j in range(units):
         half_i, half_f, half_o, g = gates[j], gates[units + j], gates[2 * units + j], gates[3 * units + j]
-        of_c, of_h = c[j], h[j]
+        c_row, h_row = c[j], h[j]
         for r in range(rows):
             i, below_i = _tanh(half_i[r])
             f, below_f = _tanh(half_f[r])
             o, below_o = _tanh(half_o[r])
             new, below_new = _tanh(g[r])
             below = below_i * below_new
-            value = HALF * (of_c[r] * (f + below_f) * below + (i + below_i) * new * below_f) / (below_f * below)
-            of_c[r] = value
+            value = HALF * (c_row[r] * (f + below_f) * below + (i + below_i) * new * below_f) / (below_f * below)
+            c_row[r] = value
             cell, below_cell = _tanh(value)
-            of_h[r] = HALF * (o + below_o) * cell / (below_o * below_cell)
+            h_row[r] = HALF * (o + below_o) * cell / (below_o * below_cell)

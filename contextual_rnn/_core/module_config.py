@@ -1,37 +1,68 @@
 """The configuration of a module: its class and the arguments that build it, as JSON takes them.
 
-Only registered classes are built, so that a file can name no code that was not already there.
+Only registered classes are built, so a file cannot name code that was not already there.
 """
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import inspect
-from typing import Any, TypeVar
+import pathlib
+import pkgutil
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar, overload
 
 from torch import nn
+from torch.nn.utils.parametrize import is_parametrized
 
 from ..errors import InputError
+from .recorded import Unsupported, plain, record_arguments, recorded_arguments
 
 _REGISTRY: dict[str, type[nn.Module]] = {}
 _RECURRENT = ("input_size", "hidden_size", "num_layers", "bias", "batch_first", "dropout", "bidirectional", "proj_size")
 _ARGUMENTS = {nn.LSTM: _RECURRENT, nn.GRU: _RECURRENT[:-1], nn.RNN: (*_RECURRENT[:-1], "nonlinearity")}
+_ROOT = __name__.split(".")[0]
+_LATE = ("jobs", "papers")  # packages whose models are registered when a file names them
 
 Class = TypeVar("Class", bound=type[nn.Module])
 
 
-def register(cls: Class) -> Class:
-    """Let a class be saved and loaded, by its name; usable as a decorator.
+@overload
+def register(cls: Class, *, formerly: tuple[str, ...] = ()) -> Class: ...
+@overload
+def register(*, formerly: tuple[str, ...] = ()) -> Callable[[Class], Class]: ...
+def register(cls: Any = None, *, formerly: tuple[str, ...] = ()) -> Any:
+    """Let a class be saved and loaded by its name; usable as a decorator, with or without arguments.
 
-    Its arguments come from its method `config()` if it has one, else from attributes named as the parameters of its
-    `__init__`. They may be modules, numbers, text, tuples, lists and dicts of these.
+    The arguments of every later call of `__init__` are recorded, and a file holds them. They may be modules, numbers,
+    text, dataclasses, and tuples, lists and dicts of these. Three rules make a file describe a module as it is now:
+
+    - A module argument is described as it is when the file is written, even if it was exchanged after construction. A
+      recurrent core that is not kept as a submodule is described by the shapes of its state.
+    - An argument that is also an attribute of the same name is described by the attribute.
+    - A class that has a method `config()` is described by the dict of arguments which that returns.
+
+    A class may have a classmethod `upgrade(arguments, path)`. `load` calls it with the arguments in a file and the path
+    of that file, and builds the module with the arguments that it returns: it converts those of older files.
+
+    Args:
+        cls: the class, a subclass of `nn.Module`.
+        formerly: names that the class had before; files that hold them are loaded as this class.
 
     Raises:
-        ValueError: another class is registered by that name.
+        ValueError: another class is registered by one of these names.
     """
-    known = _REGISTRY.get(cls.__name__, cls)
-    if (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
-        raise ValueError(f"a class named {cls.__name__} is registered already: {known.__module__}")
-    _REGISTRY[cls.__name__] = cls
+    if cls is None:
+        return lambda decorated: register(decorated, formerly=formerly)
+    names = (cls.__name__, *formerly)
+    for name in names:
+        known = _REGISTRY.get(name, cls)
+        if (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
+            raise ValueError(f"a class named {name} is registered already: {known.__module__}")
+    record_arguments(cls)
+    _REGISTRY.update(dict.fromkeys(names, cls))
     return cls
 
 
@@ -56,68 +87,128 @@ for _module in (
 def module_config(module: nn.Module) -> dict[str, Any]:
     """Return what builds a module: its class and arguments, as JSON takes them.
 
-    A module that stands in it twice, such as a network that gives the mean and the scale, is built once.
+    A module that occurs twice, such as a network that gives the mean and the scale, is described once.
 
     Raises:
         TypeError: its class, or that of a module in it, is not registered, or an argument is not known or no JSON.
+        ValueError: a submodule that was an argument has been removed, or has a parametrisation.
     """
     return _describe(module, {})
 
 
 def registered(name: str) -> type[nn.Module] | None:
-    """Return the class that is registered by a name; None where there is none."""
+    """Return the class that is registered by a name, present or former; None if there is none.
+
+    The modules of this package that register models are imported if the name is not known without them.
+    """
+    if name not in _REGISTRY:
+        for late in _late_modules():
+            importlib.import_module(late)
     return _REGISTRY.get(name)
 
 
-def build(config: dict[str, Any]) -> nn.Module:
+def build(config: dict[str, Any], path: pathlib.Path | None = None) -> nn.Module:
     """Build the module that `module_config` described, with fresh weights.
+
+    Args:
+        config: the description.
+        path: the file that holds it, which the classmethod `upgrade` of a class receives; None calls no `upgrade`.
 
     Raises:
         InputError: it names a class that is not registered.
     """
-    return _build(config, [])
+    return _build(config, [], path)
+
+
+def _late_modules() -> Iterator[str]:
+    """Yield the names of the modules `model` and `*_model` in every job and paper, and of papers of one module."""
+    for package in _LATE:
+        for name, is_package in _modules_in(f"{_ROOT}.{package}"):
+            if not is_package:
+                yield name
+                continue
+            inner = [module for module, _ in _modules_in(name)]
+            yield from (module for module in inner if module.endswith((".model", "_model")))
+
+
+def _modules_in(package: str) -> Iterator[tuple[str, bool]]:
+    """Yield the name of each module in a package, and whether it is a package itself; imports none of them."""
+    spec = importlib.util.find_spec(package)
+    places = spec.submodule_search_locations if spec else None
+    for module in pkgutil.iter_modules(places or [], f"{package}."):
+        yield module.name, module.ispkg
 
 
 def _describe(module: nn.Module, numbers: dict[nn.Module, int]) -> dict[str, Any]:
     """Return the config; `numbers` counts the modules in the order in which `_build` finishes them."""
+    module = compiled_from(module)
     if module in numbers:
         return {"shared": numbers[module]}
-    name = type(module).__name__
-    if _REGISTRY.get(name) is not type(module):
-        raise TypeError(
-            f"{name} cannot be saved: decorate it with contextual_rnn.register, and give it a method config() that "
-            "returns the arguments of its __init__"
-        )
+    name = _registered_name(module)
     config: dict[str, Any] = {"class": name}
-    if isinstance(module, nn.Sequential) and name == "Sequential":
-        config["layers"] = [_describe(layer, numbers) for layer in module]
+    if type(module).__init__ is nn.Sequential.__init__:
+        layers = module._modules
+        config["layers"] = [_describe(layer, numbers) for layer in layers.values() if layer is not None]
+        if list(layers) != [str(number) for number in range(len(layers))]:
+            config["names"] = list(layers)
     else:
-        arguments = sorted(_arguments(module).items())
-        config["arguments"] = {key: _encode(value, f"{name}.{key}", numbers) for key, value in arguments}
+        positional, named = _arguments(module)
+        if positional:
+            config["positional"] = [_encode(value, f"{name}'s *args", numbers) for value in positional]
+        config["arguments"] = {key: _encode(value, f"{name}.{key}", numbers) for key, value in sorted(named.items())}
     numbers[module] = len(numbers)
     return config
 
 
-def _build(config: dict[str, Any], built: list[nn.Module]) -> nn.Module:
+def compiled_from(module: nn.Module) -> nn.Module:
+    """Return the module that `torch.compile` made another one from; any other module is returned as it is."""
+    return module._modules["_orig_mod"] or module if type(module).__name__ == "OptimizedModule" else module
+
+
+def _registered_name(module: nn.Module) -> str:
+    cls = type(module)
+    if _REGISTRY.get(cls.__name__) is cls:
+        return cls.__name__
+    if is_parametrized(module):
+        raise ValueError(
+            f"a {cls.__mro__[1].__name__} with a parametrisation cannot be saved: remove it with "
+            "torch.nn.utils.parametrize.remove_parametrizations, or apply it in the __init__ of a registered class"
+        )
+    if isinstance(module, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
+        raise ValueError(f"a {cls.__name__} cannot be saved: save the module in it, its attribute module")
+    name = f"{cls.__module__}.{cls.__name__}" if cls.__name__ in _REGISTRY else cls.__name__
+    raise TypeError(f"{name} cannot be saved: decorate it with contextual_rnn.register")
+
+
+def _build(config: dict[str, Any], built: list[nn.Module], path: pathlib.Path | None) -> nn.Module:
     if "shared" in config:
         return built[config["shared"]]
     name = config["class"]
-    if name not in _REGISTRY:
+    cls = registered(name)
+    if cls is None:
         raise InputError(f"the file holds a {name}, a class not known here: import the module that registers it first")
-    if name == "Sequential":
-        module: nn.Module = nn.Sequential(*(_build(layer, built) for layer in config["layers"]))
+    if "layers" in config:
+        layers = [_build(layer, built, path) for layer in config["layers"]]
+        names = config.get("names", [str(number) for number in range(len(layers))])
+        module = cls(OrderedDict(zip(names, layers, strict=True)))
     else:
-        arguments = sorted(config["arguments"].items())
-        module = _REGISTRY[name](**{key: _decode(value, built) for key, value in arguments})
+        positional = [_decode(value, built, path) for value in config.get("positional", ())]
+        named = {key: _decode(value, built, path) for key, value in sorted(config["arguments"].items())}
+        upgrade = getattr(cls, "upgrade", None)
+        module = cls(*positional, **(named if upgrade is None or path is None else upgrade(named, path)))
     built.append(module)
     return module
 
 
-def _arguments(module: nn.Module) -> dict[str, Any]:
-    """Return what `__init__` was called with: from config(), else from the attributes of the same names."""
+def _arguments(module: nn.Module) -> tuple[list[Any], dict[str, Any]]:
+    """Return what builds it again: from config(), else as recorded, else from the attributes of the same names."""
     config = getattr(module, "config", None)
     if callable(config):
-        return config()
+        return [], config()
+    return recorded_arguments(module) or ([], _from_attributes(module))
+
+
+def _from_attributes(module: nn.Module) -> dict[str, Any]:
     initialise = type(module).__init__
     for cls, names in _ARGUMENTS.items():
         if initialise is vars(cls)["__init__"]:
@@ -130,7 +221,7 @@ def _arguments(module: nn.Module) -> dict[str, Any]:
     if lost and not type(module).__module__.startswith("torch."):  # torch keeps all but device and dtype
         raise TypeError(
             f"{type(module).__name__} cannot be saved: it keeps no attribute {lost[0]}, an argument of its __init__; "
-            "give it a method config() that returns them all"
+            "register the class before making the module, or give it a method config() that returns them all"
         )
     return {name: kept[name] for name in parameters if name in kept}
 
@@ -138,27 +229,28 @@ def _arguments(module: nn.Module) -> dict[str, Any]:
 def _encode(value: Any, where: str, numbers: dict[nn.Module, int]) -> Any:
     if isinstance(value, nn.Module):
         return {"module": _describe(value, numbers)}
+    value = plain(value)
+    if isinstance(value, Unsupported):
+        raise TypeError(
+            f"{where} cannot be saved: a {value.kind} where a module, number, text, tuple, list or dict with text for "
+            "keys is right"
+        )
     if isinstance(value, tuple):
         return {"tuple": [_encode(item, where, numbers) for item in value]}
     if isinstance(value, list):
         return [_encode(item, where, numbers) for item in value]
-    if isinstance(value, dict) and all(isinstance(key, str) for key in value):
+    if isinstance(value, dict):
         return {"dict": {key: _encode(item, where, numbers) for key, item in sorted(value.items())}}
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
-    raise TypeError(
-        f"{where} cannot be saved: a {type(value).__name__} where a module, number, text, tuple, list or dict with "
-        "text for keys is right"
-    )
+    return value
 
 
-def _decode(value: Any, built: list[nn.Module]) -> Any:
+def _decode(value: Any, built: list[nn.Module], path: pathlib.Path | None) -> Any:
     if isinstance(value, list):
-        return [_decode(item, built) for item in value]
+        return [_decode(item, built, path) for item in value]
     if not isinstance(value, dict):
         return value
     if "module" in value:
-        return _build(value["module"], built)
+        return _build(value["module"], built, path)
     if "tuple" in value:
-        return tuple(_decode(item, built) for item in value["tuple"])
-    return {key: _decode(item, built) for key, item in sorted(value["dict"].items())}
+        return tuple(_decode(item, built, path) for item in value["tuple"])
+    return {key: _decode(item, built, path) for key, item in sorted(value["dict"].items())}

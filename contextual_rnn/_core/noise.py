@@ -1,4 +1,4 @@
-"""Standard normal noise for states: from a torch generator, or tied to the trajectory it belongs to."""
+"""Standard normal noise for states, from a torch generator or from the seed of each trajectory."""
 
 from __future__ import annotations
 
@@ -14,11 +14,17 @@ from .state import Shapes, State, fill, shape_leaves
 
 @dataclasses.dataclass(frozen=True)
 class TrajectorySeeds:
-    """Noise that depends on the seed and the trajectory's number alone, never on the batches it was drawn in.
+    """Draw noise that depends on the seed and the number of the trajectory, and not on the batch it is drawn in.
 
-    Row r of a draw belongs to trajectory `first + r`. A counter-based generator (Philox) keyed by (seed, stream) counts
-    on from trajectory to trajectory, so trajectory 7 of seed 0 is the same drawn alone, in a batch of 8, or in the
-    second batch of 5. Where one initial state wraps another and both draw, each has its own `stream`.
+    Row r of a draw belongs to trajectory `first + r`. The numbers come from a counter-based generator (Philox) with the
+    key (seed, stream), whose counter increases from trajectory to trajectory. So trajectory 7 of seed 0 is the same
+    whether it is drawn alone, in a batch of 8, or in the second batch of 5.
+
+    Attributes:
+        seed: the seed.
+        first: the number of the trajectory in row 0.
+        stream: separates draws for the same trajectory. Where an initial state contains another and both draw, each
+            uses its own stream.
     """
 
     seed: int
@@ -28,8 +34,8 @@ class TrajectorySeeds:
     def draw(self, batch_size: int, size: int) -> Tensor:
         """Return (batch_size, size) standard normal numbers in float32.
 
-        Pairs of uniform numbers become pairs of normal ones: sqrt(-2 ln u) times the cosine and the sine of 2 pi v
-        (Box and Muller 1958).
+        Two uniform numbers u and v give two normal numbers: sqrt(-2 ln u) times the cosine and the sine of 2 pi v (Box
+        and Muller 1958).
         """
         uniform = self.uniform(batch_size, size + size % 2).unflatten(1, (-1, 2))
         radius, angle = uniform[..., 0].log().mul_(-2).sqrt_(), uniform[..., 1].mul(2 * math.pi)
@@ -39,21 +45,21 @@ class TrajectorySeeds:
         return normal.flatten(1)[:, :size]
 
     def uniform(self, batch_size: int, size: int) -> Tensor:
-        """Return (batch_size, size) numbers uniform in (0, 1) in float32."""
-        blocks = -(-size // 8)  # of the generator, each of 256 bits
+        """Return (batch_size, size) numbers in float32, uniform in the open interval (0, 1)."""
+        blocks = -(-size // 8)  # the generator makes blocks of 256 bits, eight numbers each
         bits = np.random.Philox(key=[self.seed, self.stream], counter=self.first * blocks)
         words = bits.random_raw(batch_size * blocks * 4).view(np.uint32).reshape(batch_size, blocks * 8)
-        # The upper 23 bits and a half: exact in float32, so neither 0 nor 1.
+        # The upper 23 bits plus 0.5 are exact in float32, so that no number is 0 or 1.
         whole = torch.from_numpy((words[:, :size] >> 9).astype(np.float32))
         return whole.add_(0.5).mul_(2.0**-23)
 
     def next_stream(self, steps: int = 1) -> TrajectorySeeds:
-        """Return the same trajectories' seeds for numbers that are independent of these."""
+        """Return seeds that give the same trajectories other, independent numbers."""
         return dataclasses.replace(self, stream=self.stream + steps)
 
 
-def wrapped(generator: torch.Generator | TrajectorySeeds | None) -> torch.Generator | TrajectorySeeds | None:
-    """Return the generator for what is wrapped, so that its noise is independent of the wrapper's."""
+def next_generator(generator: torch.Generator | TrajectorySeeds | None) -> torch.Generator | TrajectorySeeds | None:
+    """Return a generator for an initial state inside another, so that the noise of the two is independent."""
     if isinstance(generator, TrajectorySeeds):
         return generator.next_stream()
     return generator
@@ -65,13 +71,13 @@ def standard_normal(
     """Draw a state of independent standard normal numbers.
 
     Args:
-        shapes: the nest of shapes of one example.
+        shapes: the shapes of one example's state.
         batch_size: B.
         like: a tensor whose device and dtype the noise takes.
-        generator: where the numbers come from; None is torch's global generator.
+        generator: a `torch.Generator` or `TrajectorySeeds`; None is torch's global generator.
 
     Returns:
-        A state: `(B, *shape)` for every shape.
+        A state, `(B, *shape)` for every shape.
     """
     sizes = [math.prod(shape) for shape in shape_leaves(shapes)]
     if isinstance(generator, TrajectorySeeds):

@@ -1,69 +1,97 @@
-"""Sequences of unlike lengths as one `PackedSequence`, and any core run over it.
+"""Sequences of different lengths as one `PackedSequence`, and any core run over it.
 
-Padded batches, packed batches and rows cut into episodes all come to the same: a packed sequence, whose steps lie in
-order of time and, within a step, of the sequences sorted from the longest to the shortest.
+Padded batches, packed batches and rows with resets are all converted to a packed sequence. Its steps are ordered by
+time and, within a step, by sequence from the longest to the shortest.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
+from .contract import CoreContract
 from .state import State, map_state, select_rows
+from .tracing import refuse_tracing
 
-Core = Callable[[Tensor, State], tuple[Tensor, State]]
 
-
-def run_packed(core: nn.Module, packed: PackedSequence, state: State) -> tuple[PackedSequence, State]:
+def run_packed(
+    core: nn.Module, contract: CoreContract, packed: PackedSequence, state: State
+) -> tuple[PackedSequence, State]:
     """Run a core over a packed sequence.
 
+    PyTorch's own cores take the packed sequence itself. A causal core is called once for every segment of time in which
+    the same sequences are running. Any other core is called with whole sequences, once for every length.
+
     Args:
-        core: `nn.RNN`, `nn.LSTM`, `nn.GRU`, or a core of batch-first states.
+        core: the core.
+        contract: how it is called.
         packed: the inputs.
-        state: (B, ...) in the order of the sequences before they were sorted, batch first.
+        state: (B, ...) batch first, in the order of the sequences before they were sorted by length.
 
     Returns:
-        The outputs, packed alike, and the state of each sequence after its own last step.
+        The outputs, packed in the same way, and the state of each sequence after its own last step.
+
+    Raises:
+        ValueError: `torch.jit.trace` would record the lengths of the example.
     """
-    if isinstance(core, nn.RNNBase):
-        output, state = core(packed, turn(state))
-        return output, turn(state)
+    if contract.takes_packed:
+        return contract.call(core, packed, state)
+    refuse_tracing("lengths, for any core but nn.RNN, nn.LSTM and nn.GRU,")
     if packed.sorted_indices is not None:
         state = select_rows(state, packed.sorted_indices)
-    data, state = _run_sorted(core, packed, state)
+    run = _run_segments if contract.causal else _run_whole_sequences
+    data, state = run(core, contract, packed, state)
     if packed.unsorted_indices is not None:
         state = select_rows(state, packed.unsorted_indices)
-    return packed._replace(data=data), state
+    return PackedSequence(data, packed.batch_sizes, packed.sorted_indices, packed.unsorted_indices), state
 
 
-def turn(state: State) -> State:
-    """Swap the first two dimensions of every tensor: (B, L, H) to the (L, B, H) of `nn.LSTM` and back."""
-    return map_state(lambda leaf: leaf.transpose(0, 1).contiguous(), state)
-
-
-def _run_sorted(core: nn.Module, packed: PackedSequence, state: State) -> tuple[Tensor, State]:
-    """Run over stretches of time in which the same sequences are alive; the state is in sorted order."""
-    batch_first = getattr(core, "batch_first", True)
+def _run_segments(
+    core: nn.Module, contract: CoreContract, packed: PackedSequence, state: State
+) -> tuple[Tensor, State]:
+    """Run over segments of time in which the same sequences are running; the state is in sorted order."""
     outputs, ended, start = [], [], 0
-    for alive, steps in ((n, len(list(run))) for n, run in itertools.groupby(packed.batch_sizes.tolist())):
-        ended.append(map_state(lambda leaf, n=alive: leaf[n:], state))
-        state = map_state(lambda leaf, n=alive: leaf[:n], state)
-        x = packed.data[start : start + alive * steps].unflatten(0, (steps, alive))
-        output, state = core(x.transpose(0, 1) if batch_first else x, state)
-        outputs.append((output.transpose(0, 1) if batch_first else output).flatten(0, 1))
-        start += alive * steps
-    pieces = [state, *reversed(ended)]
-    return torch.cat(outputs), map_state(lambda *leaves: torch.cat(leaves), pieces[0], *pieces[1:])
+    for running, steps in ((n, len(list(run))) for n, run in itertools.groupby(packed.batch_sizes.tolist())):
+        ended.append(map_state(lambda leaf, n=running: leaf[n:], state))
+        state = map_state(lambda leaf, n=running: leaf[:n], state)
+        x = packed.data[start : start + running * steps].unflatten(0, (steps, running))
+        output, state = contract.call(core, x.transpose(0, 1) if contract.batch_first else x, state)
+        outputs.append((output.transpose(0, 1) if contract.batch_first else output).flatten(0, 1))
+        start += running * steps
+    return torch.cat(outputs), _concatenate([state, *reversed(ended)])
+
+
+def _run_whole_sequences(
+    core: nn.Module, contract: CoreContract, packed: PackedSequence, state: State
+) -> tuple[Tensor, State]:
+    """Run over the sequences of each length together; the state is in sorted order."""
+    sizes = packed.batch_sizes
+    starts = sizes.cumsum(0) - sizes  # where each step's rows start in the packed data
+    lengths = (torch.arange(int(sizes[0])) < sizes.unsqueeze(1)).sum(0)
+    places, outputs, states, first = [], [], [], 0
+    for steps, count in ((n, len(list(run))) for n, run in itertools.groupby(lengths.tolist())):
+        place = (starts[:steps].unsqueeze(1) + torch.arange(first, first + count)).to(packed.data.device)
+        x = packed.data[place]
+        rows = map_state(lambda leaf, at=first, n=count: leaf[at : at + n], state)
+        output, last = contract.call(core, x.transpose(0, 1) if contract.batch_first else x, rows)
+        outputs.append((output.transpose(0, 1) if contract.batch_first else output).flatten(0, 1))
+        places.append(place.flatten())
+        states.append(last)
+        first += count
+    return torch.cat(outputs)[torch.cat(places).argsort()], _concatenate(states)
+
+
+def _concatenate(states: list[State]) -> State:
+    return map_state(lambda *leaves: torch.cat(leaves), states[0], *states[1:])
 
 
 @dataclasses.dataclass(frozen=True)
 class Episodes:
-    """Rows of a batch cut at their resets into episodes, numbered row by row, then by time.
+    """The episodes that resets divide the rows of a batch into, numbered row by row and then by time.
 
     Attributes:
         row: (N,) the row that each episode is part of.
@@ -71,7 +99,7 @@ class Episodes:
         last: (B,) the number of each row's last episode.
         reset: (N,) whether a reset starts it.
         step: (S,) the flat index b * T + t of every step, in the order of a packed sequence.
-        batch_sizes: (longest,) how many episodes are alive at each of their steps.
+        batch_sizes: (longest,) how many episodes are running at each of their steps.
         order: (N,) the episodes from the longest to the shortest.
     """
 
@@ -84,15 +112,20 @@ class Episodes:
     order: Tensor
 
     @classmethod
-    def cut(cls, resets: Tensor, lengths: Tensor) -> Episodes:
-        """Cut rows at `resets` (B, T), true where a step starts again; `lengths` (B,), at least 1, ends them."""
+    def split(cls, resets: Tensor, lengths: Tensor) -> Episodes:
+        """Split rows into episodes.
+
+        Args:
+            resets: (B, T) true where a step starts a new episode.
+            lengths: (B,) the number of steps of each row, at least 1.
+        """
         rows, steps = resets.shape
         time = torch.arange(steps, device=resets.device)
         starts = resets.clone()
         starts[:, 0] = True
         valid = time < lengths.view(-1, 1)
         begin = (starts & valid).nonzero()
-        number = (starts & valid).flatten().cumsum(0) - 1  # which episode each step is in
+        number = (starts & valid).flatten().cumsum(0) - 1  # the episode of each step
         offset = time.expand(rows, steps).flatten() - begin[number, 1]
         number, offset, step = number[valid.flatten()], offset[valid.flatten()], valid.flatten().nonzero()[:, 0]
         length = torch.bincount(number, minlength=len(begin))

@@ -1,8 +1,8 @@
 """State trees: what a recurrent core carries from one step to the next.
 
-A *state* is a tensor or a nested tuple of tensors, batch first: `(B, L, H)` for `nn.RNN` and `nn.GRU`, a pair of them
-for `nn.LSTM`, `(B, H)` for cells, anything for a user's own core. Its *shapes* are the same nest with the shape of one
-example in place of each tensor: `(L, H)`, `((L, H), (L, H))`, `(H,)`.
+A *state* is a tensor or a nested tuple of tensors, batch first: `(B, L, H)` for `nn.RNN` and `nn.GRU`, a pair of these
+for `nn.LSTM`, `(B, H)` for cells, anything for a core of your own. Its *shapes* are the same nested tuple with the
+shape of one example in place of each tensor: `(L, H)`, `((L, H), (L, H))`, `(H,)`.
 
 Legend of shapes, here and everywhere: `B` batch, `T` time, `D` input features, `H` hidden units, `L` layers times
 directions.
@@ -10,70 +10,98 @@ directions.
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-State = Any  # Tensor | tuple[State, ...]; a recursive alias that type checkers and readers both follow is not to be had
+from .tracing import shapes_are_traced
+
+State = Any  # Tensor | tuple[State, ...]: type checkers do not follow a recursive alias
 Shapes = Any  # tuple[int, ...] | tuple[Shapes, ...]
+
+_INNER = ("_orig_mod", "_fsdp_wrapped_module")  # the names that torch.compile and FSDP give to the module they wrap
 
 
 def is_shape(shapes: Shapes) -> bool:
-    """Whether `shapes` is a leaf, the shape of one tensor, and no nest of them; `()` is the shape of a scalar."""
+    """Return whether `shapes` is the shape of one tensor, not a nested tuple of shapes; `()` is that of a scalar."""
     return isinstance(shapes, tuple) and all(isinstance(size, int) for size in shapes)
 
 
-@functools.singledispatch
 def state_shapes(core: Any) -> Shapes:
-    """Return the nest of shapes of one example's state.
+    """Return the shapes of one example's state.
 
     Args:
-        core: `nn.RNN`, `nn.LSTM`, `nn.GRU`, their cells, any module with an attribute `state_shapes` (a nest of shapes
-            without the batch, such as `((5,), ((5, 3), (2,)))`), or such a nest itself.
+        core: `nn.RNN`, `nn.LSTM`, `nn.GRU`, their cells; one of these inside `torch.compile`, `DataParallel` or
+            `DistributedDataParallel`; any module with an attribute `state_shapes`, a nested tuple of shapes without the
+            batch, such as `((5,), ((5, 3), (2,)))`; or such a nested tuple itself.
 
     Returns:
         `(L, H)` for `nn.RNN` and `nn.GRU`; `((L, P), (L, H))` for `nn.LSTM`, where P is `proj_size` or H; `(H,)` for
-        `nn.RNNCell` and `nn.GRUCell`; `((H,), (H,))` for `nn.LSTMCell`; else the core's own.
+        `nn.RNNCell` and `nn.GRUCell`; `((H,), (H,))` for `nn.LSTMCell`; else the attribute of the core.
 
     Raises:
-        TypeError: the core is none of these, or its `state_shapes` is not a nest of tuples of sizes.
+        TypeError: the core is none of these, is a class instead of a module, or its `state_shapes` is not a nested
+            tuple of sizes.
     """
     if isinstance(core, tuple):
-        return _checked(core)
+        return _check_shapes(core)
+    if isinstance(core, type):
+        raise TypeError(
+            f"the core is the class {core.__name__}; give a module made from it, such as {core.__name__}(input_size, "
+            "hidden_size)"
+        )
+    core = unwrap(core)
+    if isinstance(core, nn.RNNBase):
+        layers = core.num_layers * (2 if core.bidirectional else 1)
+        hidden: Shapes = (layers, core.hidden_size)
+        return ((layers, core.proj_size or core.hidden_size), hidden) if isinstance(core, nn.LSTM) else hidden
+    if isinstance(core, nn.RNNCellBase):
+        hidden = (core.hidden_size,)
+        return (hidden, hidden) if isinstance(core, nn.LSTMCell) else hidden
     shapes = getattr(core, "state_shapes", None)
     if shapes is None:
         raise TypeError(
-            f"{type(core).__name__} is no recurrent core: it needs an attribute state_shapes, a nested tuple of the "
-            "shapes of one example's state without the batch, for example ((5,), (5, 3))"
+            f"{type(core).__name__} is not a recurrent core: it has no attribute state_shapes, a nested tuple of the "
+            "shapes of one example's state without the batch, for example ((5,), (5, 3)). A core with this attribute "
+            "takes and returns batch-first states: a module around nn.LSTM must swap the first two dimensions of its "
+            "states, (B, L, H) and (L, B, H), before and after it calls it"
         )
-    return _checked(shapes)
+    return _check_shapes(shapes)
 
 
-@state_shapes.register
-def _(core: nn.RNNBase) -> Shapes:
-    layers = core.num_layers * (2 if core.bidirectional else 1)
-    hidden = (layers, core.hidden_size)
-    if isinstance(core, nn.LSTM):
-        return (layers, core.proj_size or core.hidden_size), hidden
-    return hidden
+def unwrap(core: Any) -> Any:
+    """Return the module inside `torch.compile`, `DataParallel`, DDP or FSDP; else the core itself."""
+    while True:
+        if isinstance(core, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
+            core = core.module
+            continue
+        inner = [core._modules[name] for name in _INNER if name in core._modules] if isinstance(core, nn.Module) else []
+        if not inner:
+            return core
+        core = inner[0]
 
 
-@state_shapes.register
-def _(core: nn.RNNCellBase) -> Shapes:
-    hidden = (core.hidden_size,)
-    return (hidden, hidden) if isinstance(core, nn.LSTMCell) else hidden
+def weight_dtype(module: nn.Module) -> torch.dtype | None:
+    """Return the dtype of the first floating-point parameter, in the order of `parameters()`; None if there is none."""
+    for weight in module._parameters.values():
+        if weight is not None and weight.is_floating_point():
+            return weight.dtype
+    for part in module._modules.values():
+        dtype = None if part is None else weight_dtype(part)
+        if dtype is not None:
+            return dtype
+    return None
 
 
-def _checked(shapes: Shapes) -> Shapes:
+def _check_shapes(shapes: Shapes) -> Shapes:
     if is_shape(shapes):
         return shapes
     if not isinstance(shapes, tuple):
         raise TypeError(f"state_shapes must be a nested tuple of sizes, for example ((5,), (5, 3)); found {shapes!r}")
     for item in shapes:
-        _checked(item)
+        _check_shapes(item)
     return shapes
 
 
@@ -87,7 +115,7 @@ def leaves(state: State) -> Iterator[Tensor]:
 
 
 def shape_leaves(shapes: Shapes) -> Iterator[tuple[int, ...]]:
-    """Yield the shapes of a nest, left to right, in the order of `leaves`."""
+    """Yield the shapes of a nested tuple, left to right, in the order of `leaves`."""
     if is_shape(shapes):
         yield shapes
     else:
@@ -96,53 +124,131 @@ def shape_leaves(shapes: Shapes) -> Iterator[tuple[int, ...]]:
 
 
 def map_state(function: Callable[..., Any], state: State, *others: State) -> State:
-    """Apply `function` to every tensor of `state`, and to those of `others` in the same place; keep the nest."""
+    """Apply `function` to every tensor of `state` and to the tensors of `others` in the same place."""
     if isinstance(state, tuple):
         items = (map_state(function, *parts) for parts in zip(state, *others, strict=True))
-        return _rebuild(state, items)
+        return rebuild(state, items)
     return function(state, *others)
 
 
 def fill(shapes: Shapes, values: Iterator[Any]) -> State:
-    """Put `values`, in the order of `leaves`, into a nest like `shapes`."""
+    """Return a nested tuple like `shapes` of the `values`, in the order of `leaves`."""
     if is_shape(shapes):
         return next(values)
-    return _rebuild(shapes, (fill(item, values) for item in shapes))
+    return rebuild(shapes, (fill(item, values) for item in shapes))
 
 
-def _rebuild(like: tuple, items: Iterator[Any]) -> tuple:
-    return type(like)(*items) if hasattr(like, "_fields") else tuple(items)  # a named tuple stays one
+def rebuild(like: tuple, items: Iterator[Any]) -> tuple:
+    """Return a tuple of the items, or a named tuple where `like` is one."""
+    return type(like)(*items) if hasattr(like, "_fields") else tuple(items)
 
 
-def select_rows(state: State, index: Tensor) -> State:
-    """Take rows of the batch: `index` (N,) of integers, or (B,) of booleans."""
+def select_rows(state: State, index: Tensor | Sequence[int] | slice) -> State:
+    """Select rows of the batch from every tensor of a state.
+
+    Args:
+        state: batch first, (B, ...).
+        index: (N,) row numbers, (B,) booleans, or a slice.
+
+    Returns:
+        The state of these rows, (N, ...).
+
+    Example:
+        >>> import torch
+        >>> from contextual_rnn import select_rows
+        >>> h, c = select_rows((torch.zeros(4, 1, 8), torch.zeros(4, 1, 8)), [0, 2])
+        >>> h.shape
+        torch.Size([2, 1, 8])
+    """
     return map_state(lambda leaf: leaf[index], state)
 
 
 def where_rows(mask: Tensor, state: State, other: State) -> State:
-    """Take a row from `state` where `mask` (B,) is true, from `other` where it is false."""
+    """Return the rows of `state` where `mask` (B,) is true and those of `other` where it is false."""
     return map_state(lambda a, b: torch.where(mask.view(-1, *[1] * (a.dim() - 1)), a, b), state, other)
 
 
 def detach(state: State) -> State:
-    """Cut the graph: for truncated back-propagation, carry on from `detach(state)`."""
+    """Return the state without its graph.
+
+    For truncated back-propagation through time, carry on from `detach(state)`.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> from contextual_rnn import ContextualRNN, FreeState, detach
+        >>> core = nn.GRU(1, 8, batch_first=True)
+        >>> rnn = ContextualRNN(core, FreeState(core))
+        >>> output, state = rnn(torch.zeros(4, 25, 1))
+        >>> output, state = rnn(torch.zeros(4, 25, 1), state=detach(state))
+    """
     return map_state(Tensor.detach, state)
 
 
 def move(state: State, *args: Any, **kwargs: Any) -> State:
-    """Every tensor `.to(*args, **kwargs)`: another device or dtype."""
+    """Return the state with every tensor moved by `.to(*args, **kwargs)`."""
     return map_state(lambda leaf: leaf.to(*args, **kwargs), state)
 
 
-def check_state(state: State, shapes: Shapes, batch_size: int) -> None:
-    """Raise ValueError, naming both shapes, unless `state` is a nest like `shapes` with `batch_size` rows."""
+def swap_batch_and_layers(state: State) -> State:
+    """Swap the first two dimensions of every tensor: (B, L, H) to the (L, B, H) of `nn.LSTM`, or the other way."""
+    return map_state(lambda leaf: leaf.transpose(0, 1).contiguous(), state)
+
+
+def torch_layout(state: State) -> State:
+    """Convert a batch-first state (B, L, H) to the layout (L, B, H) that `nn.RNN`, `nn.GRU` and `nn.LSTM` take.
+
+    States are batch first everywhere in this library. Convert them before you call a PyTorch module directly: where
+    B = L, `nn.LSTM` accepts a batch-first state and returns wrong values without an error. Cells, such as
+    `nn.LSTMCell`, take batch-first states (B, H) as they are.
+
+    Args:
+        state: a tensor (B, L, H) or a nested tuple of them.
+
+    Raises:
+        ValueError: a tensor does not have three dimensions.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> from contextual_rnn import FreeState, torch_layout
+        >>> core = nn.LSTM(1, 8, num_layers=2, batch_first=True)
+        >>> output, state = core(torch.zeros(4, 25, 1), torch_layout(FreeState(core)(4)))
+    """
+    for leaf in leaves(state):
+        if not isinstance(leaf, Tensor) or leaf.dim() != 3:
+            found = tuple(leaf.shape) if isinstance(leaf, Tensor) else type(leaf).__name__
+            raise ValueError(f"a state in PyTorch's layout is made of tensors (batch, layers, units); found {found}")
+    return swap_batch_and_layers(state)
+
+
+def check_state(
+    state: State, shapes: Shapes, batch_size: int, dtype: torch.dtype | None = None, name: str = "the state"
+) -> None:
+    """Check the nesting, the shapes and the dtype of a batch-first state.
+
+    Args:
+        state: the state to check.
+        shapes: the shapes of one example's state.
+        batch_size: B.
+        dtype: the dtype that floating-point tensors must have; None allows any.
+        name: what the error calls the state.
+
+    Raises:
+        ValueError: the state is not a nested tuple like `shapes` of tensors `(B, *shape)`, or has another dtype.
+    """
+    if shapes_are_traced():
+        return
     found = _describe(state)
     wanted = _with_batch(shapes, batch_size)
     if found != wanted:
         raise ValueError(
-            f"the state has shape {_show(found)} where {_show(wanted)} is right (batch first: a state has its batch in "
-            "its first dimension here, even where nn.LSTM has it in the second)"
+            f"{name} has shape {_show(found)}; expected {_show(wanted)} (batch first: the batch is the first dimension "
+            "of a state here, even where it is the second in nn.LSTM)"
         )
+    for leaf in leaves(state) if dtype is not None else ():
+        if leaf.is_floating_point() and leaf.dtype != dtype:
+            raise ValueError(f"{name} has dtype {leaf.dtype}; expected {dtype}, the dtype of the core's weights")
 
 
 def _describe(state: State) -> Any:

@@ -1,4 +1,4 @@
-"""A core taken one step at a time, when each input depends on the output before: free runs and sampling."""
+"""A core run one step at a time, where each input depends on the output before it: free runs and sampling."""
 
 from __future__ import annotations
 
@@ -9,58 +9,71 @@ from types import ModuleType
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules import module as nn_module
 
-from .packed import turn
-from .state import State
+from .contract import CoreContract
+from .state import State, leaves
+from .tracing import values_are_known
 
 Step = Callable[[Tensor], Tensor]
 
 
-def stepper(core: nn.Module, state: State) -> Step:
-    """Return what takes a step: inputs (B, D) to outputs (B, H); it keeps the state.
+def stepper(core: nn.Module, state: State, contract: CoreContract | None = None) -> Step:
+    """Return a function that takes one step, from inputs (B, D) to outputs (B, H), and keeps the state.
+
+    A plain `nn.LSTM` is stepped by code of its own where no gradients are wanted; any other core is called.
 
     Args:
         core: `nn.RNN`, `nn.LSTM`, `nn.GRU`, or a core of batch-first states.
-        state: where to start, batch first. It is left as it is.
+        state: the state to start from, batch first. It is not modified.
+        contract: how the core is called; None derives it from the core.
 
-    The outputs of a step may be overwritten by the next where no gradients are wanted.
+    A step may overwrite the outputs of the step before where no gradients are wanted.
     """
-    if isinstance(core, nn.LSTM) and _plain(core) and not torch.is_grad_enabled():
+    if isinstance(core, nn.LSTM) and not torch.is_grad_enabled() and _is_plain(core, state):
         return LSTMSteps(core, state)
-    return CoreSteps(core, state)
+    return CoreSteps(core, state, contract)
 
 
 class CoreSteps:
-    """Steps of any core, by calling it with sequences of one step."""
+    """Steps of any core, which is called with sequences of one step.
 
-    def __init__(self, core: nn.Module, state: State) -> None:
-        self.core = core
-        self.turned = isinstance(core, nn.RNNBase)
-        self.state = turn(state) if self.turned else state
-        self.time = 1 if getattr(core, "batch_first", True) else 0
+    Args:
+        core: the core.
+        state: the state to start from, batch first.
+        contract: how the core is called; None derives it from the core.
+    """
+
+    def __init__(self, core: nn.Module, state: State, contract: CoreContract | None = None) -> None:
+        self.core, self.contract = core, contract or CoreContract.of(core)
+        self.state = self.contract.to_own_layout(state)
+        self.time = 1 if self.contract.batch_first else 0
 
     def __call__(self, x: Tensor) -> Tensor:
         """Take a step: x (B, D) to (B, H)."""
-        output, self.state = self.core(x.unsqueeze(self.time), self.state)
+        output, self.state = self.contract.call_in_own_layout(self.core, x.unsqueeze(self.time), self.state)
         return output.squeeze(self.time)
 
 
 class LSTMSteps:
-    """Steps of `nn.LSTM`, without gradients: feature first, in place, one matrix product a layer.
+    """Steps of `nn.LSTM`, without gradients: in place, with one matrix product a layer.
 
         (i, f, o, g) = W [x; h; 1],  c <- sigmoid(f) c + sigmoid(i) tanh(g),  h <- sigmoid(o) tanh(c)
 
-    (Hochreiter and Schmidhuber 1997, with forget gates.) With the features first every gate is one stretch of memory,
-    which the element-wise functions run through: one compiled loop where Numba is there, float32 on the CPU. Measured
-    by `python -m benchmarks sampling`.
+    (Hochreiter and Schmidhuber 1997, with forget gates.) Tensors have the features first, so that each gate is
+    contiguous in memory. On the CPU, in float32 and with Numba, the element-wise functions are one compiled loop.
+    `python -m benchmarks sampling` measures it.
     """
 
     def __init__(self, core: nn.LSTM, state: State) -> None:
         h, c = (leaf.transpose(0, 1).transpose(1, 2) for leaf in state)  # (L, H, B)
         self.layers = [LSTMLayer(core, number, h[number], c[number]) for number in range(core.num_layers)]
+        self.dtype = h.dtype
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Take a step: x (B, D) to (B, H), a view of what the next step overwrites."""
+        """Take a step: x (B, D) to (B, H), a view of memory that the next step overwrites."""
+        if x.dtype != self.dtype:
+            raise ValueError(f"the inputs have dtype {x.dtype}; expected {self.dtype}, the dtype of the core's weights")
         features = x.t()
         for layer in self.layers:
             features = layer.step(features)
@@ -68,16 +81,16 @@ class LSTMSteps:
 
 
 class LSTMLayer:
-    """A layer of `LSTMSteps`: its weights side by side, and its inputs one above the other."""
+    """One layer of `LSTMSteps`, with its weights in one matrix and its inputs in another."""
 
     def __init__(self, core: nn.LSTM, number: int, h: Tensor, c: Tensor) -> None:
-        into, back, *biases = (getattr(core, f"{name}_l{number}") for name in _names(core))
-        bias = sum(biases, torch.zeros_like(into[:, 0]))
-        i, f, g, o = torch.cat([into, back, bias.unsqueeze(1)], dim=1).detach().chunk(4)
-        self.loop = _loop() if into.dtype == torch.float32 and into.device.type == "cpu" else None
-        scale = 1.0 if self.loop is None else 0.5  # the loop takes a sigmoid by half its argument
+        weight_ih, weight_hh, *biases = (getattr(core, f"{name}_l{number}") for name in _names(core))
+        bias = sum(biases, torch.zeros_like(weight_ih[:, 0]))
+        i, f, g, o = torch.cat([weight_ih, weight_hh, bias.unsqueeze(1)], dim=1).detach().chunk(4)
+        self.loop = _loop() if weight_ih.dtype == torch.float32 and weight_ih.device.type == "cpu" else None
+        scale = 1.0 if self.loop is None else 0.5  # the loop computes sigmoid(x) from x / 2
         self.weight = torch.cat([scale * i, scale * f, scale * o, g])
-        self.size, self.width = core.hidden_size, into.shape[1]
+        self.size, self.width = core.hidden_size, weight_ih.shape[1]
         self.inputs = h.new_ones(self.width + self.size + 1, h.shape[1])
         self.h = self.inputs[self.width : -1].copy_(h)
         self.c = c.clone(memory_format=torch.contiguous_format)
@@ -99,7 +112,7 @@ class LSTMLayer:
 
 @functools.cache
 def _loop() -> ModuleType | None:
-    """Return the compiled loop; None where Numba is not installed, or cannot run or keep what it compiled."""
+    """Return the module of the compiled loop, or None where Numba is missing or cannot compile or cache it."""
     try:
         return importlib.import_module(".lstm_loop", __package__)
     except (ImportError, RuntimeError):
@@ -110,5 +123,23 @@ def _names(core: nn.LSTM) -> list[str]:
     return ["weight_ih", "weight_hh", *(["bias_ih", "bias_hh"] if core.bias else [])]
 
 
-def _plain(core: nn.LSTM) -> bool:
-    return not core.bidirectional and not core.proj_size and not (core.training and core.dropout)
+def _is_plain(core: nn.LSTM, state: State) -> bool:
+    """Return whether `LSTMSteps` computes what calling the core would compute."""
+    usual = not core.bidirectional and not core.proj_size and not (core.training and core.dropout)
+    return usual and values_are_known() and not _is_customised(core) and _agrees(core, state)
+
+
+def _is_customised(core: nn.LSTM) -> bool:
+    """Return whether a call runs other code than `nn.LSTM.forward`: a subclass, a hook, a patched method."""
+    hooks = core._forward_hooks or core._forward_pre_hooks
+    global_hooks = nn_module._global_forward_hooks or nn_module._global_forward_pre_hooks
+    return type(core) is not nn.LSTM or "forward" in vars(core) or bool(hooks or global_hooks)
+
+
+def _agrees(core: nn.LSTM, state: State) -> bool:
+    """Return whether weights and state are plain tensors of one dtype and device, and autocast is off."""
+    weights = [getattr(core, name) for names in core._all_weights for name in names]
+    tensors = [*weights, *leaves(state)]
+    plain = all(type(tensor) in (Tensor, nn.Parameter) for tensor in tensors)
+    kinds = {(tensor.dtype, tensor.device) for tensor in tensors}
+    return plain and len(kinds) == 1 and not torch.is_autocast_enabled(weights[0].device.type)

@@ -1,7 +1,8 @@
-"""`Context`: named fields, called with a dict of what is known."""
+"""`Context`: named fields, called with a dict of their values."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -11,10 +12,10 @@ from .field import Field, rows
 
 
 class Context(nn.Module):
-    """Names what is known and makes one vector of it, for the network of an initial state.
+    """Encode named values as one vector, for the network of an initial state.
 
     Args:
-        fields: any number of fields, by name; what comes out has their features in the order of their names.
+        fields: any number of fields by name. The vector has their features in the alphabetical order of the names.
 
     Attributes:
         out_features: F, the width of the vector.
@@ -46,28 +47,35 @@ class Context(nn.Module):
         """Return the vector (B, F).
 
         Args:
-            known: a value for every field, B rows each. A field made with `unknown=True` may be left out or be None,
-                and be NaN (a label -1) in some rows; at least one field must be there, to tell B.
+            known: a value for every field, in B rows. The value of a field made with `unknown=True` may be left out or
+                be None, and may be NaN (a label -1) in some rows. At least one value must be given, since B is the
+                number of its rows.
 
         Raises:
-            ValueError: a name is no field's, or a field's value is not right; names the field.
+            ValueError: a name is that of no field, or the value of a field is not right; names the field.
         """
         if not isinstance(known, dict):
             raise ValueError(f"the context must be a dict of {', '.join(self.names)}; found a {type(known).__name__}")
         strange = [name for name in known if name not in self.names]
         if strange:
             raise ValueError(f"the context has no field {strange[0]!r}: its fields are {', '.join(self.names)}")
-        sizes = [rows(value) for value in known.values() if value is not None]
-        if not sizes:
-            raise ValueError(f"none of the fields {', '.join(self.names)} is there: one at least must tell the batch")
-        features = []
-        for name, field in zip(self.names, self.fields, strict=True):
-            try:
-                features.append(field(known.get(name), sizes[0]))
-            except ValueError as error:
-                raise ValueError(f"context field {name!r}: {error}") from error
-        return torch.cat(features, dim=1)
+        given = {name: value for name, value in known.items() if value is not None}
+        if not given:
+            raise ValueError(
+                f"none of the fields {', '.join(self.names)} is there: one at least must give the batch size"
+            )
+        size = _named(next(iter(given)), rows, next(iter(given.values())))
+        fields = zip(self.names, self.fields, strict=True)
+        return torch.cat([_named(name, field, known.get(name), size) for name, field in fields], dim=1)
 
-    def config(self) -> dict[str, Any]:
-        """Return the arguments that build it again."""
-        return dict(zip(self.names, self.fields, strict=True))
+    def extra_repr(self) -> str:
+        """Show the names of the fields, in order."""
+        return ", ".join(self.names)
+
+
+def _named(name: str, function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a function; add the name of the field to a ValueError."""
+    try:
+        return function(*arguments)
+    except ValueError as error:
+        raise ValueError(f"context field {name!r}: {error}") from error

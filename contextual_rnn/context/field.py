@@ -1,4 +1,4 @@
-"""What every field of a context is: a module from what is known to a vector, which may be not known."""
+"""The base class of the fields of a context: a module from one known thing to a vector of features."""
 
 from __future__ import annotations
 
@@ -8,21 +8,31 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .._core.arrays import as_tensor
+from .._core.recorded import recorded_arguments
+from .._core.tracing import shapes_are_traced, values_are_known
+
 
 class Field(nn.Module):
     """One named thing that is known of a sequence.
 
-    A subclass has `check(value)`, which raises ValueError where the value is not right, and returns it as a tensor,
-    with which rows of it are not known; and `encode(value)`, its features.
+    A subclass has two methods: `check(value)` raises ValueError if the value is not right, and returns it as a tensor
+    and which of its rows are unknown; `encode(value)` returns the features of that tensor. The features are converted
+    to the dtype and device of the field, which follow `.to()`, `.double()` and the like.
+
+    Values are not checked where PyTorch cannot read them: under `torch.export`, `torch.compile`, `torch.jit.trace` and
+    `torch.func.vmap`. A row that is unknown and must not be then has features of NaN.
 
     Args:
-        features: F, the width of what it makes.
-        unknown: whether it may be not known; features of its own, learned, then stand in its place.
-        drop: how often a row that is known is taken not to be, in training, so that one model serves both.
+        features: F, the width of the features.
+        unknown: whether the value may be unknown; a learned vector then stands for its features.
+        drop: the share of known rows that are treated as unknown in training mode, so that one model serves both.
 
     Raises:
         ValueError: `drop` is outside [0, 1), or is not 0 in a field that must be known.
     """
+
+    _placement: Tensor
 
     def __init__(self, features: int, unknown: bool = False, drop: float = 0.0) -> None:
         super().__init__()
@@ -32,11 +42,13 @@ class Field(nn.Module):
             raise ValueError("drop needs unknown=True: a field that must be known cannot be dropped")
         self.out_features, self.drop = features, drop
         self.unknown = nn.Parameter(torch.zeros(features)) if unknown else None
+        # Empty: it has the dtype and device of the features.
+        self.register_buffer("_placement", torch.empty(0), persistent=False)
 
     def check(self, value: Any) -> tuple[Any, Tensor]:
-        """Return what `encode` takes, of B rows, and which rows are not known (B,).
+        """Return what `encode` takes, of B rows, and which rows are unknown (B,).
 
-        Rows that are not known hold something that `encode` can take.
+        An unknown row holds something that `encode` can take.
         """
         raise NotImplementedError
 
@@ -44,52 +56,93 @@ class Field(nn.Module):
         """Return the features (B, F) of what `check` returned."""
         raise NotImplementedError
 
-    def forward(self, value: Any, batch_size: int) -> Tensor:
-        """Return the features (B, F) of a value of B rows, or of None, which is not known in any row.
+    def forward(self, value: Any, batch_size: int | None = None) -> Tensor:
+        """Return the features (B, F) of a value.
+
+        Args:
+            value: the value in B rows; or None, which is unknown in every row.
+            batch_size: B; None takes the rows of the value.
 
         Raises:
-            ValueError: the value is not right, or has another number of rows, or is not known where it must be.
+            ValueError: the value is not right, has another number of rows, or is unknown and must not be.
         """
         if value is None:
             if self.unknown is None:
                 raise ValueError("it is not there, and must be known: unknown=True lets it be left out")
+            if batch_size is None:
+                raise ValueError("it is not there, and no batch_size is given")
             return self.unknown.expand(batch_size, -1)
         value, hidden = self.check(value)
-        if rows(value) != batch_size:
-            raise ValueError(f"it has {rows(value)} rows where another field has {batch_size}")
-        features = self.encode(value)
+        size = rows(value)
+        if batch_size is not None and not shapes_are_traced() and size != batch_size:
+            raise ValueError(f"it has {size} rows where another field has {batch_size}")
+        features, hidden = self.encode(value).to(self._placement), hidden.to(self._placement.device)
         if self.unknown is None:
-            if hidden.any():
-                row = int(hidden.nonzero()[0, 0])
-                raise ValueError(f"row {row} is not known, and must be: unknown=True lets it be left out")
-            return features
+            return self._all_known(features, hidden)
         if self.training and self.drop:
-            hidden = hidden | (torch.rand(batch_size, device=hidden.device) < self.drop)
+            hidden = hidden | (torch.rand(size, device=hidden.device) < self.drop)
         return torch.where(hidden.unsqueeze(1), self.unknown, features)
 
-    def may_be_unknown(self) -> dict[str, Any]:
-        """Return the arguments that all fields share, for `config`."""
-        return {"unknown": self.unknown is not None, "drop": self.drop}
+    def _all_known(self, features: Tensor, hidden: Tensor) -> Tensor:
+        if not values_are_known():
+            return features.masked_fill(hidden.unsqueeze(1), math.nan)
+        if hidden.any():
+            row = int(hidden.nonzero()[0, 0])
+            raise ValueError(f"row {row} is not known, and must be: unknown=True lets it be left out")
+        return features
+
+    def numbers(self, value: Any, shape: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+        """Return a value as numbers (B, *shape) in the field's dtype, and which rows hold NaN, which become 0.
+
+        Raises:
+            ValueError: it is something else, or a number is infinite or too large for the dtype.
+        """
+        tensor, hidden = without_nan(as_tensor(value), shape)
+        tensor = tensor.to(self._placement)
+        check_finite(tensor)
+        return tensor, hidden.to(tensor.device)
+
+    def extra_repr(self) -> str:
+        """Show the arguments that are not None or False."""
+        _, named = recorded_arguments(self) or ([], {})
+        shown = {name: value for name, value in named.items() if not isinstance(value, nn.Module)}
+        shown = {name: value for name, value in shown.items() if value is not None and value is not False}
+        return ", ".join(f"{name}={value!r}" for name, value in shown.items() if (name, value) != ("drop", 0))
 
 
-def numbers(value: Any, shape: tuple[int, ...]) -> tuple[Tensor, Tensor]:
-    """Return a value as floating-point numbers (B, *shape), and which rows hold NaN, which are 0 in what is returned.
+def without_nan(tensor: Tensor, shape: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+    """Return numbers with 0 in place of every row that holds NaN, and which rows those are (B,).
 
     Raises:
-        ValueError: it is something else, or a number is infinite.
+        ValueError: the tensor is not (B, *shape), or is complex.
     """
-    tensor = torch.as_tensor(value)
-    tensor = tensor if tensor.is_floating_point() else tensor.to(torch.get_default_dtype())
-    if tensor.dim() < 1 or tensor.shape[1:] != shape:
+    fits = tensor.dim() == 1 + len(shape) and not tensor.is_complex()
+    if not fits or (not shapes_are_traced() and tensor.shape[1:] != shape):
         wanted = ", ".join(["batch", *map(str, shape)])
         raise ValueError(f"it has shape {tuple(tensor.shape)} where ({wanted}{'' if shape else ','}) is right")
-    in_rows = tensor.reshape(len(tensor), math.prod(shape))
-    if in_rows.isinf().any():
-        raise ValueError(f"row {int(in_rows.isinf().nonzero()[0, 0])} holds a number that is infinite")
-    hidden = in_rows.isnan().any(1)
+    hidden = tensor.isnan().flatten(1).any(1) if shape else tensor.isnan()
     return torch.where(hidden.view(-1, *[1] * len(shape)), 0, tensor), hidden
 
 
+def check_finite(tensor: Tensor) -> None:
+    """Raise ValueError, naming the row, if a number is infinite."""
+    if not values_are_known() or tensor.isfinite().all():
+        return
+    row = int((~tensor.isfinite()).nonzero()[0, 0])
+    kind = str(tensor.dtype).removeprefix("torch.")
+    raise ValueError(f"row {row} holds a number that is infinite, or too large for {kind}")
+
+
 def rows(value: Any) -> int:
-    """Return how many rows a value has; of a sequence with its lengths, (x, lengths), those of x."""
-    return len(value[0]) if isinstance(value, tuple) else len(value)
+    """Return how many rows a value has; of a sequence with its lengths, (x, lengths), those of x.
+
+    Raises:
+        ValueError: it has no rows.
+    """
+    value = value[0] if isinstance(value, tuple) else value
+    if isinstance(value, Tensor) and value.dim():
+        return value.shape[0]
+    try:
+        return len(value)
+    except TypeError:
+        raise ValueError(f"it must have a row for each sequence; found {value!r}") from None

@@ -1,67 +1,89 @@
-"""A label: one of a few."""
+"""A field for labels."""
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import one_hot
 
+from .._core.arrays import as_tensor, is_missing
+from .._core.tracing import values_are_known
 from .field import Field
 
 
 class Label(Field):
-    """One of n labels, as a one-hot vector, or as a vector that is learned.
+    """One of n labels, as a one-hot vector or as a learned vector.
 
     Args:
-        labels: n, where labels are the integers 0 to n - 1; or their names, where they are text.
-        size: the width of a vector that is learned; None is one-hot.
-        unknown: whether it may be not known; see `Field`. A row that is not is -1, or None among names.
-        drop: see `Field`.
+        labels: n, if the labels are the integers 0 to n - 1; or their names, if they are text.
+        size: the width of a learned vector; None is one-hot.
+        unknown: whether it may be unknown; an unknown row is -1, or None among names. See `Field`.
+        drop: the share of rows that are treated as unknown in training mode.
 
     Raises:
-        ValueError: there is no label, or two of one name.
+        ValueError: there is no label, or a name is no text or occurs twice.
     """
 
     def __init__(
         self, labels: int | Sequence[str], size: int | None = None, unknown: bool = False, drop: float = 0.0
     ) -> None:
-        names = None if isinstance(labels, int) else list(labels)
-        count = labels if isinstance(labels, int) else len(labels)
-        if count < 1 or (names is not None and len(set(names)) < count):
-            raise ValueError(f"labels must be their number or their names, each once; found {labels!r}")
+        known = _names_or_number(labels)
+        names, count = (None, known) if isinstance(known, int) else (known, len(known))
         super().__init__(size or count, unknown, drop)
+        self.labels = known
         self.names, self.count, self.size = names, count, size
         self.embedding = nn.Embedding(count, size) if size else None
 
     def check(self, value: Any) -> tuple[Tensor, Tensor]:
-        """Return labels as integers (B,), from integers or from names, and which are not known."""
-        index = torch.as_tensor(value) if self.names is None else self._numbers(self.names, value)
-        if index.dim() != 1 or index.is_floating_point() or index.dtype == torch.bool:
+        """Return labels as integers (B,), from integers or from names, and which are unknown."""
+        index = _integers(value) if self.names is None else self._numbers(self.names, value)
+        if index.dim() != 1 or index.is_floating_point() or index.is_complex() or index.dtype == torch.bool:
             raise ValueError(f"labels must be integers (batch,); found {index.dtype} of shape {tuple(index.shape)}")
-        wrong = ((index < -1) | (index >= self.count)).nonzero()
-        if len(wrong):
-            row = int(wrong[0, 0])
+        index = index.to(self._placement.device, torch.long)
+        wrong = (index < -1) | (index >= self.count)
+        if not values_are_known():
+            return index.clamp(0, self.count - 1), wrong | (index < 0)
+        if wrong.any():
+            row = int(wrong.nonzero()[0, 0])
             raise ValueError(f"row {row} is {int(index[row])} where a label in 0 to {self.count - 1} is right")
         return index.clamp(min=0), index < 0
 
     def encode(self, value: Tensor) -> Tensor:
-        """Return the labels' vectors, (B, F)."""
+        """Return the vectors of the labels, (B, F)."""
         if self.embedding is not None:
             return self.embedding(value)
-        return one_hot(value.long(), self.count).to(torch.get_default_dtype() if self.unknown is None else self.unknown)
+        return value.unsqueeze(1) == torch.arange(self.count, device=value.device)
 
     def _numbers(self, names: list[str], value: Any) -> Tensor:
-        known = {name: number for number, name in enumerate(names)} | {None: -1}
-        strange = [row for row, label in enumerate(value) if isinstance(label, Tensor) or label not in known]
-        if strange:
-            row = strange[0]
-            raise ValueError(f"row {row} is {value[row]!r} where one of {', '.join(names)} is right")
-        place = None if self.unknown is None else self.unknown.device
-        return torch.tensor([known[label] for label in value], dtype=torch.long, device=place)
+        if isinstance(value, (str, Tensor)):
+            kind = "one text" if isinstance(value, str) else "a tensor"
+            raise ValueError(f"labels must be a list of {', '.join(names)}, one for each sequence; found {kind}")
+        number = {name: place for place, name in enumerate(names)}
+        labels = list(value)
+        for row, label in enumerate(labels):
+            if not is_missing(label) and not (isinstance(label, str) and label in number):
+                raise ValueError(f"row {row} is {label!r} where one of {', '.join(names)} is right")
+        return torch.tensor([-1 if is_missing(label) else number[label] for label in labels], dtype=torch.long)
 
-    def config(self) -> dict[str, Any]:
-        """Return the arguments that build it again."""
-        return {"labels": self.names or self.count, "size": self.size, **self.may_be_unknown()}
+
+def _names_or_number(labels: Any) -> int | list[str]:
+    if isinstance(labels, numbers.Integral) and not isinstance(labels, bool) and int(labels) >= 1:
+        return int(labels)
+    names = [] if isinstance(labels, (str, numbers.Number)) else list(labels)
+    if not names or not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
+        raise ValueError(f"labels must be their number or a list of their names, each once; found {labels!r}")
+    return [str(name) for name in names]
+
+
+def _integers(value: Any) -> Tensor:
+    """Return labels as integers; outside tensors, where integers beside missing values become floats, NaN is -1."""
+    tensor = as_tensor(value)
+    if isinstance(value, Tensor) or not tensor.is_floating_point():
+        return tensor
+    if not tensor.numel():
+        return tensor.long()
+    whole = torch.where(tensor.isnan(), -1, tensor)
+    return whole.long() if (whole == whole.round()).all() and tensor.isnan().any() else tensor

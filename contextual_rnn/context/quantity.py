@@ -1,74 +1,123 @@
-"""A quantity: one number, scaled."""
+"""A field for quantities."""
 
 from __future__ import annotations
 
 import math
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from .field import Field, numbers
+from .._core.arrays import as_tensor
+from .._core.tracing import shapes_are_traced, values_are_known
+from .field import Field, check_finite, without_nan
 
 
 class Quantity(Field):
     """A number, scaled from its range to [-1, 1]: 2 (x - low) / (high - low) - 1.
 
-    `Quantity.standardised(values)` scales by the mean and deviation of training data instead: (x - mean) / deviation.
+    Or standardised by the mean and standard deviation of training data, (x - mean) / deviation;
+    `Quantity.standardised(values)` computes these. Integers, and numbers in double precision, are scaled in double
+    precision, and so is every number that is standardised; only then are they converted to the dtype of the field.
 
     Args:
-        low: the least value there is, in the quantity's unit.
-        high: the greatest.
-        extrapolate: whether values outside the range are taken too, scaled in the same way.
-        unknown: whether it may be not known; see `Field`. A row that is not is NaN.
-        drop: see `Field`.
+        low: the smallest value, in the unit of the quantity.
+        high: the largest value.
+        extrapolate: whether values outside the range are accepted, and scaled in the same way.
+        unknown: whether it may be unknown; an unknown row is NaN. See `Field`.
+        drop: the share of rows that are treated as unknown in training mode.
+        mean: instead of a range, the value that becomes 0; any value is accepted.
+        deviation: the difference from the mean that becomes 1, with `mean`.
 
     Raises:
-        ValueError: `low` is not less than `high`, or one of them is not finite.
+        ValueError: neither a range nor a mean and a deviation is given, or both are; or they are not finite, `low` is
+            not less than `high`, or the deviation is not positive.
     """
 
     def __init__(
-        self, low: float, high: float, extrapolate: bool = False, unknown: bool = False, drop: float = 0.0
+        self,
+        low: float | None = None,
+        high: float | None = None,
+        extrapolate: bool = False,
+        unknown: bool = False,
+        drop: float = 0.0,
+        *,
+        mean: float | None = None,
+        deviation: float | None = None,
     ) -> None:
         super().__init__(1, unknown, drop)
-        if not -math.inf < low < high < math.inf:
-            raise ValueError(f"a quantity's range must be two finite numbers, the lower first; found {low}, {high}")
-        self.low, self.high, self.extrapolate = float(low), float(high), extrapolate
+        self.low, self.high, self.extrapolate = _float(low), _float(high), extrapolate
+        self.mean, self.deviation = _float(mean), _float(deviation)
+        if self.mean is None and self.deviation is None and self.low is not None and self.high is not None:
+            if not -math.inf < self.low < self.high < math.inf:
+                raise ValueError(f"a quantity's range must be two finite numbers, the lower first; found {low}, {high}")
+        elif self.low is not None or self.high is not None or self.mean is None or self.deviation is None:
+            raise ValueError("a quantity needs low and high, or mean and deviation, such as Quantity(0.5, 4.5)")
+        elif not (math.isfinite(self.mean) and 0 < self.deviation < math.inf):
+            raise ValueError(
+                f"mean and deviation must be finite, and the deviation positive; found {mean}, {deviation}"
+            )
 
     @classmethod
     def standardised(cls, values: Any, unknown: bool = False, drop: float = 0.0) -> Quantity:
-        """Return a quantity scaled by the mean and standard deviation of values from training; any value is taken.
+        """Return a quantity that is standardised by the mean and standard deviation of values from training.
 
-        Values that are NaN are left out. Where all are alike, the deviation is taken to be 1.
+        Values that are NaN are left out. Where all are equal, the deviation is taken to be 1.
 
         Raises:
-            ValueError: no value is a number.
+            ValueError: there is no value, or one is infinite.
         """
-        values = torch.as_tensor(values, dtype=torch.float64)
-        values = values[~values.isnan()]
-        if not len(values):
-            raise ValueError("a quantity cannot be standardised from no values")
-        varied = float(values.min()) < float(values.max())  # the deviation of equal numbers is not always 0
-        mean, deviation = float(values.mean()), float(values.std(correction=0)) if varied else 1.0
-        return cls(mean - deviation, mean + deviation, extrapolate=True, unknown=unknown, drop=drop)
+        array = as_tensor(values).detach().to("cpu", torch.float64).flatten().numpy()
+        array = array[~np.isnan(array)]
+        if not array.size:
+            raise ValueError("a quantity cannot be standardised without values")
+        if not np.isfinite(array).all():
+            raise ValueError("a quantity cannot be standardised by values that are infinite")
+        varied = array.min() < array.max()  # the deviation of equal numbers is not always 0
+        deviation = float(np.std(array)) if varied else 1.0
+        return cls(mean=float(np.mean(array)), deviation=deviation, unknown=unknown, drop=drop)
 
     def check(self, value: Any) -> tuple[Tensor, Tensor]:
-        """Return the numbers (B,), and which are not known."""
-        tensor = torch.as_tensor(value)
-        found, hidden = numbers(tensor[:, 0] if tensor.dim() == 2 and tensor.shape[1] == 1 else tensor, ())
-        outside = ~hidden & ((found < self.low) | (found > self.high))
-        if not self.extrapolate and outside.any():
-            row = int(outside.nonzero()[0, 0])
-            raise ValueError(
-                f"row {row} is {float(found[row]):g}, outside the range {self.low:g} to {self.high:g}: "
-                "extrapolate=True takes such values"
-            )
-        return found, hidden
+        """Return the scaled numbers (B,), and which are unknown."""
+        tensor = as_tensor(value)
+        is_column = tensor.dim() == 2 and (shapes_are_traced() or tensor.shape[1] == 1)
+        tensor, hidden = without_nan(tensor[:, 0] if is_column else tensor, ())
+        if tensor.is_floating_point():
+            check_finite(tensor)
+        self._check_range(tensor, hidden)
+        scaled = self._scale(tensor).to(self._placement)
+        check_finite(scaled)
+        return scaled, hidden
 
     def encode(self, value: Tensor) -> Tensor:
         """Return the scaled numbers, (B, 1)."""
-        return (2 * (value - self.low) / (self.high - self.low) - 1).unsqueeze(1)
+        return value.unsqueeze(1)
 
-    def config(self) -> dict[str, Any]:
-        """Return the arguments that build it again."""
-        return {"low": self.low, "high": self.high, "extrapolate": self.extrapolate, **self.may_be_unknown()}
+    def _check_range(self, tensor: Tensor, hidden: Tensor) -> None:
+        if self.extrapolate or self.low is None or self.high is None or not values_are_known():
+            return
+        outside = ~hidden & ((tensor < self.low) | (tensor > self.high))
+        if outside.any():
+            row = int(outside.nonzero()[0, 0])
+            raise ValueError(
+                f"row {row} is {float(tensor[row]):g}, outside the range {self.low:g} to {self.high:g}: "
+                "extrapolate=True accepts such values"
+            )
+
+    def _scale(self, tensor: Tensor) -> Tensor:
+        if tensor.device.type == "mps":  # has no double precision
+            tensor = tensor.cpu()
+        if self.low is not None and self.high is not None:
+            if not tensor.is_floating_point():
+                tensor = tensor.double()
+            elif tensor.dtype != torch.float64:
+                tensor = tensor.to(torch.promote_types(self._placement.dtype, torch.float32))
+            return 2 * (tensor - self.low) / (self.high - self.low) - 1
+        assert self.mean is not None
+        assert self.deviation is not None
+        return (tensor.double() - self.mean) / self.deviation
+
+
+def _float(value: float | None) -> float | None:
+    return None if value is None else float(value)

@@ -1,4 +1,4 @@
-"""A summary of another sequence, by a recurrent network."""
+"""A field that summarises another sequence with a recurrent network."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor, nn
 
+from .._core.arrays import as_tensor
 from .._core.state import leaves
+from .._core.tracing import shapes_are_traced, values_are_known
 from .field import Field
 
 Kind = Literal["first", "last", "mean", "final"]
@@ -16,15 +18,15 @@ Kind = Literal["first", "last", "mean", "final"]
 class Summary(Field):
     """What a network makes of a sequence: its first, last or mean output, or its final state.
 
-    The value is a sequence (B, T, D), or a pair of it and its lengths (B,), each at least 1.
+    The value is a sequence (B, T, D), or a tuple of it and its lengths (B,), each at least 1.
 
     Args:
         network: a `ContextualRNN` that needs no context and is batch first, or any module called as
             `network(x, lengths=lengths) -> (outputs (B, T, F), state)`.
-        features: F; of `"final"`, the numbers in its state.
+        features: F; for `"final"`, the number of units in its state.
         kind: `"first"`, `"last"`, `"mean"` or `"final"`.
-        unknown: whether it may be not known; see `Field`. A row that is not holds NaN.
-        drop: see `Field`.
+        unknown: whether it may be unknown; an unknown row holds NaN. See `Field`.
+        drop: the share of rows that are treated as unknown in training mode.
 
     Raises:
         ValueError: `kind` is none of these, or the network is not batch first.
@@ -40,33 +42,43 @@ class Summary(Field):
             raise ValueError("the network of a summary must be batch first")
         self.network, self.kind = network, kind
 
-    def check(self, value: Any) -> tuple[tuple[Tensor, Tensor], Tensor]:
-        """Return the sequence and its lengths, and which rows are not known."""
-        x, lengths = value if isinstance(value, tuple) else (value, None)
-        if not isinstance(x, Tensor) or x.dim() != 3 or not x.shape[1]:
-            found = tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__
-            raise ValueError(f"it must be a sequence (batch, time, features) or (sequence, lengths); found {found}")
-        size, steps, _ = x.shape
-        lengths = torch.full((size,), steps) if lengths is None else torch.as_tensor(lengths)
-        if tuple(lengths.shape) != (size,) or (size and not 1 <= int(lengths.min()) <= int(lengths.max()) <= steps):
-            raise ValueError(f"its lengths must be {size} integers in 1 to {steps}")
-        lengths = lengths.to(x.device)
-        inside = torch.arange(steps, device=x.device) < lengths.unsqueeze(1)
+    def check(self, value: Any) -> tuple[tuple[Tensor, Tensor | None], Tensor]:
+        """Return the sequence and its lengths, and which rows are unknown."""
+        x, lengths = value if isinstance(value, tuple) and len(value) == 2 else (value, None)
+        x = as_tensor(x)
+        if x.dim() != 3 or (not shapes_are_traced() and not x.shape[1]):
+            raise ValueError(
+                f"it must be a sequence (batch, time, features) or (sequence, lengths); found shape {tuple(x.shape)}"
+            )
+        x = x.to(self._placement)
+        if lengths is None and not values_are_known():  # packed sequences cannot be traced
+            return (x, None), x.isnan().flatten(1).any(1)
+        lengths = self._lengths(lengths, x)
+        inside = torch.arange(x.shape[1], device=x.device) < lengths.unsqueeze(1)
         x = torch.where(inside.unsqueeze(2), x, 0)
         hidden = x.isnan().flatten(1).any(1)
         return (torch.where(hidden.view(-1, 1, 1), 0, x), lengths), hidden
 
-    def encode(self, value: tuple[Tensor, Tensor]) -> Tensor:
+    def _lengths(self, lengths: Any, x: Tensor) -> Tensor:
+        size, steps, _ = x.shape
+        lengths = torch.full((size,), steps) if lengths is None else as_tensor(lengths)
+        right = tuple(lengths.shape) == (size,) and not lengths.is_floating_point()
+        if right and size and values_are_known():
+            right = 1 <= int(lengths.min()) <= int(lengths.max()) <= steps
+        if not right:
+            raise ValueError(f"its lengths must be {size} integers in 1 to {steps}")
+        return lengths.to(x.device)
+
+    def encode(self, value: tuple[Tensor, Tensor | None]) -> Tensor:
         """Return the summary (B, F)."""
         x, lengths = value
         output, state = self.network(x, lengths=lengths)
         if self.kind == "final":
             return torch.cat([leaf.flatten(1) for leaf in leaves(state)], dim=1)
+        if self.kind == "first":
+            return output[:, 0]
+        if lengths is None:
+            return output.mean(1) if self.kind == "mean" else output[:, -1]
         if self.kind == "mean":
             return output.sum(1) / lengths.to(output).unsqueeze(1)
-        return output[:, 0] if self.kind == "first" else output[torch.arange(len(x)), lengths - 1]
-
-    def config(self) -> dict[str, Any]:
-        """Return the arguments that build it again."""
-        own = {"network": self.network, "features": self.out_features, "kind": self.kind}
-        return {**own, **self.may_be_unknown()}
+        return output[torch.arange(x.shape[0], device=x.device), lengths - 1]

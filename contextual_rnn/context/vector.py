@@ -1,23 +1,24 @@
-"""Vectors: as they are, or the opening of the sequence itself."""
+"""Fields for vectors: as they are, or the first steps of the sequence itself."""
 
 from __future__ import annotations
 
-import math
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from .field import Field, numbers
+from .._core.arrays import as_tensor
+from .._core.tracing import values_are_known
+from .field import Field
 
 
 class Vector(Field):
-    """A vector of numbers, as it is.
+    """A vector of numbers, unchanged.
 
     Args:
-        size: how many numbers.
-        unknown: whether it may be not known; see `Field`. A row that is not holds NaN.
-        drop: see `Field`.
+        size: F, the number of numbers.
+        unknown: whether it may be unknown; an unknown row holds NaN. See `Field`.
+        drop: the share of rows that are treated as unknown in training mode.
     """
 
     def __init__(self, size: int, unknown: bool = False, drop: float = 0.0) -> None:
@@ -25,26 +26,22 @@ class Vector(Field):
         self.shape: tuple[int, ...] = (size,)
 
     def check(self, value: Any) -> tuple[Tensor, Tensor]:
-        """Return the numbers (B, *shape), and which rows are not known."""
-        return numbers(value, self.shape)
+        """Return the numbers (B, *shape), and which rows are unknown."""
+        return self.numbers(value, self.shape)
 
     def encode(self, value: Tensor) -> Tensor:
-        """Return the numbers in one row, (B, F)."""
+        """Return the numbers of each row, (B, F)."""
         return value.flatten(1)
-
-    def config(self) -> dict[str, Any]:
-        """Return the arguments that build it again."""
-        return {"size": self.out_features, **self.may_be_unknown()}
 
 
 class Opened(NamedTuple):
-    """A sequence whose opening was cut off; time and batch are where they were.
+    """A sequence whose first steps were cut off. The order of time and batch is that of the whole sequence.
 
     Attributes:
-        opening: the first k steps of x, joined with those of y where there is one, batch first: (B, k, D).
-        x: the rest of the inputs.
-        y: the rest of the targets, or None.
-        lengths: how many steps each row has left (B,), or None.
+        opening: the first k steps of x, joined with those of y if there is one, batch first: (B, k, D).
+        x: the other inputs.
+        y: the other targets, or None.
+        lengths: (B,) the number of steps that each row has left, or None.
     """
 
     opening: Tensor
@@ -58,9 +55,9 @@ class Window(Vector):
 
     Args:
         steps: k.
-        features: D, how many numbers a step has: inputs, and targets where those are known too.
-        unknown: whether it may be not known; see `Field`. A row that is not holds NaN.
-        drop: see `Field`.
+        features: D, the numbers of a step: its inputs, and its targets if those are known too.
+        unknown: whether it may be unknown; an unknown row holds NaN. See `Field`.
+        drop: the share of rows that are treated as unknown in training mode.
     """
 
     def __init__(self, steps: int, features: int, unknown: bool = False, drop: float = 0.0) -> None:
@@ -70,16 +67,16 @@ class Window(Vector):
     def take(
         self, x: Tensor, y: Tensor | None = None, lengths: Tensor | None = None, batch_first: bool = True
     ) -> Opened:
-        """Cut the opening off a batch of sequences: what is context is then no part of the sequence.
+        """Cut the first k steps off a batch of sequences, so that the context is not part of the sequence.
 
         Args:
             x: (B, T, D), or (T, B, D) where not `batch_first`.
-            y: targets laid out alike, which are known in the opening too, or None.
+            y: targets in the same layout, if those of the first k steps are known, or None.
             lengths: (B,) the steps of each row.
-            batch_first: where the batch is.
+            batch_first: whether the batch is the first dimension.
 
         Raises:
-            ValueError: a row has fewer than k steps, or none would be left of any.
+            ValueError: a row has fewer than k steps, or no row has more.
         """
         steps, time = self.shape[0], 1 if batch_first else 0
         known = x if y is None else torch.cat([x, y], dim=2)
@@ -87,7 +84,7 @@ class Window(Vector):
             raise ValueError(f"a step has {known.shape[2]} numbers where the window has features={self.shape[1]}")
         if x.shape[time] <= steps:
             raise ValueError(f"sequences of {x.shape[time]} steps have nothing left after a window of {steps}")
-        if lengths is not None and (lengths < steps).any():
+        if lengths is not None and values_are_known() and (lengths < steps).any():
             row = int((lengths < steps).nonzero()[0, 0])
             raise ValueError(f"row {row} has {int(lengths[row])} steps, fewer than the window's {steps}")
         opening, after = known.narrow(time, 0, steps), slice(steps, None)
@@ -96,28 +93,20 @@ class Window(Vector):
         opening = opening if batch_first else opening.transpose(0, 1)
         return Opened(opening, x[place], None if y is None else y[place], left)
 
-    def config(self) -> dict[str, Any]:
-        """Return the arguments that build it again."""
-        return {"steps": self.shape[0], "features": self.shape[1], **self.may_be_unknown()}
-
 
 class Element(Window):
     """The first element of the sequence: a window of one step, (B, D) or (B, 1, D).
 
     Args:
         features: D.
-        unknown: whether it may be not known; see `Field`. A row that is not holds NaN.
-        drop: see `Field`.
+        unknown: whether it may be unknown; an unknown row holds NaN. See `Field`.
+        drop: the share of rows that are treated as unknown in training mode.
     """
 
     def __init__(self, features: int, unknown: bool = False, drop: float = 0.0) -> None:
         super().__init__(1, features, unknown, drop)
 
     def check(self, value: Any) -> tuple[Tensor, Tensor]:
-        """Return the element (B, 1, D), and which rows are not known."""
-        tensor = torch.as_tensor(value)
+        """Return the element (B, 1, D), and which rows are unknown."""
+        tensor = as_tensor(value)
         return super().check(tensor.unsqueeze(1) if tensor.dim() == 2 else tensor)
-
-    def config(self) -> dict[str, Any]:
-        """Return the arguments that build it again."""
-        return {"features": math.prod(self.shape), **self.may_be_unknown()}

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 
-from ..study.settings import Settings, setting
+from .._core.settings import Settings, setting
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ColumnSettings(Settings):
-    """Which columns of a table are inputs, targets and context, and which one tells series apart."""
+class TargetSettings(Settings):
+    """Which columns of a table are targets and context, and which one tells series apart; there are no inputs."""
 
-    inputs: tuple[str, ...] = setting((), "Input columns, known at every step.", group="data", metavar="COLUMN")
     targets: tuple[str, ...] = setting(
         dataclasses.MISSING, "Columns to predict.", group="data", least=1, metavar="COLUMN"
     )
@@ -27,3 +26,15 @@ class ColumnSettings(Settings):
         group="data",
         metavar="COLUMN",
     )
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Input columns: none."""
+        return ()
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ColumnSettings(TargetSettings):
+    """Which columns of a table are inputs, targets and context, and which one tells series apart."""
+
+    inputs: tuple[str, ...] = setting((), "Input columns, known at every step.", group="data", metavar="COLUMN")

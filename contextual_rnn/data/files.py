@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
 
 from ..errors import InputError
 
+Path = str | os.PathLike[str]
 
-def check_files(read: dict[str, str | None], written: dict[str, str | None]) -> None:
+
+def check_files(read: dict[str, Path | None], written: dict[str, Path | None]) -> None:
     """Raise InputError if a file would be lost, or cannot be written.
 
     Args:
@@ -20,7 +23,7 @@ def check_files(read: dict[str, str | None], written: dict[str, str | None]) -> 
         if not path:
             continue
         place = pathlib.Path(path)
-        # States may be read from and written back to one file.
+        # States may be read from a file and written back to it.
         if place.resolve() in inputs and {name, inputs[place.resolve()]} != {"start", "end"}:
             raise InputError(
                 f"`{name}` {path} is the file of `{inputs[place.resolve()]}`; give another name, to lose nothing"

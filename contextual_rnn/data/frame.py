@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,28 +22,38 @@ class FrameColumns:
         name: what errors call it.
 
     Raises:
-        InputError: it is no such frame.
+        InputError: it is no such frame, or two of its columns have the same name.
     """
 
     def __init__(self, frame: Any, name: str) -> None:
         try:
             self.native, self.frame = frame, nw.from_native(frame, eager_only=True)
+            keys = list(self.frame.columns)
         except TypeError:
             raise InputError(
                 f"{name} must be a path, a pandas or polars data frame, or an Arrow table; found {type(frame).__name__}"
             ) from None
-        self.columns = [str(column) for column in self.frame.columns]
+        except nw.exceptions.DuplicateError:
+            keys = list(frame.columns)  # narwhals refuses the frame of pandas
+        self.columns = [str(key) for key in keys]
+        twice = [column for column, count in Counter(self.columns).items() if count > 1]
+        if twice:
+            raise InputError(f"{name} has two columns named {twice[0]!r}; rename one")
+        self.keys = dict(zip(self.columns, keys, strict=True))  # pandas may name columns by numbers
         self.height = len(self.frame)
 
     def __getitem__(self, name: str) -> pl.Series:
         """Return a column as a polars series; missing values are null."""
-        column = self.frame[self.frame.columns[self.columns.index(name)]]
+        column = self.frame.get_column(self.keys[name])
         if column.dtype.is_numeric() and not column.dtype.is_decimal():
             return pl.Series(name, _numbers(column))
         values = [None if _is_missing(value) else value for value in column.to_list()]
         if any(isinstance(value, str) for value in values):
             values = [None if value is None else str(value) for value in values]
-        return pl.Series(name, values, strict=False)
+        try:
+            return pl.Series(name, values, strict=False)
+        except (ValueError, TypeError):  # of a type that polars does not know
+            return pl.Series(name, values, dtype=pl.Object)
 
     def like(self, columns: dict[str, Any], rows: Sequence[int] | np.ndarray | None = None) -> Any:
         """Return named columns as a frame of the same kind.
@@ -51,14 +62,15 @@ class FrameColumns:
             columns: sequences of one length.
             rows: the row of this frame that each new row belongs to; a pandas index follows it.
         """
-        made = nw.from_dict(
-            {name: _plain(values) for name, values in columns.items()}, backend=self.frame.implementation
-        )
-        if rows is None or not self.frame.implementation.is_pandas_like():
-            return made.to_native()
-        native = made.to_native()
-        native.index = self.native.index[np.asarray(rows)]
+        native = make_frame(columns, self.frame.implementation)
+        if rows is not None and self.frame.implementation.is_pandas_like():
+            native.index = self.native.index[np.asarray(rows)]
         return native
+
+
+def make_frame(columns: dict[str, Any], backend: Any) -> Any:
+    """Return named columns, sequences of one length, as a data frame of the kind that narwhals calls `backend`."""
+    return nw.from_dict({name: _plain(values) for name, values in columns.items()}, backend=backend).to_native()
 
 
 def _numbers(column: nw.Series[Any]) -> np.ndarray | list[Any]:

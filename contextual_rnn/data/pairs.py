@@ -1,33 +1,32 @@
-"""Pairs of a source and a target from a text file: a line each, the two sides parted by a tab.
+"""Pairs of a source text and a target text, read from files, data frames or lists.
 
-A side is a string of characters, or of symbols parted by spaces: of symbols where most lines of the file have a space
-on that side. A letter and its accent may be written as one code point or as two: texts that Unicode holds equal are one
-text here (its form NFC). Nothing else is changed or folded.
+A side is a sequence of characters, or of symbols separated by spaces: symbols if most texts of that side contain a
+space. Texts are normalised to Unicode's form NFC, so that a letter and its accent are the same symbols whether they are
+written as one code point or as two. Nothing else is changed.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import os
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Literal, NamedTuple
-
-import torch
-from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
 
 from ..errors import InputError
+from .table import Table, is_path
 
 Unit = Literal["characters", "symbols"]
-START, END, UNKNOWN = 0, 1, 2
-SPECIAL = 3  # numbers below it are no symbols of the text
-LONGEST = 1000
+LONGEST = 1000  # symbols of a side
+
+# A path or `LABEL=PATH`, several `LABEL=PATH`, a data frame, a list of tuples, or a dict from labels to any of these.
+PairSource = str | os.PathLike[str] | Sequence[str] | Any
 
 
 @dataclasses.dataclass(frozen=True)
 class Pair:
-    """A source and a target, each a tuple of symbols; and what the source is labelled with, such as its language."""
+    """A source and a target, each a tuple of symbols, and the label of the source, such as its language."""
 
     source: tuple[str, ...]
     target: tuple[str, ...]
@@ -36,109 +35,246 @@ class Pair:
 
 @dataclasses.dataclass(frozen=True)
 class Units:
-    """What the sides are made of."""
+    """What a symbol of each side is: a character, or what stands between spaces."""
 
     source: Unit
     target: Unit
 
 
+@dataclasses.dataclass(frozen=True)
+class Pairs:
+    """The pairs of a source of data.
+
+    Attributes:
+        pairs: in order.
+        labels: the distinct labels, in the order in which they first appear; empty if pairs have none.
+        units: of both sides.
+        files: the files that were read, as they were named.
+    """
+
+    pairs: list[Pair]
+    labels: list[str]
+    units: Units
+    files: list[str]
+
+    def fingerprint(self) -> str:
+        """Return the SHA-256 of the pairs, to detect that data have changed."""
+        rows = [(pair.source, pair.target, pair.label) for pair in self.pairs]
+        return hashlib.sha256(repr(rows).encode("utf-8", "backslashreplace")).hexdigest()
+
+
+class Row(NamedTuple):
+    """A pair as text, and where it stands, for errors."""
+
+    place: str
+    source: str
+    target: str
+    label: str | None
+
+
 def read_pairs(
-    path: str | os.PathLike[str], units: Units | None = None, longest: int = LONGEST, label: str | None = None
-) -> tuple[list[Pair], Units]:
-    """Read a file of pairs.
+    source: PairSource, *, columns: Sequence[str] = (), units: Units | None = None, name: str = "`train`"
+) -> Pairs:
+    """Read pairs.
 
     Args:
-        path: a text file, UTF-8.
-        units: what the sides are made of; None finds out from the file.
-        longest: the most symbols that a side may have.
-        label: of every pair.
+        source: one of
 
-    Returns:
-        The pairs, line by line, and what their sides are made of. Empty lines are left out.
-
-    Raises:
-        InputError: there is no such file, it is empty or not UTF-8, or a line has no tab or more than one, an empty
-            side, or one that is too long; names the file and the line.
-    """
-    rows = [(f"{path}, line {number}", line) for number, line in _lines(path) if line]
-    if not rows:
-        raise InputError(f"{path} is empty: lines of a source, a tab and a target are right")
-    texts = [_sides(place, line) for place, line in rows]
-    units = units or Units(_unit([source for source, _ in texts]), _unit([target for _, target in texts]))
-    pairs = []
-    for (place, _), (source, target) in zip(rows, texts, strict=True):
-        sides = split(place, source, units.source, longest), split(place, target, units.target, longest)
-        pairs.append(Pair(*sides, label))
-    return pairs, units
-
-
-def read_labelled(
-    files: Sequence[str], units: Units | None = None, longest: int = LONGEST
-) -> tuple[list[Pair], list[str], Units]:
-    """Read several files of pairs, each `PATH`, or `LABEL=PATH` where its pairs have a label.
-
-    Args:
-        files: all with a label, or a single one without.
-        units: what the sides are made of; None finds out from the first file.
-        longest: the most symbols that a side may have.
-
-    Returns:
-        The pairs, the labels in their order, and what the sides are made of.
+            - the path of a text file, UTF-8, one pair per line: source, tab, target; empty lines are skipped;
+            - `"LABEL=PATH"`, or a list of several, which labels the pairs of each file;
+            - a pandas or polars data frame, or an Arrow table, with a column for each side;
+            - a list of tuples `(source, target)` or `(source, target, label)`;
+            - a dict from labels to any of these.
+        columns: the names of the columns of source, target and, if there are labels, label. It is needed for a data
+            frame that has more than two columns. A path is then read as a table with a header, CSV, TSV or Parquet.
+        units: of both sides; None infers them from the first file, frame or list.
+        name: what errors call `source` if it is no file.
 
     Raises:
-        InputError: as `read_pairs`; and where a label is missing or stands twice.
+        InputError: the source of data is missing, empty or of no such kind, a text is missing, empty or too long, or
+            labels are incomplete; says where.
     """
-    named = [label_and_path(file) for file in files]
-    labels = [label for label, _ in named if label is not None]
-    if len(labels) < len(files) and len(files) > 1:
-        bare = next(path for label, path in named if label is None)
-        raise InputError(f"{bare}: of several files each needs a label, LABEL=PATH, such as fre={bare}")
-    if len(set(labels)) < len(labels):
-        raise InputError(f"the labels {', '.join(labels)} must differ: one file a label")
-    pairs: list[Pair] = []
-    for label, path in named:
-        found, units = read_pairs(path, units, longest, label)
-        pairs += found
-    assert units is not None
-    return pairs, labels, units
+    parts = _parts(source, name)
+    tables = [_labelled(_rows(part, columns, part_name), label) for label, part, part_name in parts]
+    rows = [row for table in tables for row in table]
+    labels = [row.label for row in rows if row.label is not None]
+    if labels and len(labels) < len(rows):
+        place = next(row.place for row in rows if row.label is None)
+        raise InputError(f"{place} has no label, but other pairs have one; give every pair a label, or none")
+    units = units or Units(_unit([row.source for row in tables[0]]), _unit([row.target for row in tables[0]]))
+    pairs = [
+        Pair(
+            split(f"{row.place}: the source", row.source, units.source),
+            split(f"{row.place}: the target", row.target, units.target),
+            row.label,
+        )
+        for row in rows
+    ]
+    return Pairs(
+        pairs, list(dict.fromkeys(labels)), units, [part_name for _, part, part_name in parts if is_path(part)]
+    )
 
 
-def label_and_path(text: str) -> tuple[str | None, str]:
-    """Return the label and the path of `LABEL=PATH`; no label where there is no sign, or a file is called just so."""
+def _parts(source: PairSource, name: str) -> list[tuple[str | None, Any, str]]:
+    """Return the label, the data and the name of every file, data frame or list."""
+    if isinstance(source, Mapping):
+        if not source or not all(isinstance(label, str) and label for label in source):
+            raise InputError(f"{name} must be a dict from labels to pairs, with text for labels; found {list(source)}")
+        return [(label, part, str(part) if is_path(part) else f"{name}[{label!r}]") for label, part in source.items()]
+    files = [source] if is_path(source) else source
+    if isinstance(files, (list, tuple)) and files and all(map(is_path, files)):
+        parts = [label_and_path(file) for file in files]
+        _check_labels(parts)
+        return [(label, path, path) for label, path in parts]
+    return [(None, source, name)]
+
+
+def label_and_path(file: str | os.PathLike[str]) -> tuple[str | None, str]:
+    """Return the label and the path of `LABEL=PATH`; the label is None if there is none, or a file has that name."""
+    text = os.fspath(file)
     label, sign, path = text.partition("=")
     return (None, text) if not sign or not label or os.path.exists(text) else (label, path)
 
 
-def read_sources(
-    lines: Iterable[bytes], name: str, unit: Unit, longest: int = LONGEST
-) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Yield every line of a stream, as text and as a tuple of symbols; an empty line has none.
+def _check_labels(parts: Sequence[tuple[str | None, str]]) -> None:
+    labels = [label for label, _ in parts if label is not None]
+    if len(labels) < len(parts) > 1:
+        path = next(path for label, path in parts if label is None)
+        raise InputError(f"{path}: with several files, each needs a label, LABEL=PATH, such as fre={path}")
+    if len(set(labels)) < len(labels):
+        raise InputError(f"the labels {', '.join(labels)} must differ; give one file per label")
+
+
+def _labelled(rows: list[Row], label: str | None) -> list[Row]:
+    """Return rows with the label of their file, data frame or list."""
+    if label is None:
+        return rows
+    for row in rows:
+        if row.label is not None:
+            raise InputError(f"{row.place} has the label {row.label!r}, and all these pairs have the label {label!r}")
+    return [row._replace(label=label) for row in rows]
+
+
+def _rows(source: Any, columns: Sequence[str], name: str) -> list[Row]:
+    """Return the rows of one file, data frame or list."""
+    if is_path(source) and not columns:
+        return _file_rows(source)
+    if isinstance(source, (list, tuple)):
+        return _listed_rows(source, name)
+    return _table_rows(Table(source, name), columns)
+
+
+def _file_rows(path: str | os.PathLike[str]) -> list[Row]:
+    rows = [_line_row(f"{path}, line {number}", line) for number, line in _lines(path) if line]
+    if not rows:
+        raise InputError(f"{path} is empty; each line must have a source, a tab and a target")
+    return rows
+
+
+def _line_row(place: str, line: str) -> Row:
+    parts = line.split("\t")
+    if len(parts) != 2:
+        found = "no tab" if len(parts) == 1 else f"{len(parts) - 1} tabs"
+        raise InputError(f"{place} has {found}; it must have one, between source and target")
+    for side, text in zip(("source", "target"), parts, strict=True):
+        if not text:
+            raise InputError(f"{place}: the {side} is empty")
+    return Row(place, parts[0], parts[1], None)
+
+
+def _listed_rows(source: Sequence[Any], name: str) -> list[Row]:
+    if not source:
+        raise InputError(f"{name} is empty; give a list of tuples (source, target)")
+    rows = []
+    for number, item in enumerate(source):
+        place = f"{name}, row {number}"
+        is_pair = isinstance(item, (list, tuple)) and len(item) in (2, 3)
+        if not is_pair or not all(isinstance(text, str) for text in item):
+            raise InputError(f"{place}: expected a tuple of texts, (source, target), found {item!r}")
+        text = [_one_line(place, side) for side in item]
+        rows.append(Row(place, text[0], text[1], text[2] if len(text) == 3 else None))
+    return rows
+
+
+def _table_rows(table: Table, columns: Sequence[str]) -> list[Row]:
+    names = list(columns) or table.frame.columns
+    if isinstance(columns, str) or len(set(names)) < len(names) or (columns and len(names) not in (2, 3)):
+        raise InputError(
+            f"`columns` must be two or three different names, of source, target and label; found {columns!r}"
+        )
+    if not columns and len(names) != 2:
+        listed = ", ".join(map(repr, names[:20]))
+        raise InputError(f"{table.name} has the columns {listed}; name those of source and target with `columns`")
+    table.check_columns(names)
+    labels = table.labels(names[2]) if len(names) == 3 else [None] * len(table)
+    rows = zip(_texts(table, names[0]), _texts(table, names[1]), labels, strict=True)
+    return [Row(table.where(number), source, target, label) for number, (source, target, label) in enumerate(rows)]
+
+
+def _texts(table: Table, column: str) -> list[str]:
+    texts = table.frame[column].to_list()
+    for row, text in enumerate(texts):
+        place = table.where(row, column)
+        if text is None:
+            raise InputError(f"{place}: a text is missing")
+        if not isinstance(text, str):
+            raise InputError(f"{place}: expected text, found {text!r}")
+        _one_line(place, text)
+    return texts
+
+
+def _one_line(place: str, text: str) -> str:
+    """Return a text; raise InputError if a line of a file could not hold it."""
+    if not text:
+        raise InputError(f"{place}: the text is empty")
+    if any(mark in text for mark in "\t\r\n"):
+        raise InputError(f"{place}: a text must have no tab and no line break; found {text!r}")
+    return text
+
+
+def _unit(texts: Sequence[str]) -> Unit:
+    return "symbols" if sum(" " in text for text in texts) > len(texts) / 2 else "characters"
+
+
+class SourceLine(NamedTuple):
+    """A source to transcribe: where it stands, its text, and its symbols, of which an empty line has none."""
+
+    place: str
+    text: str
+    symbols: tuple[str, ...]
+
+
+def read_sources(lines: Iterable[bytes], name: str, unit: Unit) -> Iterator[SourceLine]:
+    """Yield every line of a stream.
 
     Args:
         lines: such as `open(path, "rb")` or `sys.stdin.buffer`.
-        name: of the stream, for what is said of a bad line.
-        unit: what sources are made of.
-        longest: the most symbols that a line may have.
+        name: what errors call the stream.
+        unit: of the sources.
 
     Raises:
-        InputError: a line is not UTF-8, has a tab, or is too long; names it.
+        InputError: a line is not UTF-8, has a tab, or is too long; says which.
     """
     for number, line in enumerate(lines, start=1):
-        place, text = f"{name}, line {number}", _decoded(name, number, line)
-        if "\t" in text:
-            raise InputError(f"{place} has a tab, as pairs have; lines of sources alone are right")
-        is_empty = not (text.strip() if unit == "symbols" else text)
-        yield text, () if is_empty else split(place, text, unit, longest, "the line")
+        yield source_line(f"{name}, line {number}", _decoded(name, number, line), unit)
 
 
-def split(place: str, text: str, unit: Unit, longest: int = LONGEST, what: str = "a side") -> tuple[str, ...]:
-    """Return the symbols of a side, or of `what` it is called; raise InputError where there are none or too many."""
+def source_line(place: str, text: str, unit: Unit) -> SourceLine:
+    """Return a source to transcribe, split into symbols; raise InputError if it has a tab or is too long."""
+    if "\t" in text:
+        raise InputError(f"{place} has a tab, as pairs have; it must hold a source alone")
+    is_empty = not (text.strip() if unit == "symbols" else text)
+    return SourceLine(place, text, () if is_empty else split(f"{place}: the source", text, unit))
+
+
+def split(what: str, text: str, unit: Unit) -> tuple[str, ...]:
+    """Return the symbols of a text; raise InputError, about `what`, if there are none or more than `LONGEST`."""
     text = unicodedata.normalize("NFC", text)
     symbols = tuple(text.split()) if unit == "symbols" else tuple(text)
     if not symbols:
-        raise InputError(f"{place}: {what} holds nothing but spaces")
-    if len(symbols) > longest:
-        raise InputError(f"{place}: {what} has {len(symbols)} {unit}, where at most {longest} are taken")
+        raise InputError(f"{what} has nothing but spaces")
+    if len(symbols) > LONGEST:
+        raise InputError(f"{what} has {len(symbols)} {unit}; at most {LONGEST} are allowed")
     return symbols
 
 
@@ -150,7 +286,7 @@ def join(symbols: Sequence[str], unit: Unit) -> str:
 def _lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, str]]:
     if os.path.exists(path) and not os.path.isfile(path):
         kind = "a folder" if os.path.isdir(path) else "a pipe or a device"
-        raise InputError(f"{path} is {kind}; a regular file, which is read more than once, is right")
+        raise InputError(f"{path} is {kind}; give a regular file")
     try:
         with open(path, "rb") as file:
             for number, line in enumerate(file, start=1):
@@ -162,101 +298,8 @@ def _lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, str]]:
 
 
 def _decoded(name: str | os.PathLike[str], number: int, line: bytes) -> str:
-    encoding = "utf-8-sig" if number == 1 else "utf-8"  # the mark that some editors put at the start is no symbol
+    encoding = "utf-8-sig" if number == 1 else "utf-8"  # a byte order mark at the start is no symbol
     try:
         return line.decode(encoding).rstrip("\r\n")
     except UnicodeDecodeError as error:
-        place = f"{name}, line {number}"
-        raise InputError(f"{place}: byte {error.start + 1} is not UTF-8, which is what the file must be in") from None
-
-
-def _sides(place: str, line: str) -> tuple[str, str]:
-    parts = line.split("\t")
-    if len(parts) != 2:
-        found = "no tab" if len(parts) == 1 else f"{len(parts) - 1} tabs"
-        raise InputError(f"{place} has {found}, where one, between source and target, is right")
-    if not parts[0] or not parts[1]:
-        raise InputError(f"{place}: the {'source' if not parts[0] else 'target'} is empty")
-    return parts[0], parts[1]
-
-
-def _unit(texts: list[str]) -> Unit:
-    return "symbols" if sum(" " in text for text in texts) > len(texts) / 2 else "characters"
-
-
-class Vocabulary:
-    """The symbols of one side, numbered from `SPECIAL` on; start, end and unknown come before.
-
-    Args:
-        symbols: each once, in their order.
-    """
-
-    def __init__(self, symbols: Sequence[str]) -> None:
-        self.symbols = list(symbols)
-        self.numbers = {symbol: number for number, symbol in enumerate(self.symbols, start=SPECIAL)}
-
-    @classmethod
-    def of(cls, sides: Iterable[tuple[str, ...]]) -> Vocabulary:
-        """Return the vocabulary of the symbols that are there, sorted."""
-        return cls(sorted({symbol for side in sides for symbol in side}))
-
-    def __len__(self) -> int:
-        """Return how many numbers there are, the special ones among them."""
-        return SPECIAL + len(self.symbols)
-
-    def encode(self, symbols: Sequence[str]) -> Tensor:
-        """Return the numbers of symbols (T,); `UNKNOWN` for those that are not in it."""
-        return torch.tensor([self.numbers.get(symbol, UNKNOWN) for symbol in symbols], dtype=torch.long)
-
-    def unknown(self, symbols: Sequence[str]) -> list[str]:
-        """Return the symbols that are not in it, each once."""
-        return [symbol for symbol in dict.fromkeys(symbols) if symbol not in self.numbers]
-
-    def decode(self, numbers: Sequence[int]) -> tuple[str, ...]:
-        """Return the symbols of numbers; special ones are left out."""
-        return tuple(self.symbols[number - SPECIAL] for number in numbers if number >= SPECIAL)
-
-
-@dataclasses.dataclass(frozen=True)
-class Encoded:
-    """A pair as numbers: `source` (S,), `target` (T,), and the number of its label, 0 where it has none."""
-
-    source: Tensor
-    target: Tensor
-    label: int = 0
-
-
-class PairBatch(NamedTuple):
-    """Padded pairs: `source` (B, S), `target` (B, T) without start and end, how many symbols each has, labels (B,)."""
-
-    source: Tensor
-    source_lengths: Tensor
-    target: Tensor
-    target_lengths: Tensor
-    label: Tensor
-
-
-def collate(pairs: Sequence[Encoded]) -> PairBatch:
-    """Return encoded pairs as one batch, padded with 0."""
-    sides = [pair.source for pair in pairs], [pair.target for pair in pairs]
-    source, target = (pad_sequence(side, batch_first=True) for side in sides)
-    sizes, lengths = (torch.tensor([len(one) for one in side]) for side in sides)
-    return PairBatch(source, sizes, target, lengths, torch.tensor([pair.label for pair in pairs]))
-
-
-def bucketed(pairs: Sequence[Encoded], size: int, around: int = 20) -> Iterator[PairBatch]:
-    """Yield an epoch's batches, each of similar lengths, in random order; draws from torch's global generator.
-
-    The shuffled pairs are sorted by length within stretches of `around` batches, so that batches differ between epochs.
-    """
-    order = torch.randperm(len(pairs)).tolist()
-    batches = []
-    for start in range(0, len(order), size * around):
-        stretch = sorted(order[start : start + size * around], key=lambda row: _lengths(pairs[row]))
-        batches += [stretch[at : at + size] for at in range(0, len(stretch), size)]
-    for number in torch.randperm(len(batches)).tolist():
-        yield collate([pairs[row] for row in batches[number]])
-
-
-def _lengths(pair: Encoded) -> tuple[int, int]:
-    return len(pair.source), len(pair.target)
+        raise InputError(f"{name}, line {number}: byte {error.start + 1} is not UTF-8") from None

@@ -44,6 +44,7 @@ class Table:
     Attributes:
         name: the path, or the name of the data frame.
         stem: what the table is called where it is a single series.
+        backend: the kind of data frame that results take, as narwhals names it: that of the source; polars for a file.
 
     Raises:
         InputError: the file cannot be read, or the source is neither a path nor a data frame, or has no rows.
@@ -62,15 +63,16 @@ class Table:
             if not self.frame.height:
                 raise InputError(f"{name} has no rows")
         self.from_frame = isinstance(self.frame, FrameColumns)
+        self.backend: Any = self.frame.frame.implementation if isinstance(self.frame, FrameColumns) else "polars"
 
     def __len__(self) -> int:
         """Return the number of rows."""
         return self.frame.height
 
-    def where(self, row: int, column: str) -> str:
-        """Return the name of a cell: a line of a text file, a row (from 1) of Parquet, or a row (from 0) of a frame."""
+    def where(self, row: int, column: str | None = None) -> str:
+        """Return the name of a cell or row: a line of a text file, a row (from 1) of Parquet or (from 0) of a frame."""
         place = f"row {row if self.from_frame else row + 1}" if self.lines is None else f"line {self.lines[row]}"
-        return f"{self.name}, {place}, column {column!r}"
+        return f"{self.name}, {place}" if column is None else f"{self.name}, {place}, column {column!r}"
 
     def fingerprint(self, names: Sequence[str]) -> str:
         """Return the SHA-256 of the file, or of the named columns of a frame, to detect that data have changed."""
@@ -133,13 +135,14 @@ class Table:
     def _cast(self, name: str) -> pl.Series:
         cells = self.frame[name]
         if not (cells.dtype.is_numeric() or cells.dtype == pl.Boolean or cells.dtype == pl.Null):
-            raise InputError(f"{self.where(0, name)}: expected a number, found {cells.dtype}")
+            found = type(cells[0]).__name__ if cells.dtype == pl.Object else cells.dtype
+            raise InputError(f"{self.where(0, name)}: expected a number, found {found}")
         return cells.cast(pl.Float64).fill_null(float("nan"))
 
     def labels(self, name: str) -> np.ndarray:
         """Return a column as text; raise InputError if a cell is missing."""
         column = self.frame[name]
-        if column.dtype.is_nested() or column.dtype == pl.Binary:
+        if column.dtype.is_nested() or column.dtype in (pl.Binary, pl.Object):
             raise InputError(f"{self.where(0, name)}: expected a number or text, found {column.dtype}")
         if column.dtype.is_float():
             column = column.fill_nan(None)
@@ -147,6 +150,11 @@ class Table:
         missing = cells.is_null() | (cells == "")
         self._refuse(name, missing, "a value is missing")
         return cells.to_numpy()
+
+    def identifiers(self, name: str, rows: np.ndarray) -> Any:
+        """Return the cells of a series column at some rows: integers stay integers, all else is text."""
+        column = self.frame[name]
+        return (column.to_numpy() if column.dtype.is_integer() else self.labels(name))[rows]
 
     def _refuse(self, name: str, wrong: pl.Series, why: str) -> None:
         if wrong.any():

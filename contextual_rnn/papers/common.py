@@ -8,8 +8,8 @@ from typing import Literal
 
 from torch import nn
 
+from .._core.settings import setting
 from ..study.fit import TrainingSettings
-from ..study.settings import setting
 
 PAPER_KINDS = ("zero", "free", "context", "gaussian")  # equations 2a, 2b, 2c and 4 of arXiv 1902.03455
 

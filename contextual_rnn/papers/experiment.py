@@ -11,12 +11,12 @@ import pathlib
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from .._core.settings import check_count
 from ..serialization import load
 from ..study.differences import FEWEST, Kind, Metric, Row, difference, in_words, label, summarise
 from ..study.fit import Metrics
 from ..study.parallel import Run, one_thread, run_all
 from ..study.run_folder import RunFolder, read_lines, write_json
-from ..study.settings import check_count
 from .common import PaperSettings
 
 Train = Callable[[Any, dict[str, Any], pathlib.Path], dict[str, Any]]

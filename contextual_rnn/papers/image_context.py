@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from .._core.module_config import register
+from .._core.settings import setting, takes_settings
 from ..context import Context, Image
 from ..errors import InputError
 from ..heads import CategoryHead
@@ -26,7 +27,6 @@ from ..sequence_model import SequenceModel
 from ..serialization import save
 from ..study.differences import Metric, Row
 from ..study.fit import fit
-from ..study.settings import setting, takes_settings
 from .common import PaperSettings
 from .experiment import Experiment, compare, sentences, table
 

@@ -1,13 +1,15 @@
-"""Sequence to sequence: the encoder's final state starts the decoder, with attention and scheduled sampling."""
+"""Sequence-to-sequence models: an encoder's final state starts a decoder, with attention and scheduled sampling."""
 
 from .._core.module_config import register
 from .attention import ATTENTIONS, AdditiveAttention, Attention, MultiplicativeAttention, make_attention
 from .bridge import BRIDGES, ConcatBridge, CopyBridge, ProjectBridge, make_bridge
 from .decoder import Decoded, Decoder, Memory
 from .encoder import Encoded, Encoder
-from .feeding import FEEDINGS, ScheduledSampling, constant, exponential, inverse_sigmoid, linear, make_feeding
-from .model import EncoderDecoder, Ensemble, Step
+from .feeding import FEEDINGS, ScheduledSampling, make_feeding
+from .model import EncoderDecoder
+from .schedules import constant, exponential, inverse_sigmoid, linear
 from .search import Found, beam, better, greedy, sample
+from .step import Ensemble, Step
 
 __all__ = [
     "ATTENTIONS",

@@ -1,4 +1,4 @@
-"""The decoder: the next element of a target from those before it, from its initial state, and from a memory."""
+"""The decoder: predicts each element of a target from the elements before it, its initial state, and a memory."""
 
 from __future__ import annotations
 
@@ -9,19 +9,22 @@ from torch import Tensor, nn
 
 from .._core.categorical import draw_category
 from .._core.state import State, shape_leaves
+from .._core.tracing import shapes_are_traced
+from ..errors import InputError
 from ..recurrent import ContextualRNN
 from .attention import Attention
-from .embedding import embed
-from .feeding import ScheduledSampling
+from .embedding import embed, embedded_width, input_width
+from .encoder import check_rnn
+from .feeding import ScheduledSampling, check_feeding
 
 
 class Memory(NamedTuple):
-    """What a decoder's attention reads: made once for a batch of sources, and handed in.
+    """What a decoder's attention reads; `Decoder.remember` makes it once for a batch of sources.
 
     Attributes:
         keys: (B, S, K).
         values: (B, S, M).
-        mask: (B, S) true where there is an element.
+        mask: (B, S), true where a source has an element.
     """
 
     keys: Tensor
@@ -29,19 +32,20 @@ class Memory(NamedTuple):
     mask: Tensor
 
     def rows(self, index: Tensor) -> Memory:
-        """Return the rows of some sources, one for each of `index`."""
-        return self if _counts(index, len(self.mask)) else Memory(*(part[index] for part in self))
+        """Return the rows at `index` (N,); without a copy where these are all rows in order."""
+        return self if _is_range(index, len(self.mask)) else Memory(*(part[index] for part in self))
 
 
 class Decoded(NamedTuple):
-    """What a decoder predicts.
+    """A decoder's predictions.
 
     Attributes:
-        outputs: (B, T, V), logits of categories, or vectors.
-        state: after the last step: the core's state, and the attentional vector (B, A).
-        weights: (B, T, S) of the attention; None without one.
-        sampled: (B, T) where the decoder was fed its own prediction; None where it never is.
-        fed: (B, T) the categories it was fed, under sampling in the form of an embedding; else None.
+        outputs: logits of categories, or vectors, (B, T, V).
+        state: the state after the last step: that of the core, and the attentional vector (B, A).
+        weights: the attention weights, (B, T, S); None without attention.
+        sampled: (B, T), true where the decoder was fed its own prediction; None without scheduled sampling.
+        fed: the categories that the decoder was fed, (B, T), for scheduled sampling of the form `"embedding"`; else
+            None.
     """
 
     outputs: Tensor
@@ -56,23 +60,23 @@ class Decoder(nn.Module):
 
         s_t = core([e(y_{t-1}); a_{t-1}], s_{t-1}),  r_t = attention(s_t),  a_t = tanh(W [s_t; r_t]),  o_t = V a_t
 
-    (Luong et al. 2015, arXiv 1508.04025, sections 3 and 3.3.) a_{t-1} is fed in only with `input_feeding`; without
-    attention a_t is s_t. Where neither input feeding nor sampling needs one step's output for the next, all steps are
-    one call of the core.
+    (Luong et al. 2015, arXiv 1508.04025, sections 3 and 3.3.) The attentional vector a_{t-1} is fed to the core with
+    `input_feeding` only; without attention a_t is s_t. All steps are one call of the core, unless input feeding or
+    scheduled sampling needs one step's output for the next.
 
     Args:
-        rnn: batch first, of one direction; its initial state is the bridge.
-        size: V, how many categories there are, or the width of the vectors to predict.
-        embedding: from elements to the core's inputs, such as `nn.Embedding`; None takes vectors as they are.
-        attention: from the core's output; its query is as wide as that.
-        attentional_size: A.
-        input_feeding: whether the core's inputs end with the attentional vector of the step before; they must be so
-            much wider.
-        dropout: of the embedded elements and of what the output layer reads, in training.
+        rnn: a recurrent network, batch first, with one direction; its initial state is the bridge.
+        size: V, the number of categories, or the width of the vectors to predict.
+        embedding: from elements to the core's inputs, such as `nn.Embedding`; None passes vectors on unchanged.
+        attention: an attention whose queries are as wide as the core's output; None for none.
+        attentional_size: A; None means the width of the core's output.
+        input_feeding: whether the core's inputs end with the attentional vector of the previous step, by which they
+            must be wider.
+        dropout: the dropout probability of the embedded elements and of the output layer's input, in training.
 
     Raises:
-        ValueError: the core is not batch first, or goes both ways, or its width is not that of its inputs or of the
-            attention's query; or input feeding lacks an attention.
+        InputError: `rnn` is not a `ContextualRNN`, not batch first or bidirectional; a width does not fit; or
+            `input_feeding` is true without an attention.
     """
 
     def __init__(
@@ -86,10 +90,13 @@ class Decoder(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        if not rnn.batch_first or getattr(rnn.core, "bidirectional", False):
-            raise ValueError("the decoder's core must be batch first and of one direction")
+        check_rnn(rnn, "decoder")
+        if getattr(rnn.core, "bidirectional", False):
+            raise InputError("the decoder's core must have one direction; found a bidirectional core")
+        if attention is not None and not isinstance(attention, Attention):
+            raise InputError(f"attention must be an Attention, such as make_attention returns; found {attention!r}")
         if input_feeding and attention is None:
-            raise ValueError("input feeding feeds what attention read: give an attention")
+            raise InputError("input_feeding feeds what the attention read, and there is no attention: give attention=")
         self.rnn, self.size, self.embedding, self.attention = rnn, size, embedding, attention
         self.input_feeding, self.dropout = input_feeding, nn.Dropout(dropout)
         hidden = next(shape_leaves(rnn.state_shapes))[-1]  # the first leaf is h, which is the output too
@@ -103,19 +110,22 @@ class Decoder(nn.Module):
 
     def _check_widths(self, hidden: int) -> None:
         if self.attention is not None and self.attention.query_size != hidden:
-            found = self.attention.query_size
-            raise ValueError(
-                f"the attention's query_size is {found} where the width of the core's output, {hidden}, is right"
+            raise InputError(
+                f"the attention has query_size {self.attention.query_size}, but the output of the decoder's core is "
+                f"{hidden} wide"
             )
-        core = getattr(self.rnn.core, "cell", self.rnn.core)  # of a cell that is unrolled, the cell
-        reads = getattr(core, "input_size", None)
-        if reads is None or not isinstance(self.embedding, nn.Embedding):
+        inputs, width = input_width(self.rnn.core), embedded_width(self.embedding)
+        if inputs is None:
             return
-        parts = [self.embedding.embedding_dim, *[self.attentional_size] * self.input_feeding]
-        if reads != sum(parts):
-            named = "the embedding's width" + " and the attentional vector's" * self.input_feeding
-            wanted = " + ".join(map(str, parts))
-            raise ValueError(f"the core's input_size is {reads} where {named}, {wanted}, is right")
+        found = f"the decoder's core has input_size {inputs}"
+        added = self.attentional_size * self.input_feeding
+        names = " and the attentional vector" * self.input_feeding
+        if width is not None and inputs != width + added:
+            parts = f"{width} + {added} = {width + added}" if added else str(width)
+            raise InputError(f"{found}, but the embeddings{names} are {parts} wide")
+        if self.embedding is None and inputs < self.size + added:
+            parts = f"{self.size} + {added} = {self.size + added}" if added else str(self.size)
+            raise InputError(f"{found}, but the predicted vectors{names}, which it is fed, are {parts} wide")
 
     @property
     def is_category(self) -> bool:
@@ -123,20 +133,32 @@ class Decoder(nn.Module):
         return isinstance(self.embedding, nn.Embedding)
 
     def remember(self, values: Tensor, mask: Tensor) -> Memory | None:
-        """Return the memory of encoder outputs (B, S, M); None without attention.
+        """Return the memory of an encoder's outputs; None without attention.
+
+        Args:
+            values: the encoder's outputs, (B, S, M).
+            mask: (B, S), true where a source has an element.
 
         Raises:
-            ValueError: the attention is for a memory of another width.
+            InputError: the attention was made for a memory of another width.
         """
         if self.attention is None:
             return None
-        if values.shape[-1] != self.attention.memory_size:
-            found, wanted = self.attention.memory_size, values.shape[-1]
-            raise ValueError(f"the attention's memory_size is {found} where the encoder's width, {wanted}, is right")
+        if not shapes_are_traced() and values.shape[-1] != self.attention.memory_size:
+            raise InputError(
+                f"the attention has memory_size {self.attention.memory_size}, but the encoder's outputs are "
+                f"{values.shape[-1]} wide"
+            )
         return Memory(self.attention.keys(values), values, mask)
 
     def start(self, batch_size: int, context: Any = None, **noise: Any) -> State:
-        """Return the first state: the core's, from the bridge, and an attentional vector of 0."""
+        """Return the initial state: the core's, from the bridge, and an attentional vector of 0.
+
+        Args:
+            batch_size: B.
+            context: the encoder's final state, which the bridge takes.
+            noise: `sample` and `generator` of the bridge.
+        """
         core_state = self.rnn.start(batch_size, context, **noise)
         return core_state, self.output.weight.new_zeros(batch_size, self.attentional_size * self.input_feeding)
 
@@ -151,38 +173,39 @@ class Decoder(nn.Module):
         """Predict every element of the targets.
 
         Args:
-            inputs: the true elements before each, the start first: (B, T) of categories, or (B, T, D) of vectors, whose
-                columns past the first V are known beforehand and are never predictions.
-            state: as `start` or an earlier call returned it.
-            memory: of `remember`.
-            feeding: None feeds the truth (teacher forcing).
-            training_step: the number of this update, by which schedule, coins and draws of `feeding` go.
+            inputs: the true element before each, beginning with the start: categories (B, T), or vectors (B, T, D)
+                whose columns after the first V are known in advance and never predicted.
+            state: the state that `start` or an earlier call returned.
+            memory: the memory that `remember` returned.
+            feeding: scheduled sampling; None feeds the truth (teacher forcing).
+            training_step: the number of this update (0, 1, ...), which `feeding` depends on.
 
         Raises:
-            ValueError: `feeding` is given without `training_step`, or draws categories where there are none.
+            InputError: `feeding` is given without `training_step`, or draws categories where elements are vectors.
         """
         sampling = self._samples(feeding, training_step)
         if not sampling and not self.input_feeding:
-            return self._whole(inputs, state, memory)
-        return self._by_step(inputs, state, memory, feeding if sampling else None, training_step or 0)
+            return self._run_whole(inputs, state, memory)
+        return self._run_by_step(inputs, state, memory, feeding if sampling else None, training_step or 0)
 
     def _samples(self, feeding: ScheduledSampling | None, training_step: int | None) -> bool:
+        check_feeding(feeding)
         if feeding is None:
             return False
         if training_step is None:
-            raise ValueError("feeding tosses its coins by the number of the update: give training_step=0, then 1, ...")
+            raise InputError("feeding depends on the number of the update: give training_step=0, then 1, ...")
         if feeding.form == "embedding" and not self.is_category:
-            raise ValueError("the form 'embedding' draws categories; for vectors give form='output'")
+            raise InputError("feeding of the form 'embedding' draws categories; for vectors give form='output'")
         return feeding.probability(training_step) > 0
 
     def step(self, inputs: Tensor, state: State, memory: Memory | None = None) -> Decoded:
-        """Take one step: inputs (B,) of categories, or (B, D); the outputs are (B, 1, V)."""
+        """Take one step: inputs are categories (B,) or vectors (B, D); the outputs are (B, 1, V)."""
         return self._advance(self._embed(inputs.unsqueeze(1)), state, memory)
 
     def _embed(self, elements: Tensor) -> Tensor:
-        return embed(self.embedding, elements, "the target")
+        return embed(self.embedding, elements, "target")
 
-    def _whole(self, inputs: Tensor, state: State, memory: Memory | None) -> Decoded:
+    def _run_whole(self, inputs: Tensor, state: State, memory: Memory | None) -> Decoded:
         core_state, attentional = state
         hidden, core_state = self.rnn(self.dropout(self._embed(inputs)), state=core_state)
         joined, weights = self._attend(hidden, memory)
@@ -199,15 +222,15 @@ class Decoder(nn.Module):
         return Decoded(self.output(self.dropout(joined)), (core_state, attentional), weights)
 
     def _attend(self, hidden: Tensor, memory: Memory | None) -> tuple[Tensor, Tensor | None]:
-        """Return the attentional vectors (B, T, A) of the core's outputs (B, T, H), and the weights."""
+        """Return the attentional vectors (B, T, A) of the core's outputs (B, T, H), and the attention weights."""
         if self.attention is None or self.join is None:
             return hidden, None
         if memory is None:
-            raise ValueError("this decoder has an attention, and no memory was handed in: memory=")
+            raise InputError("this decoder has an attention and needs a memory: give memory=")
         read, weights = self.attention(hidden, *memory)
         return torch.tanh(self.join(torch.cat([hidden, read], dim=2))), weights
 
-    def _by_step(
+    def _run_by_step(
         self,
         inputs: Tensor,
         state: State,
@@ -224,22 +247,22 @@ class Decoder(nn.Module):
         for t in range(steps):
             embedded = truth[:, t]
             if feeding is not None and coins is not None and uniform is not None and t and bool(coins[:, t].any()):
-                own, drawn = self._own(outputs[-1], inputs[:, t], feeding, uniform[:, t])
-                embedded = torch.where(coins[:, t].unsqueeze(1), own, embedded)
+                predicted, drawn = self._embed_output(outputs[-1], inputs[:, t], feeding, uniform[:, t])
+                embedded = torch.where(coins[:, t].unsqueeze(1), predicted, embedded)
                 if fed is not None and drawn is not None:
                     fed[:, t] = torch.where(coins[:, t], drawn, fed[:, t])
             one = self._advance(embedded.unsqueeze(1), state, memory)
             state = one.state
             outputs.append(one.outputs[:, 0])
             weights.append(one.weights)
-        together = None if self.attention is None else torch.cat([one for one in weights if one is not None], dim=1)
-        embedded_form = feeding is not None and feeding.form == "embedding"
-        return Decoded(torch.stack(outputs, dim=1), state, together, coins, fed if embedded_form else None)
+        joined = None if self.attention is None else torch.cat([one for one in weights if one is not None], dim=1)
+        draws = feeding is not None and feeding.form == "embedding"
+        return Decoded(torch.stack(outputs, dim=1), state, joined, coins, fed if draws else None)
 
-    def _own(
+    def _embed_output(
         self, output: Tensor, truth: Tensor, feeding: ScheduledSampling, uniform: Tensor
     ) -> tuple[Tensor, Tensor | None]:
-        """Return what a prediction (B, V) is to the core (B, D), and the categories drawn (B,), if any were."""
+        """Return the embedding (B, D) of a prediction (B, V), and the categories that were drawn (B,), if any."""
         if not self.is_category:
             return self._embed(torch.cat([output, truth[:, self.size :]], dim=1)), None
         if feeding.form == "output":
@@ -248,18 +271,6 @@ class Decoder(nn.Module):
         drawn = draw_category(output.detach(), uniform)
         return self._embed(drawn), drawn
 
-    def config(self) -> dict[str, Any]:
-        """Return the arguments that build it again."""
-        return {
-            "rnn": self.rnn,
-            "size": self.size,
-            "embedding": self.embedding,
-            "attention": self.attention,
-            "attentional_size": self.attentional_size,
-            "input_feeding": self.input_feeding,
-            "dropout": self.dropout.p,
-        }
 
-
-def _counts(index: Tensor, size: int) -> bool:
+def _is_range(index: Tensor, size: int) -> bool:
     return len(index) == size and bool((index == torch.arange(size, device=index.device)).all())

@@ -1,25 +1,51 @@
-"""From elements to what a core reads."""
+"""From the elements of a sequence to the inputs of a core."""
 
 from __future__ import annotations
 
+from typing import Any
+
+import torch
 from torch import Tensor, nn
+
+from ..errors import InputError
+
+INDEX_TYPES = (torch.int32, torch.int64)  # nn.Embedding takes no others
 
 
 def embed(embedding: nn.Module | None, elements: Tensor, name: str) -> Tensor:
-    """Return the vectors (B, T, D) of categories (B, T); without an embedding, of vectors, which stay as they are.
+    """Return the embeddings (B, T, D) of elements: categories (B, T), or vectors where `embedding` takes those.
+
+    Args:
+        embedding: from elements to the inputs of a core; None returns the elements unchanged.
+        elements: categories of any integer type, or vectors.
+        name: what an error message calls the elements.
 
     Raises:
-        ValueError: `elements`, which the message calls by `name`, are no numbers of the embedding's rows.
+        InputError: the embedding is an `nn.Embedding`, and `elements` are not numbers of its rows.
     """
     if embedding is None:
         return elements
     if not isinstance(embedding, nn.Embedding):
         return embedding(elements)
-    wanted = f"numbers from 0 to {embedding.num_embeddings - 1} are right"
-    if elements.is_floating_point():
-        raise ValueError(f"{name} is a tensor of {str(elements.dtype).removeprefix('torch.')} where {wanted}")
+    wanted = f"must hold integers from 0 to {embedding.num_embeddings - 1}"
+    if elements.is_floating_point() or elements.is_complex() or elements.dtype == torch.bool:
+        raise InputError(f"{name} {wanted}; found a tensor of {str(elements.dtype).removeprefix('torch.')}")
     try:
-        return embedding(elements)
-    except IndexError:  # looked into only now, for to look first would wait for a GPU at every step
-        strange = elements[(elements < 0) | (elements >= embedding.num_embeddings)]
-        raise ValueError(f"{name} holds {int(strange[0])} where {wanted}") from None
+        return embedding(elements if elements.dtype in INDEX_TYPES else elements.long())
+    except IndexError:  # checked only after the failure, because a check at every step would wait for the GPU
+        outside = elements[(elements < 0) | (elements >= embedding.num_embeddings)]
+        raise InputError(f"{name} {wanted}; found {int(outside[0])}") from None
+
+
+def embedded_width(embedding: nn.Module | None) -> int | None:
+    """Return the width of the embeddings, or None where it is not known."""
+    if isinstance(embedding, nn.Embedding):
+        return embedding.embedding_dim
+    width = getattr(embedding, "out_features", None)
+    return width if isinstance(width, int) else None
+
+
+def input_width(core: Any) -> int | None:
+    """Return the width of a core's inputs, or None where it is not known."""
+    width = getattr(getattr(core, "cell", core), "input_size", None)  # an unrolled cell's is its own
+    return width if isinstance(width, int) else None

@@ -1,4 +1,4 @@
-"""The encoder: a source sequence to the outputs that attention reads and the state that a bridge carries over."""
+"""The encoder: from a source sequence to the outputs that attention reads and the state that a bridge takes."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ import torch
 from torch import Tensor, nn
 
 from .._core.state import State
+from ..errors import InputError
 from ..recurrent import ContextualRNN
-from .embedding import embed
+from .embedding import embed, embedded_width, input_width
 
 
 class Encoded(NamedTuple):
-    """What an encoder makes of B sources.
+    """The encoding of B sources.
 
     Attributes:
-        outputs: (B, S, M), 0 past the ends; M counts both directions.
+        outputs: the core's outputs, (B, S, M), 0 past the end of a source; M is the width of both directions together.
         state: the core's final state, batch first.
-        mask: (B, S) true where there is an element.
+        mask: (B, S), true where a source has an element.
     """
 
     outputs: Tensor
@@ -27,40 +28,57 @@ class Encoded(NamedTuple):
 
 
 class Encoder(nn.Module):
-    """A `ContextualRNN` over embedded elements; its own h0 may be a function of context, such as the language.
+    """A `ContextualRNN` over embedded elements.
+
+    Its own h0 may depend on context, such as the language of a source.
 
     Args:
-        rnn: batch first, of one direction or two.
-        embedding: from elements to the core's inputs, such as `nn.Embedding`; None takes vectors as they are.
-        dropout: of the embedded elements, in training.
+        rnn: a recurrent network, batch first, with one direction or two.
+        embedding: from elements to the core's inputs, such as `nn.Embedding`; None passes vectors on unchanged.
+        dropout: the dropout probability of the embedded elements, in training.
 
     Raises:
-        ValueError: the core is not batch first.
+        InputError: `rnn` is not a `ContextualRNN` or not batch first, or the embeddings are not as wide as the core's
+            inputs.
     """
 
     def __init__(self, rnn: ContextualRNN, embedding: nn.Module | None = None, dropout: float = 0.0) -> None:
         super().__init__()
-        if not rnn.batch_first:
-            raise ValueError("the encoder's core must be batch first: make it with batch_first=True")
+        check_rnn(rnn, "encoder")
+        width, inputs = embedded_width(embedding), input_width(rnn.core)
+        if width is not None and inputs is not None and width != inputs:
+            raise InputError(f"the encoder's core has input_size {inputs}, but its embeddings are {width} wide")
         self.rnn, self.embedding, self.dropout = rnn, embedding, nn.Dropout(dropout)
 
     def forward(self, source: Tensor, lengths: Tensor | None = None, context: Any = None) -> Encoded:
         """Encode sources.
 
         Args:
-            source: (B, S) of categories, or (B, S, D), padded.
-            lengths: (B,) how many elements each has; None is all S.
-            context: what the encoder's own h0 is a function of, B rows.
+            source: categories (B, S) or vectors (B, S, D), padded.
+            lengths: the number of elements of each source, (B,); None means S.
+            context: what the encoder's own h0 depends on, B rows.
 
         Raises:
-            ValueError: `source` holds what the embedding has no row for.
+            InputError: `source` holds a number that is no row of the embedding.
         """
-        inputs = self.dropout(embed(self.embedding, source, "the source"))
+        inputs = self.dropout(embed(self.embedding, source, "source"))
         outputs, state = self.rnn(inputs, context, lengths=lengths)
-        places = torch.arange(source.shape[1], device=source.device).expand(len(source), -1)
-        ends = torch.full_like(places[:, 0], source.shape[1]) if lengths is None else lengths
-        return Encoded(outputs, state, places < torch.as_tensor(ends, device=source.device).unsqueeze(1))
+        mask = torch.ones(source.shape[:2], dtype=torch.bool, device=source.device)
+        if lengths is not None:
+            ends = torch.as_tensor(lengths, device=source.device).unsqueeze(1)
+            mask = torch.arange(source.shape[1], device=source.device) < ends
+        return Encoded(outputs, state, mask)
 
-    def config(self) -> dict[str, Any]:
-        """Return the arguments that build it again."""
-        return {"rnn": self.rnn, "embedding": self.embedding, "dropout": self.dropout.p}
+
+def check_rnn(rnn: Any, owner: str) -> None:
+    """Raise InputError unless `rnn` is a `ContextualRNN`, or wraps one, and is batch first.
+
+    Args:
+        rnn: what was passed.
+        owner: encoder or decoder, for the message.
+    """
+    if isinstance(rnn, type) or not all(hasattr(rnn, name) for name in ("core", "start", "state_shapes")):
+        found = rnn.__name__ if isinstance(rnn, type) else type(rnn).__name__
+        raise InputError(f"the {owner}'s rnn must be a ContextualRNN(core, initial_state); found {found}")
+    if not rnn.batch_first:
+        raise InputError(f"the {owner}'s core must be batch first: make it with batch_first=True")

@@ -1,15 +1,13 @@
-"""What a decoder is fed in training: the truth, or now and then its own predictions (scheduled sampling).
+"""What a decoder is fed in training: the true elements, or some of its own predictions (scheduled sampling).
 
-Bengio et al. 2015 (arXiv 1506.03099) toss a coin for every element: with a probability that grows with training the
-decoder is fed what it predicted itself. A schedule is any function from the training step (0, 1, ...) to that
-probability.
+Bengio et al. 2015 (arXiv 1506.03099) toss a coin for every element: with a probability that grows during training, the
+decoder is fed its own prediction of that element instead of the true one.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import math
-from collections.abc import Callable
+import numbers
 from typing import Literal, get_args
 
 import numpy as np
@@ -17,56 +15,31 @@ import torch
 from torch import Tensor
 
 from .._core.choices import check_choice
+from ..errors import InputError
+from .schedules import Schedule, linear
 
 Form = Literal["embedding", "output"]
-Schedule = Callable[[int], float]
 FeedingName = Literal["truth", "embedding", "output"]
 FEEDINGS: tuple[FeedingName, ...] = get_args(FeedingName)
 
 
-def constant(probability: float) -> Schedule:
-    """Return the schedule that is always the same."""
-    return lambda step: probability
-
-
-def linear(start: float, end: float, steps: int) -> Schedule:
-    """Return the schedule that goes from `start` to `end` in `steps` training steps, and stays there.
-
-    Raises:
-        ValueError: `steps` is less than 1.
-    """
-    if steps < 1:
-        raise ValueError(f"steps must be at least 1; found {steps}")
-    return lambda step: start + (end - start) * min(step / steps, 1.0)
-
-
-def exponential(rate: float) -> Schedule:
-    """Return 1 - rate^step, rate in (0, 1)."""
-    return lambda step: 1 - rate**step
-
-
-def inverse_sigmoid(rate: float) -> Schedule:
-    """Return 1 - rate / (rate + exp(step / rate)), rate at least 1."""
-    return lambda step: 1 - rate / (rate + math.exp(min(step / rate, 700.0)))
-
-
 @dataclasses.dataclass(frozen=True)
 class ScheduledSampling:
-    """How often, and how, a decoder is fed its own predictions in training.
+    """How often, and in which form, a decoder is fed its own predictions in training.
+
+    Coins and draws depend on the seeds and the training step alone, so that resumed training repeats them exactly. They
+    are independent of each other even where the two seeds are equal.
 
     Attributes:
-        schedule: from the training step to the probability of feeding an own prediction, or the probability itself.
-        form: `"embedding"` draws a category from the output's distribution and embeds it, without gradient through
-            the draw. `"output"` feeds the output itself: a predicted vector; of categories, the mean of their
-            embeddings by their probabilities. Gradients pass through it.
-        coin_seed: of the coins, one for every element of every sequence.
-        sample_seed: of the draws.
-
-    Coins and draws depend on the seeds and the training step alone, so that training resumes exactly: a decoder that is
-    told the same step twice tosses the same coins. They are independent of one another, of equal seeds too.
+        schedule: the probability of feeding a prediction, as a function of the training step or as one number.
+        form: `"embedding"` draws a category from the predicted distribution and feeds its embedding; no gradient passes
+            through the draw. `"output"` feeds the prediction itself: a predicted vector or, for categories, the mean of
+            the embeddings weighted by the predicted probabilities; gradients pass through it.
+        coin_seed: the seed of the coins, one for every element of every sequence.
+        sample_seed: the seed of the draws.
 
     Raises:
-        ValueError: `form` is neither, or a number given as schedule is no probability.
+        InputError: `form` is not one of these, or `schedule` is neither callable nor a probability.
     """
 
     schedule: Schedule | float
@@ -77,32 +50,40 @@ class ScheduledSampling:
     def __post_init__(self) -> None:
         check_choice(self.form, get_args(Form), "form")
         if not callable(self.schedule):
+            if not isinstance(self.schedule, numbers.Real):
+                raise InputError(f"schedule must be a probability or a function of the step; found {self.schedule!r}")
             self.probability(0)
 
     def probability(self, step: int) -> float:
         """Return the probability at a training step.
 
         Raises:
-            ValueError: the schedule gives none in [0, 1].
+            InputError: the schedule gives no number from 0 to 1.
         """
         found = self.schedule(step) if callable(self.schedule) else self.schedule
         if not 0 <= found <= 1:
-            given = (
-                f"the schedule gives {found} at step {step}" if callable(self.schedule) else f"the schedule is {found}"
-            )
-            raise ValueError(f"{given}, where a probability, from 0 to 1, is right")
+            source = f"gives {found} at step {step}" if callable(self.schedule) else f"is {found}"
+            raise InputError(f"the schedule {source}, but must give a probability from 0 to 1")
         return found
 
     def coins(self, step: int, batch_size: int, length: int, device: torch.device) -> Tensor:
-        """Return where own predictions are fed, (B, T); the first element, the start, never is one."""
+        """Return where predictions are fed, (B, T); never at the first element, which is the start."""
         drawn = torch.rand(batch_size, length, generator=_generator(self.coin_seed, step, 0))
         fed = drawn < self.probability(step)
         fed[:, 0] = False
         return fed.to(device)
 
     def uniform(self, step: int, batch_size: int, length: int, device: torch.device) -> Tensor:
-        """Return the numbers in (0, 1) that categories are drawn by, (B, T)."""
+        """Return the numbers in (0, 1) that select the categories drawn, (B, T)."""
         return torch.rand(batch_size, length, generator=_generator(self.sample_seed, step, 1)).to(device)
+
+
+def check_feeding(feeding: object) -> None:
+    """Raise InputError unless `feeding` is a `ScheduledSampling` or None."""
+    if feeding is not None and not isinstance(feeding, ScheduledSampling):
+        raise InputError(
+            f"feeding must be a ScheduledSampling or None, such as ScheduledSampling(0.25); found {feeding!r}"
+        )
 
 
 def make_feeding(name: str, most: float, steps: int, seed: int) -> ScheduledSampling | None:

@@ -2,35 +2,44 @@
 
 from __future__ import annotations
 
-import math
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, mse_loss
 
-from .._core.categorical import at_least_single
+from .._core.evaluation import evaluation_mode
+from .._core.plain_operations import is_eager
 from .._core.state import State
+from .._core.tracing import shapes_are_traced
+from ..errors import InputError
 from ..recurrent import check_lengths
+from . import search
 from .decoder import Decoded, Decoder, Memory
 from .encoder import Encoder
 from .feeding import ScheduledSampling
+from .search import Found
+from .step import Step
 
 
 class EncoderDecoder(nn.Module):
     """p(y | x) = prod_t p(y_t | y_<t, bridge(encoder(x)), attention over encoder(x)).
 
-    Args:
-        encoder: of the sources.
-        decoder: of the targets; its initial state is a bridge from the encoder's core, or one that takes no context.
-        start: the category that is fed first.
-        end: the category that a target ends with.
+    Where the decoder's elements are vectors (its embedding is not an `nn.Embedding`), `start` and `end` are not used:
+    the first input is given with each call.
 
-    Of vectors (a decoder whose embedding is no `nn.Embedding`), `start` and `end` are not used: the first input is
-    given.
+    Args:
+        encoder: the encoder of the sources.
+        decoder: the decoder of the targets; its initial state is a bridge from the encoder's core, or one that takes
+            no context.
+        start: the category that is fed first.
+        end: the category that ends a target.
 
     Raises:
-        ValueError: `end` is none of the categories that the decoder predicts.
+        InputError: `start` is no row of the decoder's embedding, `end` is not one of the categories that the decoder
+            predicts, or the bridge or the attention was made for another encoder.
 
     Example:
         >>> import torch
@@ -43,47 +52,120 @@ class EncoderDecoder(nn.Module):
         >>> bridge, attention = ProjectBridge(reads, writes), AdditiveAttention(24, 32, 24)
         >>> decoder = Decoder(ContextualRNN(writes, bridge), 40, nn.Embedding(40, 8), attention)
         >>> model = EncoderDecoder(encoder, decoder, start=0, end=1)
-        >>> loss = model.loss(torch.randint(30, (4, 7)), torch.randint(2, 40, (4, 5)))
+        >>> source, target = torch.randint(30, (4, 7)), torch.randint(2, 40, (4, 5))
+        >>> loss = model.loss(source, target)
+        >>> model.generate(source, beam=3, n_best=2, max_steps=10).tokens.shape
+        torch.Size([4, 2, 10])
     """
 
     def __init__(self, encoder: Encoder, decoder: Decoder, start: int = 0, end: int = 1) -> None:
         super().__init__()
         self.encoder, self.decoder, self.start_symbol, self.end_symbol = encoder, decoder, start, end
-        if decoder.is_category and not 0 <= end < decoder.size:
-            raise ValueError(f"end is {end} where one of the decoder's {decoder.size} categories, from 0, is right")
+        self._check_categories()
+        self._check_encoder()
+
+    def _check_categories(self) -> None:
+        embedding = self.decoder.embedding
+        if not isinstance(embedding, nn.Embedding):
+            return
+        if not 0 <= self.start_symbol < embedding.num_embeddings:
+            rows = embedding.num_embeddings
+            raise InputError(f"start must be from 0 to {rows - 1}, a row of the embedding; found {self.start_symbol}")
+        if not 0 <= self.end_symbol < self.decoder.size:
+            last = self.decoder.size - 1
+            raise InputError(f"end must be from 0 to {last}, a category of the decoder; found {self.end_symbol}")
+
+    def _check_encoder(self) -> None:
+        """Raise InputError where the bridge or the attention was made for another encoder, as far as is known."""
+        bridge: Any = self.decoder.rnn.initial_state
+        while hasattr(bridge, "base"):  # noise around a bridge
+            bridge = bridge.base
+        shapes = getattr(bridge, "source_shapes", None)
+        if shapes is not None and shapes != self.encoder.rnn.state_shapes:
+            raise InputError(
+                f"the bridge was made for an encoder of state shapes {shapes}; this encoder has "
+                f"{self.encoder.rnn.state_shapes}"
+            )
+        attention, core = self.decoder.attention, self.encoder.rnn.core
+        if attention is None or not isinstance(core, nn.RNNBase):
+            return
+        width = (core.proj_size or core.hidden_size) * (2 if core.bidirectional else 1)
+        if attention.memory_size != width:
+            raise InputError(
+                f"the attention has memory_size {attention.memory_size}, but the encoder's outputs are {width} wide"
+            )
 
     def encode(
         self, source: Tensor, lengths: Tensor | None = None, context: Any = None, **noise: Any
     ) -> tuple[State, Memory | None]:
-        """Return the decoder's first state, and what its attention reads.
+        """Return the decoder's initial state and the memory that its attention reads.
 
         Args:
-            source: (B, S) of categories, or (B, S, D), padded.
-            lengths: (B,); None is all S.
-            context: of the encoder's own h0, B rows.
+            source: categories (B, S) or vectors (B, S, D), padded.
+            lengths: the number of elements of each source, (B,); None means S.
+            context: what the encoder's own h0 depends on, B rows.
             noise: `sample` and `generator` of the bridge.
         """
         encoded = self.encoder(source, lengths, context)
-        state = self.decoder.start(len(source), encoded.state, **noise)
+        state = self.decoder.start(source.shape[0], encoded.state, **noise)
         return state, self.decoder.remember(encoded.outputs, encoded.mask)
 
     def forward(
         self,
         source: Tensor,
-        inputs: Tensor,
+        inputs: Tensor | None = None,
         source_lengths: Tensor | None = None,
         context: Any = None,
         feeding: ScheduledSampling | None = None,
         training_step: int | None = None,
-    ) -> Decoded:
-        """Predict targets: `inputs` are the elements before each, the start first, (B, T) or (B, T, D).
+        *,
+        target: Tensor | None = None,
+        target_lengths: Tensor | None = None,
+        first: Tensor | None = None,
+        known: Tensor | None = None,
+    ) -> Any:
+        """Predict the elements after `inputs`; or, given `target`, return the loss.
+
+        The second form is for wrappers that call `forward`, such as `DistributedDataParallel`:
+        `wrapper(source, target=target)` is `model.loss(source, target)`.
+
+        Args:
+            source: categories (B, S) or vectors (B, S, D), padded.
+            inputs: the element before each element of the targets, beginning with the start: (B, T) or (B, T, D).
+            source_lengths: the number of elements of each source, (B,); None means S.
+            context: what the encoder's own h0 depends on, B rows.
+            feeding: scheduled sampling; None feeds the truth (teacher forcing).
+            training_step: the number of this update (0, 1, ...), which `feeding` depends on.
+            target: as in `loss`, instead of `inputs`.
+            target_lengths: as in `loss`, with `target`.
+            first: as in `loss`, with `target`.
+            known: as in `loss`, with `target`.
+
+        Returns:
+            A `Decoded` for `inputs`; for `target` the loss, ().
 
         Raises:
-            ValueError: there are not as many targets as sources; or as the decoder.
+            InputError: both `inputs` and `target` are given or neither is; there are not as many targets as sources;
+                or as `loss` and `Decoder.forward`.
         """
-        if len(inputs) != len(source):
-            raise ValueError(f"there are {len(source)} sources and {len(inputs)} targets, where as many are right")
-        state, memory = self.encode(source, source_lengths, context)
+        if (inputs is None) == (target is None):
+            found = "neither" if target is None else "both"
+            raise InputError(f"give inputs to predict the elements after them, or target= for the loss; found {found}")
+        options = (source_lengths, context, feeding, training_step)
+        if target is not None:
+            predict = functools.partial(self._predict, options=options)
+            return self._loss(predict, source, target, target_lengths, first, known)
+        if not (target_lengths is None and first is None and known is None):
+            raise InputError("target_lengths, first and known belong to target=; with inputs they mean nothing")
+        assert inputs is not None
+        return self._predict(source, inputs, options)
+
+    def _predict(self, source: Tensor, inputs: Tensor, options: tuple) -> Decoded:
+        if not shapes_are_traced() and inputs.shape[0] != source.shape[0]:
+            found = f"found {source.shape[0]} sources and {inputs.shape[0]} targets"
+            raise InputError(f"there must be as many targets as sources; {found}")
+        lengths, context, feeding, training_step = options
+        state, memory = self.encode(source, lengths, context)
         return self.decoder(inputs, state, memory, feeding, training_step)
 
     def loss(
@@ -99,88 +181,157 @@ class EncoderDecoder(nn.Module):
         first: Tensor | None = None,
         known: Tensor | None = None,
     ) -> Tensor:
-        """Return the mean loss of an element: nats of a category, the end counted, or the squared error of a number.
+        """Return the mean loss per element, ().
+
+        It is the negative log likelihood in nats for categories, where the end counts as an element, and the squared
+        error for the numbers of vectors.
 
         Args:
-            source: (B, S) of categories, or (B, S, D), padded.
-            target: (B, T) of categories, without start and end, or (B, T, D), padded.
-            source_lengths: (B,); None is all S.
-            target_lengths: (B,); None is all T.
-            context: of the encoder's own h0, B rows.
-            feeding: None feeds the truth.
-            training_step: the number of this update, by which schedule, coins and draws of `feeding` go.
-            first: of vectors, (B, D) the element before the target, such as the last of the past.
-            known: of vectors, (B, T, K) what is known of every step beforehand, joined to the decoder's inputs.
+            source: categories (B, S) or vectors (B, S, D), padded.
+            target: categories (B, T) without start and end, or vectors (B, T, D), padded.
+            source_lengths: the number of elements of each source, (B,); None means S.
+            target_lengths: the number of elements of each target, (B,); None means T.
+            context: what the encoder's own h0 depends on, B rows.
+            feeding: scheduled sampling; None feeds the truth (teacher forcing).
+            training_step: the number of this update (0, 1, ...), which `feeding` depends on.
+            first: for vectors, the element before the target (B, D), such as the last one of the source.
+            known: for vectors, what is known of every step in advance (B, T, K), joined to the decoder's inputs.
 
         Raises:
-            ValueError: `first` is missing where targets are vectors, or there are not as many targets as sources, or
-                `target_lengths` are not those of the targets, or all 0 where targets are vectors, or vectors are not
-                as wide as the decoder's; or as the decoder.
+            InputError: `first` is missing for vectors, or they are not as wide as the decoder's; there are not as many
+                targets as sources; the lengths are not B integers from 0 to T, or all 0 for vectors; or as
+                `Decoder.forward`.
         """
+
+        def predict(source: Tensor, inputs: Tensor) -> Decoded:
+            return self(source, inputs, source_lengths, context, feeding, training_step)
+
+        return self._loss(predict, source, target, target_lengths, first, known)
+
+    def _loss(
+        self,
+        predict: Callable[[Tensor, Tensor], Decoded],
+        source: Tensor,
+        target: Tensor,
+        target_lengths: Tensor | None,
+        first: Tensor | None,
+        known: Tensor | None,
+    ) -> Tensor:
         if not self.decoder.is_category:
-            return self._squared_error(
-                source, target, source_lengths, target_lengths, context, feeding, training_step, first, known
-            )
-        inputs, ended = self.framed(target, target_lengths)
-        outputs = self(source, inputs, source_lengths, context, feeding, training_step).outputs
-        return cross_entropy(outputs.transpose(1, 2), ended, ignore_index=-1)
+            return self._squared_error(predict, source, target, target_lengths, first, known)
+        inputs, labels = self.framed(target, target_lengths)
+        return cross_entropy(predict(source, inputs).outputs.transpose(1, 2), labels, ignore_index=-1)
 
     def framed(self, target: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Return inputs that begin with the start and targets that end with the end, (B, T + 1); -1 past the ends.
+        """Return the decoder's inputs, which begin with the start, and its labels, which end with the end.
 
         Args:
-            target: (B, T) of categories, padded.
-            lengths: (B,); None is all T.
+            target: categories (B, T) without start and end, padded.
+            lengths: the number of elements of each target, (B,); None means T.
+
+        Returns:
+            Inputs and labels, (B, T + 1) each; the labels are -1 past the end.
 
         Raises:
-            ValueError: lengths are not B integers in 0 to T.
+            InputError: the lengths are not B integers from 0 to T.
         """
         size, steps = target.shape
+        target = target if target.is_floating_point() else target.long()  # -1 does not fit into uint8
         ends = _ends(lengths, size, steps, target.device)
         place = torch.arange(steps + 1, device=target.device)
         padded = torch.cat([target, target.new_zeros(size, 1)], dim=1)
-        wanted = padded.where(place < ends.unsqueeze(1), -1)
-        wanted = wanted.masked_fill(place == ends.unsqueeze(1), self.end_symbol)
+        labels = padded.where(place < ends.unsqueeze(1), -1)
+        labels = labels.masked_fill(place == ends.unsqueeze(1), self.end_symbol)
         inputs = torch.cat([target.new_full((size, 1), self.start_symbol), target], dim=1)
-        return inputs.where(place <= ends.unsqueeze(1), self.start_symbol), wanted.long()  # as cross-entropy asks
+        return inputs.where(place <= ends.unsqueeze(1), self.start_symbol), labels.long()
 
     def _squared_error(
         self,
+        predict: Callable[[Tensor, Tensor], Decoded],
         source: Tensor,
         target: Tensor,
-        source_lengths: Tensor | None,
         target_lengths: Tensor | None,
-        context: Any,
-        feeding: ScheduledSampling | None,
-        training_step: int | None,
         first: Tensor | None,
         known: Tensor | None,
     ) -> Tensor:
         if first is None:
-            raise ValueError("targets are vectors: give the element before them, first=")
+            raise InputError("targets are vectors: give the element before them, first=")
         size, steps, width = target.shape
         if width != self.decoder.size:
-            raise ValueError(f"targets are {width} wide where the decoder's size, {self.decoder.size}, is right")
+            raise InputError(f"targets must be {self.decoder.size} wide, the decoder's size; found {width}")
         inputs = torch.cat([first.unsqueeze(1), target[:, :-1]], dim=1)
         inputs = inputs if known is None else torch.cat([inputs, known], dim=2)
         if target_lengths is None:
-            return mse_loss(self(source, inputs, source_lengths, context, feeding, training_step).outputs, target)
+            return mse_loss(predict(source, inputs).outputs, target)
         ends = _ends(target_lengths, size, steps, target.device).unsqueeze(1)
         inside = torch.arange(steps, device=target.device) < ends
-        if not inside.any():
-            raise ValueError("target_lengths are all 0, so that there is nothing to learn from")
-        inputs = inputs.masked_fill(~inside.unsqueeze(2), 0)  # padding that is no number would spoil the gradients
-        outputs = self(source, inputs, source_lengths, context, feeding, training_step).outputs
-        return mse_loss(outputs[inside], target[inside])
+        if is_eager() and not inside.any():
+            raise InputError("target_lengths are all 0, so that there is nothing to learn from")
+        inputs = inputs.masked_fill(~inside.unsqueeze(2), 0)  # padding that is NaN would spoil the gradients
+        outputs = predict(source, inputs).outputs
+        if is_eager():
+            return mse_loss(outputs[inside], target[inside])
+        error = outputs - target.where(inside.unsqueeze(2), 0)  # the number of elements inside must not be a shape
+        return error.square().where(inside.unsqueeze(2), 0).sum() / (inside.sum() * width)
 
     def begin(self, source: Tensor, lengths: Tensor | None = None, context: Any = None) -> tuple[Step, State]:
-        """Return what searches take: a step, and the first state, one row a source.
+        """Return what searches take: a step, and the initial state with one row per source.
 
-        The state is (the decoder's, the number of each row's source); the memory is in the step, and is not copied
-        when rows are selected.
+        The state is (the decoder's state, the number of each row's source). The memory is part of the step, so that
+        selecting rows does not copy it.
+
+        Args:
+            source: categories (B, S) or vectors (B, S, D), padded.
+            lengths: the number of elements of each source, (B,); None means S.
+            context: what the encoder's own h0 depends on, B rows.
         """
         state, memory = self.encode(source, lengths, context, sample=False)
-        return Step(self.decoder, memory), (state, torch.arange(len(source), device=source.device))
+        return Step(self.decoder, memory), (state, torch.arange(source.shape[0], device=source.device))
+
+    @torch.no_grad()
+    def generate(
+        self,
+        source: Tensor,
+        lengths: Tensor | None = None,
+        context: Any = None,
+        *,
+        beam: int = 1,
+        n_best: int = 1,
+        max_steps: int = 100,
+        alpha: float = 0.0,
+    ) -> Found:
+        """Search for the targets of sources, in evaluation mode, by `search.greedy` or `search.beam`.
+
+        Args:
+            source: categories (B, S) or vectors (B, S, D), padded.
+            lengths: the number of elements of each source, (B,); None means S.
+            context: what the encoder's own h0 depends on, B rows.
+            beam: the width of the beam; 1 is greedy search.
+            n_best: K, the number of targets per source, at most `beam`.
+            max_steps: the maximal number of tokens of a target, including the end.
+            alpha: the exponent of the length penalty of the score; see `search`.
+
+        Returns:
+            The targets, the best first. `found.texts()` lists the tokens of the best target of each source.
+
+        Raises:
+            InputError: the decoder predicts vectors; `n_best` is not from 1 to `beam`; or `max_steps` is less than 1.
+        """
+        if not self.decoder.is_category:
+            raise InputError("generate searches for categories; for vectors call free_run")
+        if not 1 <= n_best <= beam:
+            raise InputError(f"n_best must be from 1 to the width of the beam, {beam}; found {n_best}")
+        options: dict[str, Any] = {
+            "start": self.start_symbol,
+            "end": self.end_symbol,
+            "max_steps": max_steps,
+            "alpha": alpha,
+        }
+        with evaluation_mode(self):
+            step, state = self.begin(source, lengths, context)
+            if beam == 1:
+                return search.greedy(step, state, source.shape[0], **options)
+            return search.beam(step, state, source.shape[0], width=beam, n_best=n_best, **options)
 
     @torch.no_grad()
     def free_run(
@@ -192,21 +343,21 @@ class EncoderDecoder(nn.Module):
         context: Any = None,
         known: Tensor | None = None,
     ) -> Tensor:
-        """Return vectors (B, steps, D), each fed on to the next step.
+        """Return predicted vectors (B, steps, D), each of which is fed to the next step.
 
         Args:
-            source: (B, S, F), padded.
-            first: (B, D) the element before the first of them.
-            steps: how many.
-            source_lengths: (B,); None is all S.
-            context: of the encoder's own h0, B rows.
-            known: (B, steps, K) what is known of every step beforehand.
+            source: vectors (B, S, F), padded.
+            first: the element before the first prediction, (B, D).
+            steps: the number of steps.
+            source_lengths: the number of elements of each source, (B,); None means S.
+            context: what the encoder's own h0 depends on, B rows.
+            known: what is known of every step in advance, (B, steps, K).
 
         Raises:
-            ValueError: `steps` is less than 1.
+            InputError: `steps` is less than 1.
         """
         if steps < 1:
-            raise ValueError(f"steps must be at least 1; found {steps}")
+            raise InputError(f"steps must be at least 1; found {steps}")
         state, memory = self.encode(source, source_lengths, context, sample=False)
         found, last = [], first
         for step in range(steps):
@@ -216,48 +367,8 @@ class EncoderDecoder(nn.Module):
             found.append(last)
         return torch.stack(found, dim=1)
 
-    def config(self) -> dict[str, Any]:
-        """Return the arguments that build it again."""
-        return {
-            "encoder": self.encoder,
-            "decoder": self.decoder,
-            "start": self.start_symbol,
-            "end": self.end_symbol,
-        }
-
 
 def _ends(lengths: Tensor | None, size: int, steps: int, device: torch.device) -> Tensor:
     if lengths is None:
         return torch.full((size,), steps, device=device)
     return check_lengths(lengths, size, steps, device, "target_lengths")
-
-
-class Step:
-    """A decoder's step as searches know it: `step(tokens (N,), state) -> (log_probs (N, V), state)`.
-
-    Rows of the state may be selected and repeated (`state.select_rows`); each knows its source.
-    """
-
-    def __init__(self, decoder: Decoder, memory: Memory | None) -> None:
-        self.decoder, self.memory = decoder, memory
-
-    @torch.no_grad()
-    def __call__(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
-        """Take a step."""
-        own, rows = state
-        memory = None if self.memory is None else self.memory.rows(rows)
-        one = self.decoder.step(tokens, own, memory)
-        return at_least_single(one.outputs[:, 0]).log_softmax(dim=1), (one.state, rows)
-
-
-class Ensemble:
-    """Several steps as one: log of the mean of their probabilities; its state is the tuple of theirs."""
-
-    def __init__(self, steps: list[Any]) -> None:
-        self.steps = steps
-
-    def __call__(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
-        """Take a step with each."""
-        found = [step(tokens, one) for step, one in zip(self.steps, state, strict=True)]
-        mean = torch.stack([log_probs for log_probs, _ in found]).logsumexp(0)
-        return mean - math.log(len(found)), tuple(one for _, one in found)

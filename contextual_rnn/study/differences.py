@@ -9,8 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-FEWEST = 5  # under five seeds an interval says next to nothing, and none is given
-
+FEWEST = 5  # with fewer seeds an interval would say almost nothing, and none is given
 
 Kind = dict[str, Any]
 Row = dict[str, Any]
@@ -51,8 +50,8 @@ class ItemMetric(Metric):
 def summarise(runs: Sequence[Row], factors: Sequence[str]) -> list[Row]:
     """Return the mean, median and 95 % interval over seeds of every metric of every kind.
 
-    Seeds without a value, such as the epoch at which a level is reached, are left out: `seeds` counts those that have
-    one, and `of` all of them.
+    Seeds without a value, such as the epoch at which an accuracy is first reached, are left out: `seeds` counts the
+    seeds with a value, and `of` counts all of them. A metric that no seed of a kind has gets no row.
 
     Args:
         runs: `{"seed", "metrics": {key: value}}` and the factors.
@@ -60,7 +59,7 @@ def summarise(runs: Sequence[Row], factors: Sequence[str]) -> list[Row]:
     """
     rows = []
     for kind, members in _groups(runs, factors):
-        for metric in members[0]["metrics"]:
+        for metric in dict.fromkeys(name for run in members for name in run["metrics"]):
             values = [run["metrics"][metric] for run in members if run["metrics"].get(metric) is not None]
             if not values:
                 continue
@@ -100,11 +99,15 @@ def difference(runs: Sequence[Row], a: Kind, b: Kind, metric: Metric) -> Row:
         metric: what to compare.
 
     Returns:
-        `{"a", "b", "metric", "ratio" or "shift", "low", "high", "seeds"}`; low and high are None under 5 seeds.
+        `{"a", "b", "metric", "ratio" or "shift", "low", "high", "seeds"}`, where `seeds` counts the seeds for which
+        both kinds have the metric. The ends of the interval are None with fewer than 5 seeds. The effect is None too
+        if there is no such seed, or if a value of a ratio is not positive.
     """
     first, second = _by_seed(runs, a, metric.key), _by_seed(runs, b, metric.key)
     seeds = sorted(first.keys() & second.keys())
-    if metric.compared_by == "ratio":
+    if not seeds:
+        interval = Interval(None, None, None)
+    elif metric.compared_by == "ratio":
         interval = ratio_interval([first[seed] for seed in seeds], [second[seed] for seed in seeds])
     else:
         interval = mean_interval([first[seed] - second[seed] for seed in seeds])
@@ -135,12 +138,6 @@ def label(kind: Kind) -> str:
     return ", ".join(str(value) for value in kind.values())
 
 
-def one_factor_at_a_time(values: dict[str, Sequence[str]]) -> list[dict[str, str]]:
-    """Return the base, which has every factor's first value, and every setting that differs from it in one factor."""
-    base = {factor: options[0] for factor, options in values.items()}
-    return [base, *({**base, factor: value} for factor, options in values.items() for value in options[1:])]
-
-
 def found(row: Row) -> bool | None:
     """Return whether a difference was found: its interval excludes equality. None where there is no interval."""
     if row["low"] is None:
@@ -158,12 +155,16 @@ def in_words(row: Row, metric: Metric, items: str | None = None) -> str:
         items: what the test items are called, where they were resampled.
     """
     a, b, effect = row["a"], row["b"], row.get("ratio", row.get("shift"))
+    if effect is None and not row["seeds"]:
+        return f"The {metric.name} of {a} and {b} cannot be compared, because no seed has both."
     if effect is None:
-        return f"The {metric.name} of {a} and {b} cannot be compared as a ratio, because one of them is 0."
+        return f"The {metric.name} of {a} and {b} cannot be compared as a ratio, because a value is not positive."
     seeds = f"{row['seeds']} seed{'s' * (row['seeds'] != 1)}"
     if row["low"] is None:
         size = f"The {metric.name} of {a} is {_size(row, metric)} {b}, over {seeds}"
-        return f"{size}; at least {FEWEST} seeds are needed to claim a difference."
+        if row["seeds"] < FEWEST:
+            return f"{size}; at least {FEWEST} seeds are needed to claim a difference."
+        return f"{size}; no interval can be given, because too many of the resampled values are 0."
     over = f"{row[items]} test {items} and {seeds}" if items else seeds
     sign = "ratio" if "ratio" in row else "difference"
     interval = f"{sign} {effect:.3g}, 95 % interval {row['low']:.3g} to {row['high']:.3g}, {over}"
@@ -172,29 +173,36 @@ def in_words(row: Row, metric: Metric, items: str | None = None) -> str:
     return f"The {metric.name} of {a} is {_size(row, metric)} {b} ({interval})."
 
 
-def answer(subject: str, row: Row | None, metric: Metric) -> str:
+def answer(subject: str, row: Row | None, metric: Metric, items: str | None = None) -> str:
     """Answer in one sentence whether something matters: yes and by how much, no difference found, or too few runs.
 
     Args:
         subject: what is asked about, such as "the initial state".
-        row: of `difference`; None where nothing was compared.
+        row: of `difference` or `difference_over_items`; None where nothing was compared.
         metric: what was compared.
+        items: what the test items are called, where they were resampled.
     """
     if row is None:
         return f"Does {subject} matter? Only one kind was trained, so there is nothing to compare."
     if row["low"] is None:
-        return f"Does {subject} matter? Not enough runs to tell. {in_words(row, metric)}"
+        reason = "Not enough runs to tell." if row["seeds"] < FEWEST else "That cannot be told."
+        return f"Does {subject} matter? {reason} {in_words(row, metric, items)}"
     if not found(row):
-        return f"Does {subject} matter? No difference was found. {in_words(row, metric)}"
-    return f"Does {subject} matter? Yes. {in_words(row, metric)}"
+        return f"Does {subject} matter? No difference was found. {in_words(row, metric, items)}"
+    return f"Does {subject} matter? Yes. {in_words(row, metric, items)}"
 
 
 def _size(row: Row, metric: Metric) -> str:
-    """Say by how much `a` is lower or higher, up to the word before `b`."""
+    """Return by how much `a` is lower or higher, in words that end before the name of `b`."""
+    if row.get("ratio") == 1 or row.get("shift") == 0:
+        return "the same as that of"
     if "ratio" in row:
-        ratio = row["ratio"]
-        return f"{abs(1 - ratio):.0%} {'lower' if ratio < 1 else 'higher'} than that of"
-    points = " percentage points" if metric.unit == "%" else ""
+        ratio, change = row["ratio"], abs(1 - row["ratio"])
+        if ratio >= 10:
+            return f"{ratio:.3g} times that of"
+        percent = f"{change:.0%}" if change >= 0.01 else f"{100 * change:.1g}%"
+        return f"{percent} {'lower' if ratio < 1 else 'higher'} than that of"
+    points = " percentage points" if metric.unit == "%" else f" {metric.unit}" if metric.unit else ""
     return f"{abs(row['shift']):.3g}{points} {'lower' if row['shift'] < 0 else 'higher'} than that of"
 
 
@@ -206,7 +214,8 @@ def _groups(runs: Sequence[Row], factors: Sequence[str]) -> Iterator[tuple[Kind,
 
 
 def _by_seed(runs: Sequence[Row], kind: Kind, metric: str) -> dict[int, float]:
-    return {run["seed"]: run["metrics"][metric] for run in _of(runs, kind)}
+    values = {run["seed"]: run["metrics"].get(metric) for run in _of(runs, kind)}
+    return {seed: value for seed, value in values.items() if value is not None}
 
 
 def _of(runs: Sequence[Row], kind: Kind) -> list[Row]:
@@ -215,7 +224,10 @@ def _of(runs: Sequence[Row], kind: Kind) -> list[Row]:
 
 @dataclasses.dataclass(frozen=True)
 class Interval:
-    """An estimate and its 95 % interval. The ends are None under 5 seeds; all is None for a ratio to zero."""
+    """An estimate and its 95 % interval, whose ends are None with fewer than 5 seeds.
+
+    Everything is None for a ratio of values that are not positive.
+    """
 
     middle: float | None
     low: float | None
@@ -232,7 +244,7 @@ def mean_interval(values: Sequence[float]) -> Interval:
 def ratio_interval(a: Sequence[float], b: Sequence[float]) -> Interval:
     """Return the ratio a / b, the exponential of the mean paired log-ratio over seeds, with its 95 % t interval.
 
-    Everything is None if a value is zero.
+    Everything is None if a value is not positive.
     """
     if min(*a, *b) <= 0:
         return Interval(None, None, None)
@@ -255,15 +267,19 @@ def bootstrap_ratio(a: np.ndarray, b: np.ndarray, draws: int = 2000, seed: int =
         seed: of the resampling.
 
     Returns:
-        The interval; its ends are None under 5 seeds, and everything is None if an error is zero.
+        The interval. Its ends are None with fewer than 5 seeds, and where many resamples have an error of 0; everything
+        is None if the mean error of a kind is 0.
     """
     if min(a.mean(), b.mean()) <= 0:
         return Interval(None, None, None)
     middle = float(np.sqrt(a.mean() / b.mean()))
     if len(a) < FEWEST:
         return Interval(middle, None, None)
-    ratios = [np.sqrt(a[rows].mean() / b[rows].mean()) for rows in _resamples(a.shape, draws, seed)]
-    return Interval(middle, *_central(ratios))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratios = [np.sqrt(a[rows].mean() / b[rows].mean()) for rows in _resamples(a.shape, draws, seed)]
+        low, high = _central(ratios)
+    finite = math.isfinite(low) and math.isfinite(high)
+    return Interval(middle, low, high) if finite else Interval(middle, None, None)
 
 
 def bootstrap_mean(values: np.ndarray, draws: int = 2000, seed: int = 0) -> Interval:

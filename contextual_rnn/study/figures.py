@@ -33,22 +33,27 @@ FALLBACK_FONTS = (
     *("Microsoft YaHei", "Yu Gothic", "Malgun Gothic", "Nirmala UI", "Noto Sans Devanagari", "Noto Sans Thai"),
 )
 LETTER = 0.14  # inches that the name of a row or column needs
-OTHER_COLOURS = {"persistence": "#999999"}
+OTHER_COLOURS = {"persistence": "#999999", "random walk": "#999999", "mean": "#BBBBBB", "independent steps": "#BBBBBB"}
 
 
 @functools.cache
-def _style() -> dict[str, Any]:
+def _style() -> Any:
     installed = {font.name for font in font_manager.fontManager.ttflist}
     fonts = ["DejaVu Sans", *(name for name in FALLBACK_FONTS if name in installed)]
     return {"font.family": fonts, "text.parse_math": False}  # a dollar sign in a user's symbol is a dollar sign
 
 
+def style() -> Any:
+    """Return a context in which figures use fonts for all scripts and take dollar signs literally."""
+    return matplotlib.rc_context(_style())
+
+
 def styled(function: Function) -> Function:
-    """Decorate a function that draws, so that it uses fonts for all scripts and takes dollar signs literally."""
+    """Decorate a function that draws, so that it draws in `style`."""
 
     @functools.wraps(function)
     def draw(*args: Any, **kwargs: Any) -> Any:
-        with matplotlib.rc_context(_style()):
+        with style():
             return function(*args, **kwargs)
 
     return draw  # type: ignore[return-value]
@@ -127,6 +132,8 @@ def bands(axes: Axes, samples: Any, kind: str, shown: int = 3) -> None:
 def dots(axes: Axes, values: dict[str, list[float]]) -> None:
     """Draw one row per kind, with a dot for every run and a bar at the median."""
     for row, (kind, runs) in enumerate(values.items()):
+        if not runs:  # no run of this kind has the metric
+            continue
         (drawn,) = axes.plot(runs, [row] * len(runs), "o", color=colour(kind), alpha=0.6)
         axes.plot([np.median(runs)] * 2, [row - 0.3, row + 0.3], color=drawn.get_color(), linewidth=2)
     axes.set_yticks(range(len(values)), list(values))
@@ -136,10 +143,9 @@ def dots(axes: Axes, values: dict[str, list[float]]) -> None:
 def logarithmic_where_wide(axes: Axes, which: str) -> None:
     """Give an axis, "x" or "y", a logarithmic scale if its values are positive and span a factor of ten."""
     column = "xy".index(which)
-    shown = np.concatenate([np.asarray(line.get_xydata())[:, column] for line in axes.get_lines()])
-    if not 0 < 10 * shown.min() <= shown.max():
-        return
-    logarithmic(axes, which)
+    shown = [float(value) for line in axes.get_lines() for value in np.asarray(line.get_xydata())[:, column]]
+    if shown and 0 < 10 * min(shown) <= max(shown):
+        logarithmic(axes, which)
 
 
 def logarithmic(axes: Axes, which: str) -> None:

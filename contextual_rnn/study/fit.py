@@ -15,10 +15,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from .._core.settings import Settings, setting
 from ..errors import InputError
 from ..serialization import write_tensors
 from .run_folder import append_line, write_lines
-from .settings import Settings, setting
 
 NAME = "checkpoint.safetensors"
 Metrics = dict[str, float]
@@ -44,6 +44,13 @@ class TrainingSettings(Settings):
 
 class DivergedError(InputError):
     """The loss or the weights stopped being finite numbers."""
+
+
+def check_finite(metrics: Metrics) -> None:
+    """Raise DivergedError for the first metric that is not a finite number."""
+    for name, value in metrics.items():
+        if not math.isfinite(value):
+            raise DivergedError(f"the {name} became {value}: are the targets too large, or is the learning rate?")
 
 
 def fit(
@@ -133,8 +140,14 @@ def fabric_of(accelerator: str) -> Any:
 
     try:
         return Fabric(accelerator=accelerator, devices=1)
-    except RuntimeError as error:
-        raise InputError(f"`accelerator` {accelerator} is not available: {str(error).partition(chr(10))[0]}") from None
+    except RuntimeError:
+        raise InputError(f"`accelerator` {accelerator} is not available on this machine; give cpu or auto") from None
+
+
+def check_accelerator(accelerator: str) -> None:
+    """Raise InputError if an accelerator is not available, before a folder is made."""
+    if accelerator != "cpu":
+        fabric_of(accelerator)
 
 
 def _optimizer(module: nn.Module, settings: TrainingSettings) -> torch.optim.Optimizer:

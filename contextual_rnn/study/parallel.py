@@ -20,9 +20,7 @@ from ..errors import InputError
 from .fit import DivergedError
 from .run_folder import RunFolder, make_folder, provenance, read_json, write_json
 
-INTERVAL = 0.5  # seconds between looks at the runs' metrics
-
-
+INTERVAL = 0.5  # seconds between updates of the progress bar
 LOCK_TIMEOUT = 10  # seconds to wait for a run's lock; the workers of a killed process take about one second to end
 
 Work = Callable[[dict[str, Any], pathlib.Path], dict[str, Any]]
@@ -103,6 +101,23 @@ def _run(run: Run, work: Work, out: pathlib.Path, resume: bool, made_by: dict[st
 
 
 @contextlib.contextmanager
+def caller_unchanged() -> Iterator[None]:
+    """Restore PyTorch's random state and the environment variables of this process at the end.
+
+    Runs seed PyTorch's global generators, and some libraries set environment variables when they are imported.
+    """
+    environment = dict(os.environ)
+    devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
+    try:
+        with torch.random.fork_rng(devices):
+            yield
+    finally:
+        for name in os.environ.keys() - environment.keys():
+            del os.environ[name]
+        os.environ.update(environment)
+
+
+@contextlib.contextmanager
 def one_thread() -> Iterator[None]:
     """Have torch use one thread, as every run does, so that results are the same in any process."""
     before = torch.get_num_threads()
@@ -146,7 +161,7 @@ class Progress:
         runs: the name and the number of epochs of every run.
         out: the folder that holds the runs' folders.
         title: of the bar.
-        processes: how many do the runs; several take a while to start, which is said instead of a bar at 0 %.
+        processes: the number of processes; several take some time to start, which a line announces.
     """
 
     def __init__(self, runs: Sequence[tuple[str, int]], out: pathlib.Path, title: str, processes: int) -> None:
@@ -201,9 +216,10 @@ class Progress:
 
 
 def _last_loss(file: pathlib.Path) -> str:
-    """Return the loss of the last whole line of a file of metrics, as the bar shows it."""
+    """Return the loss in the last whole line of a file of metrics, as the bar shows it."""
     lines = file.read_bytes().split(b"\n")[:-1]
-    return f", loss {json.loads(lines[-1])['loss']:.3g}" if lines else ""
+    loss = json.loads(lines[-1]).get("loss") if lines else None
+    return "" if loss is None else f", loss {loss:.3g}"
 
 
 def _in_notebook() -> bool:

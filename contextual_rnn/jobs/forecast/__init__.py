@@ -1,1 +1,29 @@
-"""To be described."""
+"""Forecasts of series: an encoder reads the past, and a decoder writes the future.
+
+>>> import polars as pl
+>>> from contextual_rnn.jobs import forecast
+>>> swing = pl.DataFrame({"y": [0.0, 1.0, 0.0, -1.0] * 4})
+>>> model = forecast.fit(swing, targets=["y"], past=4, horizon=2, hidden=2, epochs=1, updates=1)
+>>> model.forecast(swing).columns
+['step', 'y_predicted']
+"""
+
+from __future__ import annotations
+
+import os
+
+from ...serialization import load as load_module
+from .compare import ForecastComparison, compare
+from .forecast import forecast_file
+from .model import ForecastModel
+from .settings import ForecastSettings
+from .train import fit
+
+__all__ = ["ForecastComparison", "ForecastModel", "ForecastSettings", "compare", "fit", "load"]
+
+COMMANDS = {"fit forecast": fit, "compare forecast": compare, "forecast": forecast_file}
+
+
+def load(path: str | os.PathLike[str]) -> ForecastModel:
+    """Read a model that `ForecastModel.save` wrote, or that of a run folder of `fit`."""
+    return load_module(path, ForecastModel)

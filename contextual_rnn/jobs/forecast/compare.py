@@ -1,146 +1,151 @@
-"""`compare forecast`: what bridge, attention and feeding are worth to forecasts of these series."""
+"""`compare`: whether bridge, attention and feeding matter to forecasts of these series, and by how much."""
 
 from __future__ import annotations
 
-import dataclasses
-import pathlib
-from typing import Any
+import os
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-import torch
+from ..._core.settings import check_count, takes_settings
+from ...data.series import Record
+from ...data.table import Source
+from ...errors import InputError
+from ...scaling import error_unit
+from ...study.comparison import Comparison, findings, run_directory, train_kinds
+from ...study.differences import label
+from ...study.fit import check_accelerator
+from ...study.parallel import one_thread
+from ...study.run_folder import RunFolder
+from .metrics import BY_SERIES, METRICS, baselines, errors_of, rmse_by_step, scores
+from .settings import ForecastSettings
+from .train import Training, make_run, read_tables
 
-from ...serialization import load
-from ...study.comparison import bootstrap_difference, difference, in_words, summarise, table
-from ...study.factors import one_at_a_time
-from ...study.figures import dots, finish, line_with_band, logarithmic_where_wide, save, subplots
-from ...study.parallel import run_all
-from ...study.run_folder import RunFolder, write_json
-from ..series.runs import SeriesFiles, fingerprints
-from ..series.train import Record
-from .model import ForecastConfig, ForecastModel, forecasts, hold_last
-from .train import ForecastData, ForecastTraining, job, scores, train, unit_in_words
-
-FACTORS = ("bridge", "attention", "feeding")
-METRICS = ("rmse", "last_step_rmse")
-MANY_SERIES = 10  # from here on, differences are bootstrapped over the test series too; stretches of one are not alone
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
+class ForecastComparison(Comparison):
+    """What a comparison found on forecasts; see `Comparison`. Its first variant is the base."""
+
+    heading: ClassVar[str] = "bridge, attention, feeding"
+
+    test: list[Record]
+    baselines_by_step: dict[str, list[float]]
+
+    def plot_forecasts(self, shown: int = 4) -> Figure:
+        """Draw the forecasts of a few windows of the test table by the base, seed 0.
+
+        Args:
+            shown: the number of windows to draw, at most.
+        """
+        from .figures import plot_forecasts
+
+        return plot_forecasts(self._base(), self.test, shown)
+
+    def plot_horizon(self) -> Figure:
+        """Draw how the error of every variant grows over the horizon."""
+        from .figures import plot_horizon
+
+        return plot_horizon(self.runs, self.baselines_by_step, error_unit(self._base().settings.targets))
+
+    def figures(self) -> dict[str, Callable[[], Figure]]:
+        """Return what draws each figure, by the name of its file."""
+        return {**super().figures(), "horizon": self.plot_horizon, "forecasts": self.plot_forecasts}
+
+    def _base(self) -> Any:
+        """Return the model of the base, seed 0."""
+        return self.models[self.models.names[0]]
+
+
+@takes_settings(ForecastSettings)
 def compare(
-    values: dict[str, tuple[str, ...]],
-    model: ForecastConfig,
-    training: ForecastTraining,
-    files: SeriesFiles,
+    train: Source,
+    test: Source,
     *,
-    seeds: int,
-    out: pathlib.Path,
-    resume: bool,
-) -> str:
-    """Train every variant with every seed and compare forecasts of the test table.
+    bridge: Sequence[str] = ("project", "zero"),
+    attention: Sequence[str] = ("none",),
+    feeding: Sequence[str] = ("output", "truth"),
+    seeds: int = 5,
+    validation: Source | None = None,
+    out: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    jobs: int | None = None,
+    **options: Any,
+) -> ForecastComparison:
+    """Say whether bridge, attention and feeding matter to forecasts of these series.
+
+    The first value of each makes the base. Every other value is tried alone against the base.
 
     Args:
-        values: for every factor, its values; the first of each make the base.
-        model: what variants share.
-        training: likewise.
-        files: the tables.
-        seeds: how many.
-        out: the run folder.
-        resume: skip the runs that are done.
+        train: Training table: a file or a data frame with one row per time step, in order.
+        test: Table to report errors on; nothing is chosen on it.
+        bridge: Functions from the encoder's final state to the decoder's initial state; zero ignores the encoder.
+        attention: Attentions of the decoder over the past.
+        feeding: What the decoder reads in training: the true targets, or more and more often its own outputs.
+        seeds: Number of seeds, counted from 0; with fewer than 5, no difference is claimed.
+        validation: Table to choose the epoch on; by default, the end of each training series that is long enough.
+        out: Run folder to create; by default, nothing is kept on disk.
+        resume: Continue in a folder that already holds this run, and skip what is finished.
+        jobs: Number of processes; by default, one per processor.
 
     Returns:
-        What was found in words. `results.json` and figures are in the folder.
+        The answer, the tables and the figures.
+
+    Raises:
+        InputError: a table or a setting is wrong; says what and where.
+
+    Example:
+        contextual-rnn compare forecast --train train.csv --test test.csv --targets y --past 50 --horizon 20
     """
-    data = ForecastData.read(files, model)
-    settings = {
-        "factors": values,
-        "model": dataclasses.asdict(model),
-        "training": dataclasses.asdict(training),
-        "files": dataclasses.asdict(files),
-        "sha256": fingerprints(files),
+    check_count(seeds=seeds, **({} if jobs is None else {"jobs": jobs}))
+    if test is None:
+        raise InputError("`test` is required: the errors of the comparison are those on this table")
+    chosen = {"bridge": bridge, "attention": attention, "feeding": feeding}
+    variants = {label(values): (values, one) for values, one in ForecastSettings.variants({**options, **chosen})}
+    base_values, base = next(iter(variants.values()))
+    check_accelerator(base.accelerator)
+    data = read_tables(train, validation, test, base)
+    config = {
+        "variants": {name: settings.to_json() for name, (_, settings) in variants.items()},
+        **data.identity,
         "seeds": seeds,
     }
-    folder = RunFolder.open(out, settings, resume=resume)
-    kinds = {", ".join(one.values()): one for one in one_at_a_time(values)}
-    jobs = [
-        job(
-            f"{name.replace(', ', '-')}-seed-{seed}",
-            dataclasses.replace(model, bridge=one["bridge"], attention=one["attention"]),
-            dataclasses.replace(training, feeding=one["feeding"]),
-            files,
-            seed,
+    with run_directory(out) as path:
+        folder = RunFolder.open(path, config, resume=resume)
+        runs, models = train_kinds(
+            {name: settings for name, (_, settings) in variants.items()},
+            make_run,
+            Training(data),
+            path,
+            seeds=seeds,
+            resume=resume,
+            jobs=jobs,
         )
-        for name, one in kinds.items()
-        for seed in range(seeds)
-    ]
-    results = run_all(jobs, train, out / "runs", resume=resume, title="forecasts")
-    identities = [{"initial_state": name, **one, "seed": seed} for name, one in kinds.items() for seed in range(seeds)]
-    runs = [{**identity, **result} for identity, result in zip(identities, results, strict=True)]
-    first = load(out / "runs" / jobs[0].name / "model.safetensors")
-    held = hold_last(first, data.test)
-    unit = unit_in_words(files.columns)
-    report = _report(runs, list(kinds), scores(held))
-    report["verdict"] += f"\nErrors are in {unit}."
-    write_json(folder.results_path, report)  # before the pictures, which could fail
-    draw_errors(folder, runs, list(kinds), held.mean(0).sqrt().numpy(), unit)
-    draw_forecasts(folder, first, data.test, next(iter(kinds)), files.columns.targets[0])
-    return report["verdict"]
+        runs = [{**run, **variants[run["initial_state"]][0]} for run in runs]
+        model = models[models.names[0]]
+        with one_thread():
+            errors = {name: errors_of(forecast, data.test, model) for name, forecast in baselines(model).items()}
+        reference = {name: scores(one) for name, one in errors.items()}
+        pairs = [(name, label(base_values), _statement(values, base_values)) for name, (values, _) in variants.items()][
+            1:
+        ]
+        found = ForecastComparison(
+            **findings(runs, pairs, METRICS, BY_SERIES, reference, _subject(pairs)),
+            models=models,
+            config=config,
+            report={"baselines": reference},
+            note=f"Errors are in {error_unit(base.targets)}; lower is better.",
+        )
+        found.test, found.baselines_by_step = data.test, {name: rmse_by_step(one) for name, one in errors.items()}
+        return found.keep(folder, out)
 
 
-def _report(runs: list[dict[str, Any]], kinds: list[str], held: dict[str, float]) -> dict[str, Any]:
-    base, *others = kinds
-    differences = []
-    for other in others:
-        names = {"initial_state": other}, {"initial_state": base}
-        differences += [difference(runs, *names, metric) for metric in METRICS]
-        if len(runs[0]["squared_error_by_series"]) >= MANY_SERIES:
-            differences.append(bootstrap_difference(runs, other, base))
-    summary = summarise(runs, ["initial_state"])
-    empty = {"low": None, "high": None, "seeds": 0}
-    rows = [
-        {"initial_state": "hold-last", "metric": name, "mean": value, "median": value, **empty}
-        for name, value in held.items()
-    ]
-    report: dict[str, Any] = {
-        "runs": runs,
-        "summary": summary + rows,
-        "differences": differences,
-        "baselines": {"hold-last": held},
-    }
-    words = [table(report["summary"], METRICS, ", ".join(FACTORS)), *map(in_words, differences)]
-    return {**report, "verdict": "\n".join(words)}
+def _statement(values: dict[str, str], base: dict[str, str]) -> str:
+    """Say in which factor a variant differs from the base."""
+    factor = next((name for name in values if values[name] != base[name]), "")
+    return factor and f"{factor.capitalize()} {values[factor]} instead of {base[factor]}"
 
 
-def draw_errors(folder: RunFolder, runs: list[dict[str, Any]], kinds: list[str], held: np.ndarray, unit: str) -> None:
-    """Draw the error of every run, and how it grows over the horizon; in logarithms where some are ten times others."""
-    error = f"RMSE on the test table,\n{unit}"
-    figure, axes = subplots(1, 2, width=6, height=1.8 + 0.4 * len(kinds))
-    by_kind = {kind: [run for run in runs if run["initial_state"] == kind] for kind in kinds}
-    dots(axes[0, 0], {kind: [run["metrics"]["rmse"] for run in mine] for kind, mine in by_kind.items()})
-    finish(axes[0, 0], error, ", ".join(FACTORS), "dot: one seed; bar: median", legend=False)
-    steps = np.arange(1, len(held) + 1)
-    for kind, mine in by_kind.items():
-        line_with_band(axes[0, 1], steps, np.array([run["rmse_by_step"] for run in mine]), kind, kind)
-    axes[0, 1].plot(steps, held, ":", color="black", label="hold the last value")
-    finish(axes[0, 1], "step of the horizon", error, "mean and range of the seeds", legend=False)
-    logarithmic_where_wide(axes[0, 0], "x")
-    logarithmic_where_wide(axes[0, 1], "y")
-    figure.legend(*axes[0, 1].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
-    save(figure, folder.figures, "errors")
-
-
-@torch.no_grad()
-def draw_forecasts(folder: RunFolder, model: Any, test: list[Record], kind: str, target: str, shown: int = 4) -> None:
-    """Draw the first seed's forecasts of a few stretches of the test table."""
-    assert isinstance(model, ForecastModel)
-    figure, axes = subplots(2, 2, width=5.5, height=2.8)
-    past, chosen = model.settings.past, range(0, len(test), max(1, len(test) // shown))[:shown]
-    found = forecasts(model, [test[number] for number in chosen])
-    for place, number, forecast in zip(axes.flat, chosen, found, strict=False):
-        place.plot(test[number].targets[:, 0], ".", color="black", markersize=4, label="measured")
-        steps = range(past, past + len(forecast))
-        place.plot(steps, forecast[:, 0], color="#0072B2", linewidth=1.5, label="forecast")
-        place.axvline(past - 0.5, color="grey", linestyle=":", linewidth=1)
-        title = f"series {test[number].name!r}, stretch {number + 1} of {len(test)}"
-        finish(place, "step; forecast from the dotted line on", f"{target}, its own unit", title, legend=False)
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False)
-    figure.suptitle(f"Forecasts of the test table: {kind}, seed 0")
-    save(figure, folder.figures, "forecasts")
+def _subject(pairs: Sequence[tuple[str, str, str]]) -> str:
+    """Return the factor of the first comparison, which the answer is about."""
+    return f"the {pairs[0][2].partition(' ')[0].lower()}" if pairs else "bridge, attention or feeding"

@@ -1,174 +1,192 @@
-"""One run of a model that forecasts: its tables, its settings, its training, its errors on the test table."""
+"""Training of a model that forecasts series: its tables, one run, and `fit`."""
 
 from __future__ import annotations
 
 import dataclasses
+import os
 import pathlib
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ...data.series import Columns
-from ...errors import InputError
-from ...seq2seq import make_feeding
-from ...serialization import save
-from ...study.fit import FitConfig, fit
-from ...study.parallel import Job
-from ..series.data import read_held_out, read_training, write_columns
-from ..series.runs import SeriesFiles
-from ..series.train import Record
-from .model import ForecastConfig, ForecastModel, Stretches, random_stretches, squared_errors, windows
+from ..._core.settings import check_count, check_seed, takes_settings
+from ...data.series import Batch, Datasets, random_windows
+from ...data.table import Source
+from ...scaling import error_unit
+from ...seq2seq import ScheduledSampling, make_feeding
+from ...serialization import load, save
+from ...study.comparison import run_directory
+from ...study.fit import check_accelerator
+from ...study.fit import fit as train_module
+from ...study.parallel import Run, one_thread, run_all
+from ...study.report import FitReport
+from ...study.run_folder import RunFolder, read_lines, write_json
+from .metrics import METRICS, baselines, errors_of, rmse, rmse_by_step, scores, squares_by_series
+from .model import ForecastModel
+from .settings import ForecastSettings
+from .windows import cut_windows, hold_out_ends
 
-HELD_OUT = 0.2  # the share of each training series, its end, to choose the epoch by where there is no validation table
-CHOSEN_BY = ("validation_rmse",)
+MINIMISED = "validation_rmse"  # the weights of the epoch with the lowest one are kept
 
 
-@dataclasses.dataclass(frozen=True)
-class ForecastTraining:
-    """How to train.
+def read_tables(train: Source, validation: Source | None, test: Source | None, settings: ForecastSettings) -> Datasets:
+    """Read every table: series to train on, and windows to validate on and to test on.
 
-    Attributes:
-        epochs: of `updates` batches.
-        updates: batches in an epoch, of stretches drawn at random.
-        batch_size: stretches.
-        learning_rate: of Adam in the first epoch; it falls to nothing by a cosine.
-        weight_decay: of AdamW.
-        clip: the greatest norm of the gradient.
-        feeding: what the decoder is fed: truth, or its own output now and then.
-        sampling: the probability of its own output in the last epoch; it grows from 0.
-        accelerator: where to train.
+    Without a validation table, the ends of the training series are held out.
     """
-
-    epochs: int = 40
-    updates: int = 50
-    batch_size: int = 32
-    learning_rate: float = 5e-3
-    weight_decay: float = 0.1
-    clip: float = 1.0
-    feeding: str = "output"
-    sampling: float = 1.0
-    accelerator: str = "cpu"
+    size = settings.past + settings.horizon
+    data = Datasets.read(train, validation, test, settings, least_training=size, least=size)
+    training, held_out = data.training, data.validation
+    if validation is None:
+        training, held_out = hold_out_ends(training, size)
+    return dataclasses.replace(
+        data,
+        training=training,
+        validation=cut_windows(held_out, settings),
+        test=cut_windows(data.test, settings),
+    )
 
 
 @dataclasses.dataclass(frozen=True)
-class ForecastData:
-    """Series to train on, stretches to choose the epoch by, and stretches to report."""
+class Training:
+    """Does one run."""
 
-    training: list[Record]
-    validation: list[Record]
-    test: list[Record]
-    context: Any
+    data: Datasets
 
-    @classmethod
-    def read(cls, files: SeriesFiles, config: ForecastConfig) -> ForecastData:
-        """Read every table; raise InputError where one is wrong or its series are too short."""
-        size = config.past + config.horizon
-        training, context = read_training(files.train, files.columns, size - 2)
-        test = read_held_out(files.test, files.columns, context, size - 1) if files.test else []
-        if files.validation:
-            validation = read_held_out(files.validation, files.columns, context, size - 1)
-        else:
-            training, validation = hold_out_ends(training, size)
-        return cls(training, windows(validation, config), windows(test, config), context)
+    def __call__(self, config: dict[str, Any], folder: pathlib.Path) -> dict[str, Any]:
+        """Train one model; return its metrics, and its test errors by series and by step of the horizon.
+
+        `config` is that of `make_run`.
+        """
+        settings, seed, data = ForecastSettings.from_json(config["settings"]), config["seed"], self.data
+        torch.manual_seed(seed)
+        model = ForecastModel(settings, data.fields)
+        model.standardise(data.training)
+        feeding = make_feeding(settings.feeding, settings.sampling, settings.epochs * settings.updates, seed)
+
+        def evaluate(model: ForecastModel) -> dict[str, float]:
+            return {MINIMISED: rmse(errors_of(model.forecasts, data.validation, model))}
+
+        size = settings.past + settings.horizon
+        history = train_module(
+            model,
+            ForecastLoss(feeding),
+            random_windows(data.training, size, settings.batch_size, settings.updates),
+            settings,
+            seed=seed,
+            schedule="cosine",
+            evaluate=evaluate,
+            minimise=(MINIMISED,),
+            folder=folder,
+        )
+        save(model, folder / "model.safetensors")
+        best = min(history, key=lambda metrics: metrics[MINIMISED])
+        metrics = {name: best[name] for name in (MINIMISED, "epoch")}
+        if not data.test:
+            return {"metrics": metrics}
+        errors = errors_of(model.forecasts, data.test, model)
+        return {
+            "metrics": {**scores(errors), **metrics},
+            "squared_error_by_series": squares_by_series(errors, data.test),
+            "rmse_by_step": rmse_by_step(errors),
+        }
 
 
-def hold_out_ends(training: list[Record], size: int) -> tuple[list[Record], list[Record]]:
-    """Return the beginnings of series, to train on, and their ends, of `size` steps at least.
+@dataclasses.dataclass(frozen=True)
+class ForecastLoss:
+    """The loss of a minibatch of windows. The model counts the training steps, so that training resumes exactly."""
+
+    feeding: ScheduledSampling | None
+
+    def __call__(self, model: ForecastModel, batch: Batch) -> Tensor:
+        """Return the loss, and count the step."""
+        loss = model.loss(batch, self.feeding)
+        model.updates.add_(1)
+        return loss
+
+
+def make_run(name: str, settings: ForecastSettings, seed: int) -> Run:
+    """Return a run on the training table."""
+    return Run(name, {"settings": settings.to_json(), "seed": seed}, settings.epochs)
+
+
+@takes_settings(ForecastSettings)
+def fit(
+    train: Source,
+    *,
+    validation: Source | None = None,
+    test: Source | None = None,
+    seed: int = 0,
+    out: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    jobs: int | None = None,
+    **options: Any,
+) -> ForecastModel:
+    """Train a model that reads the past of a series and writes its future.
+
+    The weights of the epoch with the lowest validation error are kept.
+
+    Args:
+        train: Training table: a file or a data frame with one row per time step, in order.
+        validation: Table to choose the epoch on; by default, the end of each training series that is long enough: a
+            fifth, and at least `past` + `horizon` steps.
+        test: Table to report errors on; nothing is chosen on it.
+        seed: Seed of weights, windows and scheduled sampling.
+        out: Run folder to create; by default, nothing is kept on disk.
+        resume: Continue in a folder that already holds this run.
+        jobs: Number of processes; a single run needs one.
+
+    Returns:
+        The trained model; `model.report` shows its errors.
 
     Raises:
-        InputError: none is long enough for both.
+        InputError: a table or a setting is wrong; says what and where.
+
+    Example:
+        contextual-rnn fit forecast --train load.csv --targets mw --inputs temperature --past 168 --horizon 24 --out run
     """
-    long = [record for record in training if len(record) >= 2 * size]
-    if not long:
-        longest = max(map(len, training))
-        raise InputError(
-            f"the longest series has {longest} steps; past and horizon take {size}, and twice that is needed to train "
-            "on its beginning and choose by its end; give shorter ones, or a validation table"
-        )
-    cuts = [len(record) - max(size, int(HELD_OUT * len(record))) for record in long]
-    short = [record for record in training if size <= len(record) < 2 * size]
-    beginnings = [record.part(0, cut) for record, cut in zip(long, cuts, strict=True)]
-    ends = [record.part(cut, len(record)) for record, cut in zip(long, cuts, strict=True)]
-    return beginnings + short, ends
+    check_seed(seed)
+    check_count(**({} if jobs is None else {"jobs": jobs}))
+    settings = ForecastSettings.of(options)
+    check_accelerator(settings.accelerator)
+    data = read_tables(train, validation, test, settings)
+    config = {"settings": settings.to_json(), **data.identity, "seed": seed}
+    with run_directory(out) as path:
+        folder = RunFolder.open(path, config, resume=resume)
+        run = make_run("final", settings, seed)
+        (result,) = run_all([run], Training(data), path, resume=resume, title="training", jobs=jobs)
+        folder.copy(path / "final" / "model.safetensors")
+        model: ForecastModel = load(folder.model_path, ForecastModel)
+        with one_thread():
+            model.report = _report(model, data, result, read_lines(path / "final" / "metrics.jsonl"))
+            if out is not None:
+                model.report.out = path
+                _write(folder, model, data, result)
+    return model
 
 
-def job(name: str, model: ForecastConfig, training: ForecastTraining, files: SeriesFiles, seed: int) -> Job:
-    """Return a run."""
-    config = {
-        "model": dataclasses.asdict(model),
-        "training": dataclasses.asdict(training),
-        "files": dataclasses.asdict(files),
-        "seed": seed,
-    }
-    return Job(name, config, training.epochs)
+def _report(model: ForecastModel, data: Datasets, result: dict[str, Any], history: list[dict[str, Any]]) -> FitReport:
+    settings, epoch = model.settings, result["metrics"]["epoch"]
+    tables = {"training": cut_windows(data.training, settings), "validation": data.validation, "test": data.test}
+    rows = {name: scores(errors_of(model.forecasts, windows, model)) for name, windows in tables.items() if windows}
+    last = list(rows)[-1]
+    for name, forecast in baselines(model).items():
+        rows[f"{name}, {last}"] = scores(errors_of(forecast, tables[last], model))
+    sentences = [
+        f"Trained an encoder and decoder ({settings.cell}, {settings.hidden} units) to forecast {settings.horizon} "
+        f"steps from {settings.past}, on {len(data.training)} series for {len(history)} epochs.",
+        f"The weights are those of epoch {epoch}, which has the lowest validation error.",
+        f"Errors are in {error_unit(settings.targets)}.",
+    ]
+    return FitReport(sentences, METRICS, rows, history)
 
 
-def train(config: dict[str, Any], folder: pathlib.Path) -> dict[str, Any]:
-    """Do one run; return its metrics, and the squared errors of the test by series and by step of the horizon."""
-    kept, model_config = config["files"], ForecastConfig(**config["model"])
-    columns = Columns.from_json(kept["columns"])
-    files = SeriesFiles(kept["train"], columns, kept["validation"], kept["test"])
-    data, seed = ForecastData.read(files, model_config), config["seed"]
-    torch.manual_seed(seed)
-    model, history = _fit(model_config, ForecastTraining(**config["training"]), data, seed, folder)
-    write_columns(folder, columns, data.context)
-    save(model, folder / "model.safetensors")
-    best = min(history, key=lambda metrics: metrics[CHOSEN_BY[0]])
-    metrics = {name: best[name] for name in (*CHOSEN_BY, "epoch")}
-    if not data.test:
-        return {"metrics": metrics}
-    errors = squared_errors(model, data.test)
-    return {
-        "metrics": {**scores(errors), **metrics},
-        "squared_error_by_series": by_series(errors, data.test),
-        "rmse_by_step": errors.mean(0).sqrt().tolist(),
-    }
+def _write(folder: RunFolder, model: ForecastModel, data: Datasets, result: dict[str, Any]) -> None:
+    from ...study.figures import write_figure
+    from .figures import plot_forecasts
 
-
-def unit_in_words(columns: Columns) -> str:
-    """Return what errors are counted in."""
-    return "the target's own unit" if len(columns.targets) == 1 else "standard deviations of each target in training"
-
-
-def by_series(errors: Tensor, stretches: list[Record]) -> list[float]:
-    """Return the mean of squared errors (N, horizon) over each series' stretches."""
-    rows: dict[str, list[int]] = {}
-    for row, record in enumerate(stretches):
-        rows.setdefault(record.name, []).append(row)
-    return [float(errors[chosen].mean()) for chosen in rows.values()]
-
-
-def scores(errors: Tensor) -> dict[str, float]:
-    """Return the metrics of squared errors (N, horizon)."""
-    return {"rmse": float(errors.mean().sqrt()), "last_step_rmse": float(errors[:, -1].mean().sqrt())}
-
-
-def _fit(
-    config: ForecastConfig, training: ForecastTraining, data: ForecastData, seed: int, folder: pathlib.Path
-) -> tuple[ForecastModel, list[dict[str, float]]]:
-    first = data.training[0]
-    model = ForecastModel(config, first.inputs.shape[1], first.targets.shape[1], len(first.context))
-    model.standardise(torch.cat([r.inputs for r in data.training]), torch.cat([r.targets for r in data.training]))
-    feeding = make_feeding(training.feeding, training.sampling, training.epochs * training.updates, seed)
-
-    def loss(model: ForecastModel, batch: Stretches) -> Tensor:
-        found = model.loss(batch, feeding)
-        model.updates.add_(1)
-        return found
-
-    def evaluate(model: ForecastModel) -> dict[str, float]:
-        return {"validation_rmse": float(squared_errors(model, data.validation).mean().sqrt())}
-
-    settings = FitConfig(
-        training.epochs,
-        training.learning_rate,
-        training.clip,
-        training.weight_decay,
-        "cosine",
-        seed,
-        training.accelerator,
-        CHOSEN_BY,
-    )
-    batches = random_stretches(data.training, config.past + config.horizon, training.batch_size, training.updates)
-    return model, fit(model, loss, batches, settings, evaluate=evaluate, folder=folder)
+    assert model.report is not None
+    write_json(folder.results_path, {"settings": model.settings.to_json(), **result, "errors": model.report.rows})
+    write_figure(plot_forecasts(model, data.test or data.validation), folder.figures, "forecasts")
+    write_figure(model.report.plot_history(), folder.figures, "history")

@@ -1,163 +1,152 @@
-"""Series without inputs: generate the targets from what is known of the whole series.
+"""A model that generates series from their context, one step from the step before.
 
     h_0 = initial state,  h_t = f(h_{t-1}, y_{t-1}),  y_t ~ y_{t-1} + mixture of Gaussians(h_t)
 
-After every step a flag says whether the series ends.
+After every step, a Bernoulli flag says whether the series ends.
 """
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Literal, get_args
+import os
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ..._core.module_config import register
-from ...data.standardise import mean_and_scale
+from ...context import Field
+from ...cores import make_core
+from ...data.former import upgrade_columns
+from ...data.series import context_width
 from ...heads import MixtureHead
-from ...initial_state import ConstantState
+from ...initial_state import ContextState
+from ...mlp import MLP
 from ...recurrent import ContextualRNN
+from ...scaling import StandardisedColumns
 from ...sequence_model import Samples, SequenceModel
-from ...study.calibration import crps
-from ..series.model import core_of, initial_state_of
-from ..series.train import Record, collate
-
-GeneratorKind = Literal["zero", "free", "error-noise", "every-step", "context", "gaussian"]
-GENERATOR_KINDS: tuple[GeneratorKind, ...] = get_args(GeneratorKind)
-SCORED_AT_ONCE = 64  # series whose samples are scored at once, so that memory does not grow with their number
-
-
-@dataclasses.dataclass(frozen=True)
-class GeneratorConfig:
-    """A model that generates series.
-
-    Attributes:
-        initial_state: one of `GENERATOR_KINDS`; the control `every-step` starts from zero.
-        cell: lstm, gru, rnn, or fast-weights, which has one layer.
-        hidden: units of each layer.
-        layers: of the core.
-        components: Gaussians in the mixture over the next step.
-        context_hidden: units of the context network's hidden layer.
-        window: none; it is here because models with inputs may have one.
-    """
-
-    initial_state: str = "context"
-    cell: str = "gru"
-    hidden: int = 32
-    layers: int = 1
-    components: int = 5
-    context_hidden: int = 32
-    window: int = 0
+from ...serialization import save
+from ...study.report import FitReport
+from .settings import GenerationSettings
 
 
 @register
-class SeriesGenerator(nn.Module):
-    """A sequence model of standardised targets, with an end flag, and what turns its series back into their units.
+class SeriesGenerator(StandardisedColumns):
+    """A sequence model of standardised targets with an end flag.
 
     Args:
-        config: the model.
-        targets: Y, the number of target columns.
-        context: C, the width of the vector known of a whole series.
+        settings: the model's columns, sizes and kind of initial state.
+        fields: a field for every context column, which turns its values into numbers.
+
+    Attributes:
+        report: what `fit` found; None for a model that was loaded.
+        backend: the kind of data frame that `sample` returns, as narwhals names it: that of the training table of
+            `fit`, and polars for a model that was fitted on a file or loaded.
     """
 
-    target_mean: Tensor
-    target_scale: Tensor
+    report: FitReport | None = None
+    backend: Any = "polars"
 
-    def __init__(self, config: GeneratorConfig | dict[str, Any], targets: int, context: int = 0) -> None:
+    def __init__(self, settings: GenerationSettings | dict[str, Any], fields: dict[str, Field] | None = None) -> None:
         super().__init__()
-        self.settings = config if isinstance(config, GeneratorConfig) else GeneratorConfig(**config)
-        self.sizes = {"targets": targets, "context": context}
-        settings = self.settings
-        told = settings.initial_state == "every-step"
-        core = core_of(settings.cell, targets + told * context, settings.hidden, settings.layers)
-        h0 = ConstantState(core) if told else initial_state_of(settings, core, context)
-        head = MixtureHead(settings.hidden, targets, settings.components, change=True, floor=0.01)
-        every_step = nn.Identity() if told else None
-        self.sequences = SequenceModel(ContextualRNN(core, h0), head, every_step=every_step, end=True)
-        self.register_buffer("target_mean", torch.zeros(targets))
-        self.register_buffer("target_scale", torch.ones(targets))
+        given = settings if isinstance(settings, GenerationSettings) else GenerationSettings.from_json(settings)
+        self.settings = given
+        self.add_fields(fields or {}, given.context)
+        targets, context = len(given.targets), context_width(self.fields)
+        is_joined = given.kind.name == "every-step"
+        core = make_core(given.cell, targets + is_joined * context, given.hidden, given.layers)
 
-    def config(self) -> dict[str, Any]:
-        """Return the arguments that build it again."""
-        return {"config": dataclasses.asdict(self.settings), **self.sizes}
+        def make_context_state() -> ContextState:
+            return ContextState(core, MLP(context, [given.context_hidden]), activation=nn.Tanh())
 
-    def standardise(self, targets: Tensor) -> None:
-        """Take means and scales from training steps, targets (N, Y)."""
-        mean, scale = mean_and_scale(targets)
-        self.target_mean.copy_(mean)
-        self.target_scale.copy_(scale)
+        rnn = ContextualRNN(core, given.kind.build(core, make_context_state))
+        head = MixtureHead(given.hidden, targets, given.components, change=True, floor=0.01)
+        self.sequences = SequenceModel(rnn, head, every_step=nn.Identity() if is_joined else None, end=True)
+        self.add_scales(None, targets)
+
+    @classmethod
+    def upgrade(cls, arguments: dict[str, Any], path: str | os.PathLike[str]) -> dict[str, Any]:
+        """Return the arguments of a file of today or of version 0.1."""
+        upgraded = upgrade_columns(arguments, path)
+        settings = {name: value for name, value in upgraded["settings"].items() if name not in ("inputs", "window")}
+        return {**upgraded, "settings": settings}
 
     def losses(self, targets: Tensor, context: Tensor, lengths: Tensor) -> Tensor:
-        """Return the negative log likelihood of every step, end flag included, nats, of targets in their own units.
+        """Return the negative log-likelihood of every step, with its end flag, in nats.
 
         Args:
-            targets: (B, T, Y), padded.
-            context: (B, C).
-            lengths: (B,).
+            targets: (B, T, Y), in their own units, padded.
+            context: (B, C), the context vector of each series.
+            lengths: (B,), the number of steps of each series.
 
         Returns:
-            (B, T), 0 past the ends.
+            (B, T), 0 after the end of a series.
         """
-        found = self.sequences.losses((targets - self.target_mean) / self.target_scale, context, lengths)
+        losses = self.sequences.losses((targets - self.target_mean) / self.target_scale, context, lengths)
         inside = torch.arange(targets.shape[1], device=targets.device) < lengths.unsqueeze(1)
-        return torch.where(inside, found + self.target_scale.log().sum(), 0)
+        return torch.where(inside, losses + self.target_scale.log().sum(), 0)
 
-    def sample(self, context: Tensor, n: int, steps: int, **options: Any) -> Samples:
-        """Generate n series of `steps` steps at most, in the targets' units; context (n, C), or (1, C) for all.
+    def trajectories(self, context: Tensor, n: int, steps: int, **options: Any) -> Samples:
+        """Generate series as tensors, in the targets' units.
 
-        The other arguments are those of `SequenceModel.samples`.
+        Args:
+            context: (n, C), or (1, C) for n series with the same context vector.
+            n: the number of series.
+            steps: the largest number of steps of a series.
+            options: those of `SequenceModel.sample`, such as `temperature` and `seed`.
+
+        Returns:
+            The elements (n, steps, Y), 0 after the end of a series, and the lengths (n,).
         """
         found = self.sequences.sample(context, n, steps, **options)
         inside = torch.arange(steps, device=found.lengths.device) < found.lengths.unsqueeze(1)
         elements = found.elements * self.target_scale + self.target_mean
         return Samples(torch.where(inside.unsqueeze(2), elements, 0), found.lengths)
 
+    def sample(
+        self,
+        context: dict[str, Any] | None = None,
+        n: int = 100,
+        steps: int = 1000,
+        temperature: float = 1.0,
+        seed: int = 0,
+        like: Any = None,
+    ) -> Any:
+        """Generate series of one context.
 
-GeneratorBatch = tuple[Tensor, Tensor, Tensor]
+        Args:
+            context: the value of every context column, such as `{"digit": 7}`.
+            n: the number of series.
+            steps: the largest number of steps of a series.
+            temperature: 1 samples from the model's distribution, 0 takes its mode.
+            seed: series i of a seed is the same for every n.
+            like: a data frame whose kind the result takes; None takes the kind of `backend`.
 
+        Returns:
+            A data frame with one row per step: the series column (`sample-0` and so on), `step` (from 0), the targets
+            in their own units, and the context columns.
 
-def generator_loss(model: SeriesGenerator, batch: GeneratorBatch) -> Tensor:
-    """Return the mean negative log likelihood of a step, nats."""
-    lengths = batch[2]
-    return model.losses(*batch).sum() / lengths.sum()
+        Raises:
+            InputError: a context column is missing, unknown, or has a value that the training table rules out; `n`,
+                `steps`, `temperature` or `seed` is out of range; `like` is no data frame.
+        """
+        from .sample import sample
 
+        return sample(self, context or {}, n=n, steps=steps, temperature=temperature, seed=seed, like=like)
 
-def shuffled_series(records: Sequence[Record], size: int) -> Callable[[], Iterator[GeneratorBatch]]:
-    """Return what gives an epoch's batches: all series, shuffled."""
+    def plot_samples(self, context: dict[str, Any] | None = None, n: int = 200, steps: int = 100, seed: int = 0) -> Any:
+        """Draw the median and the central bands of generated series of one context, one panel per target.
 
-    def batches() -> Iterator[GeneratorBatch]:
-        for rows in torch.randperm(len(records)).split(size):
-            _, targets, context, lengths = collate([records[row] for row in rows.tolist()])
-            yield targets, context, lengths
+        Args:
+            context: the value of every context column.
+            n: the number of series.
+            steps: the number of steps of each; the end flag is not heeded.
+            seed: of the series.
+        """
+        from .figures import plot_samples
+        from .sample import context_vector
 
-    return batches
+        return plot_samples(self, context_vector(self, context or {}), context or {}, n, steps, seed)
 
-
-@torch.no_grad()
-def negative_log_likelihoods(model: SeriesGenerator, records: Sequence[Record]) -> Tensor:
-    """Return that of every series, a mean over its steps (N,), nats a step."""
-    device, found = model.target_mean.device, []
-    for start in range(0, len(records), SCORED_AT_ONCE):
-        _, targets, context, lengths = collate(records[start : start + SCORED_AT_ONCE])
-        losses = model.losses(targets.to(device), context.to(device), lengths.to(device))
-        found.append(losses.sum(1).cpu() / lengths)
-    return torch.cat(found)
-
-
-def ranked_scores(model: SeriesGenerator, records: Sequence[Record], samples: int = 50) -> Tensor:
-    """Return the CRPS of every series (N,) in deviations of the targets: a mean over its steps and targets.
-
-    What is scored at a step is the distribution given the context alone, by trajectories sampled from the start.
-    """
-    device, found = model.target_mean.device, []
-    for start in range(0, len(records), SCORED_AT_ONCE):
-        _, targets, context, lengths = collate(records[start : start + SCORED_AT_ONCE])
-        told = context.to(device).repeat_interleave(samples, dim=0)
-        drawn = model.sample(told, len(told), targets.shape[1], seed=start, stop=False).elements
-        drawn = drawn.unflatten(0, (-1, samples))
-        scores = (crps(drawn.cpu(), targets) / model.target_scale.cpu()).mean(2)
-        inside = torch.arange(targets.shape[1]) < lengths.unsqueeze(1)
-        found.append(torch.where(inside, scores, 0).sum(1) / lengths)
-    return torch.cat(found)
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the model to one file, which `load` reads."""
+        save(self, path)

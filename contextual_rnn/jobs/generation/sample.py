@@ -1,103 +1,144 @@
-"""`sample`: generate series from what is told of them."""
+"""Generated series as a data frame or a file."""
 
 from __future__ import annotations
 
 import pathlib
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-import torch
+import polars as pl
+from torch import Tensor
 
-from ...data.table import free_name, write_table
+from ..._core.settings import check_count, check_seed, nearest
+from ...data.files import check_files
+from ...data.frame import FrameColumns, make_frame
+from ...data.series import Series, context_vectors
+from ...data.table import Table, free_name, write_table
 from ...errors import InputError
 from ...sequence_model import Samples
 from ...serialization import load
-from ...study.figures import bands, finish, save, subplots
-from ..series.data import read_columns
 from .model import SeriesGenerator
 
 
 def sample(
-    run: pathlib.Path,
-    out: str,
-    context: dict[str, str],
+    model: SeriesGenerator,
+    context: dict[str, Any],
     *,
     n: int,
     steps: int,
     temperature: float,
     seed: int,
+    like: Any = None,
+) -> Any:
+    """Generate series of one context; see `SeriesGenerator.sample`."""
+    backend = model.backend if like is None else FrameColumns(like, "`like`").frame.implementation
+    found = generate(model, context, n, steps, temperature, seed)
+    return make_frame(_columns(model, found, context), backend)
+
+
+def sample_file(
+    run: pathlib.Path,
+    out: str,
+    *,
+    context: Sequence[str] = (),
+    n: int = 100,
+    steps: int = 1000,
+    temperature: float = 1.0,
+    seed: int = 0,
     figure: str | None = None,
 ) -> str:
-    """Generate `n` series of one context, write them to a table, and return what was done in words.
+    """Generate series of one context with a trained model, and write them to a file.
 
     Args:
-        run: the run folder of `fit series` without inputs, or of one run of `compare series`.
-        out: the table to write: series, step, and a column for every target and every context column.
-        context: the text of every context column.
-        n: how many.
-        steps: how many each has, at most.
-        temperature: 1 is the model itself, 0 the likeliest.
-        seed: series i of a seed is always the same.
-        figure: where to draw them, a `.png` file; None draws nothing.
+        run: Run folder that `fit generation` made, or a model file.
+        out: Table to write, CSV, TSV or Parquet.
+        context: Value of every context column, as NAME=VALUE.
+        n: Number of series.
+        steps: Largest number of steps of a series.
+        temperature: 1 samples from the model's distribution, 0 takes its mode.
+        seed: Seed of the series; series i of a seed is the same for every `n`.
+        figure: PNG file to draw the median and bands of 200 such series in.
 
     Raises:
-        InputError: the folder holds no such model, or a context column is missing or unknown.
+        InputError: an argument is wrong, or the file holds no such model.
+
+    Example:
+        contextual-rnn sample runs/digits --out sevens.csv --context digit=7 --n 20
     """
-    model = load(run / "model.safetensors", SeriesGenerator)
-    columns, told = read_columns(run)
-    _check_names(context, tuple(told.fields))
-    for option, path in (("--out", out), ("--figure", figure)):
-        if path and not pathlib.Path(path).parent.is_dir():
-            raise InputError(f"{option} {path}: there is no folder {pathlib.Path(path).parent}")
+    check_files(read={}, written={"out": out, "figure": figure})
     if figure and pathlib.Path(figure).suffix != ".png":
-        raise InputError(f"--figure must end in .png; found {figure}")
-    vector = torch.from_numpy(told.vector("--context", context)).unsqueeze(0)
-    found = model.sample(vector, n, steps, temperature=temperature, seed=seed)
-    write_table(out, _table(found, columns.targets, context, columns.series or "series"))
-    words = f"{int(found.lengths.sum())} steps of {n} series were written to {out}."
-    unended = int((found.lengths == steps).sum())
-    if unended:
-        words += f" {unended} of them had not ended, or ended just then, at --steps {steps}."
+        raise InputError(f"`figure` must end in .png; found {figure}")
+    values = dict(_name_and_value(text) for text in context)
+    model = load(run, SeriesGenerator)
+    found = generate(model, values, n, steps, temperature, seed)
+    write_table(out, _columns(model, found, values))
+    report = f"{int(found.lengths.sum())} steps of {n} series.\n"
+    unfinished = int((found.lengths == steps).sum())
+    if unfinished:
+        report += f"{unfinished} of the series reached the limit of {steps} steps (`steps`).\n"
+    report += f"Series: {out}"
     if figure:
-        picture = _draw(pathlib.Path(figure), model, vector, columns.targets, context, steps, seed)
-        words += f" The picture is {picture}."
-    return words
+        path = pathlib.Path(figure)
+        from ...study.figures import write_figure
+
+        drawn = model.plot_samples(values, steps=steps, seed=seed)
+        report += f"\nFigure: {write_figure(drawn, path.parent, path.stem)}"
+    return report
 
 
-def _check_names(context: dict[str, str], names: tuple[str, ...]) -> None:
-    listed = ", ".join(names) or "none"
+def generate(
+    model: SeriesGenerator, context: dict[str, Any], n: int, steps: int, temperature: float, seed: int
+) -> Samples:
+    """Check the arguments, and generate series as tensors."""
+    check_count(n=n, steps=steps)
+    check_seed(seed)
+    if not 0 <= temperature < float("inf"):
+        raise InputError(f"`temperature` must be at least 0 and finite; found {temperature}")
+    vector = context_vector(model, context)
+    found = model.trajectories(vector, n, steps, temperature=temperature, seed=seed)
+    return Samples(found.elements.cpu(), found.lengths.cpu())
+
+
+def context_vector(model: SeriesGenerator, context: dict[str, Any]) -> Tensor:
+    """Return the context vector (1, C) of a value for every context column.
+
+    Raises:
+        InputError: a column is missing or unknown, or its value is not one that the training table allows.
+    """
+    names = model.settings.context
     for name in context:
         if name not in names:
-            raise InputError(f"--context {name}: the model has no such context column; it has {listed}")
+            listed = ", ".join(names) or "none"
+            raise InputError(
+                f"`context`: the model has no context column {name!r}{nearest(name, names)}; it has {listed}"
+            )
     missing = [name for name in names if name not in context]
     if missing:
-        raise InputError(f"--context needs {', '.join(f'{name}=...' for name in missing)}: the model was told {listed}")
+        raise InputError(f"`context` needs a value of {', '.join(map(repr, missing))}")
+    values: dict[str, str] = {}
+    if names:
+        table = Table(pl.DataFrame({name: [context[name]] for name in names}, strict=False), "`context`")
+        values = {name: table.context(name)[0] for name in names}
+    empty = np.empty((0, 0), np.float32)
+    series = Series("sample", empty, empty, values, np.empty(0, int))
+    return context_vectors(model.fields, names, [series]).to(model.device)
 
 
-def _table(found: Samples, targets: tuple[str, ...], context: dict[str, str], series: str) -> dict[str, object]:
-    lengths = found.lengths.numpy()
-    inside = np.arange(found.elements.shape[1]) < lengths[:, None]
+def _columns(model: SeriesGenerator, found: Samples, context: dict[str, Any]) -> dict[str, Any]:
+    settings = model.settings
+    taken = (*settings.targets, *settings.context)
+    inside = np.arange(found.elements.shape[1]) < found.lengths.numpy()[:, None]
     values = found.elements.numpy()[inside]
     number, step = np.nonzero(inside)
-    names = {"series": free_name(series, (*targets, *context)), "step": free_name("step", (*targets, *context, series))}
-    table: dict[str, object] = {names["series"]: [f"sample-{one}" for one in number], names["step"]: step}
-    table |= {target: values[:, column] for column, target in enumerate(targets)}
-    return table | {name: [value] * len(values) for name, value in context.items()}
+    series = free_name(settings.series or "series", taken)
+    columns: dict[str, Any] = {series: [f"sample-{one}" for one in number], free_name("step", (*taken, series)): step}
+    columns |= {target: values[:, place] for place, target in enumerate(settings.targets)}
+    return columns | {name: [context[name]] * len(values) for name in settings.context}
 
 
-def _draw(
-    path: pathlib.Path,
-    model: SeriesGenerator,
-    context: torch.Tensor,
-    targets: tuple[str, ...],
-    told: dict[str, str],
-    steps: int,
-    seed: int,
-) -> pathlib.Path:
-    """Draw the bands of 200 series, each for all of the steps, a panel a target."""
-    drawn = model.sample(context, 200, steps, seed=seed, stop=False).elements
-    figure, axes = subplots(len(targets), width=9, height=2.8)
-    known = ", ".join(f"{name} = {value}" for name, value in told.items())
-    for column, target in enumerate(targets):
-        bands(axes[column, 0], drawn[:, :, column], "context")
-        finish(axes[column, 0], "step", f"{target}, its own unit", f"sampled series of {known}" if known else "")
-    return save(figure, path.parent, path.stem)
+def _name_and_value(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise InputError(f"`context` must be NAME=VALUE, such as period=2.0; found {text!r}")
+    return name, value

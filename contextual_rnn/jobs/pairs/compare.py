@@ -1,220 +1,241 @@
-"""`compare pairs`: what bridge, attention, feeding and label are worth on these pairs, one factor at a time."""
+"""`compare`: what the bridge, the attention, the feeding and the label are worth on these pairs."""
 
 from __future__ import annotations
 
-import dataclasses
-import pathlib
-from typing import Any
+import os
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import torch
 
-from ...data.pairs import Pair, collate
-from ...serialization import load
-from ...study.comparison import bootstrap_shares, in_words, summarise
-from ...study.factors import one_at_a_time
-from ...study.figures import dots, finish, save, subplots, weights
-from ...study.intervals import bootstrap_mean
-from ...study.parallel import run_all
-from ...study.run_folder import RunFolder, write_json
-from .choice import PairChoice, PairOption, choose
-from .choice import in_words as settled
-from .metrics import Question, answer
-from .model import PairModel
-from .train import PairData, PairFiles, fingerprints, job, train
+from ..._core.settings import check_count, takes_settings
+from ...data.pairs import PairSource
+from ...errors import InputError
+from ...study.comparison import Comparison, Models, Rows, run_directory
+from ...study.differences import (
+    Row,
+    bootstrap_mean,
+    difference_over_items,
+    in_words,
+    summarise,
+)
+from ...study.differences import answer as answer_in_words
+from ...study.fit import check_accelerator
+from ...study.parallel import one_thread, run_all
+from ...study.run_folder import RunFolder
+from .answers import answer
+from .data import PairData, Question
+from .metrics import BY_WORD, METRICS
+from .settings import PairSettings
+from .train import Training, check_label, choose_settings, make_run
 
-FACTORS = ("bridge", "attention", "feeding", "label")
-LEGIBLE = 24  # source symbols whose names a panel has room for
-RATES = ("word_error_rate", "phone_error_rate")
-
-
-@dataclasses.dataclass(frozen=True)
-class Variant:
-    """One setting of all factors."""
-
-    bridge: str
-    attention: str
-    feeding: str
-    label: str
-
-    @property
-    def name(self) -> str:
-        """Its values, as a folder is called."""
-        return "-".join(dataclasses.astuple(self))
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
+class PairComparison(Comparison):
+    """What a comparison of bridges, attentions, feeding policies or labels found; see `Comparison`."""
+
+    factor: ClassVar[str] = "variant"
+    heading: ClassVar[str] = "variant"
+
+    test: list[Question]
+
+    def table_rows(self) -> list[Row]:
+        """Return the errors of every variant, averaged over seeds, and those of its ensemble.
+
+        The intervals of the word error rate are over the test words.
+        """
+        shown = [(one["variant"], one) for one in self.report["errors"]]
+        shown += [(f"{one['variant']}, ensemble", one) for one in self.report["ensembles"]]
+        none = {"low": None, "high": None}
+        return [
+            {
+                "variant": name,
+                "metric": metric.key,
+                "mean": one[metric.key],
+                "median": one[metric.key],
+                **({"low": one["low"], "high": one["high"]} if metric.key == BY_WORD.key else none),
+            }
+            for name, one in shown
+            for metric in self.metrics
+        ]
+
+    def plot_attention(self, shown: int = 6) -> Figure:
+        """Draw the attention weights of the base variant's first model on some test sources.
+
+        Args:
+            shown: the number of sources.
+
+        Raises:
+            InputError: the base variant has no attention.
+        """
+        from .figures import plot_attention
+
+        return plot_attention(self.models[self.models.names[0]], self.test, shown)
+
+    def figures(self) -> dict[str, Callable[[], Figure]]:
+        """Return what draws each figure, by the name of its file."""
+        has_attention = self.runs[0]["attention"] != "none"
+        return {**super().figures(), **({"attention": self.plot_attention} if has_attention else {})}
+
+
+@takes_settings(PairSettings)
 def compare(
-    values: dict[str, tuple[str, ...]],
-    options: list[PairOption],
-    files: PairFiles,
+    train: PairSource,
+    test: PairSource,
     *,
-    seeds: int,
-    out: pathlib.Path,
-    resume: bool,
-) -> str:
-    """Choose every variant's settings on validation, train it with every seed, and compare errors on the test file.
+    bridge: Sequence[str] = ("project", "zero"),
+    attention: Sequence[str] = ("additive",),
+    feeding: Sequence[str] = ("truth",),
+    label: Sequence[str] = ("h0",),
+    seeds: int = 5,
+    validation: PairSource | None = None,
+    columns: Sequence[str] = (),
+    out: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    jobs: int | None = None,
+    **options: Any,
+) -> PairComparison:
+    """Train variants of a model of pairs, and say what the bridge and other choices are worth here.
+
+    The first values of bridge, attention, feeding and label make the base; every other value is tried alone against
+    the base. Other settings with several values are chosen for every variant alike, on validation pairs. Errors are
+    those on the test pairs.
 
     Args:
-        values: for every factor, its values; the first of each make the base.
-        options: the settings to choose among, for every variant alike.
-        files: the pairs.
-        seeds: how many.
-        out: the run folder.
-        resume: skip the runs that are done.
+        train: Training pairs: a file with one pair per line (source, tab, target), several files as LABEL=PATH, a data
+            frame, a list of tuples, or a dict from labels to any of these.
+        test: Pairs to report errors on; nothing is chosen on them.
+        bridge: How the encoder's final state becomes the decoder's h0; zero ignores it.
+        attention: Attention of the decoder over the encoder's outputs.
+        feeding: What the decoder is fed in training: the true symbols, or at random its own predictions.
+        label: Where the model reads the label of a source, if pairs have labels.
+        seeds: Number of seeds, counted from 0; with fewer than 5, no difference is claimed.
+        validation: Pairs to choose the epoch and the settings on; without them, a tenth of the training sources is
+            held out.
+        columns: Columns of source, target and, if there are labels, label, in data frames, and in files that are
+            tables with a header (CSV, TSV or Parquet).
+        out: Run folder to create; without it nothing is kept on disk.
+        resume: Continue in a folder that already holds this run, and skip what is finished.
+        jobs: Number of processes; without it, one per processor.
 
     Returns:
-        What was found in words. `results.json` and figures are in the folder.
+        The answer, the tables and the figures.
+
+    Raises:
+        InputError: a pair or a setting is wrong; says what and where.
+
+    Example:
+        contextual-rnn compare pairs --train train.tsv --validation dev.tsv --test test.tsv --out runs/spelling
     """
-    data = PairData.read(files)  # so that what is wrong in a file is said before anything is trained
-    settings = {
-        "factors": values,
-        "options": [dataclasses.asdict(option) for option in options],
-        "files": dataclasses.asdict(files),
-        "sha256": fingerprints(files),
+    check_count(seeds=seeds, **({} if jobs is None else {"jobs": jobs}))
+    if test is None:
+        raise InputError("`test` is required: the errors of the comparison are those on these pairs")
+    data = PairData.read(train, validation, test, columns)
+    compared = {"bridge": bridge, "attention": attention, "feeding": feeding, "label": label}
+    if not data.labels:
+        check_label([label] if isinstance(label, str) else label, data)
+        compared["label"] = "none"
+    variants = [values for values, _ in PairSettings.variants(compared)]
+    candidates = {"-".join(values.values()): _candidates(values, variants, options) for values in variants}
+    check_accelerator(next(iter(candidates.values()))[0].accelerator)
+    config = {
+        "candidates": {name: [settings.to_json() for settings in several] for name, several in candidates.items()},
+        **data.identity,
         "seeds": seeds,
     }
-    folder = RunFolder.open(out, settings, resume=resume)
-    variants = [Variant(**one) for one in one_at_a_time(values)]
-    candidates = {one.name: [option.with_factors(**dataclasses.asdict(one)) for option in options] for one in variants}
-    choices = choose(candidates, files, out / "tuning", resume=resume)
-    jobs = [
-        job(f"{name}-seed-{seed}", choice.option.model, choice.option.training, files, seed)
-        for name, choice in choices.items()
-        for seed in range(seeds)
-    ]
-    results = run_all(jobs, train, out / "runs", resume=resume, title="pairs")
-    identities = [{**dataclasses.asdict(one), "seed": seed} for one in variants for seed in range(seeds)]
-    runs = [
-        {**identity, "initial_state": identity["bridge"], **result}
-        for identity, result in zip(identities, results, strict=True)
-    ]
-    report = _report(folder, choices, variants, runs, data.test, seeds)
-    report["verdict"] = "\n".join([report["verdict"], *data.seen()])
-    write_json(folder.results_path, report)  # before the pictures, which could fail
-    draw_errors(folder, variants, runs)
-    draw_attention(folder, variants[0], data.test)
-    return report["verdict"]
-
-
-def _report(
-    folder: RunFolder,
-    choices: dict[str, PairChoice],
-    chosen: list[Variant],
-    runs: list[dict[str, Any]],
-    test: list[Question],
-    seeds: int,
-) -> dict[str, Any]:
-    base, beam = dataclasses.asdict(chosen[0]), choices[chosen[0].name].option.training.beam
-    differences = [bootstrap_shares(runs, dataclasses.asdict(one), base) for one in chosen[1:]]
-    report: dict[str, Any] = {
-        "runs": runs,
-        "summary": summarise(runs, FACTORS),
-        "errors": [_errors(one, runs) for one in chosen],
-        "differences": differences,
-        "chosen": {name: {**choice.values, "validation": choice.validation} for name, choice in choices.items()},
-        "ensembles": [_ensemble(folder, one, test, seeds, beam) for one in chosen] if seeds > 1 else [],
-    }
-    lines = [f"Chosen for {name} on validation: {settled(one.values)}." for name, one in choices.items() if one.values]
-    if any(one.option.model.input_feeding and one.option.model.attention == "none" for one in choices.values()):
-        lines.append("Without attention there is nothing to feed back: that variant lacks input feeding as well.")
-    return {**report, "verdict": "\n".join([verdict(report), *lines])}
-
-
-def _of(runs: list[dict[str, Any]], one: Variant) -> list[dict[str, Any]]:
-    return [run for run in runs if all(run[factor] == value for factor, value in dataclasses.asdict(one).items())]
-
-
-def _errors(one: Variant, runs: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return a variant's rates, means of the seeds; for the interval of the first the words are drawn again."""
-    mine = _of(runs, one)
-    wrong = np.mean([run["wrong"] for run in mine], axis=0, keepdims=True)
-    interval = bootstrap_mean(100 * wrong)
-    means = {rate: float(np.mean([run["metrics"][rate] for run in mine])) for rate in RATES}
-    return {**dataclasses.asdict(one), **means, "low": interval.low, "high": interval.high}
-
-
-def _ensemble(folder: RunFolder, one: Variant, test: list[Question], seeds: int, beam: int) -> dict[str, Any]:
-    """Return the rates of the mean of all seeds' predictions, with an interval over the words."""
-    models = [load(folder.path / "runs" / f"{one.name}-seed-{seed}" / "model.safetensors") for seed in range(seeds)]
-    answers = answer(models, test, beam)
-    interval = bootstrap_mean(100 * np.array([answers.wrong], dtype=float))
-    return {**dataclasses.asdict(one), **answers.metrics(), "low": interval.low, "high": interval.high}
-
-
-def verdict(report: dict[str, Any]) -> str:
-    """Return a table of the rates, and what each factor is worth, with its interval."""
-    rows = [
-        [
-            "bridge",
-            "attention",
-            "feeding",
-            "label",
-            "word error, % [95 % over words]",
-            "phone error, %",
-            "ensemble, word",
+    with run_directory(out) as path:
+        folder = RunFolder.open(path, config, resume=resume)
+        choices = choose_settings(candidates, data, path / "tuning", resume=resume, jobs=jobs)
+        planned = [
+            make_run(f"{name}-seed-{seed}", choice.settings, seed)
+            for name, choice in choices.items()
+            for seed in range(seeds)
         ]
+        results = run_all(planned, Training(data), path / "runs", resume=resume, title="training", jobs=jobs)
+        kinds = _named(variants)
+        runs = [{**kinds[place // seeds], "seed": place % seeds, **result} for place, result in enumerate(results)]
+        with one_thread():
+            models = Models(path / "runs", [run.name for run in planned])
+            found = PairComparison(**_findings(runs, kinds, data, models, choices), config=config)
+            found.test = data.test
+            if out is None:
+                found.models.load_all()
+            else:
+                found.out = path
+                found.write(folder)
+    return found
+
+
+def _candidates(values: dict[str, str], variants: list[dict[str, str]], options: dict[str, Any]) -> list[PairSettings]:
+    """Return the settings to choose from for a variant.
+
+    Without attention there is nothing for input feeding to feed, so that a variant without attention lacks both.
+    """
+    lacks = values["attention"] == "none" and any(one["attention"] != "none" for one in variants)
+    return PairSettings.candidates({**options, **values, **({"input_feeding": False} if lacks else {})})
+
+
+def _named(variants: list[dict[str, str]]) -> list[Row]:
+    """Return variants with their names for readers, which are the values of the factors that vary."""
+    varied = [name for name in variants[0] if len({one[name] for one in variants}) > 1] or ["bridge"]
+    return [
+        {**one, "variant": ", ".join(one[name] for name in varied), "initial_state": one["bridge"]} for one in variants
     ]
-    ensembles = [f"{_percent(one)}" for one in report["ensembles"]] or ["-"] * len(report["errors"])
-    for one, ensemble in zip(report["errors"], ensembles, strict=True):
-        rates = [_percent(one), f"{one['phone_error_rate']:.2f}", ensemble]
-        rows.append([one[factor] for factor in FACTORS] + rates)
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    return "\n".join([*lines, *map(in_words, report["differences"])])
 
 
-def _percent(one: dict[str, Any]) -> str:
-    return f"{one['word_error_rate']:.2f} [{one['low']:.2f}, {one['high']:.2f}]"
+def _findings(
+    runs: list[Row], kinds: list[Row], data: PairData, models: Models, choices: dict[str, Any]
+) -> dict[str, Any]:
+    """Return the fields of the comparison."""
+    differences = [_difference(runs, kind, kinds[0]) for kind in kinds[1:]]
+    sentences = [f"{row['factor'].capitalize()}: {in_words(row, BY_WORD, 'words')}" for row in differences[1:]]
+    for name, choice in choices.items():
+        if choice.in_words():
+            sentences.append(f"Chosen for {name} on the validation pairs: {choice.in_words()}.")
+    if len({choice.settings.input_feeding for choice in choices.values()}) > 1:
+        sentences.append("Input feeding needs an attention, so the variant without attention lacks both.")
+    report = {
+        "errors": [_errors(kind, runs) for kind in kinds],
+        "chosen": {name: choice.to_json() for name, choice in choices.items()},
+        "ensembles": _ensembles(kinds, models, data, choices) if len(runs) > len(kinds) else [],
+    }
+    subject = differences[0]["factor"] if differences else "bridge"
+    return {
+        "answer": answer_in_words(f"the {subject}", differences[0] if differences else None, BY_WORD, "words"),
+        "runs": Rows(runs),
+        "summary": Rows(summarise(runs, list(kinds[0]))),
+        "differences": Rows(differences),
+        "sentences": [*sentences, *data.overlap()],
+        "metrics": METRICS,
+        "models": models,
+        "report": report,
+        "note": "Intervals are over the test words. An ensemble averages the models of all seeds.",
+    }
 
 
-def draw_errors(folder: RunFolder, chosen: list[Variant], runs: list[dict[str, Any]]) -> None:
-    """Draw the error rates of every run."""
-    figure, axes = subplots(1, 2, width=5.5, height=1.2 + 0.45 * len(chosen))
-    count = len(FACTORS) - all(one.label == "none" for one in chosen)
-    names = {one: ", ".join(dataclasses.astuple(one)[:count]) for one in chosen}
-    for place, (rate, name) in zip(axes[0], zip(RATES, ("word", "phone"), strict=True), strict=True):
-        dots(place, {names[one]: [run["metrics"][rate] for run in _of(runs, one)] for one in chosen})
-        finish(place, f"{name} error rate on the test file, %", "", "dot: one seed; bar: median", legend=False)
-    axes[0, 0].set_ylabel(", ".join(FACTORS[:count]))
-    save(figure, folder.figures, "errors")
+def _difference(runs: list[Row], kind: Row, base: Row) -> Row:
+    """Compare a variant with the base, from which it differs in one factor."""
+    row = difference_over_items(runs, {"variant": kind["variant"]}, {"variant": base["variant"]}, BY_WORD)
+    factor = next(name for name in kind if kind[name] != base[name])
+    return {"factor": factor, **row, "a": kind[factor], "b": base[factor]}
 
 
-def draw_attention(folder: RunFolder, one: Variant, test: list[Question], shown: int = 6) -> None:
-    """Draw where the base's first seed looks while it writes its answers to some of the test, long but legible."""
-    model = load(folder.path / "runs" / f"{one.name}-seed-0" / "model.safetensors")
-    if not isinstance(model, PairModel) or model.pairs.decoder.attention is None:
-        return
-    asked = _legible(test[:60])[:shown]
-    answers = answer([model], asked)
-    looked = [looks(model, question, found) for question, found in zip(asked, answers.found, strict=True)]
-    rows, most = min(2, len(asked)), max(float(one.max()) for one in looked)
-    figure, axes = subplots(rows, -(-len(asked) // rows), width=4.5, height=3.6)
-    for place, question, found, values in zip(axes.flat, asked, answers.found, looked, strict=False):
-        drawn = weights(place, values, _source_symbols(question, model), [*found, "end"], most)
-        finish(place, "source", "written so far, downwards", legend=False)
-        place.grid(visible=False)
-    for place in axes.flat[len(asked) :]:
-        place.axis("off")
-    figure.colorbar(drawn, ax=axes, label="weight", fraction=0.03)
-    figure.suptitle("Attention: how much of each source symbol is read for each symbol written (a row sums to 1)")
-    save(figure, folder.figures, "attention")
+def _errors(kind: Row, runs: list[Row]) -> Row:
+    """Return the metrics of a variant, averaged over seeds, and the interval of its word error rate over words."""
+    own = [run for run in runs if run["variant"] == kind["variant"]]
+    interval = bootstrap_mean(100 * np.mean([run["wrong"] for run in own], axis=0, keepdims=True))
+    means = {metric.key: float(np.mean([run["metrics"][metric.key] for run in own])) for metric in METRICS}
+    return {**kind, **means, "low": interval.low, "high": interval.high}
 
 
-def _legible(test: list[Question]) -> list[Question]:
-    """Return questions, the longest that a picture has room for first, or, where all are longer, the shortest."""
-    by_length = sorted(test, key=lambda question: -len(question.source))
-    return [question for question in by_length if len(question.source) <= LEGIBLE] or by_length[::-1]
-
-
-def _source_symbols(question: Question, model: PairModel) -> list[str]:
-    told = [f"<{question.label}>"] if model.labels and model.settings.label == "token" else []
-    return [*told, *question.source, "end"]
-
-
-@torch.no_grad()
-def looks(model: PairModel, question: Question, target: tuple[str, ...]) -> np.ndarray:
-    """Return the attention's weights (T + 1, S) while a target is written, its end last."""
-    batch = collate(model.encode([Pair(question.source, target, question.label)]))
-    inputs, _ = model.pairs.framed(batch.target)
-    decoded = model.pairs(batch.source, inputs, batch.source_lengths, model.context(batch.label))
-    return decoded.weights[0].numpy()
+def _ensembles(kinds: list[Row], models: Models, data: PairData, choices: dict[str, Any]) -> list[Row]:
+    """Return the metrics of the ensemble of all seeds of every variant, with an interval over the words."""
+    rows = []
+    for kind, (name, choice) in zip(kinds, choices.items(), strict=True):
+        seeds = [models[run] for run in models if run.startswith(f"{name}-seed-")]
+        answers = answer(seeds, data.test, choice.settings.beam)
+        interval = bootstrap_mean(100 * np.array([answers.wrong], dtype=float))
+        rows.append({**kind, **answers.metrics(), "low": interval.low, "high": interval.high})
+    return rows

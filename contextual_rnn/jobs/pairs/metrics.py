@@ -1,83 +1,49 @@
-"""What a model of pairs answers, and how much of it is wrong."""
+"""Metrics of the targets that a model writes. A new metric of `compare pairs` is one function and one entry here."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from ...data.pairs import Pair, Units, join
-from .error_rates import phone_error_rate, word_error_rate, word_errors
-from .model import PairModel, decode
+from rapidfuzz.distance import Levenshtein
 
-Symbols = tuple[str, ...]
+from ...study.differences import ItemMetric, Metric
+
+Symbols = Sequence[str]
+
+
+def word_errors(found: Sequence[Symbols], references: Sequence[Sequence[Symbols]]) -> list[bool]:
+    """Return for every target whether it equals none of its references."""
+    return [all(list(one) != list(right) for right in rights) for one, rights in zip(found, references, strict=True)]
+
+
+def word_error_rate(found: Sequence[Symbols], references: Sequence[Sequence[Symbols]]) -> float:
+    """Return the percentage of targets that equal none of their references."""
+    errors = word_errors(found, references)
+    return 100 * sum(errors) / len(errors)
+
+
+def phone_error_rate(found: Sequence[Symbols], references: Sequence[Sequence[Symbols]]) -> float:
+    """Return the edits (insertions, deletions, substitutions) per 100 symbols of the references.
+
+    Of several references, the one with the fewest edits counts; of those, the longest.
+    """
+    edits = length = 0
+    for one, rights in zip(found, references, strict=True):
+        distance, size = min((Levenshtein.distance(one, right), -len(right)) for right in rights)
+        edits, length = edits + distance, length - size
+    return 100 * edits / length
 
 
 @dataclasses.dataclass(frozen=True)
-class Question:
-    """A source, its label, and every target that is right."""
+class PairMetric(Metric):
+    """A metric of targets: `compute(found, references)`, where every target has one or more references."""
 
-    source: Symbols
-    label: str | None
-    references: tuple[Symbols, ...]
+    compute: Callable[[Sequence[Symbols], Sequence[Sequence[Symbols]]], float] = word_error_rate
 
 
-def questions(pairs: Sequence[Pair]) -> list[Question]:
-    """Return every source once, in order, with all targets that the pairs give it."""
-    found: dict[tuple[Symbols, str | None], list[Symbols]] = {}
-    for pair in pairs:
-        targets = found.setdefault((pair.source, pair.label), [])
-        if pair.target not in targets:
-            targets.append(pair.target)
-    return [Question(source, label, tuple(targets)) for (source, label), targets in found.items()]
-
-
-@dataclasses.dataclass(frozen=True)
-class Answers:
-    """What was answered.
-
-    Attributes:
-        asked: the questions.
-        found: the answer to each.
-        wrong: whether it is none of the references.
-    """
-
-    asked: list[Question]
-    found: list[Symbols]
-    wrong: list[bool]
-
-    def metrics(self) -> dict[str, float]:
-        """Return word and symbol error rate, %, of all questions, and of those of every label."""
-        found = self._rates([True] * len(self.asked), "")
-        for label in dict.fromkeys(one.label for one in self.asked if one.label is not None):
-            found |= self._rates([one.label == label for one in self.asked], f" {label}")
-        return found
-
-    def _rates(self, chosen: list[bool], suffix: str) -> dict[str, float]:
-        found = [answer for answer, one in zip(self.found, chosen, strict=True) if one]
-        references = [question.references for question, one in zip(self.asked, chosen, strict=True) if one]
-        return {
-            f"word_error_rate{suffix}": word_error_rate(found, references),
-            f"phone_error_rate{suffix}": phone_error_rate(found, references),
-        }
-
-
-def answer(models: Sequence[PairModel], asked: list[Question], width: int = 1) -> Answers:
-    """Answer every question with the best target that a beam of `width` and greedy search find.
-
-    An answer is cut at twice the length of the longest reference and ten symbols: it is wrong long before.
-    """
-    sources, labels = [one.source for one in asked], [one.label for one in asked]
-    longest = max(len(reference) for one in asked for reference in one.references)
-    decoded = decode(models, sources, labels, width=width, max_steps=2 * longest + 10)
-    found = [targets[0][0] for targets in decoded]
-    return Answers(asked, found, word_errors(found, [one.references for one in asked]))
-
-
-def table(answers: Answers, units: Units) -> str:
-    """Return the answers as text, a line a question: source, answer, references, and whether it is right."""
-    lines = ["source\tanswer\treferences\tverdict"]
-    for one, found, wrong in zip(answers.asked, answers.found, answers.wrong, strict=True):
-        references = " | ".join(join(right, units.target) for right in one.references)
-        texts = [join(one.source, units.source), join(found, units.target), references]
-        lines.append("\t".join([*texts, "wrong" if wrong else "right"]))
-    return "\n".join(lines) + "\n"
+METRICS = (
+    PairMetric("word_error_rate", "word error rate", "%", "difference", compute=word_error_rate),
+    PairMetric("phone_error_rate", "symbol error rate", "%", "difference", compute=phone_error_rate),
+)
+BY_WORD = ItemMetric("word_error_rate", "word error rate", "%", "difference", values="wrong", items="words", factor=100)

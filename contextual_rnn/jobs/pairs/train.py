@@ -1,195 +1,202 @@
-"""One run of a model of pairs: its files, its settings, its training, its answers to the test."""
+"""Training of a model of pairs: one run, and `fit`."""
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
+import os
 import pathlib
+import statistics
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 
-from ...data.pairs import Pair, Units, Vocabulary, bucketed, label_and_path, read_labelled
+from ..._core.settings import check_count, check_seed, takes_settings
+from ...data.encoded_pairs import Vocabulary, bucketed
+from ...data.pairs import PairSource
 from ...errors import InputError
 from ...seq2seq import make_feeding
-from ...serialization import save
-from ...study.fit import FitConfig, fit
-from ...study.parallel import Job
-from .metrics import Question, answer, questions, table
-from .model import PairConfig, PairLoss, PairModel
+from ...serialization import load, save
+from ...study.comparison import run_directory
+from ...study.fit import best_epoch, check_accelerator
+from ...study.fit import fit as train_module
+from ...study.parallel import Run, run_all
+from ...study.report import FitReport
+from ...study.run_folder import RunFolder, read_lines, write_json
+from ...study.tuning import Choice, choose
+from .answers import answer
+from .data import PairData
+from .metrics import METRICS
+from .model import PairModel
+from .network import PairLoss, PairNetwork
+from .settings import PairSettings
 
-HELD_OUT = 0.1  # the share of the sources that is held out to choose by, where there is no validation file
-CHOSEN_BY = ("validation_word_error_rate", "validation_phone_error_rate")  # by the second where the first is equal
-
-
-@dataclasses.dataclass(frozen=True)
-class PairFiles:
-    """The files of pairs, each `PATH`, or several as `LABEL=PATH`.
-
-    Attributes:
-        train: to train on.
-        validation: to choose the epoch by; without it, a tenth of the training sources is held out.
-        test: for the errors that are reported; nothing is chosen on it.
-    """
-
-    train: tuple[str, ...]
-    validation: tuple[str, ...] = ()
-    test: tuple[str, ...] = ()
-
-    def paths(self) -> list[str]:
-        """Return every path."""
-        return [label_and_path(file)[1] for file in (*self.train, *self.validation, *self.test)]
+MINIMISE = ("validation_word_error_rate", "validation_phone_error_rate")  # in order of priority
 
 
 @dataclasses.dataclass(frozen=True)
-class PairTraining:
-    """How to train.
+class Training:
+    """Does one run: a trial, whose result has validation errors only, or one that keeps and tests its model."""
 
-    Attributes:
-        epochs: passes over the pairs, at most.
-        learning_rate: of Adam in the first epoch; it falls to nothing by a cosine.
-        weight_decay: of AdamW.
-        clip: the greatest norm of the gradient.
-        batch_size: pairs.
-        feeding: what the decoder is fed: truth, or its own predictions now and then, as embedding or output.
-        sampling: the probability of an own prediction in the last epoch; it grows from 0.
-        unknown: the share of source symbols that training replaces by the one for those not seen.
-        patience: how many epochs without a better validation error end the training.
-        beam: the width of the search for the answers to the test.
-        accelerator: where to train.
-    """
+    data: PairData
 
-    epochs: int = 40
-    learning_rate: float = 2e-3
-    weight_decay: float = 0.3
-    clip: float = 1.0
-    batch_size: int = 32
-    feeding: str = "truth"
-    sampling: float = 0.3
-    unknown: float = 0.005
-    patience: int = 20
-    beam: int = 5
-    accelerator: str = "cpu"
+    def __call__(self, config: dict[str, Any], folder: pathlib.Path) -> dict[str, Any]:
+        """Train one model and return its metrics, and which answers are wrong; `config` is that of `make_run`."""
+        settings, data = PairSettings.from_json(config["settings"]), self.data
+        torch.manual_seed(config["seed"])
+        sources = Vocabulary.of(pair.source for pair in data.training).symbols
+        targets = Vocabulary.of(pair.target for pair in data.training).symbols
+        model = PairModel(settings, sources, targets, data.units, data.labels)
+        history = self._train(model, config["seed"], folder)
+        best = history[best_epoch(history, MINIMISE) - 1]
+        metrics = {name: value for name, value in best.items() if name.startswith("validation_") or name == "epoch"}
+        if config["is_trial"]:
+            return {"metrics": metrics}
+        save(model, folder / "model.safetensors")
+        if not data.test:
+            return {"metrics": metrics}
+        answers = answer([model], data.test, settings.beam)
+        (folder / "answers.tsv").write_text(answers.table(data.units), encoding="utf-8")
+        return {"metrics": {**answers.metrics(), **metrics}, "wrong": answers.wrong}
 
+    def _train(self, model: PairModel, seed: int, folder: pathlib.Path) -> list[dict[str, float]]:
+        settings, encoded = model.settings, model.encode(self.data.training)
+        steps = settings.epochs * -(-len(encoded) // settings.batch_size)
+        feeding = make_feeding(settings.feeding, settings.sampling, steps, seed)
 
-@dataclasses.dataclass(frozen=True)
-class PairData:
-    """The pairs to train on, what to choose by, and what to report."""
+        def evaluate(model: PairNetwork) -> dict[str, float]:
+            metrics = answer([model], self.data.validation).metrics()
+            return {f"validation_{metric.key}": metrics[metric.key] for metric in METRICS}
 
-    training: list[Pair]
-    validation: list[Question]
-    test: list[Question]
-    labels: list[str]
-    units: Units
-
-    @classmethod
-    def read(cls, files: PairFiles) -> PairData:
-        """Read all files; raise InputError where one is wrong, or has labels that the training files have not."""
-        training, labels, units = read_labelled(files.train)
-        test = _read_more(files.test, labels, units)
-        if files.validation:
-            return cls(training, questions(_read_more(files.validation, labels, units)), questions(test), labels, units)
-        kept, held = hold_out(training)
-        return cls(kept, questions(held), questions(test), labels, units)
-
-    def seen(self) -> list[str]:
-        """Return a sentence for each file that shares sources with the training file, of which its error says less."""
-        known = {(pair.source, pair.label) for pair in self.training}
-        found = []
-        for name, asked in (("validation", self.validation), ("test", self.test)):
-            count = sum((one.source, one.label) in known for one in asked)
-            if count:
-                found.append(f"Of the {len(asked)} {name} sources {count} are in the training file too.")
-        return found
-
-
-def _read_more(files: tuple[str, ...], labels: list[str], units: Units) -> list[Pair]:
-    if not files:
-        return []
-    pairs, found, _ = read_labelled(files, units)
-    strange = [label for label in found if label not in labels]
-    if strange or (labels and not found):
-        wanted = ", ".join(labels) or "none"
-        raise InputError(
-            f"{files[0]}: its label is {', '.join(strange) or 'missing'}; the training files have {wanted}"
+        return train_module(
+            model,
+            PairLoss(feeding, settings.unknown),
+            lambda: bucketed(encoded, settings.batch_size),
+            settings,
+            seed=seed,
+            schedule="cosine",
+            evaluate=evaluate,
+            minimise=MINIMISE,
+            patience=settings.patience,
+            folder=folder,
         )
-    return pairs
 
 
-def hold_out(pairs: list[Pair]) -> tuple[list[Pair], list[Pair]]:
-    """Return the pairs to train on and those of a tenth of the sources, drawn at random, always the same.
+def make_run(name: str, settings: PairSettings, seed: int, *, is_trial: bool = False) -> Run:
+    """Return a run."""
+    return Run(name, {"settings": settings.to_json(), "seed": seed, "is_trial": is_trial}, settings.epochs)
+
+
+def choose_settings(
+    candidates: dict[str, list[PairSettings]], data: PairData, out: pathlib.Path, *, resume: bool, jobs: int | None
+) -> dict[str, Choice[PairSettings]]:
+    """Choose the settings of every variant by their errors on the validation pairs."""
+    return choose(
+        candidates,
+        lambda name, settings, _: make_run(name, settings, 0, is_trial=True),
+        Training(data),
+        out,
+        folds=1,
+        minimise=MINIMISE,
+        average=statistics.fmean,
+        resume=resume,
+        jobs=jobs,
+    )
+
+
+def check_label(labels: Sequence[str], data: PairData) -> None:
+    """Raise InputError if ways of reading a label were asked for or compared, and the pairs have no labels."""
+    if not data.labels and ("token" in labels or len(labels) > 1):
+        raise InputError(f"`label` {', '.join(labels)}: the pairs have no labels for the model to read")
+
+
+@takes_settings(PairSettings)
+def fit(
+    train: PairSource,
+    *,
+    validation: PairSource | None = None,
+    test: PairSource | None = None,
+    columns: Sequence[str] = (),
+    seed: int = 0,
+    out: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    jobs: int | None = None,
+    **options: Any,
+) -> PairModel:
+    """Train a model that writes the target of a source text, such as the pronunciation of a spelling.
+
+    Args:
+        train: Training pairs: a file with one pair per line (source, tab, target), several files as LABEL=PATH, a data
+            frame, a list of tuples, or a dict from labels to any of these.
+        validation: Pairs to choose the epoch and the settings on; without them, a tenth of the training sources is
+            held out.
+        test: Pairs to report errors on; nothing is chosen on them.
+        columns: Columns of source, target and, if there are labels, label, in data frames, and in files that are
+            tables with a header (CSV, TSV or Parquet).
+        seed: Seed of weights, minibatches and noise.
+        out: Run folder to create; without it nothing is kept on disk.
+        resume: Continue in a folder that already holds this run.
+        jobs: Number of processes; without it, one per processor.
+
+    Returns:
+        The trained model; `model.report` shows its errors.
 
     Raises:
-        InputError: there are too few sources to hold one out.
+        InputError: a pair or a setting is wrong; says what and where.
+
+    Example:
+        contextual-rnn fit pairs --train train.tsv --validation dev.tsv --test test.tsv --out runs/spelling
     """
-    sources = list(dict.fromkeys((pair.source, pair.label) for pair in pairs))
-    if len(sources) < 2:
-        raise InputError("the training file has a single source; two are needed to hold one out, or --validation")
-    order = torch.randperm(len(sources), generator=torch.Generator().manual_seed(0)).tolist()
-    held = {sources[place] for place in order[: max(1, int(HELD_OUT * len(sources)))]}
-    return [pair for pair in pairs if (pair.source, pair.label) not in held], [
-        pair for pair in pairs if (pair.source, pair.label) in held
+    check_seed(seed)
+    check_count(**({} if jobs is None else {"jobs": jobs}))
+    candidates = {"model": PairSettings.candidates(options)}
+    check_accelerator(candidates["model"][0].accelerator)
+    data = PairData.read(train, validation, test, columns)
+    check_label([candidates["model"][0].label], data)
+    config = {"candidates": [settings.to_json() for settings in candidates["model"]], **data.identity, "seed": seed}
+    with run_directory(out) as path:
+        folder = RunFolder.open(path, config, resume=resume)
+        choice = choose_settings(candidates, data, path / "tuning", resume=resume, jobs=jobs)["model"]
+        run = make_run("final", choice.settings, seed)
+        (result,) = run_all([run], Training(data), path, resume=resume, title="training", jobs=jobs)
+        folder.copy(path / "final" / "model.safetensors")
+        model: PairModel = load(folder.model_path, PairModel)
+        model.report = _report(model, data, choice, result, read_lines(path / "final" / "metrics.jsonl"))
+        if out is not None:
+            model.report.out = path
+            _write(folder, model, data, choice, result)
+    return model
+
+
+def _report(
+    model: PairModel,
+    data: PairData,
+    choice: Choice[PairSettings],
+    result: dict[str, Any],
+    history: list[dict[str, Any]],
+) -> FitReport:
+    settings, metrics = model.settings, result["metrics"]
+    rows = {"validation": {metric.key: metrics[f"validation_{metric.key}"] for metric in METRICS}}
+    if data.test:
+        rows["test"] = {metric.key: metrics[metric.key] for metric in METRICS}
+    chosen = choice.in_words()
+    sentences = [
+        f"Trained an encoder-decoder ({settings.cell}, {settings.hidden} units, bridge {settings.bridge}, attention "
+        f"{settings.attention}) on {len(data.training)} pairs.",
+        f"The weights are those of epoch {metrics['epoch']} of {len(history)}, which has the lowest validation error.",
+        *([f"Chosen on the validation pairs: {chosen}."] if chosen else []),
+        *data.overlap(),
     ]
+    return FitReport(sentences, METRICS, rows, history, choice.validation)
 
 
-def fingerprints(files: PairFiles) -> dict[str, str]:
-    """Return the SHA-256 of every file, so that a run is not resumed on other data."""
-    return {path: hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest() for path in files.paths()}
+def _write(
+    folder: RunFolder, model: PairModel, data: PairData, choice: Choice[PairSettings], result: dict[str, Any]
+) -> None:
+    from ...study.figures import write_figure
 
-
-def job(name: str, model: PairConfig, training: PairTraining, files: PairFiles, seed: int) -> Job:
-    """Return a run."""
-    config = {
-        "model": dataclasses.asdict(model),
-        "training": dataclasses.asdict(training),
-        "files": dataclasses.asdict(files),
-        "seed": seed,
-    }
-    return Job(name, config, training.epochs)
-
-
-def train(config: dict[str, Any], folder: pathlib.Path) -> dict[str, Any]:
-    """Do one run; return its metrics, and which answers to the test are wrong."""
-    training, seed = PairTraining(**config["training"]), config["seed"]
-    data = PairData.read(PairFiles(**{name: tuple(files) for name, files in config["files"].items()}))
-    torch.manual_seed(seed)
-    source, target = (Vocabulary.of(side).symbols for side in _sides(data.training))
-    model = PairModel(PairConfig(**config["model"]), source, target, data.units, data.labels)
-    history = _fit(model, data, training, seed, folder)
-    save(model, folder / "model.safetensors")
-    best = min(history, key=lambda metrics: [metrics[name] for name in CHOSEN_BY])
-    metrics = {name: best[name] for name in (*CHOSEN_BY, "epoch")}
-    if not data.test:
-        return {"metrics": metrics}
-    answers = answer([model], data.test, training.beam)
-    (folder / "answers.tsv").write_text(table(answers, data.units), encoding="utf-8")
-    return {"metrics": {**answers.metrics(), **metrics}, "wrong": answers.wrong}
-
-
-def _sides(pairs: list[Pair]) -> tuple[list[tuple[str, ...]], list[tuple[str, ...]]]:
-    return [pair.source for pair in pairs], [pair.target for pair in pairs]
-
-
-def _fit(
-    model: PairModel, data: PairData, training: PairTraining, seed: int, folder: pathlib.Path
-) -> list[dict[str, float]]:
-    encoded = model.encode(data.training)
-    steps = training.epochs * -(-len(encoded) // training.batch_size)
-    loss = PairLoss(make_feeding(training.feeding, training.sampling, steps, seed), training.unknown)
-
-    def evaluate(model: PairModel) -> dict[str, float]:
-        metrics = answer([model], data.validation).metrics()
-        return {f"validation_{name}": metrics[name] for name in ("word_error_rate", "phone_error_rate")}
-
-    settings = FitConfig(
-        training.epochs,
-        training.learning_rate,
-        training.clip,
-        training.weight_decay,
-        "cosine",
-        seed,
-        training.accelerator,
-        CHOSEN_BY,
-        training.patience,
-    )
-    return fit(model, loss, lambda: bucketed(encoded, training.batch_size), settings, evaluate=evaluate, folder=folder)
+    assert model.report is not None
+    write_json(folder.results_path, {**result, "chosen": choice.settings.to_json(), "validation": choice.validation})
+    write_figure(model.report.plot_history(), folder.figures, "history")
+    if data.test:
+        model.report.files["Answers"] = folder.path / "final" / "answers.tsv"

@@ -1,110 +1,97 @@
-"""`transcribe`: targets for new sources, line by line."""
+"""`transcribe`: the targets of new sources, from a list or line by line from a stream."""
 
 from __future__ import annotations
 
-import pathlib
+import contextlib
+import dataclasses
+import math
+import sys
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
-from ...data.pairs import join, read_sources
+from ..._core.settings import check_count
+from ...data.pairs import SourceLine, read_sources, source_line
 from ...errors import InputError
 from ...serialization import load
-from .model import PairModel, Target, decode
+from .decode import Target, decode
+from .network import PairNetwork
 
-Line = tuple[str, tuple[str, ...]]
-
-
-def read_models(runs: Sequence[pathlib.Path]) -> list[PairModel]:
-    """Return the models of run folders; several are an ensemble.
-
-    Raises:
-        InputError: a folder holds no model of pairs, or one of other symbols or labels than the first.
-    """
-    models = [load(run / "model.safetensors", PairModel) for run in runs]
-    for run, model in zip(runs, models, strict=True):
-        if _vocabulary(model) != _vocabulary(models[0]):
-            raise InputError(f"{run} knows other symbols or labels than {runs[0]}: an ensemble is trained on one file")
-    return models
+BATCH = 64  # sources that are decoded at once
 
 
-def _vocabulary(model: PairModel) -> tuple[object, ...]:
-    told = model.settings.label if model.labels else ""
-    return model.source.symbols, model.target.symbols, model.labels, model.units, told
+@dataclasses.dataclass(frozen=True)
+class Search:
+    """How targets are searched; see `transcribe`. Values are checked when an instance is made."""
+
+    label: str | None = None
+    beam: int = 5
+    n_best: int = 1
+    alpha: float = 0.0
+    longest: int = 100
+
+    def __post_init__(self) -> None:
+        check_count(beam=self.beam, n_best=self.n_best, longest=self.longest)
+        if self.n_best > self.beam:
+            raise InputError(f"`n_best` must be at most `beam`, {self.beam}; found {self.n_best}")
+        if not 0 <= self.alpha < math.inf:
+            raise InputError(f"`alpha` must be at least 0 and finite; found {self.alpha}")
+
+    def check_models(self, models: Sequence[PairNetwork], names: Sequence[str]) -> None:
+        """Raise InputError unless the models can be an ensemble, and `label` is given if and only if they read one."""
+        for name, model in zip(names, models, strict=True):
+            if _vocabulary(model) != _vocabulary(models[0]):
+                raise InputError(f"{name} has other symbols or labels than {names[0]}; an ensemble needs the same data")
+        labels = models[0].labels
+        if self.label is not None and self.label not in labels:
+            known = f"has the labels {', '.join(labels)}" if labels else "was trained without labels"
+            raise InputError(f"`label` {self.label}: the model {known}")
+        if self.label is None and models[0].needs_label:
+            raise InputError(f"the model reads a label: give `label`, one of {', '.join(labels)}")
+
+    def run(
+        self, models: Sequence[PairNetwork], lines: Iterable[SourceLine], batch_size: int
+    ) -> Iterator[tuple[SourceLine, list[Target]]]:
+        """Yield every source with its different targets, the best first; none for an empty source."""
+        for model in models:
+            model.eval()
+        for batch in _batches(lines, batch_size):
+            sources = [line.symbols for line in batch if line.symbols]
+            options: dict[str, Any] = {"width": self.beam, "alpha": self.alpha, "n_best": self.n_best}
+            steps = self.longest + 1  # for the end
+            found = iter(decode(models, sources, [self.label] * len(sources), max_steps=steps, **options))
+            for line in batch:
+                yield line, self._cut(next(found), models[0]) if line.symbols else []
+
+    def _cut(self, targets: list[Target], model: PairNetwork) -> list[Target]:
+        """Return targets cut at the largest length; of those that are then equal, the first."""
+        different: dict[tuple[str, ...], Target] = {}
+        for target in targets:
+            symbols = target.symbols[: self.longest]
+            different.setdefault(symbols, target.shortened(symbols, model.units.target))
+        return list(different.values())
+
+    def remark(self, line: SourceLine, targets: list[Target], model: PairNetwork) -> str | None:
+        """Return what to tell the user about a source: unknown symbols, and targets that were cut."""
+        remarks = []
+        unknown = model.source.unknown(line.symbols)
+        if unknown:
+            remarks.append(f"{', '.join(map(repr, unknown))} did not occur in training")
+        cut = [str(number) for number, target in enumerate(targets, start=1) if not target.ended]
+        if cut:
+            which = "the target" if len(targets) == 1 else f"target {', '.join(cut)}"
+            remarks.append(f"{which} was cut at {self.longest} symbols; a larger `longest` allows more")
+        return f"{line.place}: {'; '.join(remarks)}" if remarks else None
 
 
-def check_label(model: PairModel, label: str | None) -> None:
-    """Raise InputError where a label is given and none known, or the other way round, or it is not a known one."""
-    if label is not None and label not in model.labels:
-        known = f"one of {', '.join(model.labels)}" if model.labels else "none: it was trained without labels"
-        raise InputError(f"--label {label}: the model knows {known}")
-    if label is None and model.labels and model.settings.label != "none":
-        raise InputError(f"the model must be told a label: give --label, one of {', '.join(model.labels)}")
+def _vocabulary(model: PairNetwork) -> tuple[object, ...]:
+    reads_label_in = model.settings.label if model.labels else ""
+    return model.source.symbols, model.target.symbols, model.labels, model.units, reads_label_in
 
 
-def transcribe(
-    models: Sequence[PairModel],
-    lines: Iterable[bytes],
-    name: str,
-    *,
-    label: str | None,
-    beam: int,
-    n_best: int,
-    alpha: float,
-    scores: bool,
-    batch_size: int,
-    longest: int,
-) -> Iterator[tuple[str, str | None]]:
-    """Yield, for every line, what is to be written, and what is to be said of it, if anything.
-
-    A written line is the source and its targets, best first, parted by tabs; with `scores` each target is followed by
-    its score. An empty line stays empty. Targets that are alike once cut at `longest` are written once.
-
-    Args:
-        models: one, or an ensemble.
-        lines: sources, as bytes.
-        name: of the stream, for what is said.
-        label: of all sources.
-        beam: width of the search.
-        n_best: targets for a source.
-        alpha: of the length penalty.
-        scores: whether scores are written: the log probability, nats, over length to the power of alpha.
-        batch_size: lines that are answered at once.
-        longest: the most symbols of a target.
-    """
-    numbered = enumerate(read_sources(lines, name, models[0].units.source), start=1)
-    for batch in _batches(numbered, batch_size):
-        asked = [symbols for _, (_, symbols) in batch if symbols]
-        labels = [label] * len(asked)
-        found = iter(
-            decode(models, asked, labels, width=beam, alpha=alpha, n_best=n_best, max_steps=longest + 1)
-            if asked
-            else ()
-        )  # one step more, for the end
-        for number, (text, symbols) in batch:
-            if not symbols:
-                yield "", None
-                continue
-            written, targets = [text], _unlike(next(found), longest)
-            for target in targets:
-                shown = join(target.symbols, models[0].units.target)
-                written += [shown, *([f"{target.score:.4f}"] if scores else [])]
-            yield (
-                "\t".join(written),
-                _said(f"{name}, line {number}", models[0].source.unknown(symbols), targets, longest),
-            )
-
-
-def _unlike(targets: list[Target], longest: int) -> list[Target]:
-    """Return targets cut at `longest`, of those that are then alike the first."""
-    found: dict[tuple[str, ...], Target] = {}
-    for target in targets:
-        cut = target.symbols[:longest]
-        found.setdefault(cut, target._replace(symbols=cut))
-    return list(found.values())
-
-
-def _batches(lines: Iterator[tuple[int, Line]], size: int) -> Iterator[list[tuple[int, Line]]]:
-    """Yield lines, `size` at a time; those before a bad one are yielded before its error is raised."""
-    batch: list[tuple[int, Line]] = []
+def _batches(lines: Iterable[SourceLine], size: int) -> Iterator[list[SourceLine]]:
+    """Yield lines, `size` at a time; those before a bad line are yielded before its error is raised."""
+    batch: list[SourceLine] = []
     try:
         for line in lines:
             batch.append(line)
@@ -119,13 +106,114 @@ def _batches(lines: Iterator[tuple[int, Line]], size: int) -> Iterator[list[tupl
         yield batch
 
 
-def _said(place: str, unknown: list[str], targets: list[Target], longest: int) -> str | None:
-    said = []
-    if unknown:
-        names = ", ".join(repr(symbol) for symbol in unknown)
-        said.append(f"{names} not seen in training; answered all the same")
-    cut = [str(number) for number, target in enumerate(targets, start=1) if not target.ended]
-    if cut:
-        which = "the target" if len(targets) == 1 else f"target {', '.join(cut)}"
-        said.append(f"{which} did not end within {longest} symbols and was cut there; --longest takes more")
-    return f"{place}: {'; '.join(said)}" if said else None
+def transcribe(
+    models: Sequence[PairNetwork], sources: Iterable[str] | str, *, scores: bool = False, **search: Any
+) -> list[str] | list[list[Target]]:
+    """Write the targets of sources with an ensemble, which averages the models' probabilities.
+
+    Args:
+        models: with the same vocabularies, such as those of several seeds.
+        sources: texts, or a single one.
+        scores: return targets with their scores, even if `n_best` is 1.
+        search: `label`, `beam`, `n_best`, `alpha` and `longest`, as for `PairModel.transcribe`.
+
+    Returns:
+        What `PairModel.transcribe` returns.
+
+    Raises:
+        InputError: an argument or a source is wrong, or the models have different vocabularies; says which.
+    """
+    options = Search(**search)
+    if not models:
+        raise InputError("`models` must hold at least one model")
+    options.check_models(models, [f"model {number}" for number in range(len(models))])
+    found = []
+    for line, targets in options.run(models, _lines_of(sources, models[0]), BATCH):
+        found.append(targets)
+        remark = options.remark(line, targets, models[0])
+        if remark:
+            warnings.warn(remark, stacklevel=3)
+    if scores or options.n_best > 1:
+        return found
+    return [targets[0].text if targets else "" for targets in found]
+
+
+def _lines_of(sources: Iterable[str] | str, model: PairNetwork) -> list[SourceLine]:
+    lines = []
+    for number, text in enumerate([sources] if isinstance(sources, str) else sources):
+        if not isinstance(text, str):
+            raise InputError(f"source {number}: expected text, found {text!r}")
+        lines.append(source_line(f"source {number}", text, model.units.source))
+    return lines
+
+
+def transcribe_lines(
+    runs: Sequence[str],
+    *,
+    input: str = "-",
+    label: str | None = None,
+    beam: int = 5,
+    n_best: int = 1,
+    alpha: float = 0.0,
+    scores: bool = False,
+    longest: int = 100,
+    batch_size: int | None = None,
+) -> Iterator[tuple[str, str | None]]:
+    """Write the targets of new sources, one line each: source, tab, target.
+
+    Args:
+        runs: Run folders that `fit pairs` made, or model files; the predictions of several are averaged.
+        input: Text file, UTF-8, with one source per line; - is standard input.
+        label: Label of all sources, for a model that reads labels.
+        beam: Width of the beam search; 1 is greedy search.
+        n_best: Number of targets per source, at most the width of the beam.
+        alpha: Exponent of the length penalty: the score is the log probability over the length to this power.
+        scores: Write the score of each target after it, separated by a tab.
+        longest: Largest number of symbols of a target, its end not included.
+        batch_size: Number of lines decoded at once; without it, 1 if a person types them, else 64.
+
+    Returns:
+        An iterator of lines, each with a remark about its source or None. An empty line stays empty.
+
+    Raises:
+        InputError: an argument or a line is wrong; says which. Lines before a wrong one are written.
+
+    Example:
+        contextual-rnn transcribe runs/spelling --input words.txt --n-best 3 --scores
+    """
+    search = Search(label, beam, n_best, alpha, longest)
+    is_typed = input == "-" and sys.stdin is not None and sys.stdin.isatty()
+    size = (1 if is_typed else BATCH) if batch_size is None else batch_size
+    check_count(batch_size=size)
+    if not runs:
+        raise InputError("`runs` must name at least one run folder that `fit pairs` made")
+    models = [load(run, PairNetwork) for run in runs]
+    search.check_models(models, list(map(str, runs)))
+    return _written(models, search, input, scores, size)
+
+
+def _written(
+    models: Sequence[PairNetwork], search: Search, path: str, scores: bool, size: int
+) -> Iterator[tuple[str, str | None]]:
+    with _opened(path) as stream:
+        lines = read_sources(stream, "standard input" if path == "-" else path, models[0].units.source)
+        for line, targets in search.run(models, lines, size):
+            columns = [line.text] if line.symbols else [""]
+            for target in targets:
+                columns += [target.text, *([f"{target.score:.4f}"] if scores else [])]
+            yield "\t".join(columns), search.remark(line, targets, models[0])
+
+
+@contextlib.contextmanager
+def _opened(path: str) -> Iterator[Iterable[bytes]]:
+    if path == "-" and sys.stdin is None:
+        raise InputError("standard input is closed; give a file of sources as `input`")
+    if path == "-":
+        yield sys.stdin.buffer
+        return
+    try:
+        file = open(path, "rb")  # noqa: SIM115 (closed below)
+    except OSError as error:
+        raise InputError(f"`input` {path} cannot be read: {error.strerror}") from None
+    with file:
+        yield file

@@ -6,33 +6,22 @@ import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ...data.scaling import error_unit
-from ...data.series import Record
+from ..._core.settings import check_count, takes_settings
+from ...data.series import Datasets, Record
 from ...data.table import Source
 from ...errors import InputError
-from ...kinds import COMPARED, comparisons, possible_kinds
-from ...study.comparison import Comparison, Models, Rows, run_directory
-from ...study.differences import (
-    Metric,
-    Row,
-    answer,
-    baseline_rows,
-    difference,
-    difference_over_items,
-    in_words,
-    summarise,
-)
+from ...kinds import COMPARED, comparisons
+from ...scaling import error_unit
+from ...study.comparison import Comparison, Models, findings, kinds_to_compare, run_directory
 from ...study.parallel import one_thread, run_all
 from ...study.run_folder import RunFolder
-from ...study.settings import check_count, nearest, takes_settings
 from .metrics import BY_SERIES, METRICS, persistence, scores
+from .model import SeriesModel
 from .settings import SeriesSettings
-from .train import SeriesData, Training, choose_settings, make_run, scored_length, scoring_of
+from .train import Training, choose_settings, make_run, read_tables, scored_length, scoring_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-MANY_SERIES = 10  # from this number on, differences are bootstrapped over the test series as well
 
 
 class SeriesComparison(Comparison):
@@ -47,8 +36,6 @@ class SeriesComparison(Comparison):
             series: the number of the test series, from 0.
             steps: the number of predicted steps to show.
         """
-        from .figures import plot_prediction
-
         return plot_prediction(self.first_models(), self.test[series], steps)
 
     def first_models(self) -> dict[str, Any]:
@@ -81,16 +68,17 @@ def compare(
     table.
 
     Args:
-        train: Training table: a file or a data frame with one row per time step, in order.
+        train: Training table with one row per time step, in order: a CSV, TSV or Parquet file; in Python, also a data
+            frame.
         test: Table to report errors on; nothing is chosen on it.
-        initial_states: Kinds of initial state, and the controls warm-up and every-step; without it, all that window
-            and context allow.
+        initial_states: Kinds of initial state, and the controls warm-up and every-step; by default, all that the
+            window and the context allow.
         seeds: Number of seeds, counted from 0; with fewer than 5, no difference is claimed.
         validation: Table to choose settings on, instead of folds of the training table.
-        folds: Folds of the training table, used if several values of a setting are given.
-        out: Run folder to create; without it nothing is kept on disk.
+        folds: Number of folds of the training table, at least 2; used if a setting has several values.
+        out: Run folder to create; by default, nothing is kept on disk.
         resume: Continue in a folder that already holds this run, and skip what is finished.
-        jobs: Number of processes; without it, one per processor.
+        jobs: Number of processes; by default, one per processor.
 
     Returns:
         The answer, the tables and the figures.
@@ -101,11 +89,13 @@ def compare(
     Example:
         contextual-rnn compare series --train train.csv --test test.csv --inputs u --targets y --window 5
     """
-    check_count(seeds=seeds, folds=folds, **({} if jobs is None else {"jobs": jobs}))
-    candidates = {
-        kind: SeriesSettings.candidates({**options, "initial_state": kind}) for kind in _kinds(initial_states, options)
-    }
-    data = SeriesData.read(train, validation, test, next(iter(candidates.values()))[0])
+    check_count(seeds=seeds, **({} if jobs is None else {"jobs": jobs}))
+    check_count(least=2, folds=folds)
+    if test is None:
+        raise InputError("`test` is required: the errors of the comparison are those on this table")
+    kinds = kinds_to_compare(initial_states, COMPARED, options.get("window") or 0, options.get("context") or ())
+    candidates = {kind: SeriesSettings.candidates({**options, "initial_state": kind}) for kind in kinds}
+    data = read_tables(train, validation, test, candidates[kinds[0]][0])
     config = {
         "candidates": {kind: [settings.to_json() for settings in several] for kind, several in candidates.items()},
         **data.identity,
@@ -123,12 +113,23 @@ def compare(
         results = run_all(planned, Training(data), path / "runs", resume=resume, title="training", jobs=jobs)
         identities = [{"initial_state": kind, "seed": seed} for kind in choices for seed in range(seeds)]
         runs = [{**identity, **result} for identity, result in zip(identities, results, strict=True)]
+        models = Models(path / "runs", [run.name for run in planned])
+        with one_thread():
+            reference = _baselines(models[planned[0].name], data)
         found = SeriesComparison(
-            **_findings(runs, data, list(candidates), Models(path / "runs", [run.name for run in planned])),
+            **findings(runs, comparisons(kinds), METRICS, BY_SERIES, reference),
+            models=models,
             config=config,
+            report={
+                "baselines": reference,
+                "chosen": {
+                    kind: {**choice.settings.to_json(), "validation": choice.validation}
+                    for kind, choice in choices.items()
+                },
+            },
+            note=f"Errors are in {error_unit(candidates[kinds[0]][0].targets)}; lower is better.",
         )
         found.test = data.test
-        found.report["chosen"] = {kind: choice.to_json() for kind, choice in choices.items()}
         if out is None:
             found.models.load_all()
         else:
@@ -138,67 +139,36 @@ def compare(
     return found
 
 
-def _kinds(names: Sequence[str] | None, options: dict[str, Any]) -> list[str]:
-    if names is None or not len(names):
-        return possible_kinds(options.get("window") or 0, options.get("context") or ())
-    for name in names:
-        if name not in COMPARED:
-            raise InputError(
-                f"`initial_states` must be among {', '.join(COMPARED)}; found {name!r}{nearest(name, COMPARED)}"
-            )
-    return list(dict.fromkeys(names))
-
-
-def _findings(runs: list[Row], data: SeriesData, kinds: list[str], models: Models) -> dict[str, Any]:
-    """Return the fields of the comparison."""
-    settings = models[f"{kinds[0]}-seed-0"].settings
-    metrics: Sequence[Metric] = METRICS
-    baselines = _baselines(models[f"{kinds[0]}-seed-0"], data)
-    pairs = comparisons(kinds)
-    differences, sentences = [], []
-    for a, b, statement in pairs:
-        sentences.append(f"{statement} ({a} against {b}):")
-        of = {"initial_state": a}, {"initial_state": b}
-        for metric in metrics:
-            row = difference(runs, *of, metric)
-            differences.append({**row, "meaning": statement})
-            sentences.append("  " + in_words(row, metric))
-        if len(data.test) >= MANY_SERIES:
-            row = difference_over_items(runs, *of, BY_SERIES)
-            differences.append({**row, "meaning": statement})
-            sentences.append("  " + in_words(row, BY_SERIES, "series"))
-    return {
-        "answer": answer("the initial state", _primary(differences, metrics[0]), metrics[0]),
-        "runs": Rows(runs),
-        "summary": Rows(summarise(runs, ["initial_state"]) + baseline_rows("initial_state", baselines)),
-        "differences": Rows(differences),
-        "sentences": sentences + _caution(differences),
-        "metrics": metrics,
-        "models": models,
-        "report": {"baselines": baselines},
-        "note": f"Errors are in {error_unit(settings.targets)}; lower is better.",
-    }
-
-
-def _primary(differences: list[Row], metric: Metric) -> Row | None:
-    """Return the comparison that answers the question: of h0 = g(context) with zero, else the first."""
-    rows = [row for row in differences if row["metric"] == metric.key]
-    return next((row for row in rows if (row["a"], row["b"]) == ("context", "zero")), rows[0] if rows else None)
-
-
-def _caution(differences: list[Row]) -> list[str]:
-    claims = sum(row["low"] is not None for row in differences)
-    if not claims:
-        return []
-    return [
-        f"Intervals over seeds hold for other seeds on these test series, not for other series. The {claims} intervals "
-        "are not corrected for their number: of twenty comparisons without a true difference, about one shows one."
-    ]
-
-
-def _baselines(model: Any, data: SeriesData) -> dict[str, dict[str, float]]:
+def _baselines(model: Any, data: Datasets) -> dict[str, dict[str, float]]:
     """Return the errors of the persistence baseline, if there is a window."""
     window = model.settings.window
     if not window:
         return {}
     return {"persistence": scores(persistence(window), data.test, scoring_of(model, model.settings.length))}
+
+
+def plot_prediction(models: dict[str, Any], record: Record, steps: int = 150) -> Figure:
+    """Draw the first steps of a series: one panel per target, measured, and predicted by every model.
+
+    Args:
+        models: by the kind of their initial state.
+        record: the series.
+        steps: the number of predicted steps to show.
+    """
+    from ...study.figures import colour, finish, style, subplots
+
+    model: SeriesModel = next(iter(models.values()))
+    window, targets = model.settings.window, model.settings.targets
+    part = record.part(0, window + steps)
+    with style():
+        figure, axes = subplots(len(targets), width=9, height=3.2)
+        for kind, model in models.items():
+            (predicted,) = model.predictions([part])
+            for place, column in zip(axes[:, 0], predicted.T, strict=True):
+                place.plot(range(window, window + len(column)), column, color=colour(kind), label=kind)
+        for place, target, column in zip(axes[:, 0], targets, part.targets.T, strict=True):
+            place.plot(column, ":", color="black", linewidth=2, label="measured")
+            if window:
+                place.axvspan(-0.5, window - 0.5, color="grey", alpha=0.15, linewidth=0, label="known window")
+            finish(place, "step", f"{target} (unit of the column)", f"series {record.name!r}")
+    return figure

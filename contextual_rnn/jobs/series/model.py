@@ -19,14 +19,14 @@ from torch import Tensor, nn
 from ..._core.module_config import register
 from ..._core.state import State, move, select_rows
 from ...context import Field
-from ...data.cores import make_core
+from ...cores import make_core
 from ...data.former import upgrade_columns
-from ...data.scaling import StandardisedColumns
 from ...data.series import Record, collate, context_width
 from ...data.table import Source
 from ...initial_state import ContextState
 from ...mlp import MLP
 from ...recurrent import ContextualRNN
+from ...scaling import StandardisedColumns
 from ...serialization import save
 from ...study.report import FitReport
 from .settings import SeriesSettings
@@ -54,7 +54,8 @@ class SeriesModel(StandardisedColumns):
     def __init__(self, settings: SeriesSettings | dict[str, Any], fields: dict[str, Field] | None = None) -> None:
         super().__init__()
         given = settings if isinstance(settings, SeriesSettings) else SeriesSettings.from_json(settings)
-        self.settings, self.fields = given, fields or {}
+        self.settings = given
+        self.add_fields(fields or {}, given.context)
         inputs, targets, context = len(given.inputs), len(given.targets), context_width(self.fields)
         self.vector_size = context + given.window * (inputs + targets)
         self.joined_size = {"warm-up": targets + context + 1, "every-step": self.vector_size}.get(given.kind.name, 0)
@@ -67,14 +68,10 @@ class SeriesModel(StandardisedColumns):
         self.head = nn.Linear(given.hidden, targets)
         self.add_scales(inputs, targets)
 
-    def config(self) -> dict[str, Any]:
-        """Return the arguments that build the model again."""
-        return {"settings": self.settings.to_json(), "fields": self.fields}
-
     @classmethod
     def upgrade(cls, arguments: dict[str, Any], path: str | os.PathLike[str]) -> dict[str, Any]:
-        """Return the arguments of a file of today or of version 0.1."""
-        return upgrade_columns(arguments, path)
+        """Return the arguments of a file, those of version 0.1 converted to today's."""
+        return upgrade_columns(arguments, path) if "config" in arguments else arguments
 
     def forward(self, inputs: Tensor, opening: Tensor, context: Tensor, lengths: Tensor) -> tuple[Tensor, State]:
         """Simulate from the start.

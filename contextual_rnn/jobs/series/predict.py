@@ -11,12 +11,14 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+import polars as pl
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from ..._core.state import State, check_state, fill, leaves, map_state
 from ...data.files import check_files
+from ...data.frame import FrameColumns
 from ...data.series import Record, Series, read_series, records
 from ...data.table import Source, Table, free_name, write_table
 from ...errors import InputError
@@ -47,8 +49,7 @@ class States(dict[str, State]):
         Raises:
             InputError: the file is missing or no such file, or its states belong to a model of other sizes.
         """
-        joined = model.vector_size if model.settings.kind.name == "every-step" else 0
-        shapes = (model.rnn.state_shapes, (joined,))
+        shapes = _shapes(model)
         try:
             with safe_open(str(path), framework="pt") as file:
                 names = json.loads((file.metadata() or {})["series"])
@@ -65,6 +66,11 @@ class States(dict[str, State]):
             (name, map_state(lambda leaf, row=row: leaf[row : row + 1], together)) for row, name in enumerate(names)
         )
         return cls(rows)
+
+
+def _shapes(model: SeriesModel) -> tuple[Any, tuple[int]]:
+    """Return the shapes of one series' state: that of the core, and that of the vector joined to every input."""
+    return model.rnn.state_shapes, (model.vector_size if model.settings.kind.name == "every-step" else 0,)
 
 
 @dataclasses.dataclass
@@ -92,25 +98,33 @@ def predict(model: SeriesModel, table: Source, start: States | None = None) -> P
     """Predict the targets of every series of a table; see `SeriesModel.predict`."""
     columns, read = predicted_columns(model, table, start)
     source, rows, state, rmse = read
-    if source.from_frame:
-        return Prediction(source.frame.like(columns, rows), state, rmse)
-    import polars as pl
-
-    return Prediction(pl.DataFrame(columns), state, rmse)
+    frame = source.frame.like(columns, rows) if isinstance(source.frame, FrameColumns) else pl.DataFrame(columns)
+    return Prediction(frame, state, rmse)
 
 
-def predict_file(run: pathlib.Path, inputs: str, out: str, *, start: str | None = None, end: str | None = None) -> str:
+def predict_file(
+    run: pathlib.Path,
+    inputs: pathlib.Path,
+    out: pathlib.Path,
+    *,
+    start: pathlib.Path | None = None,
+    end: pathlib.Path | None = None,
+) -> str:
     """Predict the targets of a table with a trained model of series, and write them to a file.
 
     Args:
         run: Run folder that `fit series` made, or a model file.
-        inputs: Table with the input columns, and the targets of the first steps if the model has a window.
-        out: Table to write, CSV, TSV or Parquet.
-        start: File of states to start from, written by `end` of an earlier call.
-        end: File to write the final states to, so that the next call can carry on.
+        inputs: CSV, TSV or Parquet file with the input columns, and with the targets of the first steps if the model
+            has a window.
+        out: CSV, TSV or Parquet file to write.
+        start: File of states to carry on from, which `end` of an earlier call wrote.
+        end: File to write the final states to, so that a later call can carry on from them.
 
     Raises:
         InputError: a file is wrong, or `start` lacks a series or belongs to another model.
+
+    Example:
+        contextual-rnn predict runs/tank --inputs monday.csv --out predicted.csv
     """
     check_files(read={"inputs": inputs, "start": start}, written={"out": out, "end": end})
     model = load(run, SeriesModel)
@@ -149,7 +163,7 @@ def _columns(
     settings = model.settings
     columns: dict[str, Any] = {}
     if settings.series:
-        columns[settings.series] = [one.name for one in series for _ in range(len(one) - window)]
+        columns[settings.series] = _identifiers(table.frame[settings.series], series, window)
     taken = (*columns, *settings.targets, *(f"{target}_predicted" for target in settings.targets))
     columns[free_name("step", taken)] = np.concatenate([np.arange(window, len(one)) for one in series])
     measured = np.concatenate([one.targets[window:] for one in series])
@@ -158,6 +172,13 @@ def _columns(
             columns[target] = measured[:, place]
     predicted = np.concatenate(predictions)
     return columns | {f"{target}_predicted": predicted[:, place] for place, target in enumerate(settings.targets)}
+
+
+def _identifiers(column: pl.Series, series: Sequence[Series], window: int) -> Any:
+    """Return the value of the series column for every predicted row: numbers stay numbers, all else is text."""
+    if column.dtype.is_integer():
+        return column.to_numpy()[np.concatenate([one.rows[window:] for one in series])]
+    return [one.name for one in series for _ in range(len(one) - window)]
 
 
 def _rmse(runs: Sequence[tuple[Record, Tensor, State]], window: int, targets: Sequence[str]) -> dict[str, float] | None:
@@ -171,10 +192,16 @@ def _rmse(runs: Sequence[tuple[Record, Tensor, State]], window: int, targets: Se
 def _carry_on(
     model: SeriesModel, known: Sequence[Record], keys: Sequence[str], states: States
 ) -> Iterator[tuple[Record, Tensor, State]]:
+    if not isinstance(states, dict):
+        raise InputError(f"`start` must be the `state` of an earlier prediction; found {type(states).__name__}")
     for record, key in zip(known, keys, strict=True):
         if key not in states:
-            listed = ", ".join(list(states)[:10])
+            listed = ", ".join(list(states)[:10]) or "no series"
             raise InputError(f"`start` has no state of series {key!r}; it has those of {listed}")
+        try:
+            check_state(states[key], _shapes(model), 1)
+        except ValueError as error:
+            raise InputError(f"`start` belongs to another model: {error}") from None
         length = torch.tensor([len(record)])
         predicted, state = model.carry_on(record.inputs.unsqueeze(0), states[key], length)
         yield record, predicted[0], state

@@ -5,17 +5,23 @@ from __future__ import annotations
 import dataclasses
 from typing import Literal
 
+from ..._core.settings import setting
 from ...data.columns import ColumnSettings
 from ...errors import InputError
 from ...kinds import COMPARED, KINDS, Kind, check_kind
 from ...study.fit import TrainingSettings
-from ...study.settings import setting
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SeriesSettings(ColumnSettings, TrainingSettings):
     """A model that simulates targets from inputs, and its training."""
 
+    inputs: tuple[str, ...] = setting(
+        (),
+        "Input columns, known at every step. Series without inputs are the job `generation`.",
+        group="data",
+        metavar="COLUMN",
+    )
     window: int = setting(0, "Number of steps at the start of a series whose targets are known.", group="data", least=0)
     initial_state: str | None = setting(
         None,
@@ -54,6 +60,10 @@ class SeriesSettings(ColumnSettings, TrainingSettings):
             kind = "context" if self.window or self.context else "zero"
             object.__setattr__(self, "initial_state", kind)
         super().__post_init__()
+        if not self.inputs:
+            raise InputError(
+                "`inputs` needs at least one column; contextual_rnn.jobs.generation generates series without inputs"
+            )
         if self.washout >= self.length:
             raise InputError(f"`washout` {self.washout} leaves nothing of a `length` of {self.length} steps")
         if self.cell == "fast-weights" and self.layers > 1:

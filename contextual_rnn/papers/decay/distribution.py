@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..._core.settings import setting
 from ...serialization import save
 from ...study.calibration import band, covered, crps
 from ...study.differences import Kind, Metric, Row, bootstrap_means, label
 from ...study.fit import fit
 from ...study.minibatches import shuffled
-from ...study.settings import setting
 from ..common import PaperSettings
 from ..experiment import Experiment, compare, in_columns, sentences
 from .data import STEPS, TRAINING_PERIODS, VALIDATION_PERIODS, Scaling, Sequences

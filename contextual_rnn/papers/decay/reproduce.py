@@ -12,12 +12,12 @@ from typing import Any
 
 import torch
 
+from ..._core.settings import setting, takes_settings
 from ...errors import InputError
 from ...serialization import save
 from ...study.differences import Kind, Metric, Row, difference, found
 from ...study.fit import fit
 from ...study.minibatches import shuffled
-from ...study.settings import setting, takes_settings
 from ..common import PAPER_KINDS, PaperSettings
 from ..experiment import Experiment, compare, sentences, table
 from .data import TRAINING_PERIODS, VALIDATION_PERIODS, Scaling, Sequences

@@ -10,11 +10,11 @@ from typing import Any
 
 import torch
 
+from ..._core.settings import setting, takes_settings
 from ...serialization import save
 from ...study.differences import Metric, Row, mean_interval
 from ...study.fit import fit
 from ...study.minibatches import shuffled
-from ...study.settings import setting, takes_settings
 from ..common import PaperSettings
 from ..experiment import Experiment, compare, sentences, table
 from ..published import PEN_DIGITS_TEST, PEN_DIGITS_TRAINING, find

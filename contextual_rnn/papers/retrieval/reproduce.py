@@ -13,11 +13,11 @@ from typing import Any, Literal
 
 import torch
 
+from ..._core.settings import setting, takes_settings
 from ...serialization import save
 from ...study.differences import Metric, Row
 from ...study.fit import Metrics, fit
 from ...study.minibatches import shuffled
-from ...study.settings import setting, takes_settings
 from ..common import PAPER_KINDS, PaperSettings
 from ..experiment import Experiment, compare, sentences, table
 from .data import PAIRS, Retrievals

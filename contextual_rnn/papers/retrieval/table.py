@@ -17,12 +17,12 @@ import numpy as np
 import torch
 from torch import nn
 
+from ..._core.settings import setting, takes_settings
 from ...serialization import save
 from ...study.differences import Kind, Row
 from ...study.fit import fit
 from ...study.minibatches import shuffled
 from ...study.parallel import one_thread
-from ...study.settings import setting, takes_settings
 from ..common import PaperSettings
 from ..experiment import Experiment, in_columns
 from .data import Retrievals

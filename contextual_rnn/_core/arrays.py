@@ -1,0 +1,71 @@
+"""Make tensors of what people hold their data in, in the dtype and on the device of what reads them."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .tracing import shapes_are_traced
+
+
+def as_tensor(value: Any) -> Tensor:
+    """Return numbers as a tensor; a tensor is returned as it is.
+
+    Args:
+        value: a tensor, a NumPy array, a list, or anything that has `to_numpy()`, such as a series or a frame of pandas
+            or polars. A value that is missing (None, `pandas.NA`) becomes NaN.
+
+    Raises:
+        ValueError: it is not numbers.
+    """
+    if isinstance(value, Tensor):
+        return value
+    if isinstance(value, (list, tuple)) and any(isinstance(item, Tensor) for item in value):
+        return torch.stack([as_tensor(item) for item in value])
+    try:
+        array = np.asarray(value.to_numpy() if hasattr(value, "to_numpy") else value)
+        if array.dtype == object:
+            numbers = [math.nan if is_missing(item) else float(item) for item in array.flat]
+            array = np.array(numbers).reshape(array.shape)
+        return torch.tensor(array)  # copies: an array may be read-only
+    except (TypeError, ValueError, RuntimeError):
+        raise ValueError(f"it must be numbers; found {_shown(value)}") from None
+
+
+def is_missing(value: Any) -> bool:
+    """Return whether a value stands for one that is not known: None, NaN or `pandas.NA`."""
+    return value is None or (isinstance(value, float) and math.isnan(value)) or type(value).__name__ == "NAType"
+
+
+def linear_input(value: Any, features: int, like: Tensor | None) -> Tensor:
+    """Return what a linear layer reads, (..., D), in the dtype and on the device of `like`.
+
+    Args:
+        value: anything that `as_tensor` takes; one number for each row, (B,), is a column (B, 1) where D is 1.
+        features: D.
+        like: a parameter of the layer, if it has one.
+
+    Raises:
+        ValueError: the value is not real numbers of that shape.
+    """
+    wanted = f"a tensor of real numbers (batch, {features}) is right"
+    try:
+        found = as_tensor(value)
+    except ValueError:
+        raise ValueError(f"the context is {_shown(value)} where {wanted}") from None
+    if features == 1 and found.dim() == 1:
+        found = found.unsqueeze(1)
+    fits = found.is_floating_point() and found.dim() >= 1
+    if not fits or (not shapes_are_traced() and found.shape[-1] != features):
+        kind = str(found.dtype).removeprefix("torch.")
+        raise ValueError(f"the context is a tensor of {kind} of shape {tuple(found.shape)} where {wanted}")
+    return found if like is None else found.to(like)
+
+
+def _shown(value: Any) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= 60 else f"a {type(value).__name__}"

@@ -1,0 +1,93 @@
+"""Pairs as numbers: the vocabulary of a side, and minibatches of encoded pairs."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+START, END, UNKNOWN = 0, 1, 2
+SPECIAL = 3  # the number of the first symbol; the special symbols come before it
+
+
+class Vocabulary:
+    """The symbols of one side, numbered from `SPECIAL` on; start, end and unknown come before them.
+
+    Args:
+        symbols: the distinct symbols, in their order.
+    """
+
+    def __init__(self, symbols: Sequence[str]) -> None:
+        self.symbols = list(symbols)
+        self.numbers = {symbol: number for number, symbol in enumerate(self.symbols, start=SPECIAL)}
+
+    @classmethod
+    def of(cls, sides: Iterable[tuple[str, ...]]) -> Vocabulary:
+        """Return the vocabulary of all symbols that occur, sorted."""
+        return cls(sorted({symbol for side in sides for symbol in side}))
+
+    def __len__(self) -> int:
+        """Return the number of symbols, special ones included."""
+        return SPECIAL + len(self.symbols)
+
+    def encode(self, symbols: Sequence[str]) -> Tensor:
+        """Return the numbers of symbols, (T,); symbols that are not in the vocabulary become `UNKNOWN`."""
+        return torch.tensor([self.numbers.get(symbol, UNKNOWN) for symbol in symbols], dtype=torch.long)
+
+    def unknown(self, symbols: Sequence[str]) -> list[str]:
+        """Return the distinct symbols that are not in the vocabulary."""
+        return [symbol for symbol in dict.fromkeys(symbols) if symbol not in self.numbers]
+
+    def decode(self, numbers: Sequence[int]) -> tuple[str, ...]:
+        """Return the symbols of numbers, without the special ones."""
+        return tuple(self.symbols[number - SPECIAL] for number in numbers if number >= SPECIAL)
+
+
+@dataclasses.dataclass(frozen=True)
+class Encoded:
+    """A pair as numbers: `source` (S,), `target` (T,), and the number of its label, 0 if it has none."""
+
+    source: Tensor
+    target: Tensor
+    label: int = 0
+
+
+class PairBatch(NamedTuple):
+    """Padded pairs: `source` (B, S), `target` (B, T) without start and end, the lengths (B,) of both, labels (B,)."""
+
+    source: Tensor
+    source_lengths: Tensor
+    target: Tensor
+    target_lengths: Tensor
+    label: Tensor
+
+
+def collate(pairs: Sequence[Encoded]) -> PairBatch:
+    """Return encoded pairs as one minibatch, padded with 0."""
+    sides = [pair.source for pair in pairs], [pair.target for pair in pairs]
+    source, target = (pad_sequence(side, batch_first=True) for side in sides)
+    source_lengths, target_lengths = (torch.tensor([len(one) for one in side]) for side in sides)
+    return PairBatch(source, source_lengths, target, target_lengths, torch.tensor([pair.label for pair in pairs]))
+
+
+def bucketed(pairs: Sequence[Encoded], size: int, around: int = 20) -> Iterator[PairBatch]:
+    """Yield an epoch's minibatches of pairs of similar length, in random order.
+
+    The pairs are shuffled, and then sorted by length within groups of `around` minibatches, so that minibatches differ
+    between epochs. Random numbers come from torch's global generator.
+    """
+    order = torch.randperm(len(pairs)).tolist()
+    batches = []
+    for start in range(0, len(order), size * around):
+        group = sorted(order[start : start + size * around], key=lambda row: _lengths(pairs[row]))
+        batches += [group[at : at + size] for at in range(0, len(group), size)]
+    for number in torch.randperm(len(batches)).tolist():
+        yield collate([pairs[row] for row in batches[number]])
+
+
+def _lengths(pair: Encoded) -> tuple[int, int]:
+    return len(pair.source), len(pair.target)

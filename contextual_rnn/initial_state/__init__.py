@@ -1,0 +1,34 @@
+"""Initial states: h0 as a constant, a free variable, a function of context, or a distribution.
+
+The equations are those of Wenke and Fleming, "Contextual Recurrent Neural Networks" (arXiv 1902.03455): h0 = constant
+(2a), h0 = variable (2b), h0 = g(context) (2c), h0 ~ N(g(context), softplus(sigma)) (4).
+
+An initial state keeps the shapes of its core's state and never the core. It is called as
+
+    initial_state(batch_size, context=None, *, sample=None, generator=None) -> state
+
+and a subclass of `InitialState` that can be called so works everywhere in the library.
+"""
+
+from .base import Generator, InitialState
+from .constant import ConstantState
+from .context_state import ContextState
+from .error_noise import ErrorNoise
+from .free import FreeState
+from .gaussian import GaussianState
+from .joined import JoinedState
+from .latent import LatentState
+from .leaf_maps import LeafMaps
+
+__all__ = [
+    "ConstantState",
+    "ContextState",
+    "ErrorNoise",
+    "FreeState",
+    "GaussianState",
+    "Generator",
+    "InitialState",
+    "JoinedState",
+    "LatentState",
+    "LeafMaps",
+]

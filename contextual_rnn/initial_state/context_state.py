@@ -1,0 +1,48 @@
+"""h0 = g(context) (2c)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+
+from .._core.state import State, map_state
+from .base import Generator, InitialState
+from .context_network import context_network, out_features, read_context
+from .leaf_maps import LeafMaps
+
+
+class ContextState(InitialState):
+    """Start from a function of context, h0 = g(context) (2c).
+
+    A network of the context is followed by a linear map of its own for every leaf and layer of the state:
+    h_l = activation(W_l g(context) + b_l). So h and c are never forced to be equal.
+
+    Args:
+        core: the core, or its shapes.
+        network: g, any module from a context of B rows to (B, F); a field of a context, such as `Label(10)`; or a
+            number of classes n, for `Label(n)`.
+        features: F, the width of what g returns; None takes `network.out_features` (`MLP`, fields and `Context` have
+            it), the width of an `nn.Embedding`, or that of the last layer of an `nn.Sequential` that has one.
+        activation: an element-wise module after the maps; None leaves them linear.
+
+    Raises:
+        ValueError: `network` is none of these, or its width is not known; or, when called, there is no context, or what
+            g returns is not (B, F).
+    """
+
+    def __init__(
+        self, core: Any, network: nn.Module | int, features: int | None = None, activation: nn.Module | None = None
+    ) -> None:
+        super().__init__(core)
+        self.network = context_network(network)
+        self.features = features or out_features(self.network)
+        self.activation = activation
+        self.maps = LeafMaps(self.shapes, self.features)
+
+    def forward(
+        self, batch_size: int, context: Any = None, *, sample: bool | None = None, generator: Generator = None
+    ) -> State:
+        """Return g(context), mapped to the state: (B, *shape) for every shape."""
+        state = self.maps(read_context(self.network, context, batch_size, self.features, self.maps))
+        return state if self.activation is None else map_state(self.activation, state)

@@ -1,0 +1,59 @@
+"""Figures of forecasts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ...data.series import Record
+from ...study.figures import Figure, colour, finish, line_with_band, logarithmic_where_wide, styled, subplots
+from .model import ForecastModel
+
+
+@styled
+def plot_forecasts(model: ForecastModel, windows: Sequence[Record], shown: int = 4) -> Figure:
+    """Draw a few windows with their forecasts, evenly spread over the table: a row of panels per target.
+
+    Args:
+        model: what forecasts.
+        windows: of past and horizon.
+        shown: the number of windows to draw, at most.
+    """
+    past, targets = model.settings.past, model.settings.targets
+    chosen = range(0, len(windows), max(1, len(windows) // shown))[:shown]
+    figure, axes = subplots(len(targets), len(chosen), width=4.5, height=2.8)
+    for place, forecast in enumerate(model.forecasts([windows[number] for number in chosen])):
+        window = windows[chosen[place]]
+        for row, target in enumerate(targets):
+            panel = axes[row, place]
+            panel.plot(window.targets[:, row], ".", color="black", markersize=4, label="measured")
+            steps = range(past, past + len(forecast))
+            panel.plot(steps, forecast[:, row], color="#0072B2", linewidth=1.5, label="forecast")
+            panel.axvline(past - 0.5, color="grey", linestyle=":", linewidth=1)
+            title = f"series {window.name!r}, window {chosen[place] + 1} of {len(windows)}"
+            finish(panel, "step (forecast after the dotted line)", f"{target} (unit of the column)", title)
+    return figure
+
+
+@styled
+def plot_horizon(runs: Sequence[dict[str, Any]], baselines: dict[str, list[float]], unit: str) -> Figure:
+    """Draw how the error grows over the horizon: the mean over seeds, and a band from their minimum to their maximum.
+
+    Args:
+        runs: `{"initial_state": name of the variant, "rmse_by_step": values}`.
+        baselines: the errors of every baseline, by step.
+        unit: of the errors, in words.
+    """
+    figure, axes = subplots(width=7, height=4)
+    panel, steps = axes[0, 0], np.arange(1, 1 + len(runs[0]["rmse_by_step"]))
+    for kind in dict.fromkeys(run["initial_state"] for run in runs):
+        values = np.array([run["rmse_by_step"] for run in runs if run["initial_state"] == kind])
+        line_with_band(panel, steps, values, kind, kind)
+    for name, errors in baselines.items():
+        panel.plot(steps, errors, ":", color=colour(name) or "black", label=name)
+    finish(panel, "step of the horizon", f"RMSE ({unit})", "line: mean over seeds; band: their range")
+    panel.xaxis.get_major_locator().set_params(integer=True)
+    logarithmic_where_wide(panel, "y")
+    return figure

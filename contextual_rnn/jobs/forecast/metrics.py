@@ -1,0 +1,85 @@
+"""Metrics of forecasts. A new metric of `compare forecast` is one function and one entry of `METRICS`."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Sequence
+
+import torch
+from torch import Tensor
+
+from ...data.series import Record
+from ...study.differences import ItemMetric, Metric
+from .model import ForecastModel
+
+Forecast = Callable[[Sequence[Record]], Iterable[Tensor]]  # windows to their forecasts (horizon, Y)
+
+
+def rmse(errors: Tensor) -> float:
+    """Return the root mean squared error over all steps of the horizon."""
+    return float(mean_squares(errors).mean().sqrt())
+
+
+def last_step_rmse(errors: Tensor) -> float:
+    """Return the root mean squared error at the last step of the horizon."""
+    return float(mean_squares(errors)[:, -1].mean().sqrt())
+
+
+@dataclasses.dataclass(frozen=True)
+class ForecastMetric(Metric):
+    """A metric of forecasts: `compute(errors)`, of errors (N, horizon, Y) of N windows, float64; see `errors_of`."""
+
+    compute: Callable[[Tensor], float] = rmse
+
+
+METRICS = (
+    ForecastMetric("rmse", "forecast RMSE", compute=rmse),
+    ForecastMetric("last_step_rmse", "last-step RMSE", compute=last_step_rmse),
+)
+BY_SERIES = ItemMetric("series_rmse", "forecast RMSE of a series", values="squared_error_by_series", items="series")
+
+
+def scores(errors: Tensor) -> dict[str, float]:
+    """Return every metric by its key."""
+    return {metric.key: metric.compute(errors) for metric in METRICS}
+
+
+def errors_of(forecast: Forecast, windows: Sequence[Record], model: ForecastModel) -> Tensor:
+    """Return the errors of forecasts, (N, horizon, Y), float64.
+
+    Args:
+        forecast: what forecasts: the model's `forecasts`, or a baseline.
+        windows: N windows of past and horizon.
+        model: gives the length of the past and the unit of errors: that of a single target, the standard deviation of
+            each of several targets.
+    """
+    future = torch.stack([window.targets[model.settings.past :] for window in windows])
+    predicted = torch.stack(list(forecast(windows)))
+    return (predicted.double() - future.double()) / model.error_scale().double()
+
+
+def mean_squares(errors: Tensor) -> Tensor:
+    """Return the squares of errors (N, horizon, Y), averaged over targets, (N, horizon)."""
+    return errors.square().mean(2)
+
+
+def rmse_by_step(errors: Tensor) -> list[float]:
+    """Return the root mean squared error at every step of the horizon."""
+    return mean_squares(errors).mean(0).sqrt().tolist()
+
+
+def squares_by_series(errors: Tensor, windows: Sequence[Record]) -> list[float]:
+    """Return the mean squared error of every series; windows of one series are not independent of each other."""
+    rows: dict[str, list[int]] = {}
+    for row, window in enumerate(windows):
+        rows.setdefault(window.name, []).append(row)
+    return [float(mean_squares(errors)[chosen].mean()) for chosen in rows.values()]
+
+
+def baselines(model: ForecastModel) -> dict[str, Forecast]:
+    """Return the baselines that need no training: the last known targets, and the mean of the training targets."""
+    past, horizon, mean = model.settings.past, model.settings.horizon, model.target_mean.cpu()
+    return {
+        "persistence": lambda windows: [window.targets[past - 1].expand(horizon, -1) for window in windows],
+        "mean": lambda windows: [mean.expand(horizon, -1) for _ in windows],
+    }

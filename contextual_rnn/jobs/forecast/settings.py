@@ -1,0 +1,66 @@
+"""The settings of a model that forecasts series."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Literal
+
+from ..._core.settings import setting
+from ...data.columns import ColumnSettings
+from ...seq2seq import ATTENTIONS, BRIDGES
+from ...study.fit import TrainingSettings
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ForecastSettings(ColumnSettings, TrainingSettings):
+    """An encoder and decoder that forecasts series, and its training."""
+
+    inputs: tuple[str, ...] = setting(
+        (), "Input columns, known at every step, those of the forecast included.", group="data", metavar="COLUMN"
+    )
+    past: int = setting(50, "Number of steps that the encoder reads before a forecast.", group="data", least=1)
+    horizon: int = setting(20, "Number of steps to forecast.", group="data", least=1)
+    cell: Literal["lstm", "gru"] = setting("gru", "Recurrent core of the encoder and of the decoder.", group="model")
+    hidden: int = setting(32, "Hidden units of each layer of the encoder and of the decoder.", group="model", least=1)
+    layers: int = setting(1, "Layers of the encoder and of the decoder.", group="model", least=1)
+    bridge: str = setting(
+        "project",
+        "Function from the encoder's final state to the decoder's initial state; zero ignores the encoder.",
+        group="model",
+        choices=BRIDGES,
+        compared=True,
+    )
+    attention: str = setting(
+        "none", "Attention of the decoder over the past.", group="model", choices=ATTENTIONS, compared=True
+    )
+    context_hidden: int = setting(
+        32,
+        "Units of the hidden layer of the network from the context to the encoder's initial state.",
+        group="model",
+        least=1,
+    )
+    feeding: Literal["truth", "output"] = setting(
+        "output",
+        "What the decoder reads in training: always the true targets, or more and more often its own outputs.",
+        group="training",
+        compared=True,
+    )
+    sampling: float = setting(
+        1.0,
+        "Probability, at the end of training, that the decoder reads its own output; it grows linearly from 0.",
+        group="training",
+        least=0,
+        most=1,
+    )
+    learning_rate: float = setting(
+        5e-3, "Learning rate of AdamW in the first epoch; it falls to 0 by a cosine.", group="training", above=0
+    )
+    weight_decay: float = setting(0.1, "Weight decay of AdamW.", group="training", least=0)
+    epochs: int = setting(
+        40, "Number of training epochs; the weights of the best one are kept.", group="training", least=1
+    )
+    updates: int = setting(50, "Minibatches per epoch, of windows drawn at random.", group="training", least=1)
+    batch_size: int = setting(32, "Windows in a minibatch.", group="training", least=1)
+    clip: float | None = setting(
+        1.0, "Largest norm of the gradient; larger gradients are scaled down to it.", group="training", above=0
+    )

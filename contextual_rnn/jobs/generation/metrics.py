@@ -1,0 +1,101 @@
+"""Metrics of generated series. A new metric of `compare generation` is one function and one entry of `METRICS`."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from ...data.series import Batch, Record, collate
+from ...sequence_model import Samples
+from ...study.calibration import crps
+from ...study.differences import ItemMetric, Metric
+
+CHUNK = 64  # series scored at once, which bounds the memory
+
+
+class Generator(Protocol):
+    """What metrics are computed of: a `SeriesGenerator`, or a baseline."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+
+    @property
+    def target_scale(self) -> Tensor:
+        """The standard deviation of every target in the training table, (Y,)."""
+
+    def losses(self, targets: Tensor, context: Tensor, lengths: Tensor) -> Tensor:
+        """Return the negative log-likelihood of every step; see `SeriesGenerator.losses`."""
+
+    def trajectories(self, context: Tensor, n: int, steps: int, **options: Any) -> Samples:
+        """Generate series; see `SeriesGenerator.trajectories`."""
+
+
+@torch.no_grad()
+def nats_per_step(generator: Generator, records: Sequence[Record]) -> Tensor:
+    """Return the negative log-likelihood of every series, a mean over its steps, (N,), in nats."""
+    found = []
+    for _, (_, targets, context, lengths) in _chunks(records):
+        place = generator.device
+        losses = generator.losses(targets.to(place), context.to(place), lengths.to(place))
+        found.append(losses.sum(1).cpu() / lengths)
+    return torch.cat(found)
+
+
+def ranked_probability(generator: Generator, records: Sequence[Record], samples: int = 50) -> Tensor:
+    """Return the CRPS of every series, a mean over its steps and targets, (N,), in standard deviations of the targets.
+
+    It scores the distribution of every step given the context alone, by trajectories sampled from the start.
+
+    Args:
+        generator: what is scored.
+        records: the N series.
+        samples: trajectories per series.
+    """
+    found = []
+    for start, (_, targets, context, lengths) in _chunks(records):
+        repeated = context.to(generator.device).repeat_interleave(samples, dim=0)
+        drawn = generator.trajectories(repeated, len(repeated), targets.shape[1], seed=start, stop=False).elements
+        drawn = drawn.unflatten(0, (-1, samples))
+        scores = (crps(drawn.cpu(), targets) / generator.target_scale.cpu()).mean(2)
+        inside = torch.arange(targets.shape[1]) < lengths.unsqueeze(1)
+        found.append(torch.where(inside, scores, 0).sum(1) / lengths)
+    return torch.cat(found)
+
+
+@dataclasses.dataclass(frozen=True)
+class GenerationMetric(Metric):
+    """A metric of generated series: `compute(generator, records)` returns its value for every record, (N,)."""
+
+    compute: Callable[[Generator, Sequence[Record]], Tensor] = nats_per_step
+
+
+LIKELIHOOD = GenerationMetric(
+    "nats_per_step", "negative log-likelihood per step", "nats", "difference", compute=nats_per_step
+)
+METRICS = (LIKELIHOOD, GenerationMetric("crps", "CRPS", "standard deviations", compute=ranked_probability))
+BY_SERIES = ItemMetric(
+    LIKELIHOOD.key,
+    f"{LIKELIHOOD.name} of a series",
+    LIKELIHOOD.unit,
+    LIKELIHOOD.compared_by,
+    values="nats_by_series",
+    items="series",
+)
+
+
+def scores(
+    generator: Generator, records: Sequence[Record], metrics: Sequence[GenerationMetric] = METRICS
+) -> dict[str, float]:
+    """Return the mean of every metric over series, by its key."""
+    return {metric.key: float(metric.compute(generator, records).mean()) for metric in metrics}
+
+
+def _chunks(records: Sequence[Record]) -> Iterator[tuple[int, Batch]]:
+    """Yield the series in minibatches, each with the number of its first series."""
+    for start in range(0, len(records), CHUNK):
+        yield start, collate(records[start : start + CHUNK])

@@ -1,0 +1,123 @@
+"""Decoding: the targets that a model, or an ensemble of models, gives to sources."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from ..._core.state import State
+from ...data.encoded_pairs import END, START, UNKNOWN, PairBatch, collate
+from ...data.pairs import Pair, Unit, join
+from ...seq2seq import Ensemble, Found, beam, better, greedy
+from ...seq2seq.search import StepFunction
+from .network import PairNetwork
+
+
+class Target(NamedTuple):
+    """A target that a search found.
+
+    Attributes:
+        text: the target.
+        symbols: its symbols.
+        score: the log probability, in nats, over the length to the power of alpha; targets are ranked by it.
+        ended: False if the target was cut at the largest length.
+    """
+
+    text: str
+    symbols: tuple[str, ...]
+    score: float
+    ended: bool
+
+    def shortened(self, symbols: tuple[str, ...], unit: Unit) -> Target:
+        """Return the target with these symbols instead."""
+        return self._replace(text=join(symbols, unit), symbols=symbols)
+
+
+def decode(
+    models: Sequence[PairNetwork],
+    sources: Sequence[Sequence[str]],
+    labels: Sequence[str | None] | None = None,
+    *,
+    width: int = 1,
+    alpha: float = 0.0,
+    n_best: int = 1,
+    batch_size: int = 100,
+    max_steps: int = 100,
+) -> list[list[Target]]:
+    """Return the targets of every source, the best first.
+
+    Args:
+        models: with the same vocabularies; several are an ensemble, whose probabilities are averaged.
+        sources: the symbols of each source.
+        labels: of the sources, for models that read labels.
+        width: of the beam; 1 is greedy search. With `n_best` 1, the better result of beam and greedy search is taken.
+        alpha: the exponent of the length penalty; see `seq2seq.search`.
+        n_best: the number of different targets per source, at most `width`.
+        batch_size: the number of sources decoded at once.
+        max_steps: the largest number of symbols of a target, its end included.
+
+    Raises:
+        ValueError: `n_best` is not in 1 to `width`.
+    """
+    if not 1 <= n_best <= width:
+        raise ValueError(f"n_best must be in 1 to the width of the beam, {width}; found {n_best}")
+    of_sources = labels or [None] * len(sources)
+    pairs = [Pair(tuple(source), (), label) for source, label in zip(sources, of_sources, strict=True)]
+    found: list[list[Target]] = []
+    for at in range(0, len(pairs), batch_size):
+        found += _decode_batch(models, pairs[at : at + batch_size], width, alpha, n_best, max_steps)
+    return found
+
+
+def _decode_batch(
+    models: Sequence[PairNetwork],
+    pairs: Sequence[Pair],
+    width: int,
+    alpha: float,
+    n_best: int,
+    max_steps: int,
+) -> list[list[Target]]:
+    batch = PairBatch(*(part.to(models[0].device) for part in collate(models[0].encode(pairs))))
+    with torch.no_grad():
+        begun = [model.pairs.begin(batch.source, batch.source_lengths, model.context(batch.label)) for model in models]
+    step = _without_start_and_unknown(Ensemble([step for step, _ in begun]))
+    state = tuple(state for _, state in begun)
+    options: dict[str, Any] = {"start": START, "end": END, "max_steps": max_steps, "alpha": alpha}
+    if width == 1:
+        return _targets(greedy(step, state, len(pairs), **options), models[0])
+    found = beam(step, state, len(pairs), width=width, n_best=n_best, **options)
+    if n_best == 1:
+        found = better(found, greedy(step, state, len(pairs), **options))
+    return _targets(found, models[0])
+
+
+def _without_start_and_unknown(step: StepFunction) -> StepFunction:
+    """Return a step that never predicts the start or the unknown symbol."""
+
+    def allowed(tokens: Tensor, state: State) -> tuple[Tensor, State]:
+        log_probs, state = step(tokens, state)
+        log_probs[:, [START, UNKNOWN]] = float("-inf")
+        return log_probs, state
+
+    return allowed
+
+
+def _targets(found: Found, model: PairNetwork) -> list[list[Target]]:
+    numbers = [found.texts(place) for place in range(found.tokens.shape[1])]
+    scores, ended = found.scores.tolist(), found.ended.tolist()
+    return [
+        [
+            _target(model, numbers[place][row], scores[row][place], ended[row][place])
+            for place in range(len(numbers))
+            if scores[row][place] > float("-inf")
+        ]
+        for row in range(len(scores))
+    ]
+
+
+def _target(model: PairNetwork, numbers: Sequence[int], score: float, ended: bool) -> Target:
+    symbols = model.target.decode(numbers)
+    return Target(join(symbols, model.units.target), symbols, score, ended)

@@ -1,0 +1,78 @@
+"""Models that standardise the input and target columns of a table, and answer in the columns' own units."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .context import Field
+
+
+class StandardisedColumns(nn.Module):
+    """A module with the mean and standard deviation of every input and target column, as buffers."""
+
+    input_mean: Tensor
+    input_scale: Tensor
+    target_mean: Tensor
+    target_scale: Tensor
+
+    def add_scales(self, inputs: int | None, targets: int) -> None:
+        """Register the buffers, (U,) and (Y,): means of 0 and scales of 1 until `standardise` sets them."""
+        for name, size in (("input", inputs), ("target", targets)):
+            if size is not None:
+                self.register_buffer(f"{name}_mean", torch.zeros(size))
+                self.register_buffer(f"{name}_scale", torch.ones(size))
+
+    def add_fields(self, fields: dict[str, Field], names: Sequence[str]) -> None:
+        """Keep a field for every context column, in the order of the columns.
+
+        Raises:
+            ValueError: a column has no field.
+        """
+        missing = [name for name in names if name not in fields]
+        if missing:
+            raise ValueError(f"the context column {missing[0]!r} has no field, such as Label or Quantity")
+        self.field_names = tuple(names)
+        self.context_fields = nn.ModuleList(fields[name] for name in names)
+
+    @property
+    def fields(self) -> dict[str, Field]:
+        """The field of every context column."""
+        return dict(zip(self.field_names, self.context_fields, strict=True))  # type: ignore[arg-type]
+
+    def standardise(self, records: Sequence[Any]) -> None:
+        """Set means and scales to those of training records, which have `inputs` (T, U) and `targets` (T, Y).
+
+        The scale of a constant column is 1.
+        """
+        for name in ("input", "target"):
+            if hasattr(self, f"{name}_mean"):
+                mean, scale = mean_and_scale(torch.cat([getattr(record, f"{name}s") for record in records]))
+                getattr(self, f"{name}_mean").copy_(mean)
+                getattr(self, f"{name}_scale").copy_(scale)
+
+    @property
+    def device(self) -> torch.device:
+        """The device of the model."""
+        return self.target_mean.device
+
+    def error_scale(self) -> Tensor:
+        """Return the unit of errors (Y,): 1 for a single target, the standard deviation of each of several targets."""
+        scale = self.target_scale.cpu()
+        return scale if len(scale) > 1 else torch.ones(1)
+
+
+def mean_and_scale(values: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the mean and the standard deviation (1 for a constant column) of the columns of (N, F), both (F,)."""
+    if not values.shape[1]:
+        return values.new_zeros(0), values.new_ones(0)
+    scale, mean = torch.std_mean(values, dim=0, correction=0)
+    return mean, torch.where(scale > 0, scale, torch.ones_like(scale))
+
+
+def error_unit(targets: Sequence[str]) -> str:
+    """Return the unit of errors in words."""
+    return "the unit of the target" if len(targets) == 1 else "standard deviations of each target"

@@ -1,0 +1,84 @@
+"""Files of tables: what is written is read back, and any bytes at all give series or an error that names the file."""
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from contextual_rnn import InputError
+from contextual_rnn.data.series import Columns, read_series
+from contextual_rnn.data.table import write_table
+
+UY = Columns(("u",), ("y",))
+FLOATS = st.floats(width=32, allow_nan=False, allow_infinity=False)
+ON_DISK = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+
+
+def outcome(path):
+    """Return the one series of a file and no message, or None and the message of the error."""
+    try:
+        (series,) = read_series(path, UY)
+    except InputError as error:
+        return None, str(error)
+    return series, ""
+
+
+@ON_DISK
+@given(rows=st.lists(st.tuples(FLOATS, FLOATS), min_size=1), ending=st.sampled_from(["csv", "tsv", "parquet"]))
+def test_what_is_written_is_read_back(tmp_path, rows, ending):
+    path = tmp_path / f"a.{ending}"
+    values = np.array(rows, np.float32)
+    write_table(path, {"u": values[:, 0], "y": values[:, 1]})
+    (series,) = read_series(path, UY)
+    assert np.array_equal(series.inputs[:, 0], values[:, 0])
+    assert np.array_equal(series.targets[:, 0], values[:, 1])
+    assert [file.name for file in tmp_path.iterdir() if file.suffix == ".part"] == []
+
+
+@ON_DISK
+@given(cells=st.lists(st.text(st.characters(codec="utf-8")) | st.from_regex(r"\A\s?[+-]?[0-9.eE_infaN]{1,6}\Z"), min_size=1))  # fmt: skip
+def test_hostile_cells_give_their_number_or_an_input_error(tmp_path, cells):
+    path = tmp_path / "a.csv"
+    quoted = "".join(f'1,"{cell.replace(chr(34), chr(34) * 2)}"\n' for cell in cells)
+    path.write_text(f"u,y\n{quoted}", encoding="utf-8", newline="")
+    series, message = outcome(path)
+    if series is None:
+        assert "column 'y'" in message
+        assert not all(is_finite(cell) for cell in cells)
+    else:
+        assert np.array_equal(series.targets.ravel(), np.array([float(cell) for cell in cells], np.float32))
+
+
+def is_finite(cell):
+    """Return whether a cell is a number as in Python, without underscores and digits of other scripts."""
+    try:
+        with np.errstate(over="ignore"):
+            return cell.isascii() and "_" not in cell and bool(np.isfinite(np.float32(float(cell))))
+    except ValueError:
+        return False
+
+
+@ON_DISK
+@given(data=st.binary(max_size=60) | st.text('u,y\n\r"1 2\t').map(str.encode))
+def test_any_bytes_at_all_give_series_or_an_input_error(tmp_path, data):
+    path = tmp_path / "a.csv"
+    path.write_bytes(b"u,y\n" + data)
+    series, message = outcome(path)
+    if series is None:
+        assert str(path) in message
+    else:
+        assert np.isfinite(series.inputs).all()
+
+
+def test_a_table_is_written_whole_or_not_at_all(tmp_path):
+    with pytest.raises(InputError, match="cannot be written: No such file"):
+        write_table(tmp_path / "none" / "a.csv", {"u": [1]})
+    with pytest.raises(InputError, match="a table must be"):
+        write_table(tmp_path / "a.xlsx", {"u": [1]})
+    path = tmp_path / "a.csv"
+    write_table(path, {"u": [1]})
+    with pytest.raises(pl.exceptions.ComputeError):  # CSV has no lists of lists
+        write_table(path, {"u": [[1]]})
+    assert path.read_text() == "u\n1\n"
+    assert list(tmp_path.iterdir()) == [path]
