@@ -93,7 +93,7 @@ def test_with_fewer_than_five_seeds_nothing_is_claimed():
         (0.5, "50% lower than"),
         (1.2, "20% higher than"),
         (0.9961, "0.4% lower than"),
-        (1.0, "equal to"),
+        (1.0, "the same as"),
         (40, "40 times"),
     ],
 )

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+import torch
 
 from contextual_rnn import InputError
 from contextual_rnn.data.frame import FrameColumns
@@ -176,7 +177,8 @@ def test_context_columns_are_quantities_or_labels_as_in_a_file(tmp_path):
     ]
     for fields in read:
         assert fields["place"].names == ["x", "y"]
-        assert fields["area"].config() == read[0]["area"].config()
+        area = torch.tensor([0.0, 1.0], dtype=torch.float64)
+        assert torch.equal(fields["area"](area, 2), read[0]["area"](area, 2))
 
 
 def test_results_come_in_the_same_kind_of_frame():

@@ -5,9 +5,11 @@ import pytest
 import torch
 from tanks import columns, model, records
 
+from contextual_rnn import load
 from contextual_rnn.data.folds import fold
 from contextual_rnn.data.series import Record, collate, learn_fields, random_windows, read_series
 from contextual_rnn.errors import InputError
+from contextual_rnn.jobs import series
 from contextual_rnn.jobs.series import SeriesModel, SeriesSettings
 from contextual_rnn.jobs.series.metrics import mean_baseline, persistence, scores
 from contextual_rnn.jobs.series.train import SquaredLoss, scoring_of
@@ -130,8 +132,10 @@ def read_series_of(table):
     return read_series(pl.DataFrame(table), settings)
 
 
-def test_the_model_is_built_again_from_its_config():
+def test_a_saved_model_is_read_back_whole(tmp_path):
     one = model("every-step")
-    again = SeriesModel(**one.config())
-    again.load_state_dict(one.state_dict())
-    assert torch.equal(next(again.eval().predictions(records(1))), next(one.predictions(records(1))))
+    one.save(tmp_path / "tank")
+    for again in (load(tmp_path / "tank"), series.load(tmp_path / "tank")):
+        assert isinstance(again, SeriesModel)
+        assert again.settings == one.settings
+        assert torch.equal(next(again.predictions(records(1))), next(one.predictions(records(1))))

@@ -130,7 +130,7 @@ class Settings:
         """
         cls._check_names(options)
         values = {
-            field.name: _names(field, options[field.name])
+            field.name: _names(cls, field, options[field.name])
             for field in dataclasses.fields(cls)
             if field.metadata.get("compared") and field.name in options
         }

@@ -327,7 +327,8 @@ class Datasets:
             InputError: a table is wrong; says where.
         """
         sources = {"train": train, "validation": validation, "test": test}
-        tables = {name: Table(source, f"`{name}`") for name, source in sources.items() if source is not None}
+        given = [name for name, source in sources.items() if source is not None or name == "train"]
+        tables = {name: Table(sources[name], f"`{name}`") for name in given}
         series = {
             name: read_series(table, columns, min_length=least_training if name == "train" else least)
             for name, table in tables.items()

@@ -1,0 +1,225 @@
+"""`series.fit` from Python: frames and paths, one training where there is nothing to choose, and nothing left behind."""
+
+import json
+import os
+import pathlib
+import sys
+import tempfile
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+import torch
+from tanks import QUICK, TANK, columns, panda, write
+
+from contextual_rnn import InputError, load
+from contextual_rnn.jobs import series
+
+
+def fitted(train, **more):
+    return series.fit(train, **{**TANK, **QUICK, "jobs": 1, **more})
+
+
+def the_bytes(folder):
+    return (pathlib.Path(folder) / "model.safetensors").read_bytes()
+
+
+def the_same(one, other):
+    return all(torch.equal(value, other.state_dict()[name]) for name, value in one.state_dict().items())
+
+
+def test_the_same_seed_gives_the_same_bytes_from_frames_and_files(tmp_path):
+    settings = {"series": "id", "context": ["area"], "window": 2, "initial_state": "gaussian", "seed": 3}
+    frame = panda(3, area=float)
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    frame.to_csv(tmp_path / "a.tsv", index=False, sep="\t")
+    pl.DataFrame(columns(3, area=float)).write_parquet(tmp_path / "a.parquet")
+    sources = [frame, frame.astype({"u": "Float64", "id": "string"}), pl.DataFrame(columns(3, area=float))]
+    sources += [str(tmp_path / "a.csv"), tmp_path / "a.tsv", tmp_path / "a.parquet"]
+    for place, source in enumerate(sources):
+        fitted(source, **settings, out=tmp_path / str(place))
+    assert len({the_bytes(tmp_path / str(place)) for place in range(len(sources))}) == 1
+    assert not the_same(fitted(frame, **settings), fitted(frame, **{**settings, "seed": 4}))
+
+
+def test_an_arrow_table_gives_the_same_model():
+    pyarrow = pytest.importorskip("pyarrow")
+    assert the_same(fitted(pyarrow.table(columns())), fitted(panda()))
+
+
+def test_nothing_is_chosen_where_there_is_nothing_to_choose(tmp_path):
+    model = fitted(panda(), out=tmp_path / "run")
+    assert not (tmp_path / "run/tuning").exists()
+    assert model.report.validation == []
+    assert len(model.report.history) == 2
+    results = json.loads((tmp_path / "run/results.json").read_text())
+    assert results.keys() == {"settings", "metrics", "errors", "validation"}
+    assert {path.name for path in (tmp_path / "run/figures").iterdir()} == {
+        "history.png", "history.svg", "prediction.png", "prediction.svg",
+    }  # fmt: skip
+
+
+def test_the_report_has_fit_baselines_and_files(tmp_path):
+    model = fitted(panda(), test=panda(steps=40), window=3, out=tmp_path / "run")
+    assert list(model.report.rows) == ["training table", "test table", "mean, test table", "persistence, test table"]
+    assert all(np.isfinite(list(row.values())).all() for row in model.report.rows.values())
+    shown = str(model.report)
+    assert shown.startswith("Trained a gru of 4 units from the initial state 'context' on 1 series for 2 epochs.")
+    assert f"{tmp_path}/run/model.safetensors" in shown
+    assert f"{tmp_path}/run/figures (history.png, prediction.png)" in shown
+    assert "free-run RMSE" in model.report._repr_html_()
+
+
+def test_several_values_are_chosen_on_folds_without_the_test_table(tmp_path):
+    model = fitted(panda(), test=panda(), hidden=[3, 5], folds=2, out=tmp_path / "run")
+    assert model.settings.hidden in (3, 5)
+    assert [row["hidden"] for row in model.report.validation] == [3, 5]
+    assert f"Chosen on folds: hidden {model.settings.hidden}." in str(model.report)
+    configs = [json.loads(path.read_text()) for path in (tmp_path / "run/tuning").glob("*/config.json")]
+    assert len(configs) == 4
+    assert "test" not in json.dumps(configs)
+    for path in (tmp_path / "run/tuning").glob("*/results.json"):
+        assert json.loads(path.read_text())["metrics"].keys() >= {"free_run_rmse", "first_20_rmse", "window_rmse"}
+
+
+def test_a_validation_table_takes_the_place_of_folds(tmp_path):
+    model = fitted(panda(), validation=panda(steps=40), hidden=[3, 5], out=tmp_path / "run")
+    assert len(list((tmp_path / "run/tuning").iterdir())) == 2
+    assert "Chosen on the validation table" in str(model.report)
+
+
+def test_settings_that_diverge_are_not_chosen():
+    model = fitted(panda(), learning_rate=[1e30, 0.01], folds=2)
+    assert [row["free_run_rmse"] is None for row in model.report.validation] == [True, False]
+    assert model.settings.learning_rate == 0.01
+    with pytest.raises(InputError, match="model: training diverged with all 2 settings"):
+        fitted(panda(), learning_rate=[1e30, 2e30], folds=2)
+    with pytest.raises(InputError, match="final: the loss became"):
+        fitted(panda(), learning_rate=1e30)
+
+
+def test_without_a_folder_nothing_is_left_on_disk(tmp_path, monkeypatch):
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    model = fitted(panda(), hidden=[3, 5], folds=2)
+    assert [path.name for path in tmp_path.rglob("*")] == ["temporary"]
+    assert model.report.out is None
+    model.report.plot_history()
+
+
+def test_nothing_outside_the_package_changes():
+    matplotlib = pytest.importorskip("matplotlib")
+    import lightning_fabric  # noqa: F401 (it sets an environment variable when it is imported)
+
+    before = dict(matplotlib.rcParams), dict(os.environ), torch.random.get_rng_state()
+    torch.set_num_threads(2)
+    try:
+        model = fitted(panda(), test=panda(), window=3)
+        model.report.plot_history()
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(1)
+    assert dict(matplotlib.rcParams) == before[0]
+    assert dict(os.environ) == before[1]
+    assert torch.equal(torch.random.get_rng_state(), before[2])
+    assert "matplotlib.pyplot" not in sys.modules
+
+
+def test_a_run_resumes_on_the_same_data_only(tmp_path):
+    fitted(panda(), out=tmp_path / "run")
+    before = the_bytes(tmp_path / "run")
+    with pytest.raises(InputError, match="already holds a run; give `resume` to continue it"):
+        fitted(panda(), out=tmp_path / "run")
+    again = fitted(panda(other=float), out=tmp_path / "run", resume=True)
+    assert the_bytes(tmp_path / "run") == before
+    assert len(again.report.history) == 2
+    with pytest.raises(InputError, match=r"holds a run with sha256.train = '.*', but '.*' was requested"):
+        fitted(panda(steps=61), out=tmp_path / "run", resume=True)
+    with pytest.raises(InputError, match="holds a run with candidates.0.hidden = 4, but 5 was requested"):
+        fitted(panda(), hidden=5, out=tmp_path / "run", resume=True)
+
+
+def test_an_interrupted_run_resumes_to_the_same_bytes(tmp_path, monkeypatch):
+    fitted(panda(), out=tmp_path / "whole")
+    from contextual_rnn.jobs.series import train
+
+    inner = train.random_windows
+
+    def interrupted(*args):
+        batches, count = inner(*args), []
+
+        def epoch():
+            count.append(0)
+            if len(count) == 2:
+                raise KeyboardInterrupt
+            yield from batches()
+
+        return epoch
+
+    monkeypatch.setattr(train, "random_windows", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        fitted(panda(), out=tmp_path / "run")
+    monkeypatch.undo()
+    fitted(panda(), out=tmp_path / "run", resume=True)
+    assert the_bytes(tmp_path / "run") == the_bytes(tmp_path / "whole")
+
+
+def test_a_model_is_saved_and_loaded_alone_and_from_its_run_folder(tmp_path):
+    table = panda(2)
+    model = fitted(table, series="id", window=2, out=tmp_path / "run")
+    model.save(tmp_path / "tank")
+    for again in (series.load(tmp_path / "tank"), series.load(tmp_path / "run"), load(str(tmp_path / "run"))):
+        assert the_same(again, model)
+        assert again.report is None
+        pd.testing.assert_frame_equal(again.predict(table).frame, model.predict(table).frame)
+    with pytest.raises(InputError, match="there is no such file"):
+        series.load(tmp_path / "none")
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"train": None}, "`train` must be a path, a pandas or polars data frame, or an Arrow table; found NoneType"),
+        ({"train": "none.csv"}, "none.csv: there is no such file"),
+        ({"targets": ["z"]}, "`train` has no column 'z'"),
+        ({"targets": ["u"]}, "column 'u' is given twice"),
+        ({"window": 100}, "has 60 steps, but at least 102 are needed"),
+        ({"test": panda(steps=3), "window": 3}, "`test`: series 'series' has 3 steps, but at least 4 are needed"),
+        ({"folds": 1}, "`folds` must be an integer of at least 2; found 1"),
+        ({"seed": -1}, "`seed` must be an integer of at least 0"),
+        ({"jobs": 0}, "`jobs` must be an integer of at least 1; found 0"),
+        ({"hidden": []}, "`hidden` needs at least one value"),
+        ({"window": 40, "epochs": [1, 2], "folds": 2}, "too few for 2 folds with a `window` of 40"),
+        ({"washout": 35, "length": 40, "epochs": [1, 2], "folds": 2}, "which leaves nothing to learn from"),
+    ],
+)
+def test_bad_requests_are_refused_in_one_sentence(more, words):
+    train = more.pop("train", panda()) if "train" in more else panda()
+    with pytest.raises(InputError) as refused:
+        fitted(train, **more)
+    assert words in str(refused.value)
+    assert "\n" not in str(refused.value)
+    assert "--" not in str(refused.value)
+
+
+def test_unknown_arguments_are_named_with_the_nearest():
+    with pytest.raises(TypeError, match=r"fit\(\) has no argument 'hiden'; did you mean 'hidden'"):
+        fitted(panda(), hiden=3)
+    with pytest.raises(TypeError, match="'targets' is required"):
+        series.fit(panda(), inputs=["u"])
+
+
+def test_one_name_counts_as_a_list_and_numpy_numbers_as_numbers():
+    by_names = fitted(panda(), inputs="u", targets="y", hidden=np.int64(4), learning_rate=np.float64(0.01))
+    assert the_same(by_names, fitted(panda()))
+
+
+def test_a_file_of_labels_that_are_numerals_is_known_in_a_later_table(tmp_path):
+    train = write(tmp_path / "a.csv", 4, place=lambda number: "12b2"[number])
+    model = fitted(train, series="id", context="place")
+    later = model.predict(write(tmp_path / "b.csv", 1, place=lambda number: "1"))
+    assert len(later.frame) == 60
+    with pytest.raises(InputError, match="series 's0', column 'place': the training table has no label '9'; it has"):
+        model.predict(write(tmp_path / "c.csv", 1, place=lambda number: "9"))
