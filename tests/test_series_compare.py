@@ -140,8 +140,14 @@ def test_a_window_longer_than_the_figure_is_drawn():
     [
         ({"initial_states": ["contxt"]}, "`initial_states` must be among zero, free"),
         ({"initial_states": ["contxt"]}, "found 'contxt'; did you mean 'context'?"),
-        ({"initial_states": ["context"], "window": 0}, "context needs something to start from: give `window`, `context`, or both"),
-        ({"initial_states": ["warm-up"], "window": 0, "context": ["area"]}, "warm-up reads the targets of a window: give `window`"),
+        (
+            {"initial_states": ["context"], "window": 0},
+            "context needs something to start from: give `window`, `context`, or both",
+        ),
+        (
+            {"initial_states": ["warm-up"], "window": 0, "context": ["area"]},
+            "warm-up reads the targets of a window: give `window`",
+        ),
         ({"targets": ["z"]}, "has no column 'z'"),
         ({"window": 100}, "has 60 steps, but at least 102 are needed"),
         ({"washout": 10}, "`washout` 10 leaves nothing of a `length` of 10 steps"),

@@ -25,8 +25,9 @@ def model():
     return fitted()
 
 
-@pytest.mark.parametrize("kind", ["every-step", "context", "zero"])
-@pytest.mark.parametrize("cell", ["lstm", "fast-weights"])
+@pytest.mark.parametrize(
+    ("cell", "kind"), [("lstm", "every-step"), ("lstm", "zero"), ("gru", "warm-up"), ("fast-weights", "context")]
+)
 def test_today_and_tomorrow_equal_the_whole(cell, kind):
     tank = fitted(cell=cell, initial_state=kind, context=["place", "area"])
     table = panda(3, place=lambda number: "ab"[number % 2], area=float)
@@ -52,7 +53,9 @@ def test_measured_and_predicted_values_stand_in_their_rows(model):
 
 
 def test_interleaved_rows_keep_their_index_whatever_it_is(model):
-    when = pd.date_range("2024-03-30", periods=119 + 2, freq="h", tz="Europe/Berlin", name="when")  # over a clock change
+    when = pd.date_range(
+        "2024-03-30", periods=119 + 2, freq="h", tz="Europe/Berlin", name="when"
+    )  # over a clock change
     table = panda(2).sample(frac=1, random_state=0).set_index(when)
     table["id"] = table["id"].astype("category")
     table["note"] = "text"
