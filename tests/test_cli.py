@@ -84,7 +84,7 @@ def test_a_comparison_prints_the_answer_first_within_80_columns(table, tmp_path,
     assert max(len(line) for line in lines if str(tmp_path) not in line) <= 80
     assert lines[-2] == f"Results: {tmp_path}/run/results.json"
     assert not any("against" in line for line in lines)
-    main(compare(table, tmp_path / "run", "--resume", "--verbose"))
+    main(compare(table, tmp_path / "run", "--resume", "--verbose", "--jobs", "1"))
     details = capsys.readouterr().out
     assert "Starting from h0 = g(context), rather than from zero (context against zero):" in details
     assert max(len(line) for line in details.splitlines() if str(tmp_path) not in line) <= 80
@@ -184,6 +184,7 @@ def test_predict_says_what_is_wrong(table, tmp_path, capsys):
     contextual_rnn.jobs.series.fit(
         table, inputs="u", targets="y", epochs=1, updates=1, hidden=2, jobs=1, series="id"
     ).save(tmp_path / "m")
+    capsys.readouterr()
     model, out = str(tmp_path / "m"), str(tmp_path / "out.csv")
     assert "there is no such file" in sentence(capsys, "predict", out, "--inputs", table, "--out", out)
     assert "a table must be" in sentence(capsys, "predict", model, "--inputs", table, "--out", "out.xls")
@@ -296,6 +297,8 @@ def test_closed_streams_are_no_obstacle(monkeypatch):
     main(["--version"])
     with pytest.raises(SystemExit):
         main(["whatever"])
+    sys.stdout.close()
+    sys.stderr.close()
 
 
 def test_an_interrupt_says_how_to_continue(table, tmp_path, capsys, monkeypatch):
