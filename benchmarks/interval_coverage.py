@@ -6,7 +6,7 @@ Every loss is normal noise of its seed, of its sequence, and of its own (.3); th
 import numpy as np
 
 from benchmarks import provenance
-from contextual_rnn.study.intervals import bootstrap_shift
+from contextual_rnn.study.differences import bootstrap_shift
 
 TRIALS, DRAWS, OWN = 300, 400, 0.3
 CASES = [(5, 500, 1.0, 0.2), (5, 40, 0.2, 1.0), (5, 10, 0.2, 1.0), (5, 450, 0.01, 0.3), (20, 100, 0.3, 1.0)]

@@ -9,6 +9,7 @@ import contextlib
 import dataclasses
 import importlib
 import inspect
+import io
 import os
 import pathlib
 import re
@@ -36,7 +37,7 @@ PROGRAM = "contextual-rnn"
 POSITIONAL = ("run", "runs")
 WIDTH = 80  # columns of a terminal
 GROUPS = {
-    **dict.fromkeys(("train", "validation", "test", "inputs", "start"), "data"),
+    **dict.fromkeys(("train", "validation", "test", "columns", "inputs", "start"), "data"),
     **dict.fromkeys(("seed", "folds"), "training"),
     **dict.fromkeys(("seeds", "initial_states"), "comparison"),
     **dict.fromkeys(("out", "end", "resume", "jobs", "config", "verbose"), "files"),
@@ -119,7 +120,7 @@ def _renamed(name: str, arguments: list[str]) -> str:
 
 def _hint(name: str, known: Sequence[str], help_does: str, command: str = "") -> str:
     """Return "; did you mean ...?", or what `--help` does where no known name is near."""
-    from .study.settings import nearest
+    from ._core.settings import nearest
 
     close = nearest(name, known).replace("'", "")
     return close or f"; `{PROGRAM} {command}{' ' * bool(command)}--help` {help_does}"
@@ -283,10 +284,12 @@ def run(command: Command, arguments: list[str]) -> None:
     with one_thread():
         result = command.function(**values)
         if isinstance(result, Iterator):
+            if isinstance(sys.stdout, io.TextIOWrapper):
+                sys.stdout.reconfigure(encoding="utf-8")  # as the input, whatever the locale
             for text, remark in result:
                 print(text, flush=True)
                 if remark:
-                    print(f"{PROGRAM}: {remark}", file=sys.stderr)
+                    print(f"{PROGRAM}: {command.in_options(remark)}", file=sys.stderr)
         elif isinstance(result, Comparison):
             print(result.details() if verbose else result)
         else:
@@ -301,8 +304,8 @@ def _option(
     described: dict[str, str],
 ) -> Option:
     """Return the option of a verb's argument, which is its own or one of its settings."""
-    from .study.settings import choices_of
-    from .study.settings import described as described_setting
+    from ._core.settings import choices_of
+    from ._core.settings import described as described_setting
 
     name, default = parameter.name, parameter.default
     known = {field.name: field for field in dataclasses.fields(settings_class)} if settings_class else {}
@@ -335,13 +338,15 @@ def _type(annotation: Any, choices: Sequence[str] | None) -> tuple[Any, str | No
     optional = type(None) in members
     kind: Any = next((member for member in members if member is not type(None)), str)
     metavar: str | None = {int: "N", float: "NUMBER", bool: None}.get(kind, "TEXT")
-    if Any in members or any(member is os.PathLike or typing.get_origin(member) is os.PathLike for member in members):
+    if any(typing.get_origin(member) is Sequence for member in members) and Any in members:  # several files
+        kind, metavar = tuple[str, ...], "PATH ..."
+    elif Any in members or any(member is os.PathLike or typing.get_origin(member) is os.PathLike for member in members):
         kind, metavar = str, "PATH"
     elif kind is pathlib.Path:
         metavar = "PATH"
     elif typing.get_origin(kind) is Literal:
         metavar = None
-    elif typing.get_origin(kind) is not None:  # a sequence
+    elif typing.get_origin(kind) not in (None, tuple):  # a sequence
         inner = typing.get_args(kind)[0]
         inner, metavar = _type(inner, choices)
         kind, metavar = tuple[inner, ...], metavar and f"{metavar} ..."  # type: ignore[valid-type]

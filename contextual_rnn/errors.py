@@ -1,5 +1,5 @@
-"""Errors that are the user's to mend."""
+"""Errors that a user can correct."""
 
 
 class InputError(ValueError):
-    """Bad input from a user: one clear sentence naming what was wrong, where, and what would be right."""
+    """Report bad input in one sentence: what was wrong, where, and what would be right."""

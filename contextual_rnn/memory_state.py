@@ -1,4 +1,4 @@
-"""Fast weights that start from a few virtual past hidden states rather than from a whole matrix."""
+"""Fast weights that start from a few virtual past hidden states instead of from a whole matrix."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from .initial_state import Generator, InitialState
 
 
 def memory_shapes(core: Any, memories: int) -> Shapes:
-    """Return the shapes that the base of a `MemoryState` is made for: ((H,), (r, H)).
+    """Return the shapes for the base of a `MemoryState`: ((H,), (r, H)).
 
     Args:
         core: a `FastWeightsRNN` or `FastWeightsCell`.
-        memories: r, how many virtual past hidden states there are.
+        memories: r, the number of virtual past hidden states.
 
     Raises:
-        ValueError: the core's state is not that of fast weights, or `memories` is below 1.
+        ValueError: the state of the core is not that of fast weights, or `memories` is below 1.
     """
     shapes = state_shapes(core)
     units = shapes[0][0] if shapes and isinstance(shapes[0], tuple) else 0
@@ -30,15 +30,18 @@ def memory_shapes(core: Any, memories: int) -> Shapes:
 
 
 class MemoryState(InitialState):
-    """A_0 as what r virtual past hidden states m_i, the oldest first, would have left in the fast weights.
+    """Start the fast weights from what r virtual past hidden states m_i, the oldest first, would have written to them.
 
         A_0 = rate sum_i decay^(r-i) m_i m_i^T
 
-    So a context network gives r H numbers and not H^2 (the analogue of (2c) in arXiv 1902.03455 for Ba et al.'s A).
+    A context network then returns r H numbers instead of H^2 (the analogue of (2c) in arXiv 1902.03455 for the A of
+    Ba et al., arXiv 1610.06258).
 
     Args:
-        core: the `FastWeightsRNN` or `FastWeightsCell` whose decay and rate are taken.
-        base: gives h_0 (B, H) and m (B, r, H): any initial state made for `memory_shapes(core, r)`.
+        core: the `FastWeightsRNN` or `FastWeightsCell`, which gives decay and rate.
+        base: an initial state made for `memory_shapes(core, r)`, which gives h_0 (B, H) and m (B, r, H).
+        decay: of the fast weights per step; None takes that of the core.
+        rate: of writing to the fast weights; None takes that of the core.
 
     Raises:
         ValueError: the base was made for other shapes.

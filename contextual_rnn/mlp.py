@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import numbers
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from torch import Tensor, nn
@@ -33,10 +33,10 @@ class MLP(nn.Sequential):
     """
 
     def __init__(self, in_features: int, hidden: int | Sequence[int], activation: str = "relu") -> None:
-        widths = [hidden] if isinstance(hidden, int) else list(hidden)
+        widths = list(hidden) if isinstance(hidden, Iterable) else [hidden]
         if not widths:
             raise ValueError("hidden must name at least one width, for example MLP(2, [50])")
-        if not all(isinstance(width, numbers.Integral) and width >= 1 for width in [in_features, *widths]):
+        if not all(_is_width(width) for width in [in_features, *widths]):
             raise ValueError(f"the widths must be positive whole numbers; found {in_features!r} and {hidden!r}")
         if activation not in ACTIVATIONS:
             raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}; found {activation!r}")
@@ -61,3 +61,7 @@ class MLP(nn.Sequential):
     def out_features(self) -> int:
         """The width of the output."""
         return self.hidden[-1]
+
+
+def _is_width(value: Any) -> bool:
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool) and int(value) >= 1

@@ -87,9 +87,7 @@ class SequenceModel(nn.Module):
     def _check_widths(self, width: int) -> None:
         hidden, reads = output_size(self.rnn.core), self.head.hidden_features
         if hidden is not None and reads is not None and hidden != reads:
-            raise ValueError(
-                f"the head reads a hidden state of width {reads}; the output of the core has width {hidden}"
-            )
+            raise ValueError(f"the head reads outputs of width {reads}; the outputs of the core have width {hidden}")
         control = 0 if self.every_step is None else _out_width(self.every_step)
         if control is None or (self.embedding is not None and _out_width(self.embedding) is None):
             return

@@ -14,6 +14,7 @@ class LeakyMemory(nn.Module):
 
     def __init__(self, input_size: int, size: int) -> None:
         super().__init__()
+        self.causal = True  # a step depends on earlier steps alone, so that long rows can be run in parts
         self.input_size, self.size = input_size, size  # named as the arguments, so that it can be saved
         self.state_shapes = ((size,), ((size, 2),))  # of one example, without the batch
         self.mix, self.write = nn.Linear(input_size + 3 * size, size), nn.Parameter(torch.randn(2))

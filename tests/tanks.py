@@ -11,7 +11,13 @@ from contextual_rnn.jobs.series import SeriesModel, SeriesSettings
 
 QUICK = {"epochs": 2, "updates": 3, "batch_size": 4, "length": 10, "hidden": 4}
 TANK = {"inputs": ["u"], "targets": ["y"]}
-OPTIONS = ["--inputs", "u", "--targets", "y", *["--epochs", "2", "--updates", "3", "--batch-size", "4", "--length", "10", "--hidden", "4"]]
+OPTIONS = [
+    "--inputs",
+    "u",
+    "--targets",
+    "y",
+    *["--epochs", "2", "--updates", "3", "--batch-size", "4", "--length", "10", "--hidden", "4"],
+]
 
 
 def level(steps, seed, start):

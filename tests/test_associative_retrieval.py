@@ -1,4 +1,4 @@
-"""Associative retrieval: the data as published, the model, and the command that reproduces the figure."""
+"""Associative retrieval: the published data, the models, and the reproduction of the figure and the table."""
 
 import json
 
@@ -6,9 +6,12 @@ import pytest
 import torch
 
 from contextual_rnn import FastWeightsRNN
-from contextual_rnn.cli import main
-from contextual_rnn.papers.common import KINDS
-from contextual_rnn.papers.retrieval.model import SYMBOLS, RetrievalModel, Retrievals, loss, scores
+from contextual_rnn.errors import InputError
+from contextual_rnn.papers.common import PAPER_KINDS
+from contextual_rnn.papers.retrieval import reproduce, reproduce_table
+from contextual_rnn.papers.retrieval.data import SYMBOLS, Retrievals
+from contextual_rnn.papers.retrieval.model import RetrievalModel, RetrievalRNN, first_epoch, loss, scores
+from contextual_rnn.serialization import load, save
 
 
 @pytest.mark.parametrize("order", ["paired", "grouped"])
@@ -34,7 +37,7 @@ def test_letters_digits_and_queries_are_drawn_evenly():
     assert torch.bincount(retrievals.answer)[26:36].min() > 0.9 * 2_000
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", PAPER_KINDS)
 def test_the_model_is_the_published_one_run_over_the_embedded_sequence(kind):
     torch.manual_seed(0)
     model = RetrievalModel(kind).eval()
@@ -71,32 +74,52 @@ def test_the_attention_is_of_earlier_steps():
     assert attention.tril().any()
 
 
-def test_reproduce_draws_the_figures_and_reports(tmp_path, capsys):
+def test_models_are_written_and_read_back(tmp_path):
+    symbols = Retrievals.draw(3, seed=0).symbols
+    for model in (RetrievalModel("gaussian", hidden=6).eval(), RetrievalRNN("irnn", 5).eval()):
+        save(model, tmp_path / "model.safetensors")
+        assert torch.equal(load(tmp_path / "model.safetensors")(symbols), model(symbols))
+
+
+def test_the_first_epoch_of_a_level():
+    history = [{"accuracy": value} for value in (0.2, 0.5, 0.95, 0.4)]
+    assert [first_epoch(history, level) for level in (50, 90, 99)] == [2, 3, None]
+
+
+def test_reproduce_draws_the_figures_and_reports(tmp_path, monkeypatch):
     out = tmp_path / "art"
-    command = ["reproduce", "art", "--smoke", "--seeds", "2", "--initial-states", "zero", "context", "--out", str(out)]
-    main(command)
-    assert "From h0 = context, seed by seed:" in capsys.readouterr().out
+    options = {"out": out, "smoke": True, "seeds": 1, "jobs": 1, "initial_states": ["zero", "context"]}
+    said = reproduce(**options)
+    assert "number of epochs to 90 % accuracy" in said
+    assert str(out / "results.json") in said
     for name in ("figure_2", "accuracy_by_pair", "attention"):
         assert (out / "figures" / f"{name}.png").stat().st_size > 10_000
     report = json.loads((out / "results.json").read_text())
-    assert len(report["runs"]) == 4
-    assert {"runs", "summary", "differences", "verdict"} <= report.keys()
+    assert [run["initial_state"] for run in report["runs"]] == ["zero", "context"]
+    assert {"runs", "summary", "differences", "verdict"} == report.keys()
     before = {path: path.stat().st_mtime_ns for path in out.rglob("checkpoint.safetensors")}
     assert before
-    main([*command, "--resume"])
+    drawn, draw = [], Retrievals.draw.__func__
+
+    def counted(cls, count, *arguments, **more):
+        drawn.append(count)
+        return draw(cls, count, *arguments, **more)
+
+    monkeypatch.setattr(Retrievals, "draw", classmethod(counted))
+    assert reproduce(**options, resume=True) == said
     assert before == {path: path.stat().st_mtime_ns for path in out.rglob("checkpoint.safetensors")}
+    assert drawn == [1]  # the figures of a finished run need one sequence
 
 
-def test_the_table_chooses_a_rate_and_tests_every_seed(tmp_path, capsys):
+def test_the_table_chooses_a_recipe_and_tests_every_seed(tmp_path):
     out = tmp_path / "table"
-    sizes = ["--sizes", "5", "20", "--seeds", "2"]
-    main(["reproduce", "associative-retrieval-table", "--smoke", *sizes, "--out", str(out)])
-    printed = capsys.readouterr().out
-    assert "(60.81)" in printed  # the published error of an LSTM of 20 units
+    said = reproduce_table(out=out, smoke=True, cells=["lstm", "irnn"], sizes=[5, 20], seeds=2, jobs=1)
+    assert max(map(len, said.splitlines()[:-2])) <= 80
+    assert "60.81" in said  # the published error of an LSTM of 20 units
     assert (out / "figures/test_error.png").stat().st_size > 10_000
     report = json.loads((out / "results.json").read_text())
-    assert len(report["runs"]) == 3 * 2 * 2
-    assert len(report["finals"]) == 3 * 2 * 2 * 2  # two finalists each
+    assert len(report["runs"]) == 2 * 2 * 2
+    assert len(report["finals"]) == 2 * 2 * 2 * 2  # two finalists each
     for run in report["runs"]:
         rivals = [one for one in report["finals"] if (one["cell"], one["hidden"]) == (run["cell"], run["hidden"])]
         means = {}
@@ -104,3 +127,20 @@ def test_the_table_chooses_a_rate_and_tests_every_seed(tmp_path, capsys):
             means.setdefault(one["learning_rate"], []).append(one["metrics"]["validation_accuracy"])
         assert sum(means[run["learning_rate"]]) == max(map(sum, means.values()))
     assert all(0 <= run["metrics"]["test_error"] <= 100 for run in report["runs"])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"cells": ["gru"]}, "`cells` must be one of irnn, lstm, fast-weights"),
+        ({"sizes": []}, "`sizes` needs at least one value"),
+        ({"sizes": [20, 0]}, "`sizes` must be at least 1; found 0"),
+        ({"sizes": [2.5]}, "`sizes` must be an integer"),
+        ({"learning_rates": [1e-3, -1.0]}, "`learning_rates` must be greater than 0; found -1"),
+        ({"embedding_scales": "much"}, "`embedding_scales` must be a number"),
+    ],
+)
+def test_wrong_settings_of_the_table_are_refused(tmp_path, options, message):
+    with pytest.raises(InputError, match=message):
+        reproduce_table(out=tmp_path / "run", **options)
+    assert not (tmp_path / "run").exists()

@@ -1,12 +1,15 @@
 """Named context: every field becomes its part of one vector, and what is wrong is said by name."""
 
 import math
+import warnings
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
+from torch.func import vmap
 
 from contextual_rnn import (
     MLP,
@@ -23,6 +26,7 @@ from contextual_rnn import (
     Window,
     load,
 )
+from contextual_rnn.data.static_context import StaticContext
 
 
 def encoder(hidden=3):
@@ -236,3 +240,165 @@ def test_one_model_serves_any_subset():
     with torch.no_grad():
         both, only_b, only_a, none = (float(error(known)) for known in ("ab", "b", "a", ""))
     assert both < only_b / 2 < only_a / 2 < none / 2
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("name", [name for name in sorted(FIELDS) if name != "summary"])
+def test_fields_take_the_dtype_of_the_model(name, dtype):
+    make, value = FIELDS[name]
+    known = {"here": value(3)}
+    context = Context(here=make())
+    single = context(known)
+    core = nn.LSTM(1, 4, batch_first=True)
+    network = nn.Sequential(context, nn.Linear(context.out_features, 5))
+    model = ContextState(core, network).to(dtype)
+    assert {leaf.dtype for leaf in model(3, known)} == {dtype}
+    torch.testing.assert_close(context(known), single.to(dtype), rtol=2e-2, atol=2e-2)
+    assert context(known).dtype == dtype
+
+
+def test_columns_of_numpy_and_pandas_are_read():
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(
+        {"a": [0.1, 0.2, 0.3], "count": [3, 4, 5], "label": ["x", None, "y"], "number": [0, None, 2]}, index=[7, 3, 9]
+    )
+    context = Context(
+        a=Quantity(0, 1),
+        b=Quantity(0, 10),
+        c=Label(["x", "y"], unknown=True),
+        d=Label(3, unknown=True),
+        e=Vector(2),
+        f=Quantity(0, 1, unknown=True),
+    )
+    known = {
+        "a": frame["a"],
+        "b": frame["count"],
+        "c": frame["label"],
+        "d": frame["number"],
+        "e": frame[["a", "count"]],
+        "f": pandas.Series([0.5, None, 1.0], dtype="Float64"),
+    }
+    found = context(known)
+    assert found.dtype == torch.float32
+    right = [
+        [-0.8, -0.4, 1, 0, 1, 0, 0, 0.1, 3, 0],
+        [-0.6, -0.2, 0, 0, 0, 0, 0, 0.2, 4, 0],
+        [-0.4, 0.0, 0, 1, 0, 0, 1, 0.3, 5, 1],
+    ]
+    torch.testing.assert_close(found, torch.tensor(right))
+    arrays = {"a": np.array([0.1, 0.2]), "b": [3, 4], "c": np.array(["x", "y"]), "d": np.array([1, 2], np.uint8)}
+    arrays |= {"e": np.zeros((2, 2)), "f": [0.5, None]}
+    assert context(arrays).shape == (2, 10)
+    core = nn.GRU(1, 4, batch_first=True)
+    for network, value in [
+        (MLP(1, 5), frame["a"]),
+        (MLP(2, 5), frame[["a", "count"]]),
+        (nn.Linear(2, 5), np.zeros((3, 2))),
+        (nn.Sequential(nn.Flatten(), nn.Linear(2, 5)), torch.zeros(3, 2, dtype=torch.float64)),
+        (nn.Embedding(6, 2), frame["count"]),
+        (Quantity(0, 1), frame["a"]),
+        (Label(["x", "y"]), ["x", "y", "x"]),
+        (6, np.array([3, 4, 5], np.uint8)),
+    ]:
+        assert ContextState(core, network)(3, value).shape == (3, 1, 4)
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int8, torch.int16, torch.int32])
+def test_labels_of_every_integer_type(dtype):
+    index = torch.tensor([2, 0], dtype=dtype)
+    assert torch.equal(Label(3)(index), torch.tensor([[0.0, 0, 1], [1, 0, 0]]))
+    assert Label(3, size=4)(index).shape == (2, 4)
+    with pytest.raises(ValueError, match="row 0 is 200 where a label in 0 to 2 is right"):
+        Label(3)(torch.tensor([200], dtype=torch.uint8))
+
+
+def test_quantities_are_scaled_in_double():
+    large = 2**40
+    field = Quantity(large, large + 8)
+    right = torch.tensor([[-1.0], [0.0], [1.0]])
+    assert torch.equal(field(torch.tensor([large, large + 4, large + 8])), right)
+    assert torch.equal(field(np.array([large, large + 4, large + 8], float)), right)
+    assert torch.equal(field([large, large + 4, large + 8]), right)
+    with pytest.raises(ValueError, match="row 1 holds a number that is infinite, or too large for float32"):
+        Quantity.standardised([0.0, 1.0])([0.0, 1e60])
+
+
+def test_single_precision_is_scaled_as_before():
+    field, x = Quantity(0.3, 4.7), torch.linspace(0.3, 4.7, 999)[1:-1]
+    assert torch.equal(field(x)[:, 0], 2 * (x - 0.3) / (4.7 - 0.3) - 1)
+
+
+def test_standardised_quantities_have_the_bits_of_double_arithmetic():
+    values = np.random.default_rng(0).normal(3, 1e-3, 1001)
+    static = StaticContext.learn([{"a": repr(float(value))} for value in values])
+    right = [static.vector("", {"a": repr(float(value))})[0] for value in values]
+    found = Quantity.standardised(values)(values)
+    assert found[:, 0].tolist() == [float(value) for value in right]
+
+
+WRONG = {
+    "text for names": (lambda: Label("north"), "found 'north'"),
+    "a flag": (lambda: Label(True), "found True"),
+    "numbers for names": (lambda: Label([1, 2]), r"found \[1, 2\]"),
+    "no range": (lambda: Quantity(), "needs low and high, or mean and deviation"),
+    "half a range": (lambda: Quantity(1.0), "needs low and high, or mean and deviation"),
+    "both": (lambda: Quantity(0, 1, mean=0, deviation=1), "needs low and high, or mean and deviation"),
+    "no deviation": (lambda: Quantity(mean=0, deviation=0), "the deviation positive; found 0, 0"),
+    "text as quantity": (lambda: Quantity(0, 1)(["a"]), "it must be numbers; found \\['a'\\]"),
+    "one label": (lambda: Label(["a", "b"])("a"), "must be a list of a, b, one for each sequence; found one text"),
+    "no rows": (lambda: Context(a=Quantity(0, 1))({"a": 0.5}), "context field 'a': it must have a row for each"),
+    "complex": (lambda: Vector(1)(torch.zeros(2, 1, dtype=torch.complex64)), "where"),
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_what_is_wrong_is_refused_in_one_sentence(what):
+    make, said = WRONG[what]
+    with pytest.raises(ValueError, match=said):
+        make()
+
+
+def test_fields_print_what_they_are():
+    assert repr(Label(3)) == "Label(labels=3)"
+    assert repr(Label(["a", "b"], unknown=True, drop=0.5)) == "Label(labels=['a', 'b'], unknown=True, drop=0.5)"
+    assert repr(Quantity(0, 4.5)) == "Quantity(low=0.0, high=4.5)"
+    assert repr(Quantity.standardised([1.0, 3.0])) == "Quantity(mean=2.0, deviation=1.0)"
+    assert "a, b" in repr(Context(b=Label(2), a=Label(2)))
+
+
+def tensors(rows):
+    torch.manual_seed(rows)
+    return {name: value(rows) for name, (_, value) in FIELDS.items() if name not in ("name", "summary")}
+
+
+def all_fields(**arguments):
+    names = [name for name in FIELDS if name not in ("name", "summary")]
+    return Context(**{name: FIELDS[name][0](**arguments) for name in names}).eval()
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit")
+@pytest.mark.parametrize("unknown", [False, True])
+def test_a_trace_holds_for_every_batch(unknown):
+    context = all_fields(unknown=unknown)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", torch.jit.TracerWarning)
+        traced = torch.jit.trace(context, (tensors(4),), strict=False)
+    assert torch.equal(traced(tensors(7)), context(tensors(7)))
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+def test_an_exported_context_holds_for_every_batch():
+    context = all_fields()
+    batch = torch.export.Dim("batch", min=2)
+    shapes = ({name: {0: batch} for name in tensors(4)},)
+    program = torch.export.export(context, (tensors(4),), dynamic_shapes=shapes).module()
+    known = tensors(7)
+    assert torch.equal(program(known), context(known))
+    known["quantity"][2] = math.nan  # cannot be refused there
+    assert program(known).isnan().any(1).tolist() == [row == 2 for row in range(7)]
+
+
+def test_a_context_is_vectorised():
+    context, known = all_fields(unknown=True), tensors(5)
+    found = vmap(lambda one: context({name: value[None] for name, value in one.items()})[0])(known)
+    assert torch.equal(found, context(known))

@@ -1,32 +1,30 @@
-"""Forecasts by encoder and decoder: what is read, what is fed, the commands, and what they say of bad input."""
+"""Forecasts by encoder and decoder: fit, compare and forecast, in Python and from the command line."""
 
 import json
+import pathlib
 
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
 import torch
 
 from contextual_rnn import InputError, load
 from contextual_rnn.cli import main
-from contextual_rnn.data.series import Columns
-from contextual_rnn.data.table import Table
-from contextual_rnn.jobs.forecast import train as forecast_runs
-from contextual_rnn.jobs.forecast.model import (
-    ForecastConfig,
-    ForecastModel,
-    forecasts,
-    hold_last,
-    squared_errors,
-    stack,
-    windows,
-)
-from contextual_rnn.jobs.forecast.train import ForecastTraining, hold_out_ends
-from contextual_rnn.jobs.series.runs import SeriesFiles
-from contextual_rnn.jobs.series.train import Record
+from contextual_rnn.context import Quantity
+from contextual_rnn.data.series import Record, collate
+from contextual_rnn.jobs import forecast
+from contextual_rnn.jobs.forecast import train as training_module
+from contextual_rnn.jobs.forecast.metrics import METRICS, baselines, errors_of, mean_squares, scores, squares_by_series
+from contextual_rnn.jobs.forecast.model import ForecastModel
+from contextual_rnn.jobs.forecast.settings import ForecastSettings
+from contextual_rnn.jobs.forecast.windows import cut_windows, hold_out_ends
 from contextual_rnn.seq2seq import ATTENTIONS, BRIDGES, ScheduledSampling
-from contextual_rnn.study.comparison import bootstrap_difference, in_words
 
 PAST, HORIZON = 12, 8
+COLUMNS = {"targets": ["y"], "inputs": ["u"], "context": ["kind"], "series": "name", "past": PAST, "horizon": HORIZON}
+LEARNS = {"hidden": 12, "updates": 15, "learning_rate": 0.03, "epochs": 10}
+TINY = {"hidden": 4, "updates": 2, "epochs": 2, "batch_size": 4}
 
 
 def records(number=3, steps=40, inputs=1, context=1):
@@ -44,249 +42,294 @@ def records(number=3, steps=40, inputs=1, context=1):
     return made
 
 
-def model(inputs=1, context=1, **config):
+def settings(inputs=1, context=1, **options):
+    columns = {"inputs": ("u",)[:inputs], "targets": ("y", "z"), "context": ("c",)[:context]}
+    return ForecastSettings(past=PAST, horizon=HORIZON, hidden=6, **columns, **options)
+
+
+def model(inputs=1, context=1, **options):
     torch.manual_seed(0)
-    found = ForecastModel(ForecastConfig(PAST, HORIZON, hidden=6, **config), inputs, 2, context)
-    every = records(inputs=inputs)
-    found.standardise(torch.cat([r.inputs for r in every]), torch.cat([r.targets for r in every]))
-    return found
+    found = ForecastModel(settings(inputs, context, **options), {"c": Quantity(0, 2)} if context else {})
+    found.standardise(records(inputs=inputs))
+    return found.eval()
 
 
-@pytest.mark.parametrize("attention", ATTENTIONS)
-@pytest.mark.parametrize(("inputs", "context"), [(0, 0), (1, 1)])
-def test_trained_on_its_own_output_alone_it_is_trained_on_its_forecasts(inputs, context, attention):
-    network = model(inputs, context, attention=attention)
-    batch = stack(windows(records(inputs=inputs, context=context), network.settings))
-    free = network.forecast(batch.inputs, batch.targets[:, :PAST], batch.context)
-    error = ((free - batch.targets[:, PAST:]) / network.target_scale).square().mean()
-    own = network.loss(batch, ScheduledSampling(1.0, "output"))
-    assert torch.allclose(own, error, rtol=1e-5)
-    truth = network.loss(batch)
-    assert not torch.allclose(own, truth, rtol=1e-3)
-    never = network.loss(batch, ScheduledSampling(0.0, "output"))
-    assert torch.equal(never, truth)
-
-
-def test_no_target_to_come_is_read():
-    network = model()
-    stretches = windows(records(), network.settings)
-    blind = [
-        Record(r.name, r.inputs, torch.where(torch.arange(20).unsqueeze(1) < PAST, r.targets, torch.nan), r.context)
-        for r in stretches
-    ]
-    assert all(torch.equal(a, b) for a, b in zip(forecasts(network, stretches), forecasts(network, blind), strict=True))
-    other = [Record(r.name, -r.inputs, r.targets, r.context) for r in stretches]
-    assert not any(
-        torch.allclose(a, b) for a, b in zip(forecasts(network, stretches), forecasts(network, other), strict=True)
-    )
-
-
-@pytest.mark.parametrize("bridge", BRIDGES)
-def test_saved_it_forecasts_the_same(bridge, tmp_path):
-    from contextual_rnn import save
-
-    network = model(bridge=bridge, attention="additive", cell="lstm", layers=2)
-    save(network, tmp_path / "model.safetensors")
-    stretches = windows(records(), network.settings)
-    again = load(tmp_path / "model.safetensors")
-    assert torch.equal(squared_errors(network, stretches), squared_errors(again, stretches))
-
-
-def test_horizons_follow_each_other():
-    stretches = windows(records(1, steps=PAST + 3 * HORIZON + 2), ForecastConfig(PAST, HORIZON))
-    starts = [float(one.targets[PAST, 0]) for one in stretches]
-    assert len(stretches) == 3
-    whole = records(1, steps=60)[0].targets[:, 0]
-    assert starts == [float(whole[PAST + HORIZON * number]) for number in range(3)]
-    assert all(len(one) == PAST + HORIZON for one in stretches)
-
-
-def test_holding_the_last_value_is_the_baseline():
-    network = model()
-    stretches = windows(records(), network.settings)
-    expected = ((stretches[0].targets[PAST:] - stretches[0].targets[PAST - 1]) / network.target_scale).square().mean(1)
-    assert torch.allclose(hold_last(network, stretches)[0], expected.double())
-
-
-def test_the_ends_of_series_are_held_out():
-    beginnings, ends = hold_out_ends(records(2, steps=200), 20)
-    assert [len(one) for one in beginnings + ends] == [160, 160, 40, 40]
-    assert torch.equal(torch.cat([beginnings[1].targets, ends[1].targets]), records(2, steps=200)[1].targets)
-    with pytest.raises(InputError, match="the longest series has 39 steps; past and horizon take 20, and twice that"):
-        hold_out_ends(records(1, steps=39), 20)
-
-
-def write(path, number, steps=90, first=0):
-    lines = ["name,kind,u,y"]
+def table(number, steps=90, first=0):
+    """Series whose level is the sum of inputs that are shown one step before; the sign depends on the context."""
+    frames, time = [], np.arange(steps)
     for index in range(first, first + number):
-        kind = "up" if index % 2 else "down"
-        level = np.cumsum(np.sin(0.7 * np.arange(steps) + index)) * (1 if index % 2 else -1)
-        lines += [f"s{index},{kind},{np.sin(0.7 * (t + 1) + index):.5f},{level[t]:.5f}" for t in range(steps)]
-    path.write_text("\n".join(lines) + "\n")
-    return str(path)
+        level = np.cumsum(np.sin(0.7 * time + index)) * (1 if index % 2 else -1)
+        names = {"name": f"s{index}", "kind": "up" if index % 2 else "down"}
+        frames.append(pl.DataFrame({**names, "u": np.sin(0.7 * (time + 1) + index), "y": level}))
+    return pl.concat(frames)
 
 
-ROLES = ["--targets", "y", "--inputs", "u", "--context", "kind", "--series", "name"]
-SMALL = ["--past", "12", "--horizon", "8", "--hidden", "12", "--updates", "20", "--learning-rate", "0.02"]
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("forecast")
-    tables = ["--train", write(folder / "train.csv", 8), "--test", write(folder / "test.csv", 3, first=8)]
-    main(["fit", "forecast", *tables, *ROLES, *SMALL, "--epochs", "20", "--out", str(folder / "run")])
-    return folder
-
-
-def test_what_follows_a_table_is_forecast(trained, tmp_path, capsys):
-    metrics = json.loads((trained / "run" / "results.json").read_text())["metrics"]
-    rows = (trained / "test.csv").read_text().splitlines()
-    past, future = tmp_path / "past.csv", tmp_path / "future.csv"
-    for path, chosen in ((past, range(82)), (future, range(82, 90))):
-        kept = [row for number, row in enumerate(rows[1:]) if number % 90 in chosen]
-        path.write_text("\n".join([rows[0], *kept]) + "\n")
-    command = ["forecast", str(trained / "run"), "--past", str(past), "--out", str(tmp_path / "out.csv")]
-    main([*command, "--future", str(future)])
-    assert "8 steps after each of 3 series" in capsys.readouterr().out
-    found, truth = Table.read(tmp_path / "out.csv").frame, Table.read(future).frame
-    assert found["name"].to_list() == truth["name"].to_list()
-    assert [int(step) for step in found["step"]] == [*range(1, 9)] * 3
-    errors = np.array([float(value) for value in found["y"]]) - np.array([float(value) for value in truth["y"]])
-    held = Table.read(past).frame["y"].to_list()[81::82]
-    holding = np.array([float(value) for value in truth["y"]]) - np.repeat([float(value) for value in held], 8)
-    assert np.sqrt(np.mean(errors**2)) < 0.5 * np.sqrt(np.mean(holding**2))
-    assert metrics["rmse"] < 1
-
-
-def test_errors_of_several_targets_say_what_they_are_in(trained, tmp_path, capsys):
-    command = ["fit", "forecast", "--train", str(trained / "train.csv"), "--series", "name", *SMALL, "--epochs", "1"]
-    main([*command, "--targets", "y", "u", "--out", str(tmp_path / "two")])
-    assert "in standard deviations of each target in training" in capsys.readouterr().out
-    main([*command, "--targets", "y", "--out", str(tmp_path / "one")])
-    assert "in the target's own unit" in capsys.readouterr().out
+def pandas(frame):
+    return pd.DataFrame(frame.to_dict(as_series=False))
 
 
 def failure(capsys, *arguments):
     with pytest.raises(SystemExit) as stopped:
         main([str(argument) for argument in arguments])
     assert stopped.value.code == 2
-    said = capsys.readouterr().err
-    assert "Traceback" not in said
-    return said
+    message = capsys.readouterr().err
+    assert "Traceback" not in message
+    return message
 
 
-def test_what_is_wrong_with_the_call_is_said(trained, tmp_path, capsys):
-    table, out = trained / "test.csv", ["--out", tmp_path / "out.csv"]
-    forecast = ["forecast", trained / "run", "--past", table]
-    assert "must be known of the steps to forecast too: give --future" in failure(capsys, *forecast, *out)
-    assert "is one of the tables" in failure(capsys, *forecast, "--future", table, "--out", table)
-    other = write(tmp_path / "other.csv", 2)
-    assert "has no series 's8', whose inputs are needed" in failure(capsys, *forecast, "--future", other, *out)
-    short = write(tmp_path / "short.csv", 1, steps=10)
-    assert "'s0' has 10 steps, and at least 12" in failure(
-        capsys, "forecast", trained / "run", "--past", short, "--future", table, *out
-    )
-    fit = ["fit", "forecast", "--train", short, *ROLES, *SMALL, "--out", tmp_path / "run"]
-    assert "has 10 steps, and at least 20 are needed" in failure(capsys, *fit)
-    assert "--horizon must be greater than 0" in failure(capsys, *fit, "--horizon", 0)
-    compare = ["compare", "forecast", "--train", table, *ROLES, *SMALL, "--out", tmp_path / "run"]
-    assert "needs --test" in failure(capsys, *compare)
-    assert not (tmp_path / "run").exists()
-    assert "holds a PairModel, not a ForecastModel" in failure(
-        capsys, "forecast", pairs(tmp_path), "--past", table, *out
-    )
+@pytest.mark.parametrize("attention", ATTENTIONS)
+@pytest.mark.parametrize(("inputs", "context"), [(0, 0), (1, 1)])
+def test_training_on_its_own_outputs_alone_minimises_the_error_of_its_forecasts(inputs, context, attention):
+    network = model(inputs, context, attention=attention)
+    batch = collate(cut_windows(records(inputs=inputs, context=context), network.settings))
+    free = network(batch[0], batch[1][:, :PAST], batch[2])
+    error = ((free - batch[1][:, PAST:]) / network.target_scale).square().mean()
+    own = network.loss(batch, ScheduledSampling(1.0, "output"))
+    assert torch.allclose(own, error, rtol=1e-5)
+    truth = network.loss(batch)
+    assert not torch.allclose(own, truth, rtol=1e-3)
+    assert torch.equal(network.loss(batch, ScheduledSampling(0.0, "output")), truth)
 
 
-def pairs(folder):
-    from contextual_rnn import save
-    from contextual_rnn.data.pairs import Units
-    from contextual_rnn.jobs.pairs.model import PairConfig, PairModel
-
-    (folder / "pairs").mkdir()
-    save(
-        PairModel(PairConfig(hidden=2, embedding=2), ["a"], ["b"], Units("characters", "characters")),
-        folder / "pairs" / "model.safetensors",
-    )
-    return folder / "pairs"
+def test_targets_of_the_horizon_are_not_read():
+    network = model()
+    windows = cut_windows(records(), network.settings)
+    past = torch.arange(PAST + HORIZON).unsqueeze(1) < PAST
+    blind = [Record(r.name, r.inputs, torch.where(past, r.targets, torch.nan), r.context) for r in windows]
+    other = [Record(r.name, -r.inputs, r.targets, r.context) for r in windows]
+    seen, unseen, changed = (list(network.forecasts(several)) for several in (windows, blind, other))
+    assert all(torch.equal(a, b) for a, b in zip(seen, unseen, strict=True))
+    assert not any(torch.allclose(a, b) for a, b in zip(seen, changed, strict=True))
 
 
-def test_comparing_tells_what_each_factor_is_worth(trained, tmp_path, capsys):
-    tables = ["--train", str(trained / "train.csv"), "--test", str(trained / "test.csv")]
-    command = [
-        "compare",
-        "forecast",
-        *tables,
-        *ROLES,
-        *SMALL,
-        "--epochs",
-        "4",
-        "--seeds",
-        "2",
-        "--out",
-        str(tmp_path / "run"),
-    ]
-    main(command)
-    results = json.loads((tmp_path / "run" / "results.json").read_text())
-    assert capsys.readouterr().out.strip() == results["verdict"].strip()
-    kinds = ["project, none, output", "zero, none, output", "project, none, truth"]
-    assert list(dict.fromkeys(run["initial_state"] for run in results["runs"])) == kinds
-    for run in results["runs"]:
-        assert len(run["rmse_by_step"]) == 8
-        assert run["metrics"]["rmse"] == pytest.approx(np.sqrt(np.mean(run["squared_error_by_series"])), rel=1e-5)
-        assert run["metrics"]["last_step_rmse"] == pytest.approx(run["rmse_by_step"][-1], rel=1e-5)
-    assert results["baselines"]["hold-last"]["rmse"] > 0
-    for name in ("errors", "forecasts"):
-        assert (tmp_path / "run" / "figures" / f"{name}.png").stat().st_size > 5000
-    before = (tmp_path / "run" / "results.json").read_bytes()  # with the seconds of each run
-    main([*command, "--resume"])
-    assert (tmp_path / "run" / "results.json").read_bytes() == before
+@pytest.mark.parametrize("bridge", BRIDGES)
+def test_a_saved_model_forecasts_the_same(bridge, tmp_path):
+    network = model(bridge=bridge, attention="additive", cell="lstm", layers=2)
+    network.save(tmp_path / "model.safetensors")
+    windows = cut_windows(records(), network.settings)
+    again = load(tmp_path / "model.safetensors")
+    assert torch.equal(torch.stack(list(network.forecasts(windows))), torch.stack(list(again.forecasts(windows))))
 
 
-def test_stretches_of_a_series_count_as_one():
-    stretches = windows([*records(1, steps=60), *records(2, steps=40)[1:]], ForecastConfig(PAST, HORIZON))
-    errors = torch.arange(len(stretches) * HORIZON, dtype=torch.float64).view(-1, HORIZON)
-    count = sum(one.name == "s0" for one in stretches)
-    assert forecast_runs.by_series(errors, stretches) == [float(errors[:count].mean()), float(errors[count:].mean())]
-    runs = [
-        {"initial_state": kind, "seed": seed, "squared_error_by_series": [1.0 + seed, level]}
-        for kind, level in (("a", 4.0), ("b", 1.0))
-        for seed in range(5)
-    ]
-    assert "over 2 test series" in in_words(bootstrap_difference(runs, "a", "b"))
+def test_horizons_follow_one_another():
+    windows = cut_windows(records(1, steps=PAST + 3 * HORIZON + 2), settings())
+    whole = records(1, steps=60)[0].targets[:, 0]
+    assert [float(one.targets[PAST, 0]) for one in windows] == [float(whole[PAST + HORIZON * k]) for k in range(3)]
+    assert all(len(one) == PAST + HORIZON for one in windows)
+
+
+def test_baselines_are_the_last_values_and_the_mean():
+    network = model()
+    windows = cut_windows(records(), network.settings)
+    for name, expected in (("persistence", windows[0].targets[PAST - 1]), ("mean", network.target_mean)):
+        errors = errors_of(baselines(network)[name], windows, network)
+        wanted = (expected - windows[0].targets[PAST:]) / network.target_scale
+        assert torch.allclose(errors[0], wanted.double(), atol=1e-6)
+
+
+def test_metrics_are_those_of_their_definition():
+    errors = torch.randn(5, HORIZON, 2, dtype=torch.float64)
+    found = scores(errors)
+    assert found["rmse"] == pytest.approx(float(errors.square().mean().sqrt()))
+    assert found["last_step_rmse"] == pytest.approx(float(errors[:, -1].square().mean().sqrt()))
+    windows = [*cut_windows(records(1, steps=60), settings()), *cut_windows(records(2, steps=40)[1:], settings())]
+    errors = torch.randn(len(windows), HORIZON, 2, dtype=torch.float64)
+    count = sum(one.name == "s0" for one in windows)
+    squares = mean_squares(errors)
+    assert squares_by_series(errors, windows) == [float(squares[:count].mean()), float(squares[count:].mean())]
 
 
 @pytest.mark.parametrize("size", [1e20, 1e-24])
 def test_targets_of_any_size_have_errors(size):
     network = model()
     sized = [Record(r.name, r.inputs, size * r.targets, r.context) for r in records()]
-    network.standardise(torch.cat([r.inputs for r in sized]), torch.cat([r.targets for r in sized]))
-    found = squared_errors(network, windows(sized, network.settings))
+    network.standardise(sized)
+    found = mean_squares(errors_of(network.forecasts, cut_windows(sized, network.settings), network))
     assert found.isfinite().all()
     assert (found > 0).all()
 
 
-def test_a_column_of_series_called_step_is_kept(trained, tmp_path):
-    text = (trained / "train.csv").read_text().replace("name,", "step,", 1)
-    (tmp_path / "train.csv").write_text(text)
-    roles = ["--targets", "y", "--series", "step"]
-    fit = ["fit", "forecast", "--train", str(tmp_path / "train.csv"), *roles, *SMALL, "--epochs", "1"]
-    main([*fit, "--out", str(tmp_path / "run")])
-    main(["forecast", str(tmp_path / "run"), "--past", str(tmp_path / "train.csv"), "--out", str(tmp_path / "out.csv")])
-    found = Table.read(tmp_path / "out.csv").frame
-    assert found["step"].to_list()[::8] == [f"s{index}" for index in range(8)]
-    assert [int(step) for step in found["step_"]] == [*range(1, 9)] * 8
+def test_the_ends_of_series_are_held_out():
+    beginnings, ends = hold_out_ends(records(2, steps=200), 20)
+    assert [len(one) for one in beginnings + ends] == [160, 160, 40, 40]
+    assert torch.equal(torch.cat([beginnings[1].targets, ends[1].targets]), records(2, steps=200)[1].targets)
+    assert [len(one) for one in hold_out_ends([*records(1, steps=200), *records(1, steps=39)], 20)[0]] == [160, 39]
+    with pytest.raises(InputError, match="the longest training series has 39 steps, but 40 are needed"):
+        hold_out_ends(records(1, steps=39), 20)
 
 
-def test_a_broken_run_resumes_to_the_same_bytes(trained, tmp_path, monkeypatch):
-    files = SeriesFiles(str(trained / "train.csv"), Columns(("u",), ("y",), ("kind",), "name"), None, None)
-    config = forecast_runs.job(
-        "run", ForecastConfig(PAST, HORIZON, hidden=4), ForecastTraining(3, 4, 8, sampling=0.9), files, 1
-    ).config
-    config = json.loads(json.dumps(config))
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("forecast") / "run"
+    return forecast.fit(table(8), test=pandas(table(3, first=8)), **COLUMNS, **LEARNS, out=folder), folder
+
+
+def split(frame):
+    """Return the first 82 steps of every series, and the last 8."""
+    step = pl.int_range(pl.len()).over("name")
+    return frame.filter(step < 82), frame.filter(step >= 82)
+
+
+def test_forecasts_of_new_series_are_better_than_persistence(fitted):
+    network, folder = fitted
+    past, future = split(table(3, first=8))
+    found = network.forecast(past, future.drop("y"))
+    assert found.columns == ["name", "step", "y_predicted"]
+    assert found["name"].to_list() == future["name"].to_list()
+    assert found["step"].to_list() == [*range(1, 9)] * 3
+    last = past.group_by("name", maintain_order=True).last()["y"].to_numpy().repeat(HORIZON)
+    errors, held = (np.sqrt(np.mean((future["y"] - values).to_numpy() ** 2)) for values in (found["y_predicted"], last))
+    assert errors < 0.5 * held
+    rows = network.report.rows
+    assert list(rows) == ["training", "validation", "test", "persistence, test", "mean, test"]
+    assert rows["test"]["rmse"] < 0.5 * rows["persistence, test"]["rmse"] < rows["mean, test"]["rmse"]
+    results = json.loads((folder / "results.json").read_text())
+    assert results["metrics"]["rmse"] == rows["test"]["rmse"]
+    history = [json.loads(line) for line in (folder / "final" / "metrics.jsonl").read_text().splitlines()]
+    best = min(history, key=lambda metrics: metrics["validation_rmse"])
+    assert rows["validation"]["rmse"] == best["validation_rmse"]  # the weights are those of the best epoch
+    assert {path.name for path in (folder / "figures").glob("*.png")} == {"forecasts.png", "history.png"}
+
+
+def test_the_kind_of_frame_and_the_index_are_kept(fitted):
+    network, _ = fitted
+    past, future = split(table(2))
+    times = pd.date_range("2026-03-28", periods=len(future), freq="h", tz="Europe/Berlin")
+    shuffled = pandas(future).set_index(times).iloc[::-1].groupby("name", sort=False).apply(lambda part: part[::-1])
+    shuffled = shuffled.droplevel(0) if shuffled.index.nlevels > 1 else shuffled
+    found = network.forecast(pandas(past), shuffled.assign(name=[*["s1"] * 8, *["s0"] * 8]))
+    assert isinstance(found, pd.DataFrame)
+    assert list(found.index) == list(times)  # s0 first, as in the past
+    assert found.index.tz is not None
+    assert list(found["name"]) == ["s0"] * 8 + ["s1"] * 8
+    plain = network.forecast(past, pandas(future))
+    assert isinstance(plain, pl.DataFrame)
+    np.testing.assert_allclose(plain["y_predicted"], found["y_predicted"], rtol=1e-6)
+
+
+def test_a_run_in_two_tables_equals_a_run_over_files(fitted, tmp_path, capsys):
+    network, folder = fitted
+    past, future = split(table(3, first=8))
+    past.write_csv(tmp_path / "past.csv")
+    future.write_csv(tmp_path / "future.csv")
+    out = tmp_path / "out.csv"
+    main([str(one) for one in ["forecast", folder, "--past", tmp_path / "past.csv", "--future", tmp_path / "future.csv",
+          "--out", out]])  # fmt: skip
+    assert "8 steps after each of 3 series." in capsys.readouterr().out
+    written = pl.read_csv(out)
+    np.testing.assert_allclose(written["y_predicted"], network.forecast(past, future)["y_predicted"], rtol=1e-4)
+
+
+def test_a_model_without_inputs_context_or_series_column():
+    train = table(1).select("y").rename({"y": "step"})
+    network = forecast.fit(train, targets=["step"], past=PAST, horizon=HORIZON, **TINY)
+    found = network.forecast(pandas(train))
+    assert list(found.columns) == ["step", "step_predicted"]
+    assert list(found["step"]) == list(range(1, 9))
+    with pytest.raises(InputError, match="the model has no inputs, so `future` would not be read"):
+        network.forecast(train, train)
+
+
+def test_a_series_column_of_integers_named_step_is_kept():
+    train = table(2).with_columns(step=pl.col("name").str.strip_prefix("s").cast(pl.Int64))
+    network = forecast.fit(train, targets=["y", "u"], series="step", past=PAST, horizon=HORIZON, **TINY)
+    assert "standard deviations of each target" in str(network.report)
+    found = network.forecast(train)
+    assert found.columns == ["step", "step_", "y_predicted", "u_predicted"]
+    assert found["step"].to_list() == [0] * 8 + [1] * 8
+
+
+def test_what_is_wrong_with_tables_is_said(fitted):
+    network, _ = fitted
+    past, future = split(table(3, first=8))
+    for given, said in (
+        ((past,), "must be known at the steps to forecast: give `future`"),
+        ((past, table(2)), "has no series 's8', whose inputs are needed"),
+        ((past.head(5), future), "series 's8' has 5 steps, but at least 12 are needed"),
+        ((past, future.group_by("name", maintain_order=True).head(7)), "has 7 steps, but at least 8 are needed"),
+        ((past.with_columns(kind=pl.lit("left")), future), "the training table has no label 'left'"),
+        ((3, future), "`past` must be a path, a pandas or polars data frame, or an Arrow table; found int"),
+    ):
+        with pytest.raises(InputError, match=said):
+            network.forecast(*given)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"horizon": 0}, "`horizon` must be at least 1; found 0"),
+        ({"sampling": 1.5}, "`sampling` must be at least 0 and at most 1; found 1.5"),
+        ({"bridge": "projct"}, "`bridge` must be one of .*; did you mean 'project'"),
+        ({"feeding": "embedding"}, "`feeding` must be one of truth, output; found 'embedding'"),
+        ({"hidden": [4, 8]}, "`hidden` must be an integer"),
+        ({"past": 90}, "series 's0' has 90 steps, but at least 98 are needed"),
+        ({"past": 40}, "the longest training series has 90 steps, but 96 are needed"),
+    ],
+)
+def test_settings_are_checked(options, said):
+    with pytest.raises(InputError, match=said):
+        forecast.fit(table(2), **{**COLUMNS, **TINY, **options})
+
+
+def test_compare_tries_each_factor_alone(tmp_path):
+    options = {**COLUMNS, **TINY, "seeds": 2, "jobs": 1, "out": tmp_path / "run"}
+    train, test = table(4), table(10, first=8)
+    found = forecast.compare(train, test, **options)
+    assert found.answer.startswith(
+        "Does the bridge matter? Not enough runs to tell. The forecast RMSE of zero, none, o"
+    )
+    assert "\nFeeding truth instead of output (project, none, truth against project, none, output):" in found.verdict
+    results = json.loads((tmp_path / "run" / "results.json").read_text())
+    kinds = ["project, none, output", "zero, none, output", "project, none, truth"]
+    assert list(dict.fromkeys(run["initial_state"] for run in results["runs"])) == kinds
+    for run in results["runs"]:
+        assert len(run["rmse_by_step"]) == HORIZON
+        assert run["metrics"]["rmse"] == pytest.approx(np.sqrt(np.mean(run["squared_error_by_series"])), rel=1e-5)
+        assert run["metrics"]["last_step_rmse"] == pytest.approx(run["rmse_by_step"][-1], rel=1e-5)
+    assert set(results["baselines"]) == {"persistence", "mean"}
+    assert sum(row.get("series") == 10 for row in results["differences"]) == 2
+    assert [metric.key for metric in METRICS] == [row["metric"] for row in results["differences"][:2]]
+    assert all(len(line) <= 80 for line in found.table().splitlines())
+    for name in ("errors", "forecasts", "horizon"):
+        assert (tmp_path / "run" / "figures" / f"{name}.png").stat().st_size > 5000
+    before = (tmp_path / "run" / "results.json").read_bytes()  # with the seconds of each run
+    forecast.compare(train, test, **options, resume=True)
+    assert (tmp_path / "run" / "results.json").read_bytes() == before
+
+
+def test_compare_of_a_single_variant_compares_nothing():
+    options = {**COLUMNS, **TINY, "seeds": 1, "jobs": 1}
+    found = forecast.compare(table(2), table(1), bridge=["zero"], feeding="truth", **options)
+    assert not found.differences
+    assert "nothing to compare" in found.answer
+    with pytest.raises(InputError, match="`test` is required"):
+        forecast.compare(table(2), None, **options)
+    with pytest.raises(InputError, match="`attention` needs at least one value"):
+        forecast.compare(table(2), table(1), attention=[], **options)
+    with pytest.raises(InputError, match="`bridge` must be one of"):
+        forecast.compare(table(2), table(1), bridge=["zero", "copied"], **options)
+
+
+def test_the_commands_say_what_is_wrong(fitted, tmp_path, capsys):
+    _, folder = fitted
+    past = tmp_path / "past.csv"
+    table(2).write_csv(past)
+    command = ["forecast", folder, "--past", past]
+    assert "give --future" in failure(capsys, *command, "--out", tmp_path / "out.csv")
+    assert "give another name" in failure(capsys, *command, "--future", past, "--out", past)
+    fit = ["fit", "forecast", "--train", past, "--targets", "y", "--out", tmp_path / "run"]
+    assert "--horizon must be at least 1" in failure(capsys, *fit, "--horizon", 0)
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_interrupted_run_resumes_to_the_same_bytes(tmp_path, monkeypatch):
+    chosen = ForecastSettings(**{**COLUMNS, "hidden": 4, "updates": 4, "epochs": 3, "sampling": 0.9})
+    data = training_module.read_tables(table(4), None, None, chosen)
+    config = json.loads(json.dumps(training_module.make_run("run", chosen, 1).config))
 
     def train(name, breaks_at=None):
         (tmp_path / name).mkdir(exist_ok=True)
-        draws, count = forecast_runs.random_stretches, [0]
+        draws, count = training_module.random_windows, [0]
 
         def breaking(*arguments):
             def batches():
@@ -299,10 +342,21 @@ def test_a_broken_run_resumes_to_the_same_bytes(trained, tmp_path, monkeypatch):
             return batches
 
         with monkeypatch.context() as patch:
-            patch.setattr(forecast_runs, "random_stretches", breaking)
-            return forecast_runs.train(config, tmp_path / name), (tmp_path / name / "model.safetensors").read_bytes()
+            patch.setattr(training_module, "random_windows", breaking)
+            results = training_module.Training(data)(config, tmp_path / name)
+        return results, (tmp_path / name / "model.safetensors").read_bytes()
 
     whole = train("whole")
     with pytest.raises(KeyboardInterrupt):
         train("broken", breaks_at=7)
     assert train("broken") == whole
+
+
+def test_nothing_is_left_on_disk_without_out(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    found = forecast.compare(table(2), table(1), bridge=["zero"], feeding=["truth"], **COLUMNS, **TINY, seeds=1, jobs=1)
+    assert not list(pathlib.Path(tmp_path).iterdir())
+    assert found.plot_forecasts(2).axes
+    found.save(tmp_path / "run")
+    assert isinstance(load(tmp_path / "run" / "runs" / "zero-none-truth-seed-0"), ForecastModel)

@@ -1,4 +1,4 @@
-"""Digits read out of an image: the task, and the comparison of where the image is told."""
+"""Two digits named from an image: the data, the model, and the comparison of where the image is given."""
 
 import json
 import sys
@@ -6,11 +6,11 @@ import sys
 import pytest
 import torch
 
-from contextual_rnn.cli import main
+from contextual_rnn.errors import InputError
 
 pytest.importorskip("sklearn", reason="scikit-learn is not installed: its digits were not read (extra digits)")
 
-from contextual_rnn.papers.image_context.model import Digits, ReadingModel, accuracy, drawn, loss
+from contextual_rnn.papers.image_context import Digits, ReadingModel, accuracy, loss, random_pairs, reproduce
 
 
 def test_pairs_are_two_digits_side_by_side_and_no_image_is_in_two_parts():
@@ -35,7 +35,7 @@ def test_the_image_in_h0_is_read_and_none_is_chance():
     for kind in ("none", "coarse"):
         model = ReadingModel(kind, hidden=64)
         optimizer = torch.optim.Adam(model.parameters(), 3e-3)
-        for batch in drawn(training, updates=150)():
+        for batch in random_pairs(training, 150, 128)():
             optimizer.zero_grad()
             loss(model, batch).backward()
             optimizer.step()
@@ -44,19 +44,23 @@ def test_the_image_in_h0_is_read_and_none_is_chance():
     assert found["coarse"] > 50
 
 
-def test_reproduce_compares_where_the_image_is_told(tmp_path, capsys):
+def test_reproduce_compares_where_the_image_is_given(tmp_path):
     out = tmp_path / "run"
-    main(["reproduce", "image-context", "--smoke", "--seeds", "1", "--out", str(out)])
-    assert "With coarse image in h0, both digits right, %:" in capsys.readouterr().out
+    said = reproduce(out=out, smoke=True, seeds=1, jobs=1, images=["none", "coarse", "every-step"], updates=5)
+    assert said.startswith("share of images with both digits correct, %")
     for name in ("accuracy", "reading"):
         assert (out / "figures" / f"{name}.png").stat().st_size > 10_000
     report = json.loads((out / "results.json").read_text())
-    assert [run["image"] for run in report["runs"]] == ["none", "coarse", "full", "every-step"]
+    assert [run["image"] for run in report["runs"]] == ["none", "coarse", "every-step"]
+    assert [(row["a"], row["b"]) for row in report["differences"]] == [("coarse", "none"), ("coarse", "every-step")]
 
 
-def test_without_scikit_learn_the_extra_is_named(tmp_path, monkeypatch, capsys):
+def test_parts_that_exceed_the_digits_are_refused(tmp_path):
+    with pytest.raises(InputError, match="add up to 1798; there are 1797 digits"):
+        reproduce(out=tmp_path / "run", training_size=1001)
+
+
+def test_without_scikit_learn_the_extra_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
-    with pytest.raises(SystemExit) as stopped:
-        main(["reproduce", "image-context", "--out", str(tmp_path / "run")])
-    assert stopped.value.code == 2
-    assert "pip install 'contextual-rnn[digits]'" in capsys.readouterr().err
+    with pytest.raises(InputError, match=r"pip install 'contextual-rnn\[digits\]'"):
+        reproduce(out=tmp_path / "run")

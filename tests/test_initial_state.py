@@ -1,12 +1,15 @@
-"""The five kinds of initial state, over every kind of core."""
+"""Every kind of initial state, over every kind of core."""
 
 import math
+import warnings
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
+from torch.autograd import gradcheck, gradgradcheck
+from torch.func import functional_call, grad, vmap
 from torch.nn.functional import softplus
 
 from contextual_rnn import (
@@ -18,7 +21,12 @@ from contextual_rnn import (
     FreeState,
     GaussianState,
     InitialState,
+    JoinedState,
+    Label,
+    LatentState,
     TrajectorySeeds,
+    load,
+    save,
 )
 from contextual_rnn._core.state import check_state, leaves, map_state, state_shapes
 
@@ -86,6 +94,13 @@ def _nest(shapes, make):
     return tuple(_nest(part, make) for part in shapes)
 
 
+def first_units(shapes):
+    """A mask that is true at the first unit of every leaf."""
+    if all(isinstance(size, int) for size in shapes):
+        return (torch.arange(math.prod(shapes)) == 0).view(shapes)
+    return tuple(first_units(inner) for inner in shapes)
+
+
 KINDS = {
     "constant": lambda core: ConstantState(core, 0.5),
     "free": FreeState,
@@ -101,6 +116,9 @@ KINDS = {
     "error-noise of constant": lambda core: ErrorNoise(ConstantState(core)),
     "error-noise of context": lambda core: ErrorNoise(ContextState(core, g())),
     "error-noise of gaussian": lambda core: ErrorNoise(GaussianState(FreeState(core))),
+    "gaussian masked by context": lambda core: JoinedState(
+        GaussianState(FreeState(core)), ContextState(core, g()), mask=first_units(state_shapes(core))
+    ),
 }
 DRAWING = [name for name in KINDS if "noisy" in name or "gaussian" in name]
 
@@ -508,3 +526,220 @@ def test_a_gradient_that_is_not_finite_leaves_the_error_noise_as_it_was():
     assert before.any()
     (rnn(torch.randn(4, 2, 1))[0].mean() * math.inf).backward()
     assert torch.equal(noise.squared_error.state_dict()["0"], before)
+
+
+def test_a_field_a_number_of_classes_and_an_embedding_are_context_networks():
+    torch.manual_seed(0)
+    index = torch.tensor([2, 0, 9])
+    for network, width in ((Label(10), 10), (10, 10), (nn.Embedding(10, 4), 4), (Label(10, size=3), 3)):
+        state = ContextState(lstm(), network)
+        assert state.features == width
+        h, _ = state(3, index)
+        assert h.shape == (3, 1, 5)
+        assert not torch.equal(h[0], h[1])
+    names = ContextState(lstm(), Label(["ice", "fre"]))
+    assert equal(names(2, ["fre", "ice"]), names(2, ["ice", "fre"])) is False
+    core = lstm()
+    rnn = ContextualRNN(core, ContextState(core, 10))
+    assert rnn(torch.zeros(3, 2, 3), index)[0].shape == (3, 2, 5)
+    with pytest.raises(ValueError, match="row 0 is 10 where a label in 0 to 9 is right"):
+        rnn(torch.zeros(1, 2, 3), torch.tensor([10]))
+
+
+@pytest.mark.parametrize("network", [None, "mlp", True, MLP, nn.Linear, 2.5, [3]])
+def test_what_is_no_context_network_is_refused_at_construction(network):
+    with pytest.raises(ValueError, match="the context network must be a module, such as MLP"):
+        ContextState(lstm(), network)
+
+
+def test_the_widths_of_an_mlp():
+    assert MLP(2, 50).out_features == MLP(2, [50]).out_features == 50
+    assert [layer.out_features for layer in list(MLP(2, (7, 6)))[::2]] == [7, 6]
+    for wrong in (0, [], [5, 0], "50", 2.5, [True]):
+        with pytest.raises(ValueError, match=r"hidden must name|widths must be positive whole numbers"):
+            MLP(2, wrong)
+
+
+def test_contexts_take_the_dtype_of_the_network_that_reads_them():
+    double = context().double()
+    for network in (g(), nn.Linear(2, 6), nn.Sequential(nn.Flatten(), nn.Linear(2, 6))):
+        state = ContextState(lstm(), network)
+        assert equal(state(BATCH, double), state(BATCH, context()))
+        assert {leaf.dtype for leaf in leaves(state.bfloat16()(BATCH, context()))} == {torch.bfloat16}
+    with pytest.raises(
+        ValueError, match=r"a tensor of int64 of shape \(4, 2\) where a tensor of real numbers \(batch, 2\)"
+    ):
+        ContextState(lstm(), nn.Linear(2, 6))(BATCH, torch.zeros(4, 2, dtype=torch.long))
+
+
+def test_an_own_network_is_called_with_the_context_as_it_is():
+    class Scale(nn.Module):
+        out_features = 2
+
+        def forward(self, x):
+            assert x.dtype == torch.float64
+            return (x - 1e9).float()
+
+    state = ContextState(lstm(), nn.Sequential(Scale(), MLP(2, 4)))
+    states = [state(1, torch.tensor([[value, 1e9]], dtype=torch.float64)) for value in (1e9, 1e9 + 1)]
+    assert not equal(*states)
+
+
+def test_joined_by_item_h_is_from_context_and_c_is_zero(tmp_path):
+    core = nn.LSTM(3, 5, 2, proj_size=2, batch_first=True)
+    h_shape, c_shape = state_shapes(core)
+    alone = ContextState(h_shape, g())
+    for state in (
+        JoinedState(alone, ConstantState(c_shape)),
+        JoinedState(ContextState(core, g()), ConstantState(core)),
+    ):
+        rnn = ContextualRNN(core, state)
+        h, c = rnn.initial_state(BATCH, context())
+        assert h.shape == (BATCH, 2, 2)
+        assert not c.any()
+        save(rnn, tmp_path / "model")
+        assert equal(load(tmp_path / "model").initial_state(BATCH, context()), (h, c))
+    assert torch.equal(JoinedState(alone, ConstantState(c_shape))(BATCH, context())[0], alone(BATCH, context()))
+
+
+def test_joined_by_mask_the_first_layer_is_learned(tmp_path):
+    core = nn.LSTM(3, 5, 2, batch_first=True)
+    state = JoinedState(FreeState(core), ConstantState(core, 0.5), mask=[True, False])
+    nn.init.normal_(state.states[0].variable[0])
+    h, c = state(BATCH)
+    assert torch.equal(h[:, 0], state.states[0].variable[0][0].expand(BATCH, 5))
+    assert (h[:, 1] == 0.5).all()
+    assert not c[:, 0].any()
+    save(state, tmp_path / "model")
+    assert equal(load(tmp_path / "model")(BATCH), (h, c))
+    only_h = JoinedState(FreeState(core), ConstantState(core, 0.5), mask=(True, False))
+    assert (only_h(2)[1] == 0.5).all()
+    units = torch.arange(10).view(2, 5) % 2 == 0
+    assert torch.equal(JoinedState(FreeState(core), ConstantState(core, 0.5), mask=units)(1)[0][0] == 0, units)
+
+
+def test_joined_noise_is_independent():
+    part = GaussianState(FreeState((1000,), noise=0.3), 0.4)
+    (a, b) = JoinedState(part, GaussianState(FreeState((1000,), noise=0.3), 0.4))(1, generator=TrajectorySeeds(0))
+    assert torch.corrcoef(torch.cat([a, b]))[0, 1].abs() < 0.15
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: JoinedState(FreeState((3,))), "joins two or more initial states"),
+        (lambda: JoinedState(FreeState((3,)), nn.Linear(1, 1)), "joins two or more initial states"),
+        (lambda: JoinedState(FreeState((3,)), FreeState((4,)), mask=True), "two initial states of the same shapes"),
+        (lambda: JoinedState(FreeState((3,)), FreeState((3,)), mask=[True]), r"the mask of a leaf of shape \(3,\)"),
+        (lambda: JoinedState(FreeState((3,)), FreeState((3,)), mask=1), r"the mask of a leaf of shape \(3,\)"),
+        (
+            lambda: JoinedState(FreeState(((3,), (3,))), FreeState(((3,), (3,))), mask=(True,)),
+            "the mask has 1 items where the state has 2",
+        ),
+    ],
+)
+def test_what_cannot_be_joined_is_refused(make, said):
+    with pytest.raises(ValueError, match=said):
+        make()
+
+
+@pytest.mark.parametrize("kind", [name for name in KINDS if name not in DRAWING])
+def test_gradients_by_torch_func_are_those_of_backward(kind):
+    """And the running mean of `ErrorNoise` becomes the same, of a batch and of its examples one by one."""
+    x, known, head = torch.randn(BATCH, 5), context(), torch.randn(5, 1)
+    states = []
+    for _ in range(3):
+        torch.manual_seed(0)
+        states.append(KINDS[kind]((5,)))
+
+    def of_batch(state, parameters):
+        h = functional_call(state, parameters, (BATCH, known))
+        return ((x + h).tanh() @ head).square().mean()
+
+    def of_one(parameters, x, known):
+        h = functional_call(states[1], parameters, (1, known[None]))
+        return ((x + h[0]).tanh() @ head).square().sum()
+
+    parameters, own = dict(states[0].named_parameters()), dict(states[2].named_parameters())
+    whole = grad(lambda parameters: of_batch(states[0], parameters))(parameters)
+    single = vmap(grad(of_one), (None, 0, 0), randomness="different")(parameters, x, known)
+    if own:
+        of_batch(states[2], own).backward()
+    for name in parameters:
+        torch.testing.assert_close(whole[name], own[name].grad)
+        torch.testing.assert_close(single[name].mean(0), own[name].grad)
+    if kind == "error-noise of context":
+        squares = [state.squared_error.get_buffer("0") for state in states]
+        assert squares[2].min() > 0
+        torch.testing.assert_close(squares[0], squares[2])
+        torch.testing.assert_close(squares[1], squares[2])
+
+
+@pytest.mark.parametrize("kind", [name for name in KINDS if name != "constant" and "of constant" not in name])
+def test_second_derivatives(kind):
+    torch.manual_seed(0)
+    state = KINDS[kind]((2,)).double().eval()
+    names = [name for name, parameter in state.named_parameters() if parameter.numel() < 30]
+    values = tuple(dict(state.named_parameters())[name].detach().requires_grad_() for name in names)
+
+    def start(known, *values):
+        arguments = {"context": known, "sample": True, "generator": TrajectorySeeds(1)}
+        return functional_call(state, dict(zip(names, values, strict=True)), (2,), arguments)
+
+    known = context(2, torch.float64).requires_grad_()
+    assert gradcheck(start, (known, *values))
+    assert gradgradcheck(start, (known, *values))
+
+
+class Started(nn.Module):
+    """Takes the batch size from x, as `ContextualRNN` does."""
+
+    def __init__(self, state):
+        super().__init__()
+        self.state = state
+
+    def forward(self, x, known):
+        return tuple(leaves(self.state(x.shape[0], known)))
+
+
+LATENT = {
+    "latent": lambda core: LatentState(
+        GaussianState(ContextState((2,), g())), ContextState(core, MLP(4, 5)), nn.Identity()
+    ),
+    "joined": lambda core: JoinedState(ContextState(state_shapes(core)[0], g()), ConstantState(state_shapes(core)[1])),
+}
+TRACED = {**KINDS, **LATENT}
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit")
+@pytest.mark.parametrize("kind", TRACED)
+def test_a_trace_holds_for_every_batch(kind):
+    model = Started(TRACED[kind](lstm())).eval()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", torch.jit.TracerWarning)
+        traced = torch.jit.trace(model, (torch.zeros(4, 1), context()))
+    for rows in (1, 7):
+        x, known = torch.zeros(rows, 1), context(rows)
+        assert equal(traced(x, known), model(x, known))
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+def test_an_export_holds_for_every_batch():
+    """One program of all kinds, since each export takes a second."""
+    model = Started(All()).eval()
+    batch = torch.export.Dim("batch", min=2)
+    program = torch.export.export(
+        model, (torch.zeros(4, 1), context()), dynamic_shapes=({0: batch}, {0: batch})
+    ).module()
+    x, known = torch.zeros(7, 1), context(7)
+    assert equal(program(x, known), model(x, known))
+    assert len(program(x, known)) == 2 * len(TRACED)
+
+
+class All(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.kinds = nn.ModuleList(make(lstm()) for make in TRACED.values())
+
+    def forward(self, batch_size, known):
+        return tuple(kind(batch_size, known) for kind in self.kinds)

@@ -133,6 +133,12 @@ def test_bad_arguments_get_one_sentence():
         LatentModel(model, Posterior(core, 1))
     with pytest.raises(ValueError, match="feed must be one of own, truth"):
         LatentModel(model, Posterior(core, 1), "mine")
+    good = SequenceModel(ContextualRNN(core, GaussianState(FreeState(core))), GaussianHead(4, 1))
+    for posterior in (Posterior(core, 2), Posterior((1, 4), 1)):
+        with pytest.raises(
+            ValueError, match=r"posterior was made for shapes .*; expected \(\(1, 4\), \(1, 4\)\).* 1 feat"
+        ):
+            LatentModel(good, posterior)
     model = SequenceModel(ContextualRNN(core, GaussianState(FreeState(core))), GaussianHead(4, 1), end=True)
     with pytest.raises(ValueError, match="with a learned start and no end"):
         LatentModel(model, Posterior(core, 1))
@@ -197,3 +203,57 @@ def test_noise_behind_a_latent_state_follows_its_arguments():
     assert torch.equal(drawn[0], drawn[1])
     assert not torch.equal(drawn[0], drawn[2])
     torch.testing.assert_close(latent(2, context[2:], generator=TrajectorySeeds(0, first=2)), drawn[0][2:])
+
+
+def test_the_posterior_of_a_sequence_does_not_depend_on_its_batch():
+    torch.manual_seed(0)
+    latent = lstm()
+    x, context, lengths = torch.randn(4, 7, 1), torch.randn(4, 1), torch.tensor([7, 3, 0, 1])
+    inside = torch.arange(7) < lengths.unsqueeze(1)
+    x = torch.where(inside.unsqueeze(2), x, 0)
+    prior = latent.model.rnn.initial_state.distribution(4, context)
+    found = latent.posterior(x, inside, prior)
+    for row, length in enumerate(lengths):
+        alone = latent.model.rnn.initial_state.distribution(1, context[row : row + 1])
+        expected = (
+            latent.posterior(x[row : row + 1, :length], inside[row : row + 1, :length], alone) if length else None
+        )
+        for one, other in zip(found, expected or (), strict=bool(expected)):
+            torch.testing.assert_close(one.mean[row], other.mean[0])
+            torch.testing.assert_close(one.stddev[row], other.stddev[0])
+    assert all(one.mean.isfinite().all() for one in found)
+
+
+def test_the_posterior_reads_from_the_end_to_the_start():
+    posterior = Posterior((1,), 2, hidden=5)
+    x, inside = torch.randn(3, 4, 2), torch.ones(3, 4, dtype=torch.bool)
+    steps = torch.cat([x, torch.ones(3, 4, 1)], dim=2)
+    torch.testing.assert_close(
+        posterior._encode(steps, inside), posterior.encoder(steps.flip(1))[0][:, -1], rtol=0, atol=0
+    )
+
+
+def test_a_batch_with_nothing_to_predict_is_refused():
+    latent, x = lstm(), torch.randn(3, 4, 1)
+    with pytest.raises(ValueError, match="the batch has no element to predict"):
+        latent.loss(x, torch.zeros(3, 1), torch.zeros(3, dtype=torch.long))
+    with pytest.raises(ValueError, match="no sequence has two elements"):
+        latent.loss(x, torch.zeros(3, 1), torch.ones(3, dtype=torch.long), prior_weight=1.0)
+    assert latent.loss(x, torch.zeros(3, 1), torch.tensor([0, 2, 0]), prior_weight=1.0).isfinite()
+
+
+@pytest.mark.parametrize("feed", ["own", "truth"])
+def test_sampling_while_training_and_under_autocast(feed):
+    torch.manual_seed(0)
+    core = nn.LSTM(1, 16, 2, dropout=0.5, batch_first=True)
+    start = GaussianState(ContextState(core, MLP(1, [8])))
+    model = SequenceModel(ContextualRNN(core, start), GaussianHead(16, 1, change=True))
+    latent, context = LatentModel(model, Posterior(core, 1), feed).train(), torch.randn(5, 1)
+    whole = latent.sample(context, steps=6)
+    assert torch.equal(latent.sample(context, steps=6).elements, whole.elements)
+    assert latent.training
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = latent.sample(context, steps=6)
+        loss = latent.eval()(whole.elements, context)
+    assert loss.isfinite()
+    torch.testing.assert_close(mixed.elements.float(), whole.elements, rtol=0.1, atol=0.1)

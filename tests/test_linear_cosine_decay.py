@@ -1,25 +1,19 @@
-"""Linear cosine decay: the data as published, and the command that reproduces its figures."""
+"""Linear cosine decay: the published data, the model, and the reproduction of the figures."""
 
 import json
 import math
+import re
 
 import pytest
 import torch
 
 from contextual_rnn import TrajectorySeeds
-from contextual_rnn.cli import main
-from contextual_rnn.papers.decay.distribution_model import DecayDistribution, told_of
-from contextual_rnn.papers.decay.model import (
-    HIDDEN,
-    STEPS,
-    TRAINING_PERIODS,
-    DecayModel,
-    Scaling,
-    Sequences,
-    decay,
-    free_run_error,
-    one_step_error,
-)
+from contextual_rnn.errors import InputError
+from contextual_rnn.papers.decay import reproduce
+from contextual_rnn.papers.decay.data import STEPS, TRAINING_PERIODS, Scaling, Sequences, decay
+from contextual_rnn.papers.decay.distribution_model import DecayDistribution, context_of
+from contextual_rnn.papers.decay.model import HIDDEN, DecayModel, free_run_error, one_step_error
+from contextual_rnn.serialization import load, save
 
 
 def model(kind="gaussian", period_at_every_step=False):
@@ -90,44 +84,115 @@ def test_sampled_trajectories_differ_and_do_not_depend_on_their_batch():
     assert torch.allclose(later, runs[4:], atol=1e-5)
 
 
-def test_reproduce_draws_the_figures_and_reports(tmp_path, capsys):
+def test_the_core_starts_from_the_same_weights_with_every_kind_of_h0():
+    weights = [model(kind)[0].rnn.core.weight_hh_l0 for kind in ("zero", "free", "context", "gaussian")]
+    assert all(torch.equal(weights[0], other) for other in weights[1:])
+
+
+def test_a_model_is_written_and_read_back(tmp_path):
+    for made in (model("gaussian")[0], DecayDistribution("noisy start", "bound").eval()):
+        made.eval()
+        path = tmp_path / "model.safetensors"
+        save(made, path)
+        again = load(path)
+        assert type(again) is type(made)
+        assert again.state_dict().keys() == made.state_dict().keys()
+        assert all(torch.equal(again.state_dict()[name], value) for name, value in made.state_dict().items())
+
+
+def test_reproduce_draws_the_figures_and_reports(tmp_path):
     out = tmp_path / "lcd"
-    main(["reproduce", "lcd", "--smoke", "--seeds", "2", "--out", str(out)])
-    printed = capsys.readouterr().out
-    assert "one-step error is lowest from h0 =" in printed
-    assert str(out / "figures") in printed
+    said = reproduce(out=out, smoke=True, seeds=1, jobs=1)
+    assert said.startswith("After 2 epochs:")
     for name in ("figure_4", "figure_5", "figure_6"):
         assert (out / "figures" / f"{name}.png").stat().st_size > 10_000
         assert (out / "figures" / f"{name}.svg").exists()
     report = json.loads((out / "results.json").read_text())
-    assert len(report["runs"]) == 6 * 2  # four kinds, and two more that complete the two by two
-    assert {(run["initial_state"], run["period"]) for run in report["runs"]} >= {
-        ("zero", "nowhere"),
+    kinds = [(run["initial_state"], run["period"]) for run in report["runs"]]
+    assert kinds == [  # four kinds, and two more that complete the two by two
+        ("zero", "at every step"),
+        ("free", "at every step"),
+        ("context", "in h0 only"),
+        ("gaussian", "in h0 only"),
         ("context", "at every step"),
+        ("zero", "nowhere"),
+    ]
+    assert {"runs", "summary", "differences", "verdict"} == report.keys()
+    assert {(row["a"], row["b"]) for row in report["differences"]} >= {
+        ("context, in h0 only", "zero, at every step"),
+        ("context, at every step", "context, in h0 only"),
     }
-    assert {"runs", "summary", "differences", "verdict"} <= report.keys()
     before = {path: path.stat().st_mtime_ns for path in out.rglob("checkpoint.safetensors")}
-    main(["reproduce", "lcd", "--smoke", "--seeds", "2", "--out", str(out), "--resume"])
+    assert len(before) == 6
+    assert reproduce(out=out, smoke=True, seeds=1, jobs=1, resume=True) == said
     assert before == {path: path.stat().st_mtime_ns for path in out.rglob("checkpoint.safetensors")}
 
 
-def test_distributions_are_trained_sampled_and_scored(tmp_path, capsys):
-    out = tmp_path / "lcd"
-    main(["reproduce", "lcd", "--distribution", "--smoke", "--seeds", "2", "--out", str(out)])
-    said = capsys.readouterr().out
-    assert "Told noisy start, bound objective, unseen periods:" in said
+def test_the_last_words_are_two_sentences_on_h0_from_context(tmp_path):
+    out = tmp_path / "demo"
+    said = reproduce(out=out, smoke=True, initial_states=["zero", "gaussian"], seeds=1, jobs=1)
+    verdict, places = said.rsplit("\n\n", 1)
+    assert (
+        places
+        == f"Results: {out / 'results.json'}\nFigures: {out / 'figures'} (figure_4.png, figure_5.png, figure_6.png)"
+    )
+    first, second = verdict.splitlines()[-2:]
+    assert re.fullmatch(
+        r"With h0 sampled around .*, the one-step error is \d+% (lower|higher) than with h0 = 0 .*\.", first
+    )
+    assert re.fullmatch(r"The free-run RMSE is \d+% (lower|higher) than with h0 = 0\.", second)
     report = json.loads((out / "results.json").read_text())
-    assert len(report["runs"]) == 3 * 2 * 2
+    ours, zero = (
+        [run["metrics"] for run in report["runs"] if run["initial_state"] == kind] for kind in ("gaussian", "zero")
+    )
+    change = ours[0]["free_run_rmse"] / zero[0]["free_run_rmse"] - 1
+    assert f"{abs(change):.0%} {'lower' if change < 0 else 'higher'}" in second
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"initial_states": ["zero", "contxt"]}, "`initial_states` must be one of .*; did you mean 'context'"),
+        ({"initial_states": []}, "`initial_states` needs at least one value"),
+        ({"epochs": 0}, "`epochs` must be at least 1"),
+        ({"seeds": 0}, "`seeds` must be at least 1"),
+        ({"jobs": 0}, "`jobs` must be"),
+        ({"distribution": True, "initial_states": ["zero"]}, "`initial_states` is for the figures"),
+    ],
+)
+def test_wrong_settings_are_refused_before_a_folder_is_made(tmp_path, options, message):
+    with pytest.raises(InputError, match=message):
+        reproduce(out=tmp_path / "run", **options)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_setting_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(TypeError, match="'epoch'; did you mean 'epochs'"):
+        reproduce(out=tmp_path / "run", epoch=3)
+    with pytest.raises(TypeError, match="learning_rate"):  # it is as published
+        reproduce(out=tmp_path / "run", learning_rate=1e-3)
+
+
+def test_distributions_are_trained_sampled_and_scored(tmp_path):
+    out = tmp_path / "lcd"
+    said = reproduce(out=out, smoke=True, seeds=1, jobs=1, distribution=True)
+    assert max(map(len, said.partition("\nNo difference")[0].splitlines()[1:])) <= 80
+    assert "noisy start, bound\n  training periods" in said
+    report = json.loads((out / "results.json").read_text())
+    assert len(report["runs"]) == 3 * 2
     rows = [row for row in report["calibration"] if row["measure"] == "covered_90%"]
     assert len(rows) == 6 * (2 + 9)
     assert all(0 <= row["low"] <= row["middle"] <= row["high"] <= 1 for row in rows)
+    assert {(row["a"], row["b"]) for row in report["differences"]} == {
+        (f"{known}, bound", f"{known}, published") for known in ("period", "noisy start", "start")
+    }
     assert {path.name for path in (out / "figures").glob("*.png")} == {"coverage.png", "trajectories.png"}
 
 
-def test_a_free_run_of_a_distribution_feeds_what_it_says():
+def test_a_free_run_of_a_distribution_feeds_its_own_values():
     torch.manual_seed(0)
     model, sequences = DecayDistribution("start", "bound").eval(), Sequences.draw((1.5, 2.0), 3, seed=0)
-    context = told_of(sequences, "start", seed=0)
+    context = context_of(sequences, "start", seed=0)
     run = model.free_run(sequences.x, context) + sequences.x[:, 1:]
     own = torch.cat([sequences.x[:, :1], run], dim=1)
     torch.testing.assert_close(model.one_step(own, context), torch.zeros_like(run), rtol=0, atol=1e-5)
@@ -137,14 +202,14 @@ def test_a_free_run_of_a_distribution_feeds_what_it_says():
 def test_noise_does_not_depend_on_the_start(seed):
     sequences = Sequences.draw((1.0,), 4000, seed=3 * seed)  # as training draws them
     start = sequences.x[:, 0]
-    noise = told_of(sequences, "noisy start", seed)["start"] - start
+    noise = context_of(sequences, "noisy start", seed)["start"] - start
     for some in (start < 2.5, start > 3.5):
         assert 0.27 < noise[some].std() < 0.33
 
 
-def test_noise_is_on_what_is_told_of_the_start_alone():
+def test_noise_is_on_the_start_alone():
     sequences = Sequences.draw(TRAINING_PERIODS, 400, seed=0)
-    noisy = told_of(sequences, "noisy start", seed=1)["start"] - sequences.x[:, 0]
+    noisy = context_of(sequences, "noisy start", seed=1)["start"] - sequences.x[:, 0]
     assert float(noisy.std()) == pytest.approx(0.3, rel=0.1)
-    assert set(told_of(sequences, "period", seed=1)) == {"period"}
-    assert torch.equal(told_of(sequences, "start", seed=1)["start"], sequences.x[:, 0])
+    assert set(context_of(sequences, "period", seed=1)) == {"period"}
+    assert torch.equal(context_of(sequences, "start", seed=1)["start"], sequences.x[:, 0])

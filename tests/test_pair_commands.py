@@ -126,7 +126,7 @@ def test_errors_name_options(trained, tmp_path, capsys):
         (["transcribe", trained, "--n-best", 9], "--n-best must be at most --beam, 5; found 9"),
         (["transcribe", trained, "--input", tmp_path / "none.txt"], "No such file"),
         (["transcribe", trained, "--input", file], "line 1 has a tab"),
-        (["transcribe", trained, "--batch-size", 0], "--batch-size must be an integer greater than 0"),
+        (["transcribe", trained, "--batch-size", 0], "--batch-size must be an integer of at least 1"),
         ([*fit, "--attention", "none", "--input-feeding"], "--input-feeding feeds the attention's result"),
         ([*fit, "--hidden", 33], "--hidden must be even"),
         (["compare", "pairs", "--train", file, *out], "--test"),

@@ -26,6 +26,11 @@ from contextual_rnn.jobs.pairs.train import Training, make_run
 TINY = {**SMALL, "hidden": 4, "embedding": 4}
 
 
+def one_line(text):
+    """Return a text without its line breaks."""
+    return " ".join(str(text).split())
+
+
 def tensors(model):
     return {name: value.numpy().tobytes() for name, value in model.state_dict().items()}
 
@@ -49,8 +54,8 @@ def test_a_fit_reports_its_errors_and_keeps_what_it_wrote(tmp_path):
     assert model.report.rows["test"]["word_error_rate"] == results["metrics"]["word_error_rate"]
     assert model.report.rows["validation"].keys() == {"word_error_rate", "phone_error_rate"}
     printed = str(model.report)
+    assert "Of the 5 test sources" in one_line(printed)
     assert all(len(line) <= 80 for line in model.report.table().splitlines())
-    assert "Of the 5 test sources" in printed
     assert "Of the 3 validation" not in printed
     for path in (tmp_path / "run" / "final" / "answers.tsv", tmp_path / "run" / "model.safetensors"):
         assert str(path) in printed
@@ -119,7 +124,7 @@ def test_a_comparison_says_what_each_factor_is_worth(tmp_path):
     results = json.loads((tmp_path / "run" / "results.json").read_text())
     assert results["verdict"] == found.verdict
     assert found.verdict.startswith("Does the bridge matter? Not enough runs to tell.")
-    assert found.answer in str(found)
+    assert found.answer in one_line(found)
     assert all(len(line) <= 80 for line in found.table().splitlines())
     kinds = [("project", "additive"), ("zero", "additive"), ("project", "none")]
     assert [(one["bridge"], one["attention"], one["seed"]) for one in results["runs"]] == [
@@ -138,8 +143,8 @@ def test_a_comparison_says_what_each_factor_is_worth(tmp_path):
         ("attention", "none", "additive"),
     ]
     assert len(results["ensembles"]) == 3
-    assert "Input feeding needs an attention" in found.details()
-    assert "Of the 12 test sources, " in found.details()
+    assert "Input feeding needs an attention" in one_line(found.details())
+    assert "Of the 12 test sources, " in one_line(found.details())
     for name in ("errors", "attention"):
         assert (tmp_path / "run" / "figures" / f"{name}.png").stat().st_size > 5000
     before = (tmp_path / "run" / "results.json").read_bytes()
@@ -170,7 +175,7 @@ def test_a_comparison_without_a_folder_keeps_models_and_figures_in_memory(tmp_pa
 
 
 def test_five_seeds_answer_the_question():
-    found = pairs.compare(listed(WORDS), listed(WORDS), seeds=5, epochs=1, **TINY)
+    found = pairs.compare(listed(WORDS[:8]), listed(WORDS[:8]), seeds=5, epochs=1, **TINY)
     assert found.answer.startswith(("Does the bridge matter? No difference was found.", "Does the bridge matter? Yes."))
     assert found.differences[0]["low"] <= found.differences[0]["shift"] <= found.differences[0]["high"]
     assert "test words and 5 seeds" in found.answer
@@ -183,7 +188,7 @@ def test_five_seeds_answer_the_question():
         ({"label": "token"}, "`label` token: the pairs have no labels"),
         ({"bridge": []}, "`bridge` needs at least one value"),
         ({"bridge": "linear"}, "`bridge` must be one of"),
-        ({"seeds": 0}, "`seeds` must be an integer greater than 0"),
+        ({"seeds": 0}, "`seeds` must be an integer of at least 1"),
         ({"attention": "none", "input_feeding": True}, "`input_feeding` feeds"),
     ],
 )
@@ -194,7 +199,7 @@ def test_wrong_comparisons_are_refused(arguments, said):
 
 def test_settings_are_chosen_on_validation_pairs_for_every_variant_alike(tmp_path):
     data = {"train": listed(WORDS[:-6]), "test": listed(WORDS[-6:])}
-    options = {**SMALL, "learning_rate": [0.02, 0.0001], "epochs": 8}
+    options = {**SMALL, "learning_rate": [0.02, 0.0001], "epochs": 5}
     found = pairs.compare(**data, **options, seeds=1, out=tmp_path / "run")
     for name in ("project-additive-truth-none", "zero-additive-truth-none"):
         chosen = found.report["chosen"][name]
@@ -208,7 +213,7 @@ def test_settings_are_chosen_on_validation_pairs_for_every_variant_alike(tmp_pat
             assert all(key.startswith("validation_") or key == "epoch" for key in _results(trial)["metrics"])
             assert not (trial / "answers.tsv").exists()
     model = pairs.fit(data["train"], **options)
-    assert "Chosen on the validation pairs: learning rate 0.02." in str(model.report)
+    assert "Chosen on the validation pairs: learning rate 0.02." in one_line(model.report)
 
 
 def _results(folder):

@@ -11,7 +11,7 @@ from contextual_rnn.data.pairs import Pair, Units
 from contextual_rnn.jobs.pairs import PairModel, PairSettings
 from contextual_rnn.jobs.pairs import decode as decoding
 from contextual_rnn.jobs.pairs.decode import decode
-from contextual_rnn.jobs.pairs.model import PairLoss
+from contextual_rnn.jobs.pairs.network import PairLoss
 from contextual_rnn.seq2seq import ATTENTIONS, BRIDGES, FEEDINGS, greedy, make_feeding
 
 # Every letter becomes two symbols, so that a target is twice as long as its source.

@@ -1,4 +1,4 @@
-"""Pen digits: what is read, what is refused, and figures of merit that tell copies and noise from digits."""
+"""Pen digits: reading, refusals, and metrics that distinguish copies and noise from new digits."""
 
 import json
 import os
@@ -6,10 +6,12 @@ import os
 import pytest
 import torch
 
-from contextual_rnn.cli import main
 from contextual_rnn.errors import InputError
-from contextual_rnn.papers.pen_digits.model import PenDigits, PenModel, accuracy, loss, nearer, shuffled
+from contextual_rnn.papers.pen_digits import reproduce
+from contextual_rnn.papers.pen_digits.data import PenDigits, accuracy, nearer
+from contextual_rnn.papers.pen_digits.model import PenModel, loss
 from contextual_rnn.papers.published import PEN_DIGITS_TEST, PEN_DIGITS_TRAINING, VARIABLE, find
+from contextual_rnn.study.minibatches import shuffled
 
 LINE = " 47,100, 27, 81, 57, 37, 26,  0,  0, 23, 56, 53,100, 90, 40, 98, 8"
 
@@ -55,8 +57,8 @@ def test_copies_are_told_from_new_digits():
 def test_accuracy_is_that_of_the_nearest_neighbour():
     training, test = made(500, 0.1, 1), made(500, 0.1, 2)
     assert accuracy(test, training) == 100
-    shuffled = PenDigits(training.points, training.digit.roll(1))
-    assert accuracy(test, shuffled) == 0
+    wrong = PenDigits(training.points, training.digit.roll(1))
+    assert accuracy(test, wrong) == 0
 
 
 def test_the_published_files_give_the_published_accuracy():
@@ -73,33 +75,36 @@ def write(path, digits):
     path.write_text("\n".join(rows) + "\n")
 
 
-def test_reproduce_compares_where_the_label_is_told(tmp_path, capsys):
+def test_reproduce_compares_where_the_label_is_given(tmp_path):
     write(tmp_path / "pendigits.tra", made(200, 0.1, 1))
     write(tmp_path / "pendigits.tes", made(100, 0.1, 2))
     out = tmp_path / "run"
-    main(["reproduce", "pen-digits", "--smoke", "--seeds", "1", "--data", str(tmp_path), "--out", str(out)])
-    assert "Label initial-state, trained on generated, tested on real, % right:" in capsys.readouterr().out
+    said = reproduce(out=out, data=tmp_path, smoke=True, seeds=1, jobs=1)
+    assert "accuracy, trained on generated and tested on real digits, %" in said
+    assert str(out / "figures") in said
     for name in ("digits", "scores", "initial_states"):
         assert (out / "figures" / f"{name}.png").stat().st_size > 10_000
     report = json.loads((out / "results.json").read_text())
     assert [run["label"] for run in report["runs"]] == ["none", "every-step", "initial-state"]
     assert all(0 <= run["metrics"]["tstr_accuracy"] <= 100 for run in report["runs"])
+    shift = report["runs"][1]["metrics"]["tstr_accuracy"] - report["runs"][2]["metrics"]["tstr_accuracy"]
+    assert report["shortfall"]["middle"] == pytest.approx(shift)
+    write(tmp_path / "pendigits.tes", made(100, 0.1, 3))
+    with pytest.raises(InputError, match="sha256"):  # the results would mix two data sets
+        reproduce(out=out, data=tmp_path, smoke=True, seeds=1, jobs=1, resume=True)
 
 
-def test_a_model_told_the_label_draws_digits_that_are_known_by_it():
+def test_a_model_with_the_label_in_h0_generates_digits_of_that_label():
     torch.manual_seed(0)
     training = made(300, 0.05, 1)
     model = PenModel("initial-state", hidden=32, components=2)
     optimizer = torch.optim.Adam(model.parameters(), 1e-2)
     for _ in range(40):
-        for batch in shuffled(training, 100)():
+        for batch in shuffled(training.points, training.digit, batch_size=100)():
             optimizer.zero_grad()
             loss(model, batch).backward()
             optimizer.step()
     generated = model.eval().generate(training.digit, seed=0)
     assert accuracy(made(100, 0.05, 2), generated) > 90
-    told, not_told = (
-        model.log_likelihood(training),
-        model.log_likelihood(PenDigits(training.points, training.digit.roll(1))),
-    )
-    assert told.mean() > not_told.mean() + 5
+    wrong = model.log_likelihood(PenDigits(training.points, training.digit.roll(1)))
+    assert model.log_likelihood(training).mean() > wrong.mean() + 5

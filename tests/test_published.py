@@ -1,4 +1,4 @@
-"""Published files: found in the user's folder, else fetched once, checked, and kept."""
+"""Published files: taken from the folder of the user, or downloaded once, checked, and kept."""
 
 import dataclasses
 import functools
@@ -38,14 +38,14 @@ def served(tmp_path, monkeypatch):
         thread.join()
 
 
-def test_a_file_is_fetched_once(served):
+def test_a_file_is_downloaded_once(served):
     file, asked = served
     assert find(file).read_bytes() == TEXT
     assert find(file).read_bytes() == TEXT
     assert len(asked) == 1
 
 
-def test_a_file_at_hand_is_not_fetched(served, tmp_path, monkeypatch):
+def test_a_file_in_the_folder_is_not_downloaded(served, tmp_path, monkeypatch):
     file, asked = served
     here = tmp_path / "data" / "set"
     here.mkdir(parents=True)
@@ -60,15 +60,15 @@ def test_a_file_at_hand_is_not_fetched(served, tmp_path, monkeypatch):
 def test_another_file_under_its_name_is_refused_and_not_kept(served, tmp_path):
     file, _ = served
     other = dataclasses.replace(file, sha256="0" * 64)
-    with pytest.raises(InputError, match="not the file that was published"):
+    with pytest.raises(InputError, match="is not the published file"):
         find(other)
     assert not list((tmp_path / "cache").rglob("*.csv"))
 
 
-def test_what_cannot_be_found_or_fetched_is_said(served, tmp_path):
+def test_a_missing_file_and_a_failed_download_are_refused(served, tmp_path):
     file, _ = served
     with pytest.raises(InputError, match=r"holds no set/numbers\.csv"):
         find(file, tmp_path)
     missing = dataclasses.replace(file, url=file.url + ".gone")
-    with pytest.raises(InputError, match=r"could not be fetched.*--data"):
+    with pytest.raises(InputError, match=r"could not be downloaded.*`data`"):
         find(missing)

@@ -196,6 +196,19 @@ def test_what_is_exchanged_is_saved_as_it_is_now(tmp_path):
         save(rnn, tmp_path / "model")
 
 
+def test_a_module_that_is_not_kept_is_refused(tmp_path):
+    @register
+    class Hides(nn.Module):
+        def __init__(self, inner):
+            super().__init__()
+            self.hidden = [inner]
+
+    with pytest.raises(
+        TypeError, match=r"Hides\.inner cannot be saved: a Linear that is not kept as a submodule where a"
+    ):
+        save(Hides(nn.Linear(2, 2)), tmp_path / "model")
+
+
 def test_config_wins_over_what_is_recorded(tmp_path):
     state = ConstantState((2,), torch.tensor([1.0, 2.0]))
     assert described(state) == {"core": {"tuple": [2]}}

@@ -202,14 +202,14 @@ def test_an_ensemble_averages_probabilities():
 @pytest.mark.parametrize(
     ("search", "options", "said"),
     [
-        (beam, {"width": 2, "n_best": 3}, "n_best must be in 1 to the width of the beam, 2; found 3"),
+        (beam, {"width": 2, "n_best": 3}, "n_best must be from 1 to the width of the beam, 2; found 3"),
         (sample, {"temperature": -1.0}, "temperature must be at least 0"),
         (sample, {"temperature": math.nan}, "temperature must be at least 0 and finite.*found nan"),
         (sample, {"top_k": 0}, "top_k at least 1"),
         (greedy, {"max_steps": 0}, "max_steps must be at least 1; found 0"),
-        (beam, {"width": 2, "end": 99}, "end is 99 where one of the . tokens"),
-        (sample, {"end": -1}, "end is -1 where one of the . tokens"),
-        (greedy, {"size": 2}, "size is 2 where the number of the state's rows, 1, is right"),
+        (beam, {"width": 2, "end": 99}, "end must be from 0 to ., a token that the step predicts; found 99"),
+        (sample, {"end": -1}, "end must be from 0 to ., a token that the step predicts; found -1"),
+        (greedy, {"size": 2}, "size must be 1, the number of rows of the state; found 2"),
     ],
 )
 def test_bad_arguments_get_one_sentence(search, options, said):

@@ -210,3 +210,67 @@ def test_all_of_many_categories_are_drawn_in_half_precision():
     counts = torch.bincount(drawn.flatten(), minlength=1000)  # 20 each, but for chance
     assert counts.min() > 0
     assert counts.max() < 60
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_a_batch_with_nothing_to_predict_is_refused(name):
+    model = MAKERS[name]()
+    length = 0 if model.start is not None else 1
+    with pytest.raises(ValueError, match=r"the batch has no element to predict: no sequence has (one|two) element"):
+        model.loss(elements(model, 3, 4), known(3), torch.full((3,), length))
+    assert model.loss(elements(model, 3, 4), known(3), torch.tensor([0, length + 1, 0])).isfinite()
+    with pytest.raises(ValueError, match=r"no element to predict|at least one element in time"):
+        model.loss(elements(model, 3, length), known(3))
+
+
+def test_widths_that_do_not_agree_are_refused():
+    with pytest.raises(ValueError, match="head reads outputs of width 9; the outputs of the core have width 8"):
+        SequenceModel(rnn_of(2), MixtureHead(9, 2))
+    with pytest.raises(ValueError, match="the core's input_size is 3; the width of its inputs is 2"):
+        SequenceModel(rnn_of(3), MixtureHead(8, 2))
+    with pytest.raises(ValueError, match="the core's input_size is 4; the width of its inputs is 6"):
+        SequenceModel(rnn_of(4), CategoryHead(8, 5), nn.Embedding(5, 6))
+    core = nn.LSTM(2, 8, batch_first=True)
+    with pytest.raises(ValueError, match=r"input_size is 2; the width of its inputs is 2 \+ 3 of every_step"):
+        SequenceModel(ContextualRNN(core, ConstantState(core)), MixtureHead(8, 2), every_step=Context(digit=Label(3)))
+    core = nn.LSTM(2, 8, proj_size=5, batch_first=True)
+    SequenceModel(ContextualRNN(core, ConstantState(core)), MixtureHead(5, 2), end=True).loss(torch.randn(2, 3, 2))
+    core = nn.GRUCell(4, 8)
+    embedding = nn.Sequential(nn.Linear(2, 4), nn.Tanh())
+    model = SequenceModel(ContextualRNN(core, ConstantState(core)), MixtureHead(8, 2), embedding)
+    assert model.loss(torch.randn(2, 3, 2)).isfinite()
+
+
+def test_sampling_while_training_is_sampling():
+    """Fields that are dropped, and dropout in the core, are for training: trajectory i of a seed stays the same."""
+    torch.manual_seed(0)
+    core = nn.LSTM(2, 8, 2, dropout=0.5, batch_first=True)
+    network = nn.Sequential(Context(digit=Label(3, unknown=True, drop=0.5)), MLP(3, [5]))
+    model = SequenceModel(ContextualRNN(core, GaussianState(ContextState(core, network))), MixtureHead(8, 2)).train()
+    model.head.eval()
+    before = [module.training for module in model.modules()]
+    whole = model.sample(known(6), steps=5)
+    assert torch.equal(model.sample(known(6), steps=5).elements, whole.elements)
+    torch.testing.assert_close(model.sample(known(6), steps=5, batch_size=2).elements, whole.elements)
+    batches = model.samples(known(6), steps=5, batch_size=2)
+    next(batches)
+    assert [module.training for module in model.modules()] == before
+    assert torch.equal(model.eval().sample(known(6), steps=5).elements, whole.elements)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("name", MAKERS)
+def test_samples_and_losses_under_autocast(name, dtype):
+    torch.manual_seed(0)
+    model = MAKERS[name]()
+    x = elements(model, 3, 6)
+    whole, loss = generated(model, 3, seed=1), model.loss(x, known(3))
+    with torch.autocast("cpu", dtype):
+        mixed, mixed_loss = generated(model, 3, seed=1), model.loss(x, known(3))
+    mixed_loss.backward()
+    assert mixed.elements.dtype == whole.elements.dtype
+    torch.testing.assert_close(mixed_loss.float(), loss, rtol=0.05, atol=0.05)
+    if model.head.is_category:
+        assert mixed.elements.shape == whole.elements.shape
+    else:
+        torch.testing.assert_close(mixed.elements[:, 0], whole.elements[:, 0], rtol=0.05, atol=0.05)

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from contextual_rnn import InputError
+from contextual_rnn._core.settings import Settings, check_count, check_seed, setting, takes_settings
 from contextual_rnn.data.columns import ColumnSettings
 from contextual_rnn.jobs.series import SeriesSettings
 from contextual_rnn.study.fit import TrainingSettings
-from contextual_rnn.study.settings import Settings, check_count, check_seed, setting, takes_settings
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from contextual_rnn import Unroll, state_shapes
+import contextual_rnn
+from contextual_rnn import ContextState, ContextualRNN, FreeState, Unroll, state_shapes, torch_layout
 from contextual_rnn._core.state import check_state, detach, leaves, map_state, move, select_rows, where_rows
 
 NEST = ((5,), ((5, 3), (2,)))
@@ -129,3 +130,35 @@ def test_detach_cuts_the_graph_and_nothing_else():
 def test_move_changes_the_dtype_of_every_leaf():
     moved = move(a_state(), torch.float64)
     assert [leaf.dtype for leaf in leaves(moved)] == [torch.float64] * 3
+
+
+@pytest.mark.parametrize("kind", [nn.RNN, nn.GRU, nn.LSTM])
+def test_torch_layout_is_the_one_that_a_bare_core_takes(kind):
+    core = kind(2, 3, 2, batch_first=True)  # B = L, where the wrong layout is not an error
+    rnn, x = ContextualRNN(core, ContextState(core, nn.Linear(2, 4))), torch.randn(2, 5, 2)
+    context = torch.randn(2, 2)
+    output, state = rnn(x, context)
+    bare, last = core(x, torch_layout(rnn.start(2, context)))
+    torch.testing.assert_close([bare, *leaves(last)], [output, *leaves(torch_layout(state))])
+
+
+def test_torch_layout_refuses_what_has_no_layers():
+    with pytest.raises(ValueError, match=r"tensors \(batch, layers, units\); found \(4, 3\)"):
+        torch_layout((torch.zeros(4, 3), torch.zeros(4, 3)))
+    with pytest.raises(ValueError, match="found list"):
+        torch_layout([torch.zeros(4, 1, 3)])
+
+
+def test_a_state_of_another_dtype_is_refused_by_name():
+    with pytest.raises(ValueError, match=r"has dtype torch.float32; expected torch.float64"):
+        check_state(a_state(4), NEST, 4, torch.float64)
+    check_state((torch.zeros(4, dtype=torch.long), torch.zeros(4, 2)), ((), (2,)), 4, torch.float32)
+
+
+def test_truncated_back_propagation_by_the_public_names():
+    core = nn.GRU(2, 3, batch_first=True)
+    rnn = ContextualRNN(core, FreeState(core))
+    _, state = rnn(torch.randn(4, 5, 2))
+    output, _ = rnn(torch.randn(2, 5, 2), state=contextual_rnn.detach(contextual_rnn.select_rows(state, [0, 2])))
+    output.sum().backward()
+    assert all(parameter.grad is None for parameter in rnn.initial_state.parameters())

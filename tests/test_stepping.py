@@ -1,12 +1,15 @@
 """Steps taken one at a time are those of the whole pass, with and without gradients."""
 
+import warnings
+
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils import prune
 
 from contextual_rnn import FastWeightsRNN, state_shapes
 from contextual_rnn._core.state import fill, leaves, shape_leaves
-from contextual_rnn._core.stepping import stepper
+from contextual_rnn._core.stepping import CoreSteps, LSTMSteps, stepper
 
 CORES = {
     "lstm": lambda: nn.LSTM(3, 5, batch_first=True),
@@ -70,3 +73,109 @@ def test_the_compiled_tanh_is_tanh():
     loop.lstm_step(gates.numpy(), c.numpy(), h.numpy())
     torch.testing.assert_close(c[0], x.tanh(), rtol=1e-6, atol=3e-7)
     torch.testing.assert_close(h[0], 0.5 * x.tanh().tanh(), rtol=1e-6, atol=1e-7)
+
+
+def add_one(module, arguments, result):
+    output, state = result
+    return output + 1, state
+
+
+def old_weight_norm():
+    core = nn.LSTM(3, 5, batch_first=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        nn.utils.weight_norm(core, "weight_hh_l0")
+    nn.init.normal_(core.weight_hh_l0_g)
+    return core
+
+
+def new_weight_norm():
+    core = nn.LSTM(3, 5, batch_first=True)
+    nn.utils.parametrizations.weight_norm(core, "weight_hh_l0")
+    nn.init.normal_(core.parametrizations.weight_hh_l0.original0)
+    return core
+
+
+def spectral_norm():
+    core = nn.LSTM(3, 5, batch_first=True)
+    nn.utils.parametrizations.spectral_norm(core, "weight_hh_l0")
+    return core.eval()
+
+
+def pruned():
+    core = nn.LSTM(3, 5, batch_first=True)
+    prune.random_unstructured(core, "weight_hh_l0", amount=0.5)
+    with torch.no_grad():
+        core.weight_hh_l0_orig.mul_(2)  # as training would
+    return core
+
+
+def hooked():
+    core = nn.LSTM(3, 5, batch_first=True)
+    core.register_forward_hook(add_one)
+    return core
+
+
+def hooked_before():
+    core = nn.LSTM(3, 5, batch_first=True)
+    core.register_forward_pre_hook(lambda module, arguments: (2 * arguments[0], arguments[1]))
+    return core
+
+
+def patched():
+    core = nn.LSTM(3, 5, batch_first=True)
+    forward = core.forward
+    core.forward = lambda x, state: add_one(core, None, forward(x, state))
+    return core
+
+
+class Shifted(nn.LSTM):
+    def forward(self, x, hx=None):
+        return add_one(self, None, super().forward(x, hx))
+
+
+CUSTOMISED = {
+    "subclass": lambda: Shifted(3, 5, batch_first=True),
+    "hook": hooked,
+    "hook before": hooked_before,
+    "patched": patched,
+    "weight norm, by a hook": old_weight_norm,
+    "weight norm": new_weight_norm,
+    "spectral norm": spectral_norm,
+    "pruned": pruned,
+}
+
+
+@pytest.mark.parametrize("name", CUSTOMISED)
+def test_steps_run_what_a_customised_core_runs(name):
+    core = CUSTOMISED[name]()
+    state = (torch.randn(4, 1, 5), torch.randn(4, 1, 5))
+    x = torch.randn(4, 6, 3)
+    with torch.no_grad():
+        step = stepper(core, state)
+        found = torch.stack([step(x[:, t]).clone() for t in range(6)], dim=1)
+        right, _ = core(x, tuple(leaf.transpose(0, 1).contiguous() for leaf in state))
+    torch.testing.assert_close(found, right)
+
+
+def test_a_global_hook_runs_at_every_step():
+    core, state = nn.LSTM(3, 5, batch_first=True), (torch.zeros(4, 1, 5), torch.zeros(4, 1, 5))
+    x = torch.randn(4, 3)
+    hook = nn.modules.module.register_module_forward_hook(add_one)
+    try:
+        with torch.no_grad():
+            torch.testing.assert_close(stepper(core, state)(x), core(x.unsqueeze(1))[0][:, 0])
+    finally:
+        hook.remove()
+
+
+def test_a_plain_lstm_takes_the_fast_steps():
+    core, state = nn.LSTM(3, 5, batch_first=True), (torch.zeros(4, 1, 5), torch.zeros(4, 1, 5))
+    with torch.no_grad():
+        assert isinstance(stepper(core, state), LSTMSteps)
+        with torch.autocast("cpu", torch.bfloat16):
+            assert isinstance(stepper(core, state), CoreSteps)
+        assert isinstance(stepper(core, tuple(leaf.double() for leaf in state)), CoreSteps)
+        with pytest.raises(ValueError, match=r"inputs have dtype torch.float64; expected torch.float32"):
+            stepper(core, state)(torch.zeros(4, 3).double())
+    assert isinstance(stepper(core, state), CoreSteps)

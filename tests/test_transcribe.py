@@ -70,8 +70,8 @@ def test_unknown_symbols_and_cut_targets_are_warned_about(model):
     ("arguments", "said"),
     [
         ({"n_best": 9}, "`n_best` must be at most `beam`, 5; found 9"),
-        ({"beam": 0}, "`beam` must be an integer greater than 0"),
-        ({"longest": 0}, "`longest` must be an integer greater than 0"),
+        ({"beam": 0}, "`beam` must be an integer of at least 1"),
+        ({"longest": 0}, "`longest` must be an integer of at least 1"),
         ({"alpha": float("nan")}, "`alpha` must be at least 0 and finite; found nan"),
         ({"label": "fre"}, "`label` fre: the model was trained without labels"),
         ({"sources": ["a", None]}, "source 1: expected text, found None"),
@@ -168,7 +168,7 @@ def test_wrong_calls_are_refused_before_a_line_is_read(trained, tmp_path, monkey
         next(transcribe_lines([trained]))
     with pytest.raises(InputError, match="cannot be read: No such file"):
         next(transcribe_lines([trained], input=str(tmp_path / "none.txt")))
-    with pytest.raises(InputError, match="`batch_size` must be an integer greater than 0"):
+    with pytest.raises(InputError, match="`batch_size` must be an integer of at least 1"):
         transcribe_lines([trained], batch_size=0)
     with pytest.raises(InputError, match="`runs` must name at least one run folder"):
         transcribe_lines([])

@@ -5,9 +5,9 @@ import statistics
 
 import pytest
 
+from contextual_rnn._core.settings import Settings, setting
 from contextual_rnn.study.fit import DivergedError
 from contextual_rnn.study.parallel import Run
-from contextual_rnn.study.settings import Settings, setting
 from contextual_rnn.study.tuning import choose
 
 

@@ -65,9 +65,6 @@ def next_generator(generator: torch.Generator | TrajectorySeeds | None) -> torch
     return generator
 
 
-wrapped = next_generator
-
-
 def standard_normal(
     shapes: Shapes, batch_size: int, like: Tensor, generator: torch.Generator | TrajectorySeeds | None = None
 ) -> State:

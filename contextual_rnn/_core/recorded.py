@@ -31,7 +31,7 @@ class Submodule:
 
 @dataclasses.dataclass(frozen=True)
 class Unsupported:
-    """An argument that no file can hold, by the name of its type."""
+    """An argument that no file can hold, by what it is, such as the name of its type."""
 
     kind: str
 
@@ -126,12 +126,10 @@ def _recording(cls: type[nn.Module], initialise: Callable[..., None]) -> Callabl
     def recording(self: nn.Module, *args: Any, **kwargs: Any) -> None:
         if _definer(type(self)) is not cls:  # a subclass that has an __init__ of its own, which calls this one
             return initialise(self, *args, **kwargs)
-        try:
-            arguments = signature.bind(self, *args, **kwargs)
-        except TypeError:
-            return initialise(self, *args, **kwargs)  # raises the error that Python users know
-        arguments.apply_defaults()
-        positional, named = _split(signature, arguments.arguments)  # before __init__, which may change a list
+        arguments = _bind(signature, self, args, kwargs)
+        if arguments is None:
+            return initialise(self, *args, **kwargs)  # raises the TypeError of a wrong call
+        positional, named = _split(signature, arguments)  # before __init__, which may change a list
         initialise(self, *args, **kwargs)
         named = {name: _without_modules(value, self, name) for name, value in named.items()}
         attributes = frozenset(name for name, value in named.items() if _is_kept(self, name, value))
@@ -139,6 +137,16 @@ def _recording(cls: type[nn.Module], initialise: Callable[..., None]) -> Callabl
         return None
 
     return recording
+
+
+def _bind(signature: inspect.Signature, self: Any, args: Any, kwargs: Any) -> dict[str, Any] | None:
+    """Return all arguments by name, defaults included; None if the call does not fit the signature."""
+    try:
+        bound = signature.bind(self, *args, **kwargs)
+    except TypeError:
+        return None
+    bound.apply_defaults()
+    return bound.arguments
 
 
 def _split(signature: inspect.Signature, arguments: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
@@ -174,7 +182,7 @@ def _without_modules(value: Any, owner: nn.Module, name: str = "") -> Any:
         try:
             return plain(state_shapes(value))
         except TypeError:
-            return Unsupported(type(value).__name__)
+            return Unsupported(f"{type(value).__name__} that is not kept as a submodule")
     if isinstance(value, (tuple, list)):
         return (tuple if isinstance(value, tuple) else list)(_without_modules(item, owner) for item in value)
     if isinstance(value, dict):
@@ -192,7 +200,9 @@ def _is_kept(module: nn.Module, name: str, value: Any) -> bool:
     attribute = _attribute(module, name)
     if not is_plain(attribute):
         return False
-    return value is None or isinstance(value, Unsupported) or (is_plain(value) and same(attribute, value))
+    if value is None or isinstance(value, Unsupported):
+        return True
+    return is_plain(value) and (attribute == value or same(attribute, value))
 
 
 def _attribute(module: nn.Module, name: str) -> Any:

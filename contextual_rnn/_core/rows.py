@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .state import map_state
+from .state import rebuild
 
 
 def map_columns(function: Callable[[Any], Any], value: Any) -> Any:
@@ -23,7 +23,7 @@ def map_columns(function: Callable[[Any], Any], value: Any) -> Any:
     if isinstance(value, dict):
         return {name: map_columns(function, part) for name, part in value.items()}
     if _is_tuple_of_columns(value):
-        return map_state(lambda part: map_columns(function, part), value)
+        return rebuild(value, (map_columns(function, part) for part in value))
     return function(value)
 
 

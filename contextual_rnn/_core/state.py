@@ -127,7 +127,7 @@ def map_state(function: Callable[..., Any], state: State, *others: State) -> Sta
     """Apply `function` to every tensor of `state` and to the tensors of `others` in the same place."""
     if isinstance(state, tuple):
         items = (map_state(function, *parts) for parts in zip(state, *others, strict=True))
-        return _rebuild(state, items)
+        return rebuild(state, items)
     return function(state, *others)
 
 
@@ -135,11 +135,12 @@ def fill(shapes: Shapes, values: Iterator[Any]) -> State:
     """Return a nested tuple like `shapes` of the `values`, in the order of `leaves`."""
     if is_shape(shapes):
         return next(values)
-    return _rebuild(shapes, (fill(item, values) for item in shapes))
+    return rebuild(shapes, (fill(item, values) for item in shapes))
 
 
-def _rebuild(like: tuple, items: Iterator[Any]) -> tuple:
-    return type(like)(*items) if hasattr(like, "_fields") else tuple(items)  # a named tuple stays one
+def rebuild(like: tuple, items: Iterator[Any]) -> tuple:
+    """Return a tuple of the items, or a named tuple where `like` is one."""
+    return type(like)(*items) if hasattr(like, "_fields") else tuple(items)
 
 
 def select_rows(state: State, index: Tensor | Sequence[int] | slice) -> State:

@@ -116,7 +116,8 @@ def without_nan(tensor: Tensor, shape: tuple[int, ...]) -> tuple[Tensor, Tensor]
     Raises:
         ValueError: the tensor is not (B, *shape), or is complex.
     """
-    if tensor.dim() < 1 or tensor.shape[1:] != shape or tensor.is_complex():
+    fits = tensor.dim() == 1 + len(shape) and not tensor.is_complex()
+    if not fits or (not shapes_are_traced() and tensor.shape[1:] != shape):
         wanted = ", ".join(["batch", *map(str, shape)])
         raise ValueError(f"it has shape {tuple(tensor.shape)} where ({wanted}{'' if shape else ','}) is right")
     hidden = tensor.isnan().flatten(1).any(1) if shape else tensor.isnan()

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from .._core.arrays import as_tensor
-from .._core.tracing import values_are_known
+from .._core.tracing import shapes_are_traced, values_are_known
 from .field import Field, check_finite, without_nan
 
 
@@ -81,7 +81,8 @@ class Quantity(Field):
     def check(self, value: Any) -> tuple[Tensor, Tensor]:
         """Return the scaled numbers (B,), and which are unknown."""
         tensor = as_tensor(value)
-        tensor, hidden = without_nan(tensor[:, 0] if tensor.dim() == 2 and tensor.shape[1] == 1 else tensor, ())
+        is_column = tensor.dim() == 2 and (shapes_are_traced() or tensor.shape[1] == 1)
+        tensor, hidden = without_nan(tensor[:, 0] if is_column else tensor, ())
         if tensor.is_floating_point():
             check_finite(tensor)
         self._check_range(tensor, hidden)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from .._core.arrays import as_tensor
 from .._core.state import leaves
-from .._core.tracing import values_are_known
+from .._core.tracing import shapes_are_traced, values_are_known
 from .field import Field
 
 Kind = Literal["first", "last", "mean", "final"]
@@ -46,7 +46,7 @@ class Summary(Field):
         """Return the sequence and its lengths, and which rows are unknown."""
         x, lengths = value if isinstance(value, tuple) and len(value) == 2 else (value, None)
         x = as_tensor(x)
-        if x.dim() != 3 or not x.shape[1]:
+        if x.dim() != 3 or (not shapes_are_traced() and not x.shape[1]):
             raise ValueError(
                 f"it must be a sequence (batch, time, features) or (sequence, lengths); found shape {tuple(x.shape)}"
             )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from ..study.settings import Settings, setting
+from .._core.settings import Settings, setting
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

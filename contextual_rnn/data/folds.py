@@ -25,11 +25,8 @@ def fold(
         whole: never cut a series.
 
     Raises:
-        InputError: there are fewer than two folds, a series is too short to be cut, or there are too few series to hold
-            whole ones out.
+        InputError: a series is too short to be cut, or there are too few series to hold whole ones out.
     """
-    if folds < 2:
-        raise InputError(f"`folds` must be at least 2 to choose settings without a `validation` table; found {folds}")
     if len(training) >= 2 * folds:
         rest = [record for place, record in enumerate(training) if place % folds != index]
         return rest, list(training[index::folds])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from ..context import Field, Label, Quantity
 from ..errors import InputError
-from .table import Source, Table, number
+from .table import Source, Table, is_path, number
 
 
 class HasColumns(Protocol):
@@ -165,14 +165,16 @@ def _encoded(name: str, field: Field, series: Sequence[Series]) -> Tensor:
             raise InputError(
                 f"series {one.name!r}, column {name!r}: {value!r} is text, but the training table has numbers there"
             )
-    with torch.no_grad():
-        encoded = field(torch.tensor(numbers, dtype=torch.float64), len(series)).float()
-    for one, value, row in zip(series, values, encoded, strict=True):
-        if not bool(row.isfinite().all()):
+    rows = []
+    for one, value, quantity in zip(series, values, numbers, strict=True):
+        try:
+            with torch.no_grad():
+                rows.append(field(torch.tensor([quantity], dtype=torch.float64), 1).float())
+        except ValueError:
             raise InputError(
                 f"series {one.name!r}, column {name!r}: {value} is not finite, or too large to compute with"
-            )
-    return encoded
+            ) from None
+    return torch.cat(rows)
 
 
 def _labels(name: str, field: Label, series: Sequence[Series], values: list[str]) -> Tensor:
@@ -278,3 +280,72 @@ def consecutive_windows(records: Sequence[Record], window: int, length: int) -> 
     steps = window + length
     starts = ((record, start) for record in records for start in range(0, len(record) - window, steps))
     return [record.part(start, start + steps) for record, start in starts]
+
+
+@dataclasses.dataclass(frozen=True)
+class Datasets:
+    """The records of a training, a validation and a test table.
+
+    Attributes:
+        training: the series of the training table.
+        validation: those of the validation table; empty where there is none.
+        test: those of the test table; empty where there is none.
+        fields: those of the context columns, which the training table determines.
+        identity: the names and the SHA-256 of the tables, so that a run is not resumed on other data.
+        backend: the kind of data frame that the training table is, as narwhals names it; polars for a file.
+    """
+
+    training: list[Record]
+    validation: list[Record]
+    test: list[Record]
+    fields: dict[str, Field]
+    identity: dict[str, Any]
+    backend: Any
+
+    @classmethod
+    def read(
+        cls,
+        train: Source,
+        validation: Source | None,
+        test: Source | None,
+        columns: HasColumns,
+        *,
+        least_training: int = 1,
+        least: int = 1,
+    ) -> Datasets:
+        """Read every table once.
+
+        Args:
+            train: the training table.
+            validation: the validation table, if there is one.
+            test: the test table, if there is one.
+            columns: the names of their columns.
+            least_training: the smallest number of steps that a series of the training table may have.
+            least: the same for the other tables.
+
+        Raises:
+            InputError: a table is wrong; says where.
+        """
+        sources = {"train": train, "validation": validation, "test": test}
+        given = [name for name, source in sources.items() if source is not None or name == "train"]
+        tables = {name: Table(sources[name], f"`{name}`") for name in given}
+        series = {
+            name: read_series(table, columns, min_length=least_training if name == "train" else least)
+            for name, table in tables.items()
+        }
+        fields = learn_fields(series["train"])
+        found = {name: records(several, fields, columns.context) for name, several in series.items()}
+        return cls(
+            found["train"],
+            found.get("validation", []),
+            found.get("test", []),
+            fields,
+            _identity(sources, tables, columns),
+            tables["train"].backend,
+        )
+
+
+def _identity(sources: dict[str, Source | None], tables: dict[str, Table], columns: HasColumns) -> dict[str, Any]:
+    names = [*columns.inputs, *columns.targets, *columns.context, *([columns.series] if columns.series else [])]
+    files = {name: str(source) if is_path(source) else None for name, source in sources.items()}
+    return {"files": files, "sha256": {name: table.fingerprint(names) for name, table in tables.items()}}

@@ -151,6 +151,11 @@ class Table:
         self._refuse(name, missing, "a value is missing")
         return cells.to_numpy()
 
+    def identifiers(self, name: str, rows: np.ndarray) -> Any:
+        """Return the cells of a series column at some rows: integers stay integers, all else is text."""
+        column = self.frame[name]
+        return (column.to_numpy() if column.dtype.is_integer() else self.labels(name))[rows]
+
     def _refuse(self, name: str, wrong: pl.Series, why: str) -> None:
         if wrong.any():
             row = int(wrong.to_numpy().argmax())

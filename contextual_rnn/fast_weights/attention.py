@@ -1,9 +1,9 @@
-"""Fast weights without their matrix: A_t q is attention of q over what was written, in plain PyTorch operations.
+"""Fast weights without their matrix: A_t q is attention of q over the vectors written so far, in PyTorch operations.
 
     A_t q = decay^t A_0 q + rate sum_{i<=t} decay^(t-i) v_i (v_i . q)
 
-(Ba et al., arXiv 1610.06258, section 4.2.) These are the operations for one chunk of time; `operation` drives them. The
-backward pass is attention as well, over what was read later, so that nothing of size H x H is kept for a step.
+(Ba et al., arXiv 1610.06258, section 4.2.) The functions here run one chunk of time steps; `operation` calls them chunk
+by chunk. The backward pass is attention, too, over the queries of later steps, so that no step keeps a matrix H x H.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from .recurrence import Recurrence
 
 @dataclasses.dataclass(frozen=True)
 class Trace:
-    """What the forward pass leaves for the backward pass, time first; a chunk's is a slice of the whole's.
+    """What the forward pass stores for the backward pass, time first. A slice of it is the trace of a chunk.
 
     Attributes:
         hidden: h_0 to h_T, (T + 1, B, H).
         queries: q_0 to q_{S-1} of every step, (T, S, B, H); q_0 is p.
-        normalised: (u - mean) / deviation, (T, S, B, H), or of no elements without layer norm.
-        scores: q_s . v_i, (T, S, B, longest chunk); those of v_i past the step are whatever they were.
-        deviation: (T, S, B, 1), or of no elements without layer norm.
+        normalised: (u - mean) / deviation, (T, S, B, H), or empty without layer norm.
+        deviation: the standard deviation of u, (T, S, B, 1), or empty without layer norm.
+        scores: q_s . v_i, (T, S, B, longest chunk); undefined for v_i after the step.
     """
 
     hidden: Tensor
@@ -37,22 +37,22 @@ class Trace:
 
     @classmethod
     def empty(cls, like: Tensor, chunk: int, recurrence: Recurrence, *, rows_last: bool = False) -> Trace:
-        """Make room for a sequence like `like`, (T, B, H); in memory B may come after H."""
+        """Allocate a trace for a sequence like `like`, (T, B, H); with `rows_last`, B comes last in memory."""
         T, B, H = like.shape
         S = recurrence.inner_steps
         norm = S if recurrence.layer_norm else 0
 
-        def room(*shape: int) -> Tensor:
+        def allocate(*shape: int) -> Tensor:
             if not rows_last:
                 return like.new_empty(shape)
             return like.new_empty(*shape[:-2], shape[-1], shape[-2]).transpose(-1, -2)
 
         return cls(
-            hidden=room(T + 1, B, H),
-            queries=room(T, S, B, H),
-            normalised=room(T, norm, B, H),
-            deviation=room(T, norm, B, 1),
-            scores=room(T, S, B, chunk),
+            hidden=allocate(T + 1, B, H),
+            queries=allocate(T, S, B, H),
+            normalised=allocate(T, norm, B, H),
+            deviation=allocate(T, norm, B, 1),
+            scores=allocate(T, S, B, chunk),
         )
 
     def __getitem__(self, steps: slice) -> Trace:
@@ -77,15 +77,15 @@ def forward(
     trace: Trace,
     recurrence: Recurrence,
 ) -> None:
-    """Run a chunk: from `trace.hidden[0]`, fill in the rest of `trace`.
+    """Run a chunk from the state in `trace.hidden[0]`, and write the rest of `trace`.
 
     Args:
         projected: C x_t + b, (T, B, H).
         weight_hh: W, (H, H).
         fast: A before the chunk, (B, H, H), or None for zero.
-        gain: of LN, (H,), or None.
-        offset: of LN, (H,), or None.
-        trace: to fill in.
+        gain: the gain of LN, (H,), or None for 1.
+        offset: the offset of LN, (H,), or None for 0.
+        trace: the trace of the chunk, which this function writes.
         recurrence: the settings.
     """
     written = trace.written(recurrence).transpose(0, 1)
@@ -117,21 +117,21 @@ def backward(
     trace: Trace,
     recurrence: Recurrence,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor | None, Tensor | None]:
-    """Go back over a chunk.
+    """Run the backward pass of a chunk.
 
     Args:
-        grad_hidden: of h_1 to h_T, as outputs, (T, B, H), or None for zero.
-        grad_last: of h_T, as the state, (B, H), or None for zero.
-        grad_fast: of A after the chunk, (B, H, H), or None for zero.
+        grad_hidden: the gradient of the outputs h_1 to h_T, (T, B, H), or None for zero.
+        grad_last: the gradient of the last state h_T, (B, H), or None for zero.
+        grad_fast: the gradient of A after the chunk, (B, H, H), or None for zero.
         weight_hh: W, (H, H).
         fast: A before the chunk, (B, H, H), or None for zero.
-        gain: of LN, (H,), or None.
-        trace: of the forward pass.
+        gain: the gain of LN, (H,), or None for 1.
+        trace: the trace that the forward pass wrote.
         recurrence: the settings.
 
     Returns:
-        The gradients of z_t (T, B, H), of h_0 (B, H), of u, which are the left factors of A's (T, S, B, H), of W
-        (H, H), and of gain and offset (H,), None without them.
+        The gradients of z_t (T, B, H), of h_0 (B, H), of u (T, S, B, H), which `write_backward` takes, of W (H, H), and
+        of gain and offset (H,), which are None without a gain.
     """
     T, S, B, H = trace.queries.shape
     written = trace.written(recurrence).transpose(0, 1)
@@ -139,7 +139,7 @@ def backward(
     grad_z, grad_u = torch.empty_like(trace.queries[:, 0]), torch.empty_like(trace.queries)
     grad_written = trace.hidden.new_zeros(B, T, H)
     if grad_fast is not None:
-        # What A after the chunk owes to v_i is rate decay^(T-i) (G + G^T) v_i.
+        # The gradient of v_i through A after the chunk is rate decay^(T-i) (G + G^T) v_i.
         grad_written += torch.bmm(left.view(1, T, 1) * written, grad_fast + grad_fast.transpose(1, 2))
     grad_norm = trace.hidden.new_zeros(2, H)
     carried = trace.hidden.new_zeros(B, H) if grad_last is None else grad_last.clone()
@@ -176,7 +176,7 @@ def backward(
 
 
 def empty(like: Tensor, chunk: int, recurrence: Recurrence) -> Trace:
-    """Return a trace to fill in, laid out as these kernels want it."""
+    """Allocate a trace in the memory layout of these kernels."""
     return Trace.empty(like, chunk, recurrence)
 
 
@@ -186,12 +186,12 @@ def look_up(table: Tensor, symbols: Tensor) -> Tensor:
 
 
 def lay(steps: Tensor) -> Tensor:
-    """Return (T, B, H) as it is, laid out as these kernels want it."""
+    """Return steps (T, B, H) in the memory layout of these kernels, which is the usual one."""
     return steps
 
 
 def write(fast: Tensor | None, trace: Trace, recurrence: Recurrence) -> Tensor:
-    """Return A after a chunk from A before it: decay^T A + rate sum_i decay^(T-i) v_i v_i^T, (B, H, H)."""
+    """Return A after a chunk, decay^T A + rate sum_i decay^(T-i) v_i v_i^T, (B, H, H)."""
     v = trace.written(recurrence).transpose(0, 1)
     faded = (v * fading(v.shape[1], v, recurrence).unsqueeze(1)).transpose(1, 2)
     if fast is None:
@@ -200,9 +200,9 @@ def write(fast: Tensor | None, trace: Trace, recurrence: Recurrence) -> Tensor:
 
 
 def write_backward(grad_fast: Tensor | None, grad_u: Tensor, trace: Trace, recurrence: Recurrence) -> Tensor:
-    """Return the gradient of A before a chunk from that after it: decay^T G + sum_t decay^t sum_s u'_s q_s^T.
+    """Return the gradient of A before a chunk, decay^T G + sum_t decay^t sum_s u'_s q_s^T, (B, H, H).
 
-    Here u' is the gradient of u (T, S, B, H), as `backward` returns it.
+    G is the gradient of A after the chunk, and u' the gradient of u (T, S, B, H) that `backward` returned.
     """
     steps = len(grad_u)
     decays = grad_u.new_tensor([recurrence.decay ** (t + 1) for t in range(steps)])
@@ -214,7 +214,7 @@ def write_backward(grad_fast: Tensor | None, grad_u: Tensor, trace: Trace, recur
 
 
 def fading(steps: int, like: Tensor, recurrence: Recurrence) -> Tensor:
-    """Return rate * decay^(steps - 1 - i), (steps,): what is left of what step i wrote, after all of them."""
+    """Return rate * decay^(steps - 1 - i), (steps,): the factor of what step i wrote, after the last step."""
     left = [recurrence.rate * recurrence.decay**age for age in range(steps - 1, -1, -1)]
     return torch.tensor(left, dtype=like.dtype, device=like.device)
 

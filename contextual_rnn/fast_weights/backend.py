@@ -1,4 +1,4 @@
-"""Which code runs the fast-weights operation."""
+"""The backends of the fast-weights operation, and the choice between them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from . import attention
 Backend = Literal["auto", "reference", "attention", "numba", "triton"]
 BACKENDS: tuple[str, ...] = get_args(Backend)
 
-# For every compiled backend: the package it needs, the module that has it, the extra to install, where it runs.
+# For every compiled backend: the package it needs, its module here, the extra to install, and what it runs on.
 COMPILED = {
     "numba": ("numba", "numba_kernels", "fast", "float32 and float64 on the CPU"),
     "triton": ("triton", "triton_operation", "gpu", "float32 on a CUDA device, up to 128 units"),
@@ -24,11 +24,15 @@ COMPILED = {
 
 
 def choose(backend: Backend, tensor: Tensor) -> ModuleType:
-    """Return what runs on such a tensor, (.., H); `"auto"` takes the fastest that is installed and runs on it.
+    """Return the module of a backend for a tensor (..., H).
+
+    Args:
+        backend: the backend; `"auto"` is the fastest one that is installed and supports the tensor.
+        tensor: a tensor with the device, dtype and width of the inputs.
 
     Raises:
-        ImportError: the backend asked for is not installed, or cannot be imported.
-        ValueError: it does not run on such a tensor.
+        ImportError: the backend is not installed or cannot be imported.
+        ValueError: the backend does not support the tensor.
     """
     if backend == "attention":
         return attention

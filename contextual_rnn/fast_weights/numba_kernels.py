@@ -1,8 +1,8 @@
-"""The operations of `attention` as compiled loops for a CPU.
+"""The operations of `attention` as compiled loops for the CPU.
 
-In memory the batch comes last, (T, H, B): every loop then runs along the batch, which is long and needs no sum across
-vector lanes, and a step's product with W is one call of BLAS. Numba compiles the loops when they are first called, for
-float32 and for float64, and keeps what it compiled in a cache; no compiler need be installed.
+The batch comes last in memory, (T, H, B). So every inner loop runs along the batch, which is long and needs no sum
+across vector lanes, and the product of a step with W is one BLAS call. Numba compiles the loops at their first call,
+for float32 or float64, and caches the result on disk; no C compiler is needed.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from torch import Tensor
 
 from . import numba_loops as loops
 from .attention import Trace, fading
-from .recurrence import Recurrence
+from .recurrence import NO_SECOND_DERIVATIVE, Recurrence
 
 
 def supports(tensor: Tensor) -> bool:
-    """Whether these kernels run on such a tensor."""
+    """Return whether these kernels run on the device and dtype of a tensor."""
     return tensor.device.type == "cpu" and tensor.dtype in (torch.float32, torch.float64)
 
 
 def empty(like: Tensor, chunk: int, recurrence: Recurrence) -> Trace:
-    """Return a trace to fill in, laid out as these kernels want it."""
+    """Allocate a trace in the memory layout of these kernels."""
     return Trace.empty(like, chunk, recurrence, rows_last=True)
 
 
 def lay(steps: Tensor) -> Tensor:
-    """Return (T, B, H), with B last in memory."""
+    """Return steps (T, B, H) in the memory layout of these kernels, with B last."""
     return steps.transpose(1, 2).contiguous().transpose(1, 2)
 
 
@@ -61,7 +61,7 @@ def backward(
     trace: Trace,
     recurrence: Recurrence,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor | None, Tensor | None]:
-    """Go back over a chunk; see `attention.backward`."""
+    """Run the backward pass of a chunk; see `attention.backward`."""
     hidden, queries = trace.hidden, trace.queries
     grad_z, grad_u = torch.empty_like(hidden[1:]), torch.empty_like(queries)
     grad_written = torch.zeros_like(hidden[1:])
@@ -83,7 +83,7 @@ def backward(
 
 
 def write(fast: Tensor | None, trace: Trace, recurrence: Recurrence) -> Tensor:
-    """Return A after a chunk; see `attention.write`. In memory its rows of the batch come last."""
+    """Return A after a chunk; see `attention.write`. In memory the batch comes last."""
     written = trace.written(recurrence)
     steps, rows, units = written.shape
     after = written.new_empty(units, units, rows)
@@ -123,17 +123,17 @@ class _LookUp(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
         if torch.is_grad_enabled():
-            raise RuntimeError("fast weights have a second derivative with backend='reference' only")
+            raise RuntimeError(NO_SECOND_DERIVATIVE)
         grad_table = grad.new_zeros(ctx.shape[1], ctx.shape[0])
         loops.look_up_backward(grad.permute(1, 2, 0).contiguous().numpy(), ctx.symbols.numpy(), grad_table.numpy())
         return grad_table.T, None
 
 
 def look_up(table: Tensor, symbols: Tensor) -> Tensor:
-    """Return the rows of a table (K, H) for symbols (B, T), laid out as these kernels want them: (B, T, H).
+    """Return the rows of a table (K, H) for symbols (B, T), (B, T, H), in the memory layout of these kernels.
 
     Raises:
-        IndexError: a symbol is not in the table.
+        IndexError: a symbol is not a row of the table.
     """
     return _LookUp.apply(table, symbols)
 
@@ -143,15 +143,15 @@ def _array(rows: Tensor) -> np.ndarray:
 
 
 def _vector(tensor: Tensor | None, like: Tensor) -> np.ndarray:
-    return _nothing(1, like.dtype) if tensor is None else tensor.contiguous().numpy()
+    return _empty_array(1, like.dtype) if tensor is None else tensor.contiguous().numpy()
 
 
 def _matrices(fast: Tensor | None, like: Tensor) -> np.ndarray:
-    return _nothing(3, like.dtype) if fast is None else fast.permute(1, 2, 0).contiguous().numpy()
+    return _empty_array(3, like.dtype) if fast is None else fast.permute(1, 2, 0).contiguous().numpy()
 
 
 @functools.cache
-def _nothing(dimensions: int, dtype: torch.dtype) -> np.ndarray:
+def _empty_array(dimensions: int, dtype: torch.dtype) -> np.ndarray:
     return torch.empty([0] * dimensions, dtype=dtype).numpy()
 
 

@@ -1,7 +1,7 @@
 """The compiled loops of `numba_kernels`, over arrays whose last dimension is the batch.
 
-Shapes are those of `attention`, with B moved last: hidden (T + 1, H, B), queries (T, S, H, B), scores (T, S, chunk, B),
-matrices (H, H, B).
+The shapes are those of `attention` with B moved to the end: hidden (T + 1, H, B), queries (T, S, H, B), scores
+(T, S, chunk, B), matrices (H, H, B).
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from typing import Any
 import numba
 import numpy as np
 
-# Sums may be reordered, which is what vector instructions need; NaN and infinity keep their meaning.
+# Vector instructions need sums to be reordered, which this allows; NaN and infinity keep their meaning.
 compiled: Any = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "arcp", "nsz"})
 
 
 @compiled
 def _activate(x, relu, zero):
     if relu:
-        return zero if x <= zero else x  # not max(x, 0), which makes 0 of NaN
+        return zero if x <= zero else x  # max(x, 0) would turn NaN into 0
     return np.tanh(x)
 
 
@@ -39,7 +39,7 @@ def _add(total, a):
 
 @compiled
 def _add_products(total, a, b):
-    """total[r] += sum_j a[j, r] b[j, r], eight j at a time so that the sum is written an eighth as often."""
+    """Add sum_j a[j, r] b[j, r] to total[r], eight j at a time to store the sum less often."""
     units, rows = a.shape
     whole = units - units % 8
     for j in range(0, whole, 8):
@@ -61,7 +61,7 @@ def _add_products(total, a, b):
 
 @compiled
 def _add_transposed(total, matrices, x, factor):
-    """total[j, b] += factor sum_i matrices[i, j, b] x[i, b], four i at a time."""
+    """Add factor sum_i matrices[i, j, r] x[i, r] to total[j, r], four i at a time."""
     units, rows = x.shape
     whole = units - units % 4
     for i in range(0, whole, 4):
@@ -84,9 +84,9 @@ def forward(
     projected, weight, fast, has_fast, gain, offset, has_gain,
     hidden, queries, normalised, deviation, scores, left, decays, relu, final, layer_norm, epsilon,
 ):  # fmt: skip
-    """Fill in the trace of a chunk; see `attention.forward`."""
+    """Write the trace of a chunk; see `attention.forward`."""
     steps, inner, units, rows = queries.shape
-    # Constants of the arrays' own type: with Python's, float32 would become float64 inside the loops.
+    # These constants have the arrays' dtype: Python floats would turn float32 into float64 inside the loops.
     zero, one, count = hidden.dtype.type(0), hidden.dtype.type(1), hidden.dtype.type(units)
     small = hidden.dtype.type(epsilon)
     z, u = np.empty((units, rows), hidden.dtype), np.empty((units, rows), hidden.dtype)
@@ -183,7 +183,7 @@ def backward(
     hidden, queries, normalised, deviation, scores,
     grad_z, grad_u, grad_written, grad_weight, grad_norm, left, decays, relu, final, layer_norm,
 ):  # fmt: skip
-    """Go back over a chunk; see `attention.backward`."""
+    """Run the backward pass of a chunk; see `attention.backward`."""
     steps, inner, units, rows = queries.shape
     zero = hidden.dtype.type(0)
     grad_q, product = np.empty((units, rows), hidden.dtype), np.empty((units, units), hidden.dtype)
@@ -235,19 +235,19 @@ def backward(
 
 @compiled
 def _by_unit(steps_first):
-    """Turn (steps, units, rows) to (units, steps, rows), so that a unit's course in time is one block."""
+    """Return a copy with the axes (units, steps, rows), in which all steps of a unit are contiguous."""
     steps, units, rows = steps_first.shape
-    turned = np.empty((units, steps, rows), steps_first.dtype)
+    copy = np.empty((units, steps, rows), steps_first.dtype)
     for t in range(steps):
         for j in range(units):
             for r in range(rows):
-                turned[j, t, r] = steps_first[t, j, r]
-    return turned
+                copy[j, t, r] = steps_first[t, j, r]
+    return copy
 
 
 @compiled
 def write(fast, has_fast, written, left, decays, after):
-    """Fill in A after a chunk; see `attention.write`."""
+    """Write A after a chunk; see `attention.write`."""
     steps, units, rows = written.shape
     zero = after.dtype.type(0)
     v, faded = _by_unit(written), np.empty((steps, rows), written.dtype)
@@ -271,7 +271,7 @@ def write(fast, has_fast, written, left, decays, after):
 
 @compiled
 def write_backward(grad_fast, has_grad, grad_u, queries, decays, before):
-    """Fill in the gradient of A before a chunk; see `attention.write_backward`."""
+    """Write the gradient of A before a chunk; see `attention.write_backward`."""
     steps, inner, units, rows = queries.shape
     zero = before.dtype.type(0)
     g = _by_unit(grad_u.reshape(steps * inner, units, rows))
@@ -289,7 +289,7 @@ def write_backward(grad_fast, has_grad, grad_u, queries, decays, before):
 
 @compiled
 def written_backward(grad_fast, written, left, grad_written):
-    """Fill in what A after a chunk owes to v_i: rate decay^(T-i) (G + G^T) v_i."""
+    """Write the gradient of v_i through A after the chunk: rate decay^(T-i) (G + G^T) v_i."""
     steps, units, rows = written.shape
     both, total = np.empty((units, rows), written.dtype), np.empty(rows, written.dtype)
     for i in range(units):
@@ -305,7 +305,7 @@ def written_backward(grad_fast, written, left, grad_written):
 
 @compiled
 def look_up(table, symbols, found):
-    """Fill in the rows of a table (H, K) for symbols (T, B): (T, H, B)."""
+    """Write the columns of a table (H, K) for symbols (T, B) to found (T, H, B)."""
     steps, units, rows = found.shape
     for t in range(steps):
         for j in range(units):
@@ -315,7 +315,7 @@ def look_up(table, symbols, found):
 
 @compiled
 def look_up_backward(grad, symbols, grad_table):
-    """Add up the gradient of the table (H, K): a product with the symbols as one-hot rows."""
+    """Add the gradient of the table (H, K): a product with the symbols as one-hot rows."""
     steps, _, rows = grad.shape
     zero, one = grad.dtype.type(0), grad.dtype.type(1)
     chosen = np.zeros((rows, grad_table.shape[1]), grad.dtype)

@@ -1,4 +1,4 @@
-"""The fast-weights operation: the recurrence over a whole sequence, differentiable, in chunks of bounded memory."""
+"""The fast-weights operation: the recurrence over a sequence, in chunks that bound the memory, with its gradients."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from . import attention
 from .attention import Trace
-from .recurrence import Recurrence
+from .recurrence import NO_SECOND_DERIVATIVE, Recurrence
 
 
 def fast_weights(
@@ -26,26 +26,26 @@ def fast_weights(
     chunk: int | None = None,
     return_fast: bool = True,
 ) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Run the recurrence; takes and returns what `reference` does.
+    """Run the recurrence as `reference` does, in less memory.
 
-    Within a chunk, what was written is attended to; at a chunk's end it is added to A. Memory is then that of a few
-    tensors (T, B, H) and of T / chunk matrices.
+    Within a chunk, a step attends to the vectors that earlier steps wrote; at the end of the chunk these are added to
+    A. So the memory is that of a few tensors (T, B, H) and of T / chunk matrices.
 
     Args:
         projected: C x_t + b, (B, T, H).
         weight_hh: W, (H, H).
         h: h_0, (B, H).
         A: A_0, (B, H, H); None is zero.
-        gain: of LN, (H,), or None for 1.
-        offset: of LN, (H,), or None for 0.
+        gain: the gain of LN, (H,), or None for 1.
+        offset: the offset of LN, (H,), or None for 0.
         recurrence: the settings; `Recurrence` has the equations.
-        kernels: the module whose functions run a chunk, such as `attention`; or one that has a `fast_weights` of its
-            own, for whole sequences.
-        chunk: steps a chunk; None chooses by T and H.
-        return_fast: whether A_T is wanted, which costs a batched product.
+        kernels: the module whose functions run a chunk, such as `attention`; or one with its own `fast_weights` for
+            whole sequences.
+        chunk: the number of steps of a chunk; None chooses it from T and H.
+        return_fast: whether to compute A_T, which costs a batched product.
 
     Returns:
-        h_1 to h_T (B, T, H), h_T (B, H) and A_T (B, H, H), or None if it is not wanted.
+        h_1 to h_T (B, T, H), h_T (B, H), and A_T (B, H, H), which is None without `return_fast`.
     """
     if hasattr(kernels, "fast_weights"):
         arguments = (projected, weight_hh, h, A, gain, offset, recurrence)
@@ -64,24 +64,24 @@ def attention_scores(
     offset: Tensor | None,
     recurrence: Recurrence,
 ) -> Tensor:
-    """Return rate decay^(t-i) q_s . v_i, which is how much of v_i is added to step t: (B, S, T, T), 0 where i > t.
+    """Return rate decay^(t-i) q_s . v_i, the factor with which step t adds v_i, (B, S, T, T); 0 where i > t.
 
-    The arguments are those of `fast_weights`; the scores carry no gradient.
+    The arguments are those of `fast_weights`. No gradient passes through the result.
     """
     projected = projected.transpose(0, 1)
     steps = len(projected)
     trace = Trace.empty(projected, steps, recurrence)
     trace.hidden[0] = h
     attention.forward(projected, weight_hh, A, gain, offset, trace, recurrence)
-    steps_of = torch.arange(steps, device=h.device)
-    ages = steps_of.unsqueeze(1) - steps_of
+    time = torch.arange(steps, device=h.device)
+    ages = time.unsqueeze(1) - time
     faded = torch.where(ages >= 0, recurrence.rate * recurrence.decay ** ages.double(), 0).to(projected)
     scores = trace.scores.permute(2, 1, 0, 3)
     return torch.where(faded > 0, scores, 0) * faded
 
 
 def chunk_length(steps: int, hidden: int) -> int:
-    """Return the steps of a chunk: all of them until attending to them costs more than a matrix would."""
+    """Return the number of steps of a chunk: all, unless attending to so many costs more than a matrix."""
     return steps if steps <= max(2 * hidden, 32) else 16
 
 
@@ -117,8 +117,8 @@ class _Operation(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor | None, grad_last: Tensor | None, grad_fast: Tensor | None) -> Any:
-        if torch.is_grad_enabled():  # for a derivative of this one, which would silently lack a part
-            raise RuntimeError("fast weights have a second derivative with backend='reference' only")
+        if torch.is_grad_enabled():  # the gradients computed below would not be differentiable
+            raise RuntimeError(NO_SECOND_DERIVATIVE)
         weight_hh, gain, *starts = ctx.saved_tensors
         starts, trace = starts[:-5], Trace(*starts[-5:])
         steps, recurrence = len(trace.queries), ctx.recurrence

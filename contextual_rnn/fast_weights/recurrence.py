@@ -1,4 +1,4 @@
-"""The settings of the fast-weights recurrence, which every form of it shares."""
+"""The settings of the fast-weights recurrence, which all its implementations share."""
 
 from __future__ import annotations
 
@@ -7,32 +7,33 @@ from typing import Literal, get_args
 
 from .._core.choices import check_choice
 
+NO_SECOND_DERIVATIVE = "fast weights have a second derivative with backend='reference' only"
 Write = Literal["final", "preliminary"]
 Activation = Literal["relu", "tanh"]
 
 
 @dataclasses.dataclass(frozen=True)
 class Recurrence:
-    """What is fixed of the recurrence of Ba et al. (arXiv 1610.06258).
+    """The settings of the fast-weights recurrence of Ba et al. (arXiv 1610.06258).
 
         z_t = W h_{t-1} + C x_t + b,   p_t = f(z_t)
         A_t = decay A_{t-1} + rate v_t v_t^T
         q_0 = p_t,   q_{s+1} = f(LN(z_t + A_t q_s)),   h_t = q_S
 
-    v_t is what is written: with `write="final"` (theirs) h_{t-1}, with `"preliminary"` (the code of arXiv 1902.03455)
-    p_t.
+    The written vector v_t is h_{t-1} with `write="final"` (as in the paper), and p_t with `write="preliminary"` (as in
+    the code of arXiv 1902.03455).
 
     Attributes:
-        inner_steps: S, at least 1.
-        decay: of the fast weights, a step.
-        rate: of writing.
-        write: `"final"` or `"preliminary"`.
+        inner_steps: S, the number of times that a step reads the fast weights; at least 1.
+        decay: the factor by which the fast weights decay per step.
+        rate: the rate at which v_t v_t^T is added to the fast weights.
+        write: which vector is written, `"final"` or `"preliminary"`.
         activation: f, `"relu"` or `"tanh"`.
-        layer_norm: whether LN is there.
-        epsilon: added to the variance that LN divides by.
+        layer_norm: whether LN is applied.
+        epsilon: what LN adds to the variance.
 
     Raises:
-        ValueError: one of them is out of range.
+        ValueError: `inner_steps` is less than 1, or a name is not one of these.
     """
 
     inner_steps: int = 1

@@ -1,4 +1,4 @@
-"""Fast weights as an explicit matrix for each example: the recurrence as Ba et al. (arXiv 1610.06258) write it."""
+"""The fast-weights recurrence as Ba et al. (arXiv 1610.06258) write it, with an explicit matrix per example."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ def reference(
     offset: Tensor | None,
     recurrence: Recurrence,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Run the recurrence with its matrices, B x H x H at every step.
+    """Run the recurrence with explicit matrices, (B, H, H) at every step.
 
     Args:
         projected: C x_t + b, (B, T, H).
         weight_hh: W, (H, H).
         h: h_0, (B, H).
         A: A_0, (B, H, H); None is zero.
-        gain: of LN, (H,), or None for 1.
-        offset: of LN, (H,), or None for 0.
+        gain: the gain of LN, (H,), or None for 1.
+        offset: the offset of LN, (H,), or None for 0.
         recurrence: the settings; `Recurrence` has the equations.
 
     Returns:

@@ -1,4 +1,4 @@
-"""`FastWeightsRNN` and `FastWeightsCell`: a core of fast weights, over sequences and by the step."""
+"""Cores with fast weights: `FastWeightsRNN` over sequences, `FastWeightsCell` for one step."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ State = tuple[Tensor, Tensor]
 
 
 class _FastWeights(nn.Module):
-    """The weights of both, and their settings."""
+    """The weights and settings of `FastWeightsRNN` and `FastWeightsCell`."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class _FastWeights(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """W starts at .05 times the identity (Ba et al.); C and b, as in `nn.RNN`, uniform within 1 / sqrt(H)."""
+        """Set W to 0.05 times the identity (Ba et al.); draw C and b uniformly within 1 / sqrt(H), as `nn.RNN` does."""
         bound = self.hidden_size**-0.5
         nn.init.uniform_(self.weight_ih, -bound, bound)
         nn.init.uniform_(self.bias, -bound, bound)
@@ -62,7 +62,7 @@ class _FastWeights(nn.Module):
 
     @property
     def state_shapes(self) -> tuple[tuple[int], tuple[int, int]]:
-        """The shapes of h and A of one example: (H,) and (H, H)."""
+        """The shapes of h and A for one example, (H,) and (H, H)."""
         return (self.hidden_size,), (self.hidden_size, self.hidden_size)
 
     def config(self) -> dict[str, Any]:
@@ -81,16 +81,16 @@ class FastWeightsCell(_FastWeights):
     """One step of the fast-weights recurrence of Ba et al. (arXiv 1610.06258); `Recurrence` has the equations.
 
     Args:
-        input_size: D.
-        hidden_size: H.
-        inner_steps: how many times a step reads the fast weights.
-        decay: of the fast weights, a step.
-        rate: of writing.
-        write: `"final"`, the state that the last step ended in (Ba et al.), or `"preliminary"`, what this step is
-            before it reads (the code of arXiv 1902.03455).
-        layer_norm: whether what is read is normalised, with a gain and an offset that are learned.
+        input_size: D, the width of the inputs.
+        hidden_size: H, the number of hidden units.
+        inner_steps: S, the number of times that a step reads the fast weights.
+        decay: the factor by which the fast weights decay per step.
+        rate: the rate at which a step writes to the fast weights.
+        write: the vector that a step writes: `"final"` for the hidden state of the previous step (Ba et al.),
+            `"preliminary"` for its own hidden state before it reads (the code of arXiv 1902.03455).
+        layer_norm: whether a layer norm with a learned gain and offset follows each reading.
         activation: `"relu"` or `"tanh"`.
-        epsilon: added to the variance that the layer norm divides by.
+        epsilon: what the layer norm adds to the variance.
     """
 
     def forward(self, x: Tensor, state: State | None = None) -> tuple[Tensor, State]:
@@ -101,7 +101,7 @@ class FastWeightsCell(_FastWeights):
             state: h (B, H) and A (B, H, H); None is zero.
 
         Returns:
-            The output (B, H) and the state, whose h it is.
+            The output (B, H), which is the new h, and the new state.
 
         Raises:
             ValueError: the state has other shapes.
@@ -117,26 +117,29 @@ class FastWeightsCell(_FastWeights):
 class FastWeightsRNN(_FastWeights):
     """The fast-weights recurrence of Ba et al. (arXiv 1610.06258) over sequences, called as `nn.RNN` is.
 
-    Memory and time grow with T, not with T times H x H: within a stretch of steps what was written is attended to, and
-    no matrix is there.
+    Memory grows with T H instead of T H^2: within a chunk of steps, a step attends to the vectors that earlier steps
+    wrote, and no matrix is computed. `Recurrence` has the equations.
+
+    Under the transforms of `torch.func`, and in graphs that `torch.export`, `torch.onnx` and `torch.jit.trace` record,
+    the backend `"reference"` runs in place of any other.
 
     Args:
-        input_size: D.
-        hidden_size: H.
-        inner_steps: how many times a step reads the fast weights.
-        decay: of the fast weights, a step.
-        rate: of writing.
-        write: `"final"`, the state that the last step ended in (Ba et al.), or `"preliminary"`, what this step is
-            before it reads (the code of arXiv 1902.03455).
-        layer_norm: whether what is read is normalised, with a gain and an offset that are learned.
+        input_size: D, the width of the inputs.
+        hidden_size: H, the number of hidden units.
+        inner_steps: S, the number of times that a step reads the fast weights.
+        decay: the factor by which the fast weights decay per step.
+        rate: the rate at which a step writes to the fast weights.
+        write: the vector that a step writes: `"final"` for the hidden state of the previous step (Ba et al.),
+            `"preliminary"` for its own hidden state before it reads (the code of arXiv 1902.03455).
+        layer_norm: whether a layer norm with a learned gain and offset follows each reading.
         activation: `"relu"` or `"tanh"`.
         batch_first: whether inputs and outputs are (B, T, ...); states are batch first either way.
-        epsilon: added to the variance that the layer norm divides by.
-        backend: `"auto"` takes the fastest that is installed; `"reference"` keeps the matrix of every step;
+        epsilon: what the layer norm adds to the variance.
+        backend: which implementation runs; it is not saved with the model. `"auto"` is the fastest that is installed
+            and supports the inputs; `"reference"` computes the matrix of every step, and alone has second derivatives;
             `"attention"` is plain PyTorch; `"numba"` is compiled for the CPU (float32 and float64; run
-            `pip install 'contextual-rnn[fast]'`); `"triton"` for CUDA (float32, H up to 128; run
-            `pip install 'contextual-rnn[gpu]'`), checked in its interpreter but not yet on a card. It is no part of
-            what is saved. Only the reference has second derivatives.
+            `pip install 'contextual-rnn[fast]'`); `"triton"` is for CUDA (float32, H up to 128; run
+            `pip install 'contextual-rnn[gpu]'`) and was checked in Triton's interpreter, but not yet on a GPU.
 
     Example:
         >>> import torch
@@ -177,15 +180,15 @@ class FastWeightsRNN(_FastWeights):
         Args:
             x: inputs (B, T, D), or (T, B, D) where not `batch_first`.
             state: h (B, H) and A (B, H, H) to start from; None is zero.
-            return_attention: whether to return the attention too.
+            return_attention: whether to return the attention scores, too.
 
         Returns:
-            The outputs h_1 to h_T, laid out as x is; the state (h_T, A_T); and, if asked for, the attention
-            (B, S, T, T): entry (s, t, i) is rate decay^(t-i) q_s . v_i, how much of what step i wrote is added to
-            step t. It carries no gradient, and what A_0 adds is no part of it.
+            The outputs h_1 to h_T, in the layout of x; the state (h_T, A_T); and, with `return_attention`, the scores
+            (B, S, T, T). Score (s, t, i) is rate decay^(t-i) q_s . v_i, the factor with which step t adds the vector
+            that step i wrote. No gradient passes through the scores, and they do not include the effect of A_0.
 
         Raises:
-            ValueError: x has no three dimensions, no step, or other features than D.
+            ValueError: x does not have three dimensions, has no steps, or its width is not D.
         """
         if x.dim() != 3 or (not shapes_are_traced() and x.shape[2] != self.input_size):
             raise ValueError(
@@ -202,9 +205,9 @@ class FastWeightsRNN(_FastWeights):
         return output, (h, fast), scores
 
     def project(self, embedding: Tensor, symbols: Tensor) -> Tensor:
-        """Return C e(x_t) + b (B, T, H) for symbols (B, T) of an embedding (K, D); for `run`.
+        """Return C e(x_t) + b (B, T, H), which `run` takes, for symbols x (B, T) of an embedding e (K, D).
 
-        The K rows of the embedding are projected, not the B x T steps.
+        This projects the K rows of the embedding instead of B T steps.
         """
         table = linear(embedding, self.weight_ih, self.bias)
         if self.backend == "reference" or not is_eager():
@@ -214,12 +217,12 @@ class FastWeightsRNN(_FastWeights):
     def run(
         self, projected: Tensor, state: State | None = None, *, return_fast: bool = True
     ) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Run over inputs that are projected already, as from a table of projected symbols.
+        """Run over inputs that are already projected, such as those that `project` returns.
 
         Args:
             projected: C x_t + b, (B, T, H).
             state: as in `forward`.
-            return_fast: whether A_T is wanted: it costs as much as a step of a short sequence.
+            return_fast: whether to compute A_T, which costs as much as a step of a short sequence.
 
         Returns:
             h_1 to h_T (B, T, H), h_T (B, H), and A_T (B, H, H) or None.
@@ -227,7 +230,7 @@ class FastWeightsRNN(_FastWeights):
         if not shapes_are_traced() and not projected.shape[1]:
             raise ValueError(f"there must be at least one time step; found shape {tuple(projected.shape)}")
         device = projected.device.type
-        if torch.is_autocast_enabled(device):  # the gradients derived by hand are of one dtype, the weights'
+        if torch.is_autocast_enabled(device):  # the hand-written gradients have one dtype, that of the weights
             with torch.autocast(device, enabled=False):
                 wide = None if state is None else (state[0].to(self.weight_hh), state[1].to(self.weight_hh))
                 return self.run(projected.to(self.weight_hh), wide, return_fast=return_fast)
@@ -241,15 +244,13 @@ class FastWeightsRNN(_FastWeights):
     def _start(self, projected: Tensor, state: State | None) -> tuple[Tensor, Tensor | None]:
         if state is None:
             return projected.new_zeros(projected.shape[0], self.hidden_size), None
-        check_state(
-            state, self.state_shapes, projected.shape[0]
-        )  # compiled loops would read past the end of a smaller one
+        check_state(state, self.state_shapes, projected.shape[0])  # compiled loops read past the end of smaller states
         h, fast = state
         if not is_eager():
             return h, fast
-        # One zero matrix tiled over the batch, as a constant state gives it, is none: that costs nothing to read.
-        tiled = fast.device.type == "cpu" and not fast.requires_grad and len(fast) > 0 and fast.stride(0) == 0
-        return h, (None if tiled and not fast[0].any() else fast)
+        # A zero matrix expanded over the batch, as ConstantState returns it, is treated as None, which costs nothing.
+        expanded = fast.device.type == "cpu" and not fast.requires_grad and len(fast) > 0 and fast.stride(0) == 0
+        return h, (None if expanded and not fast[0].any() else fast)
 
     def config(self) -> dict[str, Any]:
         """Return the arguments that build it again."""

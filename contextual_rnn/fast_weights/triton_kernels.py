@@ -1,9 +1,9 @@
-"""Fast weights on a GPU: one launch for a whole sequence's forward pass, one for its backward pass.
+"""Fast weights on a GPU: one kernel launch for the forward pass over a sequence, and one for the backward pass.
 
-A program has one example. W and its fast weights A stay on the chip, (H, H) each, padded to a power of two; so does,
-in the backward pass, the gradient of A. That pass reads A_t again: the forward pass keeps A at the start of every
-STRIDE steps, and the steps since are written once more, because going back by dividing by the decay would multiply the
-rounding error with every step.
+A program computes one example. W and the fast weights A, (H, H) each and padded to a power of two, stay in registers;
+so does the gradient of A in the backward pass. The backward pass needs A_t at every step: the forward pass stores A at
+the start of every STRIDE steps, and the backward pass repeats the writes since then. Dividing by the decay instead
+would amplify the rounding error at every step.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ STRIDE = 16
 
 @triton.jit
 def _activate(x, relu: tl.constexpr):
-    # where(x <= 0, 0, x), not max(x, 0), which would make 0 of NaN.
+    # max(x, 0) would turn NaN into 0.
     return tl.where(x <= 0, 0.0, x) if relu else 2 * tl.sigmoid(2 * x) - 1
 
 
@@ -42,9 +42,9 @@ def forward(
 ):  # fmt: skip
     """Run a sequence from h_0 and A_0.
 
-    projected (T, B, H), weight (H, H), fast (B, H, H), gain and offset (H,) are read; hidden (T + 1, B, H), whose first
-    is h_0, queries and normalised (T, S, B, H), deviation (T, S, B), kept (ceil(T / stride), B, H, H) and last
-    (B, H, H) are filled in.
+    Inputs: projected (T, B, H), weight (H, H), fast (B, H, H), gain and offset (H,), and h_0 in hidden[0].
+    Outputs: hidden (T + 1, B, H), queries and normalised (T, S, B, H), deviation (T, S, B),
+    kept (ceil(T / stride), B, H, H) and last (B, H, H).
     """
     row = tl.program_id(0).to(tl.int64)
     i = tl.arange(0, padded)
@@ -96,10 +96,10 @@ def backward(
     has_gain: tl.constexpr, has_hidden: tl.constexpr, has_last: tl.constexpr, has_fast: tl.constexpr,
     wants_fast: tl.constexpr,
 ):  # fmt: skip
-    """Go back over a sequence.
+    """Run the backward pass over a sequence.
 
-    grad_hidden (T, B, H), grad_last (B, H) and grad_fast (B, H, H) are the gradients of what `forward` found; grad_z
-    (T, B, H), grad_start (B, H), grad_norm (2, B, H) and grad_fast_start (B, H, H) are filled in.
+    Inputs: the gradients grad_hidden (T, B, H), grad_last (B, H) and grad_fast (B, H, H) of the results of `forward`.
+    Outputs: grad_z (T, B, H), grad_start (B, H), grad_norm (2, B, H) and grad_fast_start (B, H, H).
     """
     row = tl.program_id(0).to(tl.int64)
     i = tl.arange(0, padded)
@@ -146,7 +146,7 @@ def backward(
             G += of_u[:, None] * q[None, :]
             grad_q = tl.sum(A * of_u[:, None], 0)
             y = q
-        # y is p now, and v is what this step wrote.
+        # y is p now, and v is the vector that this step wrote.
         of_v = rate * (tl.sum(G * v[None, :], 1) + tl.sum(G * v[:, None], 0))
         if not final:
             grad_q += of_v

@@ -1,6 +1,6 @@
-"""The fast-weights operation by the Triton kernels: a whole sequence a launch, float32, H up to 128.
+"""The fast-weights operation by Triton kernels: one launch per sequence, float32, H up to 128.
 
-Checked in Triton's interpreter and compiled for a Hopper card (sm_90); not yet run on a card.
+The kernels were checked in Triton's interpreter and compiled for Hopper GPUs (sm_90), but not yet run on a GPU.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from torch import Tensor
 
 from . import triton_kernels
 from .attention import look_up
-from .recurrence import Recurrence
+from .recurrence import NO_SECOND_DERIVATIVE, Recurrence
 
 __all__ = ["fast_weights", "look_up", "supports"]
 
-MOST_UNITS = 128  # W, A and A's gradient fill a multiprocessor's registers
+MOST_UNITS = 128  # W, A and the gradient of A then fill the registers of a multiprocessor
 
 
 def supports(tensor: Tensor) -> bool:
-    """Whether these kernels run on such a tensor, whose last dimension is H."""
+    """Return whether these kernels run on the device, dtype and width of a tensor (..., H)."""
     return tensor.is_cuda and tensor.dtype == torch.float32 and tensor.shape[-1] <= MOST_UNITS
 
 
@@ -66,7 +66,7 @@ class _Operation(torch.autograd.Function):
         weight = weight_hh.contiguous()
         if rows:
             triton_kernels.forward[(rows,)](
-                projected, weight, _given(fast, weight), _given(gain, weight), _given(offset, weight),
+                projected, weight, _or_other(fast, weight), _or_other(gain, weight), _or_other(offset, weight),
                 hidden, queries, normalised, deviation, kept, weight if last is None else last,
                 steps, rows, recurrence.decay, recurrence.rate, recurrence.epsilon,
                 **_settings(units, recurrence, gain), has_fast=fast is not None, wants_fast=return_fast,
@@ -77,8 +77,8 @@ class _Operation(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor | None, grad_last: Tensor | None, grad_fast: Tensor | None) -> Any:
-        if torch.is_grad_enabled():  # for a derivative of this one, which would silently lack a part
-            raise RuntimeError("fast weights have a second derivative with backend='reference' only")
+        if torch.is_grad_enabled():  # the gradients computed below would not be differentiable
+            raise RuntimeError(NO_SECOND_DERIVATIVE)
         weight, gain, hidden, queries, normalised, deviation, kept = ctx.saved_tensors
         steps, _, rows, units = queries.shape
         grad_hidden = None if grad_output is None else grad_output.transpose(0, 1).contiguous()
@@ -88,8 +88,8 @@ class _Operation(torch.autograd.Function):
         grad_fast_start = hidden.new_empty(rows, units, units) if wants_fast else None
         if rows:
             triton_kernels.backward[(rows,)](
-                _given(grad_hidden, weight), _given(grad_last, weight), _given(grad_fast, weight), weight,
-                _given(gain, weight), hidden, queries, normalised, deviation, kept,
+                _or_other(grad_hidden, weight), _or_other(grad_last, weight), _or_other(grad_fast, weight), weight,
+                _or_other(gain, weight), hidden, queries, normalised, deviation, kept,
                 grad_z, grad_start, grad_norm, weight if grad_fast_start is None else grad_fast_start,
                 steps, rows, ctx.recurrence.decay, ctx.recurrence.rate,
                 **_settings(units, ctx.recurrence, gain), has_hidden=grad_hidden is not None,
@@ -100,8 +100,8 @@ class _Operation(torch.autograd.Function):
         return grad_z.transpose(0, 1), grad_weight, grad_start, grad_fast_start, *of_norm, None, None
 
 
-def _given(tensor: Tensor | None, other: Tensor) -> Tensor:
-    """Return the tensor, or another where there is none: the kernel is told not to read it."""
+def _or_other(tensor: Tensor | None, other: Tensor) -> Tensor:
+    """Return `tensor` in contiguous memory, or `other`, which the kernel does not read, if it is None."""
     return other if tensor is None else tensor.contiguous()
 
 
@@ -116,5 +116,5 @@ def _settings(units: int, recurrence: Recurrence, gain: Tensor | None) -> dict[s
         "final": recurrence.write == "final",
         "layer_norm": recurrence.layer_norm,
         "has_gain": gain is not None,
-        "num_warps": 4 if padded < 64 else padded // 8,  # the fewest of which no number spills, up to 64 units
+        "num_warps": 4 if padded < 64 else padded // 8,  # the fewest without register spills, up to 64 units
     }

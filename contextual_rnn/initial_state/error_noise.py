@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from .._core.noise import standard_normal, wrapped
+from .._core.examples import example_count
+from .._core.noise import next_generator, standard_normal
 from .._core.state import State, fill, leaves, map_state
+from .._core.transforms import inside_transform, outside_transforms
 from .base import Generator, InitialState, is_sampling
 from .constant import BufferTree
 
@@ -28,6 +31,9 @@ class ErrorNoise(InitialState):
     The gradient of one example is taken to be B times that of the batch. This holds for a loss that is a mean over the
     batch and is not scaled (as `torch.amp.GradScaler` does). A gradient that is not finite is left out.
 
+    `loss.backward()` always updates the running mean. `torch.autograd.grad` and `torch.func.grad` compute only the
+    gradients that they return, so they update it only if the base has parameters among these.
+
     Raises:
         ValueError: `rate` is negative or `decay` outside [0, 1).
     """
@@ -44,27 +50,31 @@ class ErrorNoise(InitialState):
     ) -> State:
         """Return the base's state, with noise when sampling: (B, *shape) for every shape."""
         sampling = is_sampling(self, sample)
-        state = self.base(batch_size, context, sample=sampling, generator=wrapped(generator))
+        state = self.base(batch_size, context, sample=sampling, generator=next_generator(generator))
         if sampling:
             noise = standard_normal(self.shapes, batch_size, next(leaves(state)), generator)
             squares = fill(self.shapes, self.squared_error.buffers())
             state = map_state(lambda mean, unit, square: mean + self.rate * square.sqrt() * unit, state, noise, squares)
-        return self._watched(state) if self.training and torch.is_grad_enabled() else state
+        watching = self.training and torch.is_grad_enabled()
+        return self._watched(state, example_count(batch_size)) if watching else state
 
-    def _watched(self, state: State) -> State:
+    def _watched(self, state: State, examples: int) -> State:
         """Have every backward pass through `state` update the running mean of the squared error."""
 
         def watch(leaf: Tensor, square: Tensor) -> Tensor:
+            if not leaf.requires_grad and inside_transform():
+                return leaf
             # A view, so that the hook belongs to this leaf alone and is freed after this pass.
             leaf = leaf.view_as(leaf) if leaf.requires_grad else leaf.detach().clone().requires_grad_()
-
-            def update(gradient: Tensor) -> None:
-                if len(gradient):
-                    error = (gradient.detach().to(square) * len(gradient)).square().mean(dim=0)
-                    mean = self.decay * square + (1 - self.decay) * error
-                    square.copy_(mean.where(mean.isfinite().all(), square))
-
-            leaf.register_hook(update)
+            leaf.register_hook(functools.partial(self._update, square, examples))
             return leaf
 
         return map_state(watch, state, fill(self.shapes, self.squared_error.buffers()))
+
+    def _update(self, square: Tensor, examples: int, gradient: Tensor) -> None:
+        with outside_transforms(gradient) as rows:
+            if not rows.numel():
+                return
+            errors = (rows.to(square) * examples).square().flatten(0, rows.dim() - square.dim() - 1).mean(dim=0)
+            mean = self.decay * square + (1 - self.decay) * errors
+            square.copy_(mean.where(mean.isfinite().all(), square))

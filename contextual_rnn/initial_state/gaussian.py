@@ -10,7 +10,7 @@ from torch import nn
 from torch.distributions import Independent, Normal
 from torch.nn.functional import softplus
 
-from .._core.noise import standard_normal, wrapped
+from .._core.noise import next_generator, standard_normal
 from .._core.state import State, fill, leaves, map_state, shape_leaves
 from .._core.tracing import values_are_known
 from .base import Generator, InitialState, is_sampling, tile
@@ -67,7 +67,7 @@ class GaussianState(InitialState):
     ) -> State:
         """Return a sample, or the mode: (B, *shape) for every shape."""
         sampling = is_sampling(self, sample)
-        mean = self.base(batch_size, context, sample=sampling, generator=wrapped(generator))
+        mean = self.base(batch_size, context, sample=sampling, generator=next_generator(generator))
         if not sampling:
             return mean
         noise = standard_normal(self.shapes, batch_size, next(leaves(mean)), generator)

@@ -67,7 +67,7 @@ class JoinedState(InitialState):
             found.append(state(batch_size, context, sample=sample, generator=seeds))
             stream += sum(isinstance(module, InitialState) for module in state.modules())  # one stream each, or fewer
         if self.mask is not None:
-            return map_state(_choose, *found, fill(self.shapes, self.buffers(recurse=False)))
+            return map_state(_choose, *found, fill(self.shapes, iter(self._buffers.values())))
         parts = [state[number] for number, state in enumerate(found)] if self.whole else found
         return fill(self.shapes, leaves(tuple(parts)))
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .._core.noise import wrapped
+from .._core.noise import next_generator
 from .._core.state import State
 from .base import Generator, InitialState, is_sampling
 from .gaussian import GaussianState
@@ -36,7 +36,7 @@ class LatentState(InitialState):
         sampling = is_sampling(self, sample)
         z = self.prior(batch_size, context, sample=sampling, generator=generator)
         # The prior draws from the first two streams.
-        return self.of(z, context, sample=sampling, generator=wrapped(wrapped(generator)))
+        return self.of(z, context, sample=sampling, generator=next_generator(next_generator(generator)))
 
     def of(self, z: Tensor, context: Any = None, *, sample: bool | None = None, generator: Generator = None) -> State:
         """Return the state of z (B, K); `sample` and `generator` are for the noise that g itself may have."""

@@ -1,1 +1,1 @@
-"""To be described."""
+"""Reproductions of published experiments, one folder or file for each."""

@@ -1,33 +1,36 @@
-"""What the two experiments of arXiv 1902.03455 share: the kinds of h0 that it compares, and how dense layers start."""
+"""What the papers' rooms share: their kinds of initial state, the settings of training, and an initialisation."""
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from collections.abc import Callable
-from typing import Literal, get_args
+from typing import Literal
 
 from torch import nn
 
-from ..initial_state import ConstantState, ContextState, FreeState, GaussianState, InitialState
+from .._core.settings import setting
+from ..study.fit import TrainingSettings
 
-Kind = Literal["zero", "free", "context", "gaussian"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
-SCALE = 0.25  # what softplus(sigma) starts at
+PAPER_KINDS = ("zero", "free", "context", "gaussian")  # equations 2a, 2b, 2c and 4 of arXiv 1902.03455
 
 
-def initial_state(kind: str, core: nn.Module, context: ContextState) -> InitialState:
-    """Return the initial state of a kind: zero (2a), free (2b), `context` (2c), or a distribution around it (4)."""
-    makers: dict[str, Callable[[], InitialState]] = {
-        "zero": lambda: ConstantState(core),
-        "free": lambda: FreeState(core),
-        "context": lambda: context,
-        "gaussian": lambda: GaussianState(context, SCALE),
-    }
-    return makers[kind]()
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PaperSettings(TrainingSettings):
+    """How a published experiment is trained.
+
+    A field without a description has its published value and is no option of a command.
+    """
+
+    seeds: int = setting(5, "Number of seeds, counted from 0.", group="comparison", least=1)
+    batch_size: int = 128
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.0
+    clip: float | None = None
+    accelerator: Literal["cpu"] = "cpu"
 
 
 def he_truncated_normal(layer: nn.Linear) -> None:
-    """He's initialisation, from a normal distribution truncated at two deviations, and a bias of zero."""
-    deviation = math.sqrt(2 / layer.in_features) / 0.87962566  # what truncation takes away
+    """Initialise a layer as He et al. (arXiv 1502.01852), from a normal truncated at two deviations; the bias is 0."""
+    deviation = math.sqrt(2 / layer.in_features) / 0.87962566  # truncation reduces the deviation by this factor
     nn.init.trunc_normal_(layer.weight, std=deviation, a=-2 * deviation, b=2 * deviation)
     nn.init.zeros_(layer.bias)

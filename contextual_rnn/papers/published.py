@@ -1,6 +1,7 @@
-"""Published data files: looked for in a folder of the user's, else fetched once into a cache, their hash checked.
+"""Published data files, from a folder of the user or downloaded once into a cache.
 
-The folder is what `--data` gives, else what the environment variable `CONTEXTUAL_RNN_DATA` names.
+The folder is the argument `data`, or else the one that the environment variable `CONTEXTUAL_RNN_DATA` names. The hash
+of a downloaded file is checked.
 """
 
 from __future__ import annotations
@@ -21,12 +22,12 @@ UCI = "https://archive.ics.uci.edu/ml/machine-learning-databases"
 
 @dataclasses.dataclass(frozen=True)
 class PublishedFile:
-    """A file that somebody publishes.
+    """A published file.
 
     Attributes:
-        path: where it lies in a folder of data, such as `pendigits/pendigits.tra`.
-        url: where it is fetched from.
-        sha256: of its bytes.
+        path: its path in a folder of data, such as `pendigits/pendigits.tra`.
+        url: the address to download it from.
+        sha256: the SHA-256 of its bytes.
     """
 
     path: str
@@ -47,15 +48,15 @@ PEN_DIGITS_TEST = PublishedFile(
 
 
 def find(file: PublishedFile, folder: str | os.PathLike[str] | None = None) -> pathlib.Path:
-    """Return where the file is, after fetching it if it is nowhere yet.
+    """Return the path of a file, and download it first if necessary.
 
     Args:
-        file: which.
-        folder: the folder of data to look in; None is the one that `CONTEXTUAL_RNN_DATA` names. The file lies there at
-            its path, or at its bare name.
+        file: the file.
+        folder: the folder to look in, at the file's path or directly; None is the one that `CONTEXTUAL_RNN_DATA` names.
+            If None and the file is not there, it is downloaded.
 
     Raises:
-        InputError: the folder was given and does not hold it; or it cannot be fetched, or what came is another file.
+        InputError: the given folder does not hold the file, the download fails, or another file was downloaded.
     """
     named = folder or os.environ.get(VARIABLE)
     if named:
@@ -63,18 +64,18 @@ def find(file: PublishedFile, folder: str | os.PathLike[str] | None = None) -> p
             if place.is_file():
                 return place
     if folder:
-        raise InputError(f"{folder} holds no {file.path}: give --data the folder that does, or leave it out")
-    return _fetched(file)
+        raise InputError(f"{folder} holds no {file.path}: give `data` the folder that holds it, or leave it out")
+    return _download(file)
 
 
-def _fetched(file: PublishedFile) -> pathlib.Path:
+def _download(file: PublishedFile) -> pathlib.Path:
     cache = pooch.os_cache("contextual-rnn") / pathlib.Path(file.path).parent
     loader = HTTPDownloader(timeout=30, progressbar=True)
     name = pathlib.Path(file.path).name
-    elsewhere = f"fetch it by hand into a folder and give that as --data, or in {VARIABLE}"
+    remedy = f"download it into a folder, and give the folder as `data` or in the variable {VARIABLE}"
     try:
         return pathlib.Path(pooch.retrieve(file.url, f"sha256:{file.sha256}", name, cache, downloader=loader))
     except (requests.RequestException, OSError) as error:
-        raise InputError(f"{file.url} could not be fetched ({error}): {elsewhere}") from error
-    except ValueError as error:  # pooch's word for a wrong hash
-        raise InputError(f"{file.url} is not the file that was published ({error}): {elsewhere}") from error
+        raise InputError(f"{file.url} could not be downloaded ({error}): {remedy}") from error
+    except ValueError as error:  # pooch raises it for a wrong hash
+        raise InputError(f"{file.url} is not the published file ({error}): {remedy}") from error

@@ -1,9 +1,9 @@
-"""Attention: for every query, a mean of a memory weighted by how well each of its elements matches.
+"""Attention: for every query, the mean of a memory, weighted by how well each of its elements matches the query.
 
-    weights = softmax over the memory of score(query, key),  read = sum_s weights_s memory_s
+    weights = softmax_s score(query, key_s),  read = sum_s weights_s memory_s
 
-The memory is handed in with each call and kept by nobody. Its keys do not depend on queries: `keys(memory)` makes them
-once for a source.
+The memory is an argument of each call; an attention does not store it. Its keys do not depend on the queries, so that
+`keys(memory)` computes them once per source.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from .._core.choices import check_choice
 from .._core.plain_operations import is_eager
+from ..errors import InputError
 from .additive_scores import AdditiveScores, reference_scores
 
 Score = Literal["dot", "general", "scaled"]
@@ -45,11 +46,11 @@ def make_attention(name: str, query_size: int, memory_size: int, hidden: int | N
 
 
 class Attention(nn.Module):
-    """The base of every attention.
+    """The base class of attentions.
 
-    Attributes:
+    Args:
         query_size: Q, the width of a query.
-        memory_size: M, the width of the memory's elements, and of what is read.
+        memory_size: M, the width of the memory's elements and of the result.
     """
 
     def __init__(self, query_size: int, memory_size: int) -> None:
@@ -57,11 +58,11 @@ class Attention(nn.Module):
         self.query_size, self.memory_size = query_size, memory_size
 
     def keys(self, memory: Tensor) -> Tensor:
-        """Return what queries are compared with, (B, S, K), of a memory (B, S, M)."""
+        """Return the keys (B, S, K), which queries are compared with, of a memory (B, S, M)."""
         raise NotImplementedError
 
     def scores(self, query: Tensor, keys: Tensor) -> Tensor:
-        """Return how well each query (B, T, Q) matches each key (B, S, K): (B, T, S)."""
+        """Return the scores (B, T, S) of queries (B, T, Q) and keys (B, S, K)."""
         raise NotImplementedError
 
     def forward(self, query: Tensor, keys: Tensor, memory: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
@@ -69,28 +70,30 @@ class Attention(nn.Module):
 
         Args:
             query: (B, T, Q).
-            keys: (B, S, K), as `keys` makes them.
+            keys: the keys that `keys` returned, (B, S, K).
             memory: (B, S, M).
-            mask: (B, S) true where there is an element.
+            mask: (B, S), true where the memory has an element.
 
         Returns:
-            What was read (B, T, M), and the weights (B, T, S): at least 0, with sum 1, and 0 where there is no element;
-            all 0 for a memory of no elements.
+            The weighted mean of the memory (B, T, M) and the attention weights (B, T, S). The weights are at least 0
+            and sum to 1; they are 0 where the memory has no element, and all 0 for an empty memory.
         """
-        there = mask.unsqueeze(1)
+        present = mask.unsqueeze(1)
         scores = self.scores(query, keys)
-        scores = scores.masked_fill(~there, torch.finfo(scores.dtype).min)
-        weights = scores.softmax(dim=2) * there
+        scores = scores.masked_fill(~present, torch.finfo(scores.dtype).min)
+        weights = scores.softmax(dim=2) * present
         return weights @ memory, weights
 
 
 class AdditiveAttention(Attention):
-    """score = v . tanh(W q + U m + b) (Bahdanau et al. 2015, arXiv 1409.0473, appendix A.1.2).
+    """Additive attention: score = v . tanh(W q + U m + b).
+
+    (Bahdanau et al. 2015, arXiv 1409.0473, appendix A.1.2.)
 
     Args:
-        query_size: Q.
-        memory_size: M.
-        size: K, the units of the comparison.
+        query_size: Q, the width of a query.
+        memory_size: M, the width of the memory's elements.
+        size: K, the number of hidden units.
     """
 
     def __init__(self, query_size: int, memory_size: int, size: int) -> None:
@@ -111,22 +114,25 @@ class AdditiveAttention(Attention):
 
 
 class MultiplicativeAttention(Attention):
-    """score = q . m, or q . W m, or q . m / sqrt(M) (Luong et al. 2015, arXiv 1508.04025, section 3.1).
+    """Multiplicative attention: score = q . m, or q . W m, or q . m / sqrt(M).
+
+    (Luong et al. 2015, arXiv 1508.04025, section 3.1; Vaswani et al. 2017, arXiv 1706.03762, section 3.2.1.)
 
     Args:
-        query_size: Q.
-        memory_size: M; for `dot` and `scaled` it must be Q.
-        score: `general` has W; `scaled` divides as Vaswani et al. 2017 do.
+        query_size: Q, the width of a query.
+        memory_size: M, the width of the memory's elements; must be Q for `"dot"` and `"scaled"`.
+        score: `"dot"` for q . m, `"general"` for q . W m, `"scaled"` for q . m / sqrt(M).
 
     Raises:
-        ValueError: the sizes differ where they must not, or `score` is none of these.
+        InputError: `score` is not one of these, or the sizes differ for `"dot"` or `"scaled"`.
     """
 
     def __init__(self, query_size: int, memory_size: int, score: Score = "general") -> None:
         super().__init__(query_size, memory_size)
         check_choice(score, get_args(Score), "score")
         if score != "general" and query_size != memory_size:
-            raise ValueError(f"score {score!r} compares vectors of one width; found {query_size} and {memory_size}")
+            found = f"found query_size {query_size} and memory_size {memory_size}"
+            raise InputError(f"score {score!r} needs queries as wide as the memory; {found}")
         self.score = score
         self.key = nn.Linear(memory_size, query_size, bias=False) if score == "general" else nn.Identity()
         self.scale = memory_size**-0.5 if score == "scaled" else 1.0

@@ -1,9 +1,11 @@
-"""Searches for the sequence that a model gives: greedy, ancestral sampling, beam.
+"""Searches for the sequences that a model predicts: greedy search, ancestral sampling and beam search.
 
-They know one thing of the model: `step(tokens (N,), state) -> (log_probs (N, V), state)`, whose state is a nest of
-batch-first tensors. Sequences that ended leave the batch, so that they cost nothing more.
+They call the model as `step(tokens (N,), state) -> (log_probs (N, V), state)`, where the state is a nested tuple of
+batch-first tensors. Sequences that have ended leave the batch, so that they cost no more time.
 
-    score of a sequence = log p(y) / length^alpha, the end counted; alpha = 0 is the log probability itself
+    score of a sequence = log p(y) / length^alpha
+
+The length includes the end; with alpha = 0 the score is the log probability.
 """
 
 from __future__ import annotations
@@ -11,7 +13,6 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,21 +20,22 @@ from torch import Tensor
 from .._core.categorical import draw_category
 from .._core.noise import TrajectorySeeds
 from .._core.state import State, leaves, select_rows
+from ..errors import InputError
 
 StepFunction = Callable[[Tensor, State], tuple[Tensor, State]]
-_NEVER = float("-inf")
+_IMPOSSIBLE = float("-inf")
 
 
 @dataclasses.dataclass(frozen=True)
 class Found:
-    """What a search found: K sequences for each of B sources, the best first.
+    """The result of a search: K sequences for each of B sources, the best first.
 
     Attributes:
-        tokens: (B, K, T), without start and end; 0 past a sequence's end.
-        lengths: (B, K) how many tokens each has.
-        log_probs: (B, K) the log probability, the end's in it; -inf where there is no such sequence.
-        scores: (B, K) by which they are ranked.
-        ended: (B, K) false where a sequence was cut at `max_steps`.
+        tokens: the tokens without start and end, (B, K, T); 0 past the end of a sequence.
+        lengths: the number of tokens of each sequence, (B, K).
+        log_probs: the log probability of each sequence including its end, (B, K); -inf where fewer than K were found.
+        scores: the score of each sequence, by which they are ranked, (B, K).
+        ended: (B, K), false where a sequence was cut off at `max_steps`.
     """
 
     tokens: Tensor
@@ -43,7 +45,7 @@ class Found:
     ended: Tensor
 
     def texts(self, place: int = 0) -> list[list[int]]:
-        """Return the tokens of each source's sequence number `place`."""
+        """Return the tokens of one sequence per source, that in place 0 (the best), 1, ..."""
         pairs = zip(self.tokens[:, place].tolist(), self.lengths[:, place].tolist(), strict=True)
         return [tokens[:length] for tokens, length in pairs]
 
@@ -51,19 +53,19 @@ class Found:
 def greedy(
     step: StepFunction, state: State, size: int, *, start: int, end: int, max_steps: int, alpha: float = 0.0
 ) -> Found:
-    """Take the likeliest token at every step, of equal ones the first.
+    """Choose the most probable token at every step; among equal ones, the first.
 
     Args:
-        step: of the model.
-        state: its first, `size` rows.
-        size: B.
+        step: one step of the model.
+        state: its initial state, with `size` rows.
+        size: B, the number of sources.
         start: the token that is fed first.
         end: the token that ends a sequence.
-        max_steps: how many tokens a sequence has at most, the end counted.
-        alpha: of the score, above.
+        max_steps: the maximal number of tokens of a sequence, including the end.
+        alpha: the exponent of the length penalty of the score.
 
     Raises:
-        ValueError: `max_steps` is less than 1, `size` not the state's, or `end` no token that the step predicts.
+        InputError: `max_steps` is less than 1, the state does not have `size` rows, or the step does not predict `end`.
     """
 
     def choose(log_probs: Tensor, t: int, rows: Tensor) -> Tensor:
@@ -85,36 +87,36 @@ def sample(
     seed: int = 0,
     first_row: int = 0,
 ) -> Found:
-    """Draw every token from the model (ancestral sampling).
+    """Draw every token from the predicted distribution (ancestral sampling).
 
     Args:
-        step: of the model.
-        state: its first, `size` rows.
-        size: B.
+        step: one step of the model.
+        state: its initial state, with `size` rows.
+        size: B, the number of sources.
         start: the token that is fed first.
         end: the token that ends a sequence.
-        max_steps: how many tokens a sequence has at most, the end counted.
-        temperature: divides the log probabilities; 0 is greedy.
-        top_k: draw among the k likeliest only, of equal ones the first; None is all.
-        seed: row i of a seed is drawn by the same numbers whatever the batch.
-        first_row: the number of the first row, where the work is split.
+        max_steps: the maximal number of tokens of a sequence, including the end.
+        temperature: what the log probabilities are divided by; 0 is greedy search.
+        top_k: draw from the k most probable tokens only, among equal ones the first; None means all.
+        seed: the seed of the draws; row i draws the same numbers in any batch.
+        first_row: the number of the first row, for a batch that is part of a larger one.
 
     Raises:
-        ValueError: the temperature is negative or not finite, or `top_k` less than 1, or as `greedy`.
+        InputError: the temperature is negative or not finite, `top_k` is less than 1, or as `greedy`.
     """
     if not 0 <= temperature < math.inf or (top_k is not None and top_k < 1):
         found = f"found {temperature} and {top_k}"
-        raise ValueError(f"temperature must be at least 0 and finite, and top_k at least 1; {found}")
+        raise InputError(f"temperature must be at least 0 and finite, and top_k at least 1; {found}")
     seeds = TrajectorySeeds(seed, first_row)
 
     def choose(log_probs: Tensor, t: int, rows: Tensor) -> Tensor:
         if not temperature:
             return log_probs.argmax(dim=1)
         uniform = seeds.next_stream(t).uniform(size, 1).to(log_probs.device)[rows, 0]
-        scaled = (log_probs - log_probs.amax(dim=1, keepdim=True)) / temperature  # the likeliest stays 0 however cold
+        scaled = (log_probs - log_probs.amax(dim=1, keepdim=True)) / temperature  # the largest is 0 at any temperature
         if top_k is not None and top_k < scaled.shape[1]:
             rest = log_probs.sort(dim=1, descending=True, stable=True).indices[:, top_k:]
-            scaled = scaled.scatter(1, rest, _NEVER)
+            scaled = scaled.scatter(1, rest, _IMPOSSIBLE)
         return draw_category(scaled, uniform)
 
     return _one_by_one(step, state, size, choose, start, end, max_steps, 0.0)
@@ -130,13 +132,16 @@ def _one_by_one(
     max_steps: int,
     alpha: float,
 ) -> Found:
-    """Extend one sequence a source by the token chosen from `log_probs (N, V)`, at step t, for the sources `rows`."""
+    """Extend one sequence per source by the token that `choose(log_probs (N, V), t, rows (N,))` returns at step t.
+
+    The sources `rows` are those whose sequences have not ended.
+    """
     _check(state, size, max_steps)
-    place = next(leaves(state)).device
-    tokens = torch.zeros(size, max_steps, dtype=torch.long, device=place)
-    lengths = torch.full((size,), max_steps, device=place)
-    ended = torch.zeros(size, dtype=torch.bool, device=place)
-    rows, last = torch.arange(size, device=place), torch.full((size,), start, device=place)
+    device = next(leaves(state)).device
+    tokens = torch.zeros(size, max_steps, dtype=torch.long, device=device)
+    lengths = torch.full((size,), max_steps, device=device)
+    ended = torch.zeros(size, dtype=torch.bool, device=device)
+    rows, last = torch.arange(size, device=device), torch.full((size,), start, device=device)
     total: Tensor | None = None
     for t in range(max_steps):
         log_probs, state = step(last, state)
@@ -170,50 +175,54 @@ def beam(
     alpha: float = 0.0,
     n_best: int = 1,
 ) -> Found:
-    """Keep the `width` likeliest beginnings at every step; of what ended, return the best by score.
+    """Keep the `width` most probable hypotheses at every step, and return the ended ones with the best scores.
 
-    A source is done when `width` sequences have ended, or none of its beginnings can be extended; sequences that had
-    not ended at `max_steps` compete as they are. Equal ones are ranked by beginning, then by token.
+    The search for a source stops when `width` hypotheses have ended, or when none can be extended. Hypotheses that have
+    not ended after `max_steps` are ranked with the others. Equally probable extensions are ranked by hypothesis, then
+    by token.
 
     Args:
-        step: of the model.
-        state: its first, `size` rows.
-        size: B.
-        width: how many beginnings are kept; 1 is greedy.
+        step: one step of the model.
+        state: its initial state, with `size` rows.
+        size: B, the number of sources.
+        width: the number of hypotheses that are kept; 1 is greedy search.
         start: the token that is fed first.
         end: the token that ends a sequence.
-        max_steps: how many tokens a sequence has at most, the end counted.
-        alpha: of the score, above.
-        n_best: K, how many sequences are returned, at most `width`.
+        max_steps: the maximal number of tokens of a sequence, including the end.
+        alpha: the exponent of the length penalty of the score.
+        n_best: K, the number of sequences per source, at most `width`.
 
     Raises:
-        ValueError: `n_best` is not in 1 to `width`, or as `greedy`.
+        InputError: `n_best` is not from 1 to `width`, or as `greedy`.
     """
     if not 1 <= n_best <= width:
-        raise ValueError(f"n_best must be in 1 to the width of the beam, {width}; found {n_best}")
+        raise InputError(f"n_best must be from 1 to the width of the beam, {width}; found {n_best}")
     _check(state, size, max_steps)
-    place = next(leaves(state)).device
-    kept = [_Kept(width) for _ in range(size)]
-    sources = torch.arange(size, device=place)
+    device = next(leaves(state)).device
+    ended = [_Ended(width) for _ in range(size)]
+    sources = torch.arange(size, device=device)
     state = select_rows(state, sources.repeat_interleave(width))
-    tokens = torch.zeros(size, width, 0, dtype=torch.long, device=place)
-    last = torch.full((size * width,), start, device=place)
+    tokens = torch.zeros(size, width, 0, dtype=torch.long, device=device)
+    last = torch.full((size * width,), start, device=device)
     total: Tensor | None = None
     for t in range(max_steps):
         log_probs, state = step(last, state)
-        if total is None:  # at first all beginnings are one
+        if total is None:  # all hypotheses are equal at first, so that one is enough
             _check_end(end, log_probs)
-            total = log_probs.new_full((size, width), _NEVER)
+            total = log_probs.new_full((size, width), _IMPOSSIBLE)
             total[:, 0] = 0
-        total, parent, token = _best_extensions(total, log_probs, width, end, kept, sources, tokens, alpha, t)
+        total, parent, token = _best_extensions(total, log_probs, width, end, ended, sources, tokens, alpha, t)
         tokens = torch.cat([tokens.gather(1, parent.unsqueeze(2).expand(-1, -1, t)), token.unsqueeze(2)], dim=2)
         alive = torch.tensor(
-            [not kept[source].full and bool(total[row, 0] > _NEVER) for row, source in enumerate(sources.tolist())],
-            device=place,
+            [
+                not ended[source].full and bool(total[row, 0] > _IMPOSSIBLE)
+                for row, source in enumerate(sources.tolist())
+            ],
+            device=device,
         )
         if t == max_steps - 1:
             for row, source in enumerate(sources.tolist()):
-                kept[source].cut(tokens[row], total[row], alpha)
+                ended[source].add_unfinished(tokens[row], total[row], alpha)
             break
         going = alive.nonzero().squeeze(1)
         if not len(going):
@@ -221,21 +230,21 @@ def beam(
         index = (going.unsqueeze(1) * width + parent[going]).flatten()
         state, last = select_rows(state, index), token[going].flatten()
         sources, total, tokens = sources[going], total[going], tokens[going]
-    return _gathered(kept, n_best, max_steps, place)
+    return _gather(ended, n_best, max_steps, device)
 
 
 def _check(state: State, size: int, max_steps: int) -> None:
     if max_steps < 1:
-        raise ValueError(f"max_steps must be at least 1; found {max_steps}")
+        raise InputError(f"max_steps must be at least 1; found {max_steps}")
     rows = len(next(leaves(state)))
     if rows != size:
-        raise ValueError(f"size is {size} where the number of the state's rows, {rows}, is right")
+        raise InputError(f"size must be {rows}, the number of rows of the state; found {size}")
 
 
 def _check_end(end: int, log_probs: Tensor) -> None:
-    symbols = log_probs.shape[1]
-    if not 0 <= end < symbols:
-        raise ValueError(f"end is {end} where one of the {symbols} tokens that the step predicts, from 0, is right")
+    last = log_probs.shape[1] - 1
+    if not 0 <= end <= last:
+        raise InputError(f"end must be from 0 to {last}, a token that the step predicts; found {end}")
 
 
 def _best_extensions(
@@ -243,31 +252,36 @@ def _best_extensions(
     log_probs: Tensor,
     width: int,
     end: int,
-    kept: list[_Kept],
+    ended: list[_Ended],
     sources: Tensor,
     tokens: Tensor,
     alpha: float,
     t: int,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Put by what ends here, and return the best beginnings: their log probability, parent and token, (B, width)."""
+    """Extend hypotheses by one token; add those that end to `ended`, and return the best of the others.
+
+    Returns:
+        The log probabilities of the new hypotheses, the numbers of those they extend, and the new tokens, (B, width)
+        each.
+    """
     symbols = log_probs.shape[1]
     joint = total.unsqueeze(2) + log_probs.view(len(total), width, symbols)
-    # Twice the width: of so many, at least `width` go on, since each beginning can end in one way only.
+    # Of 2 width extensions at least `width` do not end, because each hypothesis has only one that ends.
     count = min(2 * width, width * symbols)
-    ranked, place = joint.flatten(1).sort(dim=1, descending=True, stable=True)
-    ranked, place = ranked[:, :count], place[:, :count]
-    parent, token = place // symbols, place % symbols
+    ranked, index = joint.flatten(1).sort(dim=1, descending=True, stable=True)
+    ranked, index = ranked[:, :count], index[:, :count]
+    parent, token = index // symbols, index % symbols
     ends = token == end
-    for row, rank in (ends & (ranked > _NEVER)).nonzero().tolist():
+    for row, rank in (ends & (ranked > _IMPOSSIBLE)).nonzero().tolist():
         if rank < width:
-            kept[int(sources[row])].add(tokens[row, parent[row, rank]], ranked[row, rank], alpha)
+            ended[int(sources[row])].add(tokens[row, parent[row, rank]], ranked[row, rank], alpha)
     order = ends.to(torch.uint8).sort(dim=1, stable=True).indices[:, :width]
-    ranked = ranked.masked_fill(ends, _NEVER)
+    ranked = ranked.masked_fill(ends, _IMPOSSIBLE)
     return ranked.gather(1, order), parent.gather(1, order), token.gather(1, order)
 
 
-class _Kept:
-    """The sequences of one source that ended."""
+class _Ended:
+    """The hypotheses of one source that have ended."""
 
     def __init__(self, width: int) -> None:
         self.width = width
@@ -281,32 +295,32 @@ class _Kept:
         length = len(tokens) + ended
         self.rows.append((float(log_prob) / max(length, 1) ** alpha, float(log_prob), tokens.tolist(), ended))
 
-    def cut(self, tokens: Tensor, total: Tensor, alpha: float) -> None:
-        """Take beginnings as they are."""
+    def add_unfinished(self, tokens: Tensor, total: Tensor, alpha: float) -> None:
+        """Add hypotheses that have not ended."""
         for one, log_prob in zip(tokens, total, strict=True):
-            if log_prob > _NEVER:
+            if log_prob > _IMPOSSIBLE:
                 self.add(one, log_prob, alpha, ended=False)
 
 
-def _gathered(kept: list[_Kept], n_best: int, max_steps: int, place: Any) -> Found:
+def _gather(ended: list[_Ended], n_best: int, max_steps: int, device: torch.device) -> Found:
     found = Found(
-        torch.zeros(len(kept), n_best, max_steps, dtype=torch.long),
-        torch.zeros(len(kept), n_best, dtype=torch.long),
-        torch.full((len(kept), n_best), _NEVER, dtype=torch.float64),
-        torch.full((len(kept), n_best), _NEVER, dtype=torch.float64),
-        torch.zeros(len(kept), n_best, dtype=torch.bool),
+        torch.zeros(len(ended), n_best, max_steps, dtype=torch.long),
+        torch.zeros(len(ended), n_best, dtype=torch.long),
+        torch.full((len(ended), n_best), _IMPOSSIBLE, dtype=torch.float64),
+        torch.full((len(ended), n_best), _IMPOSSIBLE, dtype=torch.float64),
+        torch.zeros(len(ended), n_best, dtype=torch.bool),
     )
-    for row, one in enumerate(kept):
+    for row, one in enumerate(ended):
         ranked = sorted(one.rows, key=lambda each: -each[0])[:n_best]
-        for rank, (score, log_prob, tokens, ended) in enumerate(ranked):
+        for rank, (score, log_prob, tokens, has_ended) in enumerate(ranked):
             found.tokens[row, rank, : len(tokens)] = torch.tensor(tokens, dtype=torch.long)
-            found.lengths[row, rank], found.ended[row, rank] = len(tokens), ended
+            found.lengths[row, rank], found.ended[row, rank] = len(tokens), has_ended
             found.log_probs[row, rank], found.scores[row, rank] = log_prob, score
-    return Found(*(getattr(found, field.name).to(place) for field in dataclasses.fields(Found)))
+    return Found(*(getattr(found, field.name).to(device) for field in dataclasses.fields(Found)))
 
 
 def better(first: Found, second: Found) -> Found:
-    """Return, source by source, the better best sequence of two searches by score; of equal ones the first's."""
+    """Return, for every source, the best sequence of two searches by score; among equal ones, that of `first`."""
     take = (second.scores[:, 0] > first.scores[:, 0]).unsqueeze(1)
     parts = []
     for field in dataclasses.fields(Found):

@@ -11,11 +11,24 @@ import pathlib
 import tempfile
 import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from .._core.settings import nearest
+from ..errors import InputError
+from ..kinds import possible_kinds
 from ..serialization import load, save
-from .differences import Metric, Row
-from .parallel import caller_unchanged
+from .differences import (
+    ItemMetric,
+    Metric,
+    Row,
+    answer,
+    baseline_rows,
+    difference,
+    difference_over_items,
+    in_words,
+    summarise,
+)
+from .parallel import Run, Work, caller_unchanged, one_thread, run_all
 from .run_folder import RunFolder, make_folder, write_json
 
 if TYPE_CHECKING:
@@ -173,6 +186,16 @@ class Comparison:
         for name, draw in self.figures().items():
             write_figure(draw(), folder.figures, name)
 
+    def keep(self, folder: RunFolder, out: str | os.PathLike[str] | None) -> Self:
+        """Write the results to the run folder, or load every model if `out` is None and the folder is temporary."""
+        if out is None:
+            self.models.load_all()
+            return self
+        self.out = folder.path
+        with one_thread():
+            self.write(folder)
+        return self
+
     def __str__(self) -> str:
         """Return the answer, the table, and where the files are."""
         return "\n\n".join([_wrapped(self.answer), self.table(), *self._notes()])
@@ -221,6 +244,42 @@ class Comparison:
         return f"{row['mean']:.3g}{interval}"
 
 
+def train_kinds(
+    kinds: Mapping[str, Any],
+    make_run: Callable[[str, Any, int], Run],
+    work: Work,
+    path: pathlib.Path,
+    *,
+    seeds: int,
+    resume: bool,
+    jobs: int | None,
+) -> tuple[list[Row], Models]:
+    """Train every kind with every seed.
+
+    Args:
+        kinds: the settings of every kind, by its name.
+        make_run: `make_run(name, settings, seed)` returns a run.
+        work: does a run.
+        path: the run folder of the comparison.
+        seeds: the number of seeds, counted from 0.
+        resume: skip the runs that are finished.
+        jobs: the number of processes.
+
+    Returns:
+        For every run its kind, its seed and its results; and the models.
+    """
+    planned = {
+        (kind, seed): make_run(f"{kind.replace(', ', '-')}-seed-{seed}", settings, seed)
+        for kind, settings in kinds.items()
+        for seed in range(seeds)
+    }
+    results = run_all(list(planned.values()), work, path / "runs", resume=resume, title="training", jobs=jobs)
+    runs = [
+        {"initial_state": kind, "seed": seed, **result} for (kind, seed), result in zip(planned, results, strict=True)
+    ]
+    return runs, Models(path / "runs", [run.name for run in planned.values()])
+
+
 @contextlib.contextmanager
 def run_directory(out: str | os.PathLike[str] | None) -> Iterator[pathlib.Path]:
     """Yield the folder to work in: `out`, or a temporary one that is deleted afterwards where `out` is None.
@@ -238,8 +297,95 @@ def run_directory(out: str | os.PathLike[str] | None) -> Iterator[pathlib.Path]:
 def _wrapped(sentence: str) -> str:
     """Return a sentence in lines of a terminal's width; the lines after the first are indented one step more."""
     indent = sentence[: len(sentence) - len(sentence.lstrip())]
-    return textwrap.fill(sentence.strip(), WIDTH, initial_indent=indent, subsequent_indent=indent and indent + "  ")
+    further = indent and indent + "  "
+    return textwrap.fill(
+        sentence.strip(), WIDTH, initial_indent=indent, subsequent_indent=further, break_on_hyphens=False
+    )
 
 
 def _shown(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else "" if value is None else str(value)
+
+
+MANY_ITEMS = 10  # from this number on, differences are bootstrapped over the test items as well
+FACTOR = "initial_state"
+
+
+def kinds_to_compare(
+    names: Sequence[str] | None, allowed: Sequence[str], window: int, context: Sequence[str]
+) -> list[str]:
+    """Return the names of the kinds to compare, each once.
+
+    Args:
+        names: those that were asked for; None or an empty list takes all that the window and the context allow.
+        allowed: the names that the job knows.
+        window: the number of known steps at the start of a series.
+        context: the context columns.
+
+    Raises:
+        InputError: a name is not allowed.
+    """
+    if names is None or not len(names):
+        return possible_kinds(window, context)
+    for name in names:
+        if name not in allowed:
+            raise InputError(
+                f"`initial_states` must be among {', '.join(allowed)}; found {name!r}{nearest(name, allowed)}"
+            )
+    return list(dict.fromkeys(names))
+
+
+def findings(
+    runs: list[Row],
+    pairs: Sequence[tuple[str, str, str]],
+    metrics: Sequence[Metric],
+    by_item: ItemMetric,
+    baselines: dict[str, dict[str, float]],
+    subject: str = "the initial state",
+) -> dict[str, Any]:
+    """Return the fields `answer`, `runs`, `summary`, `differences`, `sentences`, `metrics` of a `Comparison`.
+
+    Args:
+        runs: `{"initial_state": name of the kind, "seed": ..., "metrics": {key: value}}`, and the values of `by_item`.
+        pairs: `(a, b, statement)` for every comparison of kind `a` with kind `b`; see `kinds.comparisons`.
+        metrics: what to compare; the first gives the answer.
+        by_item: what to resample over test items, if there are many.
+        baselines: the metrics of every baseline, by its name.
+        subject: what the answer is about.
+    """
+    differences, sentences = [], []
+    for a, b, statement in pairs:
+        sentences.append(f"{statement} ({a} against {b}):")
+        of = {FACTOR: a}, {FACTOR: b}
+        rows: list[tuple[Row, Metric, str | None]] = [(difference(runs, *of, one), one, None) for one in metrics]
+        if len(runs[0][by_item.values]) >= MANY_ITEMS:
+            rows.append((difference_over_items(runs, *of, by_item), by_item, by_item.items))
+        for row, metric, items in rows:
+            differences.append({**row, "meaning": statement})
+            sentences.append("  " + in_words(row, metric, items))
+    return {
+        "answer": answer(subject, _primary(differences, metrics[0]), metrics[0]),
+        "runs": Rows(runs),
+        "summary": Rows(summarise(runs, [FACTOR]) + baseline_rows(FACTOR, baselines)),
+        "differences": Rows(differences),
+        "sentences": sentences + _caution(differences, by_item.items),
+        "metrics": metrics,
+    }
+
+
+def _primary(differences: list[Row], metric: Metric) -> Row | None:
+    """Return the comparison that answers the question: of h0 = g(context) with zero, else the first."""
+    rows = [row for row in differences if row["metric"] == metric.key]
+    return next((row for row in rows if (row["a"], row["b"]) == ("context", "zero")), rows[0] if rows else None)
+
+
+def _caution(differences: list[Row], items: str) -> list[str]:
+    """Return a sentence about what the intervals do not say; nothing where there are no intervals."""
+    claims = sum(row["low"] is not None for row in differences)
+    if not claims:
+        return []
+    return [
+        f"Intervals over seeds hold for other seeds on these test {items}, not for other {items}. The {claims} "
+        "intervals are not corrected for their number: of twenty comparisons without a true difference, about one "
+        "shows one."
+    ]

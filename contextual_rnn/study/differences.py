@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -138,12 +138,6 @@ def label(kind: Kind) -> str:
     return ", ".join(str(value) for value in kind.values())
 
 
-def one_factor_at_a_time(values: Mapping[str, Sequence[str]]) -> list[dict[str, str]]:
-    """Return the base, which has every factor's first value, and every setting that differs from it in one factor."""
-    base = {factor: options[0] for factor, options in values.items()}
-    return [base, *({**base, factor: value} for factor, options in values.items() for value in options[1:])]
-
-
 def found(row: Row) -> bool | None:
     """Return whether a difference was found: its interval excludes equality. None where there is no interval."""
     if row["low"] is None:
@@ -179,22 +173,23 @@ def in_words(row: Row, metric: Metric, items: str | None = None) -> str:
     return f"The {metric.name} of {a} is {_size(row, metric)} {b} ({interval})."
 
 
-def answer(subject: str, row: Row | None, metric: Metric) -> str:
+def answer(subject: str, row: Row | None, metric: Metric, items: str | None = None) -> str:
     """Answer in one sentence whether something matters: yes and by how much, no difference found, or too few runs.
 
     Args:
         subject: what is asked about, such as "the initial state".
-        row: of `difference`; None where nothing was compared.
+        row: of `difference` or `difference_over_items`; None where nothing was compared.
         metric: what was compared.
+        items: what the test items are called, where they were resampled.
     """
     if row is None:
         return f"Does {subject} matter? Only one kind was trained, so there is nothing to compare."
     if row["low"] is None:
         reason = "Not enough runs to tell." if row["seeds"] < FEWEST else "That cannot be told."
-        return f"Does {subject} matter? {reason} {in_words(row, metric)}"
+        return f"Does {subject} matter? {reason} {in_words(row, metric, items)}"
     if not found(row):
-        return f"Does {subject} matter? No difference was found. {in_words(row, metric)}"
-    return f"Does {subject} matter? Yes. {in_words(row, metric)}"
+        return f"Does {subject} matter? No difference was found. {in_words(row, metric, items)}"
+    return f"Does {subject} matter? Yes. {in_words(row, metric, items)}"
 
 
 def _size(row: Row, metric: Metric) -> str:
@@ -296,6 +291,13 @@ def bootstrap_mean(values: np.ndarray, draws: int = 2000, seed: int = 0) -> Inte
     return Interval(float(values.mean()), *_central(means))
 
 
+def bootstrap_means(values: np.ndarray, draws: int = 2000, seed: int = 0) -> list[Interval]:
+    """Return the intervals of `bootstrap_mean` for each of K quantities (K, S, N), all from the same resamples."""
+    rows = _resamples(values.shape[1:], draws, seed)
+    means = np.array([values[:, seeds, items].mean(axis=(1, 2)) for seeds, items in rows])
+    return [Interval(float(one.mean()), *_central(drawn)) for one, drawn in zip(values, means.T, strict=True)]
+
+
 def bootstrap_shift(a: np.ndarray, b: np.ndarray, draws: int = 2000, seed: int = 0) -> Interval:
     """Return the difference of means, a - b, with its 95 % percentile bootstrap interval.
 
@@ -315,7 +317,7 @@ def _resamples(shape: tuple[int, ...], draws: int, seed: int) -> Iterator[Any]:
         yield np.ix_(*(random.integers(size, size=size) for size in shape))
 
 
-def _central(values: list[Any]) -> tuple[float, float]:
+def _central(values: Any) -> tuple[float, float]:
     low, high = np.quantile(values, [0.025, 0.975])
     return float(low), float(high)
 

@@ -43,12 +43,17 @@ def _style() -> Any:
     return {"font.family": fonts, "text.parse_math": False}  # a dollar sign in a user's symbol is a dollar sign
 
 
+def style() -> Any:
+    """Return a context in which figures use fonts for all scripts and take dollar signs literally."""
+    return matplotlib.rc_context(_style())
+
+
 def styled(function: Function) -> Function:
-    """Decorate a function that draws, so that it uses fonts for all scripts and takes dollar signs literally."""
+    """Decorate a function that draws, so that it draws in `style`."""
 
     @functools.wraps(function)
     def draw(*args: Any, **kwargs: Any) -> Any:
-        with matplotlib.rc_context(_style()):
+        with style():
             return function(*args, **kwargs)
 
     return draw  # type: ignore[return-value]

@@ -15,10 +15,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from .._core.settings import Settings, setting
 from ..errors import InputError
 from ..serialization import write_tensors
 from .run_folder import append_line, write_lines
-from .settings import Settings, setting
 
 NAME = "checkpoint.safetensors"
 Metrics = dict[str, float]
@@ -44,6 +44,13 @@ class TrainingSettings(Settings):
 
 class DivergedError(InputError):
     """The loss or the weights stopped being finite numbers."""
+
+
+def check_finite(metrics: Metrics) -> None:
+    """Raise DivergedError for the first metric that is not a finite number."""
+    for name, value in metrics.items():
+        if not math.isfinite(value):
+            raise DivergedError(f"the {name} became {value}: are the targets too large, or is the learning rate?")
 
 
 def fit(

@@ -27,6 +27,7 @@ class FitReport:
         history: the metrics of every epoch.
         validation: the validation metrics of every candidate, where several settings were tried.
         out: the run folder; None where nothing was kept on disk.
+        files: further files of the run folder to name, by what they hold.
     """
 
     sentences: list[str]
@@ -35,6 +36,7 @@ class FitReport:
     history: list[dict[str, Any]]
     validation: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     out: pathlib.Path | None = None
+    files: dict[str, pathlib.Path] = dataclasses.field(default_factory=dict)
 
     def table(self, width: int = 80) -> str:
         """Return the metrics as a table."""
@@ -59,11 +61,15 @@ class FitReport:
 
     def __str__(self) -> str:
         """Return the sentences, the table, and where the files are."""
-        parts = [textwrap.fill(" ".join(self.sentences), 80), *([self.table()] if self.rows else [])]
+        parts = [
+            textwrap.fill(" ".join(self.sentences), 80, break_on_hyphens=False),
+            *([self.table()] if self.rows else []),
+        ]
         if self.out is not None:
             drawn = ", ".join(sorted(path.name for path in (self.out / "figures").glob("*.png")))
             figures = f"\nFigures: {self.out / 'figures'} ({drawn})" if drawn else ""
-            parts.append(f"Model:   {self.out / 'model.safetensors'}{figures}")
+            others = "".join(f"\n{name}: {path}" for name, path in self.files.items())
+            parts.append(f"Model:   {self.out / 'model.safetensors'}{others}{figures}")
         return "\n\n".join(parts)
 
     def _repr_html_(self) -> str:

@@ -7,9 +7,9 @@ import pathlib
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
+from .._core.settings import Settings
 from .fit import DivergedError
 from .parallel import Run, Work, run_all
-from .settings import Settings
 
 Some = TypeVar("Some", bound=Settings)
 

@@ -6,15 +6,16 @@ import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from ...data.scaling import error_unit
+from ..._core.settings import check_count, takes_settings
 from ...data.series import Record
 from ...data.table import Source
-from ...study.comparison import Comparison, Models, run_directory
+from ...errors import InputError
+from ...scaling import error_unit
+from ...study.comparison import Comparison, findings, run_directory, train_kinds
 from ...study.differences import label
-from ...study.findings import findings
-from ...study.parallel import one_thread, run_all
+from ...study.fit import check_accelerator
+from ...study.parallel import one_thread
 from ...study.run_folder import RunFolder
-from ...study.settings import check_count, takes_settings
 from .metrics import BY_SERIES, METRICS, baselines, errors_of, rmse_by_step, scores
 from .settings import ForecastSettings
 from .train import Training, make_run, read_tables
@@ -53,7 +54,7 @@ class ForecastComparison(Comparison):
 
     def _base(self) -> Any:
         """Return the model of the base, seed 0."""
-        return self.models[next(iter(self.models))]
+        return self.models[self.models.names[0]]
 
 
 @takes_settings(ForecastSettings)
@@ -82,10 +83,10 @@ def compare(
         attention: Attentions of the decoder over the past.
         feeding: What the decoder reads in training: the true targets, or more and more often its own outputs.
         seeds: Number of seeds, counted from 0; with fewer than 5, no difference is claimed.
-        validation: Table to choose the epoch on; without it, the end of each training series that is long enough.
-        out: Run folder to create; without it nothing is kept on disk.
+        validation: Table to choose the epoch on; by default, the end of each training series that is long enough.
+        out: Run folder to create; by default, nothing is kept on disk.
         resume: Continue in a folder that already holds this run, and skip what is finished.
-        jobs: Number of processes; without it, one per processor.
+        jobs: Number of processes; by default, one per processor.
 
     Returns:
         The answer, the tables and the figures.
@@ -97,9 +98,12 @@ def compare(
         contextual-rnn compare forecast --train train.csv --test test.csv --targets y --past 50 --horizon 20
     """
     check_count(seeds=seeds, **({} if jobs is None else {"jobs": jobs}))
+    if test is None:
+        raise InputError("`test` is required: the errors of the comparison are those on this table")
     chosen = {"bridge": bridge, "attention": attention, "feeding": feeding}
     variants = {label(values): (values, one) for values, one in ForecastSettings.variants({**options, **chosen})}
     base_values, base = next(iter(variants.values()))
+    check_accelerator(base.accelerator)
     data = read_tables(train, validation, test, base)
     config = {
         "variants": {name: settings.to_json() for name, (_, settings) in variants.items()},
@@ -108,21 +112,19 @@ def compare(
     }
     with run_directory(out) as path:
         folder = RunFolder.open(path, config, resume=resume)
-        planned = [
-            make_run(f"{name.replace(', ', '-')}-seed-{seed}", settings, seed)
-            for name, (_, settings) in variants.items()
-            for seed in range(seeds)
-        ]
-        results = run_all(planned, Training(data), path / "runs", resume=resume, title="training", jobs=jobs)
-        identities = [
-            {"initial_state": name, **values, "seed": seed}
-            for name, (values, _) in variants.items()
-            for seed in range(seeds)
-        ]
-        runs = [{**identity, **result} for identity, result in zip(identities, results, strict=True)]
-        models = Models(path / "runs", [run.name for run in planned])
-        model = models[planned[0].name]
-        errors = {name: errors_of(forecast, data.test, model) for name, forecast in baselines(model).items()}
+        runs, models = train_kinds(
+            {name: settings for name, (_, settings) in variants.items()},
+            make_run,
+            Training(data),
+            path,
+            seeds=seeds,
+            resume=resume,
+            jobs=jobs,
+        )
+        runs = [{**run, **variants[run["initial_state"]][0]} for run in runs]
+        model = models[models.names[0]]
+        with one_thread():
+            errors = {name: errors_of(forecast, data.test, model) for name, forecast in baselines(model).items()}
         reference = {name: scores(one) for name, one in errors.items()}
         pairs = [(name, label(base_values), _statement(values, base_values)) for name, (values, _) in variants.items()][
             1:
@@ -135,13 +137,7 @@ def compare(
             note=f"Errors are in {error_unit(base.targets)}; lower is better.",
         )
         found.test, found.baselines_by_step = data.test, {name: rmse_by_step(one) for name, one in errors.items()}
-        if out is None:
-            found.models.load_all()
-        else:
-            found.out = path
-            with one_thread():
-                found.write(folder)
-    return found
+        return found.keep(folder, out)
 
 
 def _statement(values: dict[str, str], base: dict[str, str]) -> str:

@@ -72,7 +72,8 @@ def forecast_columns(
     predicted = np.concatenate([np.asarray(values) for values in model.eval().forecasts(windows)])
     columns: dict[str, Any] = {}
     if settings.series:
-        columns[settings.series] = [one.name for one in series for _ in range(settings.horizon)]
+        last = np.repeat([one.rows[-1] for one in series], settings.horizon)
+        columns[settings.series] = past.identifiers(settings.series, last)
     names = [f"{target}_predicted" for target in settings.targets]
     columns[free_name("step", (*columns, *names))] = np.tile(np.arange(1, settings.horizon + 1), len(series))
     columns |= {name: predicted[:, place] for place, name in enumerate(names)}

@@ -18,14 +18,14 @@ from torch import Tensor, nn
 
 from ..._core.module_config import register
 from ...context import Field
-from ...data.cores import make_core
+from ...cores import make_core
 from ...data.former import upgrade_columns
-from ...data.scaling import StandardisedColumns
 from ...data.series import Batch, Record, collate, context_width
 from ...data.table import Source
 from ...initial_state import ConstantState, ContextState, InitialState
 from ...mlp import MLP
 from ...recurrent import ContextualRNN
+from ...scaling import StandardisedColumns
 from ...seq2seq import Decoder, Encoder, EncoderDecoder, ScheduledSampling, make_attention, make_bridge
 from ...serialization import save
 from ...study.report import FitReport

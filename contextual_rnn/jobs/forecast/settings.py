@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 from typing import Literal
 
+from ..._core.settings import setting
 from ...data.columns import ColumnSettings
 from ...seq2seq import ATTENTIONS, BRIDGES
 from ...study.fit import TrainingSettings
-from ...study.settings import setting
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -10,18 +10,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...data.datasets import Datasets
-from ...data.scaling import error_unit
-from ...data.series import Batch, random_windows
+from ..._core.settings import check_count, check_seed, takes_settings
+from ...data.series import Batch, Datasets, random_windows
 from ...data.table import Source
+from ...scaling import error_unit
 from ...seq2seq import ScheduledSampling, make_feeding
 from ...serialization import load, save
 from ...study.comparison import run_directory
+from ...study.fit import check_accelerator
 from ...study.fit import fit as train_module
 from ...study.parallel import Run, one_thread, run_all
 from ...study.report import FitReport
 from ...study.run_folder import RunFolder, read_lines, write_json
-from ...study.settings import check_count, check_seed, takes_settings
 from .metrics import METRICS, baselines, errors_of, rmse, rmse_by_step, scores, squares_by_series
 from .model import ForecastModel
 from .settings import ForecastSettings
@@ -129,11 +129,11 @@ def fit(
 
     Args:
         train: Training table: a file or a data frame with one row per time step, in order.
-        validation: Table to choose the epoch on; without it, the end of each training series that is long enough: a
+        validation: Table to choose the epoch on; by default, the end of each training series that is long enough: a
             fifth, and at least `past` + `horizon` steps.
         test: Table to report errors on; nothing is chosen on it.
         seed: Seed of weights, windows and scheduled sampling.
-        out: Run folder to create; without it nothing is kept on disk.
+        out: Run folder to create; by default, nothing is kept on disk.
         resume: Continue in a folder that already holds this run.
         jobs: Number of processes; a single run needs one.
 
@@ -149,6 +149,7 @@ def fit(
     check_seed(seed)
     check_count(**({} if jobs is None else {"jobs": jobs}))
     settings = ForecastSettings.of(options)
+    check_accelerator(settings.accelerator)
     data = read_tables(train, validation, test, settings)
     config = {"settings": settings.to_json(), **data.identity, "seed": seed}
     with run_directory(out) as path:

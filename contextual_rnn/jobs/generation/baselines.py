@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...data.scaling import mean_and_scale
 from ...data.series import Record
+from ...scaling import mean_and_scale
 from ...sequence_model import Samples
 
 FLOOR = 0.01  # the smallest standard deviation, relative to that of the target; that of `SeriesGenerator` too

@@ -6,15 +6,15 @@ import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ...data.datasets import Datasets
-from ...data.series import Record
+from ..._core.settings import check_count, takes_settings
+from ...data.series import Datasets, Record
 from ...data.table import Source
+from ...errors import InputError
 from ...kinds import WITHOUT_WINDOW, comparisons
-from ...study.comparison import Comparison, Models, run_directory
-from ...study.findings import findings, kinds_to_compare
-from ...study.parallel import one_thread, run_all
+from ...study.comparison import Comparison, findings, kinds_to_compare, run_directory, train_kinds
+from ...study.fit import check_accelerator
+from ...study.parallel import one_thread
 from ...study.run_folder import RunFolder
-from ...study.settings import check_count, takes_settings
 from .baselines import baselines
 from .metrics import BY_SERIES, METRICS, scores
 from .settings import GenerationSettings
@@ -68,13 +68,13 @@ def compare(
     Args:
         train: Training table: a file or a data frame with one row per time step, in order.
         test: Table to report metrics on; nothing is chosen on it.
-        initial_states: Kinds of initial state, and the control every-step; without it, all that the context allows.
+        initial_states: Kinds of initial state, and the control every-step; by default, all that the context allows.
         seeds: Number of seeds, counted from 0; with fewer than 5, no difference is claimed.
         validation: Table to choose settings on, instead of folds of the training table.
-        folds: Folds of the training series, used if several values of a setting are given.
-        out: Run folder to create; without it nothing is kept on disk.
+        folds: Number of folds of the training series, at least 2; used if a setting has several values.
+        out: Run folder to create; by default, nothing is kept on disk.
         resume: Continue in a folder that already holds this run, and skip what is finished.
-        jobs: Number of processes; without it, one per processor.
+        jobs: Number of processes; by default, one per processor.
 
     Returns:
         The answer, the tables and the figures.
@@ -85,9 +85,13 @@ def compare(
     Example:
         contextual-rnn compare generation --train train.csv --test test.csv --targets y --context digit --series id
     """
-    check_count(seeds=seeds, folds=folds, **({} if jobs is None else {"jobs": jobs}))
+    check_count(seeds=seeds, **({} if jobs is None else {"jobs": jobs}))
+    check_count(least=2, folds=folds)
+    if test is None:
+        raise InputError("`test` is required: the metrics of the comparison are those on this table")
     kinds = kinds_to_compare(initial_states, WITHOUT_WINDOW, 0, options.get("context") or ())
     candidates = {kind: GenerationSettings.candidates({**options, "initial_state": kind}) for kind in kinds}
+    check_accelerator(candidates[kinds[0]][0].accelerator)
     data = Datasets.read(train, validation, test, candidates[kinds[0]][0])
     config = {
         "candidates": {kind: [settings.to_json() for settings in several] for kind, several in candidates.items()},
@@ -98,19 +102,20 @@ def compare(
     with run_directory(out) as path:
         folder = RunFolder.open(path, config, resume=resume)
         choices = choose_settings(candidates, data, folds, path / "tuning", resume=resume, jobs=jobs)
-        planned = [
-            make_run(f"{kind}-seed-{seed}", choice.settings, seed)
-            for kind, choice in choices.items()
-            for seed in range(seeds)
-        ]
-        results = run_all(planned, Training(data), path / "runs", resume=resume, title="training", jobs=jobs)
-        identities = [{"initial_state": kind, "seed": seed} for kind in choices for seed in range(seeds)]
-        runs = [{**identity, **result} for identity, result in zip(identities, results, strict=True)]
+        runs, models = train_kinds(
+            {kind: choice.settings for kind, choice in choices.items()},
+            make_run,
+            Training(data),
+            path,
+            seeds=seeds,
+            resume=resume,
+            jobs=jobs,
+        )
         with one_thread():
             reference = {name: scores(one, data.test) for name, one in baselines(data.training).items()}
         found = GenerationComparison(
             **findings(runs, comparisons(kinds), METRICS, BY_SERIES, reference),
-            models=Models(path / "runs", [run.name for run in planned]),
+            models=models,
             config=config,
             report={
                 "baselines": reference,
@@ -119,10 +124,4 @@ def compare(
             note="Lower is better.",
         )
         found.test = data.test
-        if out is None:
-            found.models.load_all()
-        else:
-            found.out = path
-            with one_thread():
-                found.write(folder)
-    return found
+        return found.keep(folder, out)

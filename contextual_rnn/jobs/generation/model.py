@@ -15,14 +15,14 @@ from torch import Tensor, nn
 
 from ..._core.module_config import register
 from ...context import Field
-from ...data.cores import make_core
+from ...cores import make_core
 from ...data.former import upgrade_columns
-from ...data.scaling import StandardisedColumns
 from ...data.series import context_width
 from ...heads import MixtureHead
 from ...initial_state import ContextState
 from ...mlp import MLP
 from ...recurrent import ContextualRNN
+from ...scaling import StandardisedColumns
 from ...sequence_model import Samples, SequenceModel
 from ...serialization import save
 from ...study.report import FitReport

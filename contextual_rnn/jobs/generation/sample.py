@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 from torch import Tensor
 
+from ..._core.settings import check_count, check_seed, nearest
 from ...data.files import check_files
 from ...data.frame import FrameColumns, make_frame
 from ...data.series import Series, context_vectors
@@ -17,7 +18,6 @@ from ...data.table import Table, free_name, write_table
 from ...errors import InputError
 from ...sequence_model import Samples
 from ...serialization import load
-from ...study.settings import check_count, check_seed, nearest
 from .model import SeriesGenerator
 
 

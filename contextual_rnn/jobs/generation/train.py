@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import os
 import pathlib
-from collections.abc import Sequence
+import statistics
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from ...data.datasets import Datasets
+from ..._core.settings import check_count, check_seed, takes_settings
 from ...data.folds import fold
-from ...data.series import Batch, shuffled
+from ...data.series import Batch, Datasets, shuffled
 from ...data.table import Source
 from ...serialization import load, save
 from ...study.comparison import run_directory
-from ...study.fit import DivergedError
+from ...study.fit import check_accelerator, check_finite
 from ...study.fit import fit as train_module
 from ...study.parallel import Run, one_thread, run_all
 from ...study.report import FitReport
 from ...study.run_folder import RunFolder, read_lines, write_json
-from ...study.settings import check_count, check_seed, takes_settings
 from ...study.tuning import Choice, choose
 from .baselines import baselines
 from .metrics import BY_SERIES, LIKELIHOOD, METRICS, scores
@@ -64,14 +61,14 @@ class Training:
             folder=folder,
         )
         if held_out:
-            _check_finite(history[-1])
+            check_finite(history[-1])
             return {"metrics": history[-1]}
         save(model, folder / "model.safetensors")
         if not self.data.test:
             return {"metrics": {}}
         by_series = {metric.key: metric.compute(model, self.data.test) for metric in METRICS}
         metrics = {key: float(values.mean()) for key, values in by_series.items()}
-        _check_finite(metrics)
+        check_finite(metrics)
         return {"metrics": metrics, BY_SERIES.values: by_series[LIKELIHOOD.key].tolist()}
 
 
@@ -79,12 +76,6 @@ def sequence_loss(model: SeriesGenerator, batch: Batch) -> Tensor:
     """Return the mean negative log-likelihood per step of a minibatch, in nats."""
     _, targets, context, lengths = batch
     return model.losses(targets, context, lengths).sum() / lengths.sum()
-
-
-def _check_finite(metrics: dict[str, float]) -> None:
-    for name, value in metrics.items():
-        if not math.isfinite(value):
-            raise DivergedError(f"the {name} became {value}: are the targets too large, or is the learning rate?")
 
 
 def make_run(name: str, settings: GenerationSettings, seed: int, fold: int | None = None, folds: int = 0) -> Run:
@@ -111,14 +102,10 @@ def choose_settings(
         out,
         folds=count,
         minimise=(LIKELIHOOD.key,),
-        average=_mean,
+        average=statistics.fmean,
         resume=resume,
         jobs=jobs,
     )
-
-
-def _mean(values: Sequence[float]) -> float:
-    return float(np.mean(values))
 
 
 @takes_settings(GenerationSettings)
@@ -140,11 +127,11 @@ def fit(
         train: Training table: a file or a data frame with one row per time step, in order.
         validation: Table to choose settings on, instead of folds of the training table.
         test: Table to report metrics on; nothing is chosen on it.
-        folds: Folds of the training series, used if several values of a setting are given.
+        folds: Number of folds of the training series, at least 2; used if a setting has several values.
         seed: Seed of weights, minibatches and noise.
-        out: Run folder to create; without it nothing is kept on disk.
+        out: Run folder to create; by default, nothing is kept on disk.
         resume: Continue in a folder that already holds this run.
-        jobs: Number of processes; without it, one per processor.
+        jobs: Number of processes; by default, one per processor.
 
     Returns:
         The trained model; `model.report` shows its metrics.
@@ -156,8 +143,10 @@ def fit(
         contextual-rnn fit generation --train digits.csv --targets x y --context digit --series id --out runs/digits
     """
     check_seed(seed)
-    check_count(folds=folds, **({} if jobs is None else {"jobs": jobs}))
+    check_count(least=2, folds=folds)
+    check_count(**({} if jobs is None else {"jobs": jobs}))
     candidates = {"model": GenerationSettings.candidates(options)}
+    check_accelerator(candidates["model"][0].accelerator)
     data = Datasets.read(train, validation, test, candidates["model"][0])
     config = {
         "candidates": [settings.to_json() for settings in candidates["model"]],

@@ -9,7 +9,7 @@ from ...data.pairs import Units, join
 from .data import Question, Symbols
 from .decode import decode
 from .metrics import METRICS, word_errors
-from .model import PairModel
+from .network import PairNetwork
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Answers:
         return "\n".join(lines) + "\n"
 
 
-def answer(models: Sequence[PairModel], asked: list[Question], width: int = 1) -> Answers:
+def answer(models: Sequence[PairNetwork], asked: list[Question], width: int = 1) -> Answers:
     """Answer questions by beam search with a width; several models are an ensemble.
 
     An answer is cut at twice the length of the longest reference plus ten symbols, long after it has become wrong.

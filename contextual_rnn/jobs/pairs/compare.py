@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from ..._core.settings import check_count, takes_settings
 from ...data.pairs import PairSource
 from ...errors import InputError
 from ...study.comparison import Comparison, Models, Rows, run_directory
@@ -16,24 +17,20 @@ from ...study.differences import (
     bootstrap_mean,
     difference_over_items,
     in_words,
-    one_factor_at_a_time,
     summarise,
 )
 from ...study.differences import answer as answer_in_words
 from ...study.fit import check_accelerator
 from ...study.parallel import one_thread, run_all
 from ...study.run_folder import RunFolder
-from ...study.settings import check_count, takes_settings
 from .answers import answer
 from .data import PairData, Question
 from .metrics import BY_WORD, METRICS
 from .settings import PairSettings
-from .train import Training, check_label_setting, choose_settings, make_run
+from .train import Training, check_label, choose_settings, make_run
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-FACTORS = ("bridge", "attention", "feeding", "label")
 
 
 class PairComparison(Comparison):
@@ -89,6 +86,9 @@ def compare(
     test: PairSource,
     *,
     bridge: Sequence[str] = ("project", "zero"),
+    attention: Sequence[str] = ("additive",),
+    feeding: Sequence[str] = ("truth",),
+    label: Sequence[str] = ("h0",),
     seeds: int = 5,
     validation: PairSource | None = None,
     columns: Sequence[str] = (),
@@ -99,15 +99,18 @@ def compare(
 ) -> PairComparison:
     """Train variants of a model of pairs, and say what the bridge and other choices are worth here.
 
-    `bridge`, `attention`, `feeding` and `label` may have several values. Their first values make the base variant;
-    each other value is tried alone against it. Other settings with several values are chosen for every variant alike,
-    on validation pairs. Errors are those on the test pairs.
+    The first values of bridge, attention, feeding and label make the base; every other value is tried alone against
+    the base. Other settings with several values are chosen for every variant alike, on validation pairs. Errors are
+    those on the test pairs.
 
     Args:
         train: Training pairs: a file with one pair per line (source, tab, target), several files as LABEL=PATH, a data
             frame, a list of tuples, or a dict from labels to any of these.
         test: Pairs to report errors on; nothing is chosen on them.
-        bridge: How the encoder's final state becomes the decoder's h0: project, concat, copy, or zero for not at all.
+        bridge: How the encoder's final state becomes the decoder's h0; zero ignores it.
+        attention: Attention of the decoder over the encoder's outputs.
+        feeding: What the decoder is fed in training: the true symbols, or at random its own predictions.
+        label: Where the model reads the label of a source, if pairs have labels.
         seeds: Number of seeds, counted from 0; with fewer than 5, no difference is claimed.
         validation: Pairs to choose the epoch and the settings on; without them, a tenth of the training sources is
             held out.
@@ -127,20 +130,17 @@ def compare(
         contextual-rnn compare pairs --train train.tsv --validation dev.tsv --test test.tsv --out runs/spelling
     """
     check_count(seeds=seeds, **({} if jobs is None else {"jobs": jobs}))
-    factors = _factors({**options, "bridge": bridge})
-    others = {name: value for name, value in options.items() if name not in FACTORS}
-    candidates = _candidates(factors, others)
-    check_accelerator(next(iter(candidates.values()))[0].accelerator)
+    if test is None:
+        raise InputError("`test` is required: the errors of the comparison are those on these pairs")
     data = PairData.read(train, validation, test, columns)
+    compared = {"bridge": bridge, "attention": attention, "feeding": feeding, "label": label}
     if not data.labels:
-        if len(factors["label"]) > 1:
-            listed = ", ".join(factors["label"])
-            raise InputError(f"`label` {listed}: the pairs have no labels, so there is nothing to compare")
-        check_label_setting(factors["label"], data)
-        factors["label"] = ["none"]
-        candidates = _candidates(factors, others)
+        check_label([label] if isinstance(label, str) else label, data)
+        compared["label"] = "none"
+    variants = [values for values, _ in PairSettings.variants(compared)]
+    candidates = {"-".join(values.values()): _candidates(values, variants, options) for values in variants}
+    check_accelerator(next(iter(candidates.values()))[0].accelerator)
     config = {
-        "factors": factors,
         "candidates": {name: [settings.to_json() for settings in several] for name, several in candidates.items()},
         **data.identity,
         "seeds": seeds,
@@ -154,14 +154,11 @@ def compare(
             for seed in range(seeds)
         ]
         results = run_all(planned, Training(data), path / "runs", resume=resume, title="training", jobs=jobs)
-        variants = [one for one in one_factor_at_a_time(factors) for _ in range(seeds)]
-        runs = [
-            {**_identity(variant, factors), "seed": place % seeds, "initial_state": variant["bridge"], **result}
-            for place, (variant, result) in enumerate(zip(variants, results, strict=True))
-        ]
+        kinds = _named(variants)
+        runs = [{**kinds[place // seeds], "seed": place % seeds, **result} for place, result in enumerate(results)]
         with one_thread():
             models = Models(path / "runs", [run.name for run in planned])
-            found = PairComparison(**_findings(runs, data, factors, models, choices), config=config)
+            found = PairComparison(**_findings(runs, kinds, data, models, choices), config=config)
             found.test = data.test
             if out is None:
                 found.models.load_all()
@@ -171,43 +168,28 @@ def compare(
     return found
 
 
-def _factors(options: dict[str, Any]) -> dict[str, Sequence[str]]:
-    """Return the distinct values of every factor."""
-    defaults = {name: field.default for name, field in PairSettings.__dataclass_fields__.items()}
-    factors: dict[str, Sequence[str]] = {}
-    for name in FACTORS:
-        value = options.get(name, defaults[name])
-        factors[name] = [value] if isinstance(value, str) else list(dict.fromkeys(value))
-        if not factors[name]:
-            raise InputError(f"`{name}` needs at least one value")
-    return factors
-
-
-def _candidates(factors: dict[str, Sequence[str]], options: dict[str, Any]) -> dict[str, list[PairSettings]]:
-    """Return the settings to choose from, for every variant by its name.
+def _candidates(values: dict[str, str], variants: list[dict[str, str]], options: dict[str, Any]) -> list[PairSettings]:
+    """Return the settings to choose from for a variant.
 
     Without attention there is nothing for input feeding to feed, so that a variant without attention lacks both.
     """
-    candidates = {}
-    for variant in one_factor_at_a_time(factors):
-        lacks = variant["attention"] == "none" and len(factors["attention"]) > 1
-        given = {**options, **variant, **({"input_feeding": False} if lacks else {})}
-        candidates["-".join(variant.values())] = PairSettings.candidates(given)
-    return candidates
+    lacks = values["attention"] == "none" and any(one["attention"] != "none" for one in variants)
+    return PairSettings.candidates({**options, **values, **({"input_feeding": False} if lacks else {})})
 
 
-def _identity(variant: dict[str, str], factors: dict[str, Sequence[str]]) -> Row:
-    """Return a variant's factors, and its name for readers: the values of the factors that vary."""
-    varied = [name for name in FACTORS if len(factors[name]) > 1] or ["bridge"]
-    return {**variant, "variant": ", ".join(variant[name] for name in varied)}
+def _named(variants: list[dict[str, str]]) -> list[Row]:
+    """Return variants with their names for readers, which are the values of the factors that vary."""
+    varied = [name for name in variants[0] if len({one[name] for one in variants}) > 1] or ["bridge"]
+    return [
+        {**one, "variant": ", ".join(one[name] for name in varied), "initial_state": one["bridge"]} for one in variants
+    ]
 
 
 def _findings(
-    runs: list[Row], data: PairData, factors: dict[str, Sequence[str]], models: Models, choices: dict[str, Any]
+    runs: list[Row], kinds: list[Row], data: PairData, models: Models, choices: dict[str, Any]
 ) -> dict[str, Any]:
     """Return the fields of the comparison."""
-    variants = [_identity(variant, factors) for variant in one_factor_at_a_time(factors)]
-    differences = [_difference(runs, variant, variants[0]) for variant in variants[1:]]
+    differences = [_difference(runs, kind, kinds[0]) for kind in kinds[1:]]
     sentences = [f"{row['factor'].capitalize()}: {in_words(row, BY_WORD, 'words')}" for row in differences[1:]]
     for name, choice in choices.items():
         if choice.in_words():
@@ -215,15 +197,15 @@ def _findings(
     if len({choice.settings.input_feeding for choice in choices.values()}) > 1:
         sentences.append("Input feeding needs an attention, so the variant without attention lacks both.")
     report = {
-        "errors": [_errors(variant, runs) for variant in variants],
+        "errors": [_errors(kind, runs) for kind in kinds],
         "chosen": {name: choice.to_json() for name, choice in choices.items()},
-        "ensembles": _ensembles(variants, models, data, choices) if len(runs) > len(variants) else [],
+        "ensembles": _ensembles(kinds, models, data, choices) if len(runs) > len(kinds) else [],
     }
     subject = differences[0]["factor"] if differences else "bridge"
     return {
-        "answer": answer_in_words(f"the {subject}", differences[0] if differences else None, BY_WORD),
+        "answer": answer_in_words(f"the {subject}", differences[0] if differences else None, BY_WORD, "words"),
         "runs": Rows(runs),
-        "summary": Rows(summarise(runs, [*FACTORS, "variant"])),
+        "summary": Rows(summarise(runs, list(kinds[0]))),
         "differences": Rows(differences),
         "sentences": [*sentences, *data.overlap()],
         "metrics": METRICS,
@@ -233,29 +215,27 @@ def _findings(
     }
 
 
-def _difference(runs: list[Row], variant: Row, base: Row) -> Row:
+def _difference(runs: list[Row], kind: Row, base: Row) -> Row:
     """Compare a variant with the base, from which it differs in one factor."""
-    row = difference_over_items(runs, {"variant": variant["variant"]}, {"variant": base["variant"]}, BY_WORD)
-    factor = next(name for name in FACTORS if variant[name] != base[name])
-    return {"factor": factor, **row, "a": variant[factor], "b": base[factor]}
+    row = difference_over_items(runs, {"variant": kind["variant"]}, {"variant": base["variant"]}, BY_WORD)
+    factor = next(name for name in kind if kind[name] != base[name])
+    return {"factor": factor, **row, "a": kind[factor], "b": base[factor]}
 
 
-def _errors(variant: Row, runs: list[Row]) -> Row:
+def _errors(kind: Row, runs: list[Row]) -> Row:
     """Return the metrics of a variant, averaged over seeds, and the interval of its word error rate over words."""
-    own = [run for run in runs if run["variant"] == variant["variant"]]
-    wrong = np.mean([run["wrong"] for run in own], axis=0, keepdims=True)
-    interval = bootstrap_mean(100 * wrong)
+    own = [run for run in runs if run["variant"] == kind["variant"]]
+    interval = bootstrap_mean(100 * np.mean([run["wrong"] for run in own], axis=0, keepdims=True))
     means = {metric.key: float(np.mean([run["metrics"][metric.key] for run in own])) for metric in METRICS}
-    return {**variant, **means, "low": interval.low, "high": interval.high}
+    return {**kind, **means, "low": interval.low, "high": interval.high}
 
 
-def _ensembles(variants: list[Row], models: Models, data: PairData, choices: dict[str, Any]) -> list[Row]:
+def _ensembles(kinds: list[Row], models: Models, data: PairData, choices: dict[str, Any]) -> list[Row]:
     """Return the metrics of the ensemble of all seeds of every variant, with an interval over the words."""
-    beam = next(iter(choices.values())).settings.beam
     rows = []
-    for variant in variants:
-        name = "-".join(variant[factor] for factor in FACTORS)
-        answers = answer([models[run] for run in models.names if run.startswith(f"{name}-seed-")], data.test, beam)
+    for kind, (name, choice) in zip(kinds, choices.items(), strict=True):
+        seeds = [models[run] for run in models if run.startswith(f"{name}-seed-")]
+        answers = answer(seeds, data.test, choice.settings.beam)
         interval = bootstrap_mean(100 * np.array([answers.wrong], dtype=float))
-        rows.append({**variant, **answers.metrics(), "low": interval.low, "high": interval.high})
+        rows.append({**kind, **answers.metrics(), "low": interval.low, "high": interval.high})
     return rows

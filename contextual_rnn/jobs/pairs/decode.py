@@ -13,7 +13,7 @@ from ...data.encoded_pairs import END, START, UNKNOWN, PairBatch, collate
 from ...data.pairs import Pair, Unit, join
 from ...seq2seq import Ensemble, Found, beam, better, greedy
 from ...seq2seq.search import StepFunction
-from .model import PairModel
+from .network import PairNetwork
 
 
 class Target(NamedTuple):
@@ -37,7 +37,7 @@ class Target(NamedTuple):
 
 
 def decode(
-    models: Sequence[PairModel],
+    models: Sequence[PairNetwork],
     sources: Sequence[Sequence[str]],
     labels: Sequence[str | None] | None = None,
     *,
@@ -73,7 +73,7 @@ def decode(
 
 
 def _decode_batch(
-    models: Sequence[PairModel],
+    models: Sequence[PairNetwork],
     pairs: Sequence[Pair],
     width: int,
     alpha: float,
@@ -105,7 +105,7 @@ def _without_start_and_unknown(step: StepFunction) -> StepFunction:
     return allowed
 
 
-def _targets(found: Found, model: PairModel) -> list[list[Target]]:
+def _targets(found: Found, model: PairNetwork) -> list[list[Target]]:
     numbers = [found.texts(place) for place in range(found.tokens.shape[1])]
     scores, ended = found.scores.tolist(), found.ended.tolist()
     return [
@@ -118,6 +118,6 @@ def _targets(found: Found, model: PairModel) -> list[list[Target]]:
     ]
 
 
-def _target(model: PairModel, numbers: Sequence[int], score: float, ended: bool) -> Target:
+def _target(model: PairNetwork, numbers: Sequence[int], score: float, ended: bool) -> Target:
     symbols = model.target.decode(numbers)
     return Target(join(symbols, model.units.target), symbols, score, ended)

@@ -11,13 +11,13 @@ from ...errors import InputError
 from ...study.figures import Figure, finish, styled, subplots, weight_matrix
 from .answers import answer
 from .data import Question, Symbols
-from .model import PairModel
+from .network import PairNetwork
 
 MOST_SYMBOLS = 24  # of a source whose names a panel has room for
 
 
 @styled
-def plot_attention(model: PairModel, test: list[Question], shown: int = 6) -> Figure:
+def plot_attention(model: PairNetwork, test: list[Question], shown: int = 6) -> Figure:
     """Draw the attention weights of a model while it writes its answers to some test sources, one panel each.
 
     Args:
@@ -52,13 +52,13 @@ def _legible(test: list[Question]) -> list[Question]:
     return [question for question in by_length if len(question.source) <= MOST_SYMBOLS] or by_length[::-1]
 
 
-def _source_symbols(question: Question, model: PairModel) -> list[str]:
+def _source_symbols(question: Question, model: PairNetwork) -> list[str]:
     first = [f"<{question.label}>"] if model.labels and model.settings.label == "token" else []
     return [*first, *question.source, "end"]
 
 
 @torch.no_grad()
-def attention_weights(model: PairModel, question: Question, target: Symbols) -> np.ndarray:
+def attention_weights(model: PairNetwork, question: Question, target: Symbols) -> np.ndarray:
     """Return the attention weights (T + 1, S) while a target of T symbols and its end are written."""
     batch = collate(model.encode([Pair(question.source, target, question.label)]))
     inputs, _ = model.pairs.framed(batch.target)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 from typing import Literal
 
+from ..._core.settings import setting
 from ...errors import InputError
 from ...seq2seq import ATTENTIONS, BRIDGES, FEEDINGS
 from ...study.fit import TrainingSettings
-from ...study.settings import setting
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -39,19 +39,19 @@ class PairSettings(TrainingSettings):
     input_feeding: bool = setting(
         False, "Feed the attention's result of each step to the decoder at the next step; slower.", group="model"
     )
-    label: Literal["none", "token", "h0"] = setting(
-        "h0",
-        "Where the model reads the label of a source, if pairs have labels: in the encoder's h0, in a first symbol "
-        "(token), or nowhere.",
-        group="model",
-        compared=True,
-    )
     feeding: str = setting(
         "truth",
         "What the decoder is fed in training: the true symbols, or at random its own predictions, as the embedding of "
         "a drawn symbol (embedding) or as the mean embedding (output).",
         group="training",
         choices=FEEDINGS,
+        compared=True,
+    )
+    label: Literal["none", "token", "h0"] = setting(
+        "h0",
+        "Where the model reads the label of a source, if pairs have labels: in the encoder's h0, in a first symbol "
+        "(token), or nowhere.",
+        group="model",
         compared=True,
     )
     sampling: float = setting(

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from ..._core.settings import check_count, check_seed, takes_settings
 from ...data.encoded_pairs import Vocabulary, bucketed
 from ...data.pairs import PairSource
 from ...errors import InputError
@@ -22,12 +23,12 @@ from ...study.fit import fit as train_module
 from ...study.parallel import Run, run_all
 from ...study.report import FitReport
 from ...study.run_folder import RunFolder, read_lines, write_json
-from ...study.settings import check_count, check_seed, takes_settings
 from ...study.tuning import Choice, choose
 from .answers import answer
 from .data import PairData
 from .metrics import METRICS
-from .model import PairLoss, PairModel
+from .model import PairModel
+from .network import PairLoss, PairNetwork
 from .settings import PairSettings
 
 MINIMISE = ("validation_word_error_rate", "validation_phone_error_rate")  # in order of priority
@@ -63,7 +64,7 @@ class Training:
         steps = settings.epochs * -(-len(encoded) // settings.batch_size)
         feeding = make_feeding(settings.feeding, settings.sampling, steps, seed)
 
-        def evaluate(model: PairModel) -> dict[str, float]:
+        def evaluate(model: PairNetwork) -> dict[str, float]:
             metrics = answer([model], self.data.validation).metrics()
             return {f"validation_{metric.key}": metrics[metric.key] for metric in METRICS}
 
@@ -103,10 +104,10 @@ def choose_settings(
     )
 
 
-def check_label_setting(labels: Sequence[str], data: PairData) -> None:
-    """Raise InputError if a way of reading labels was asked for, and the pairs have none."""
-    if not data.labels and "token" in labels:
-        raise InputError("`label` token: the pairs have no labels for the model to read")
+def check_label(labels: Sequence[str], data: PairData) -> None:
+    """Raise InputError if ways of reading a label were asked for or compared, and the pairs have no labels."""
+    if not data.labels and ("token" in labels or len(labels) > 1):
+        raise InputError(f"`label` {', '.join(labels)}: the pairs have no labels for the model to read")
 
 
 @takes_settings(PairSettings)
@@ -151,7 +152,7 @@ def fit(
     candidates = {"model": PairSettings.candidates(options)}
     check_accelerator(candidates["model"][0].accelerator)
     data = PairData.read(train, validation, test, columns)
-    check_label_setting([settings.label for settings in candidates["model"]], data)
+    check_label([candidates["model"][0].label], data)
     config = {"candidates": [settings.to_json() for settings in candidates["model"]], **data.identity, "seed": seed}
     with run_directory(out) as path:
         folder = RunFolder.open(path, config, resume=resume)
@@ -198,6 +199,4 @@ def _write(
     write_json(folder.results_path, {**result, "chosen": choice.settings.to_json(), "validation": choice.validation})
     write_figure(model.report.plot_history(), folder.figures, "history")
     if data.test:
-        model.report.sentences.append(
-            f"Every answer to the test sources is in {folder.path / 'final' / 'answers.tsv'}."
-        )
+        model.report.files["Answers"] = folder.path / "final" / "answers.tsv"

@@ -10,12 +10,12 @@ import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from ..._core.settings import check_count
 from ...data.pairs import SourceLine, read_sources, source_line
 from ...errors import InputError
 from ...serialization import load
-from ...study.settings import check_count
 from .decode import Target, decode
-from .model import PairModel
+from .network import PairNetwork
 
 BATCH = 64  # sources that are decoded at once
 
@@ -37,7 +37,7 @@ class Search:
         if not 0 <= self.alpha < math.inf:
             raise InputError(f"`alpha` must be at least 0 and finite; found {self.alpha}")
 
-    def check_models(self, models: Sequence[PairModel], names: Sequence[str]) -> None:
+    def check_models(self, models: Sequence[PairNetwork], names: Sequence[str]) -> None:
         """Raise InputError unless the models can be an ensemble, and `label` is given if and only if they read one."""
         for name, model in zip(names, models, strict=True):
             if _vocabulary(model) != _vocabulary(models[0]):
@@ -50,7 +50,7 @@ class Search:
             raise InputError(f"the model reads a label: give `label`, one of {', '.join(labels)}")
 
     def run(
-        self, models: Sequence[PairModel], lines: Iterable[SourceLine], batch_size: int
+        self, models: Sequence[PairNetwork], lines: Iterable[SourceLine], batch_size: int
     ) -> Iterator[tuple[SourceLine, list[Target]]]:
         """Yield every source with its different targets, the best first; none for an empty source."""
         for model in models:
@@ -63,7 +63,7 @@ class Search:
             for line in batch:
                 yield line, self._cut(next(found), models[0]) if line.symbols else []
 
-    def _cut(self, targets: list[Target], model: PairModel) -> list[Target]:
+    def _cut(self, targets: list[Target], model: PairNetwork) -> list[Target]:
         """Return targets cut at the largest length; of those that are then equal, the first."""
         different: dict[tuple[str, ...], Target] = {}
         for target in targets:
@@ -71,7 +71,7 @@ class Search:
             different.setdefault(symbols, target.shortened(symbols, model.units.target))
         return list(different.values())
 
-    def remark(self, line: SourceLine, targets: list[Target], model: PairModel) -> str | None:
+    def remark(self, line: SourceLine, targets: list[Target], model: PairNetwork) -> str | None:
         """Return what to tell the user about a source: unknown symbols, and targets that were cut."""
         remarks = []
         unknown = model.source.unknown(line.symbols)
@@ -84,7 +84,7 @@ class Search:
         return f"{line.place}: {'; '.join(remarks)}" if remarks else None
 
 
-def _vocabulary(model: PairModel) -> tuple[object, ...]:
+def _vocabulary(model: PairNetwork) -> tuple[object, ...]:
     reads_label_in = model.settings.label if model.labels else ""
     return model.source.symbols, model.target.symbols, model.labels, model.units, reads_label_in
 
@@ -107,7 +107,7 @@ def _batches(lines: Iterable[SourceLine], size: int) -> Iterator[list[SourceLine
 
 
 def transcribe(
-    models: Sequence[PairModel], sources: Iterable[str] | str, *, scores: bool = False, **search: Any
+    models: Sequence[PairNetwork], sources: Iterable[str] | str, *, scores: bool = False, **search: Any
 ) -> list[str] | list[list[Target]]:
     """Write the targets of sources with an ensemble, which averages the models' probabilities.
 
@@ -138,7 +138,7 @@ def transcribe(
     return [targets[0].text if targets else "" for targets in found]
 
 
-def _lines_of(sources: Iterable[str] | str, model: PairModel) -> list[SourceLine]:
+def _lines_of(sources: Iterable[str] | str, model: PairNetwork) -> list[SourceLine]:
     lines = []
     for number, text in enumerate([sources] if isinstance(sources, str) else sources):
         if not isinstance(text, str):
@@ -187,13 +187,13 @@ def transcribe_lines(
     check_count(batch_size=size)
     if not runs:
         raise InputError("`runs` must name at least one run folder that `fit pairs` made")
-    models = [load(run, PairModel) for run in runs]
+    models = [load(run, PairNetwork) for run in runs]
     search.check_models(models, list(map(str, runs)))
     return _written(models, search, input, scores, size)
 
 
 def _written(
-    models: Sequence[PairModel], search: Search, path: str, scores: bool, size: int
+    models: Sequence[PairNetwork], search: Search, path: str, scores: bool, size: int
 ) -> Iterator[tuple[str, str | None]]:
     with _opened(path) as stream:
         lines = read_sources(stream, "standard input" if path == "-" else path, models[0].units.source)

@@ -6,10 +6,10 @@ import os
 
 from ...serialization import load as load_module
 from .compare import SeriesComparison, compare
+from .fit import fit
 from .model import SeriesModel
 from .predict import Prediction, States, predict_file
 from .settings import SeriesSettings
-from .train import fit
 
 __all__ = ["Prediction", "SeriesComparison", "SeriesModel", "SeriesSettings", "States", "compare", "fit", "load"]
 

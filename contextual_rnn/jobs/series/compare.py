@@ -6,18 +6,17 @@ import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ...data.datasets import Datasets
-from ...data.scaling import error_unit
-from ...data.series import Record
+from ..._core.settings import check_count, takes_settings
+from ...data.series import Datasets, Record
 from ...data.table import Source
 from ...errors import InputError
 from ...kinds import COMPARED, comparisons
-from ...study.comparison import Comparison, Models, run_directory
-from ...study.findings import findings, kinds_to_compare
+from ...scaling import error_unit
+from ...study.comparison import Comparison, Models, findings, kinds_to_compare, run_directory
 from ...study.parallel import one_thread, run_all
 from ...study.run_folder import RunFolder
-from ...study.settings import check_count, takes_settings
 from .metrics import BY_SERIES, METRICS, persistence, scores
+from .model import SeriesModel
 from .settings import SeriesSettings
 from .train import Training, choose_settings, make_run, read_tables, scored_length, scoring_of
 
@@ -37,8 +36,6 @@ class SeriesComparison(Comparison):
             series: the number of the test series, from 0.
             steps: the number of predicted steps to show.
         """
-        from .figures import plot_prediction
-
         return plot_prediction(self.first_models(), self.test[series], steps)
 
     def first_models(self) -> dict[str, Any]:
@@ -125,7 +122,10 @@ def compare(
             config=config,
             report={
                 "baselines": reference,
-                "chosen": {kind: choice.to_json() for kind, choice in choices.items()},
+                "chosen": {
+                    kind: {**choice.settings.to_json(), "validation": choice.validation}
+                    for kind, choice in choices.items()
+                },
             },
             note=f"Errors are in {error_unit(candidates[kinds[0]][0].targets)}; lower is better.",
         )
@@ -145,3 +145,30 @@ def _baselines(model: Any, data: Datasets) -> dict[str, dict[str, float]]:
     if not window:
         return {}
     return {"persistence": scores(persistence(window), data.test, scoring_of(model, model.settings.length))}
+
+
+def plot_prediction(models: dict[str, Any], record: Record, steps: int = 150) -> Figure:
+    """Draw the first steps of a series: one panel per target, measured, and predicted by every model.
+
+    Args:
+        models: by the kind of their initial state.
+        record: the series.
+        steps: the number of predicted steps to show.
+    """
+    from ...study.figures import colour, finish, style, subplots
+
+    model: SeriesModel = next(iter(models.values()))
+    window, targets = model.settings.window, model.settings.targets
+    part = record.part(0, window + steps)
+    with style():
+        figure, axes = subplots(len(targets), width=9, height=3.2)
+        for kind, model in models.items():
+            (predicted,) = model.predictions([part])
+            for place, column in zip(axes[:, 0], predicted.T, strict=True):
+                place.plot(range(window, window + len(column)), column, color=colour(kind), label=kind)
+        for place, target, column in zip(axes[:, 0], targets, part.targets.T, strict=True):
+            place.plot(column, ":", color="black", linewidth=2, label="measured")
+            if window:
+                place.axvspan(-0.5, window - 0.5, color="grey", alpha=0.15, linewidth=0, label="known window")
+            finish(place, "step", f"{target} (unit of the column)", f"series {record.name!r}")
+    return figure

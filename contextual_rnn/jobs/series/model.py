@@ -19,14 +19,14 @@ from torch import Tensor, nn
 from ..._core.module_config import register
 from ..._core.state import State, move, select_rows
 from ...context import Field
-from ...data.cores import make_core
+from ...cores import make_core
 from ...data.former import upgrade_columns
-from ...data.scaling import StandardisedColumns
 from ...data.series import Record, collate, context_width
 from ...data.table import Source
 from ...initial_state import ContextState
 from ...mlp import MLP
 from ...recurrent import ContextualRNN
+from ...scaling import StandardisedColumns
 from ...serialization import save
 from ...study.report import FitReport
 from .settings import SeriesSettings
@@ -70,8 +70,8 @@ class SeriesModel(StandardisedColumns):
 
     @classmethod
     def upgrade(cls, arguments: dict[str, Any], path: str | os.PathLike[str]) -> dict[str, Any]:
-        """Return the arguments of a file of today or of version 0.1."""
-        return upgrade_columns(arguments, path)
+        """Return the arguments of a file, those of version 0.1 converted to today's."""
+        return upgrade_columns(arguments, path) if "config" in arguments else arguments
 
     def forward(self, inputs: Tensor, opening: Tensor, context: Tensor, lengths: Tensor) -> tuple[Tensor, State]:
         """Simulate from the start.

@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 from typing import Literal
 
+from ..._core.settings import setting
 from ...data.columns import ColumnSettings
 from ...errors import InputError
 from ...kinds import COMPARED, KINDS, Kind, check_kind
 from ...study.fit import TrainingSettings
-from ...study.settings import setting
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -1,1 +1,9 @@
-"""To be described."""
+"""Linear cosine decay (Wenke and Fleming 2019, arXiv 1902.03455, section 2.2.2)."""
+
+from __future__ import annotations
+
+from .reproduce import reproduce
+
+__all__ = ["reproduce"]
+
+COMMANDS = {"reproduce lcd": reproduce}

@@ -1,13 +1,10 @@
-"""Cosine decay whose true distribution is known: a model of whole sequences given the period and what is told of x(0).
+"""A model of whole sequences of linear cosine decay, given the period and what is known of x(0).
 
-The context is the period and, of x(0) ~ U(2, 4), nothing; x(0) with normal noise of deviation .3; or x(0) itself. The
-network starts from h0 and an input that is learned, and predicts x(0) too, so that h0 must tell what x(0) may be.
+The context is the period and, of x(0) ~ U(2, 4), nothing, x(0) with normal noise of deviation 0.3, or x(0) itself. The
+network predicts x(0) too, from h0 and a learned first input, so h0 must represent what x(0) may be.
 """
 
 from __future__ import annotations
-
-from collections.abc import Callable, Iterator
-from typing import Any
 
 import numpy as np
 import torch
@@ -23,30 +20,29 @@ from ...mlp import MLP
 from ...posterior import Posterior
 from ...recurrent import ContextualRNN
 from ...sequence_model import SequenceModel
-from .model import CONTEXT_HIDDEN, HIDDEN, TRAINING_PERIODS, Sequences
+from .data import TRAINING_PERIODS, Sequences
+from .model import CONTEXT_HIDDEN, HIDDEN
 
-TOLD = ("period", "noisy start", "start")
+CONTEXTS = ("period", "noisy start", "start")  # the period is always known
 OBJECTIVES = ("published", "bound")
 NOISE = 0.3  # deviation of a noisy x(0), in the unit of x
-SCALE = 0.01  # of the head, in the unit of x, so much less than x(0) varies that h0 must carry it
+SCALE = 0.01  # deviation of the head, in the unit of x: x(0) varies so much more that h0 must carry it
 PRIOR_WEIGHT = 0.1  # of the published objective beside the bound
 LATENT = 2  # dimensions of z
-UNIT = 2.0  # x in [0, 4] is (x - 2) / 2 to the network
-
-Batch = tuple[Tensor, dict[str, Tensor]]
+UNIT = 2.0  # the network reads (x - 2) / 2 for x in [0, 4]
 
 
 @register
 class DecayDistribution(nn.Module):
     """An LSTM of 128 units whose h0 is a distribution, trained as published or on the evidence lower bound.
 
-    As published every unit of h0 has its own noise; for the bound h0 is a function of `LATENT` normal numbers, whose
-    distribution the context tells, and of the context.
+    As published, every unit of h0 has noise of its own. For the bound, h0 is a function of the context and of
+    `LATENT` normal numbers, whose distribution is a function of the context.
 
     Args:
-        told: one of `TOLD`, beside the period.
-        objective: one of `OBJECTIVES`. `published` draws h0 and minimises the squared error given the true values
-            before; `bound` is `LatentModel`'s.
+        told: what is known: one of `CONTEXTS`.
+        objective: one of `OBJECTIVES`. "published" samples h0 and minimises the squared error of each value given the
+            true values before it; "bound" is the loss of `LatentModel`.
     """
 
     def __init__(self, told: str, objective: str) -> None:
@@ -60,22 +56,22 @@ class DecayDistribution(nn.Module):
         base, spread = (nn.Sequential(Context(**fields), MLP(len(fields), [CONTEXT_HIDDEN])) for _ in range(2))
         latent = objective == "bound"
         shapes = (LATENT,) if latent else core
-        drawn = GaussianState(ContextState(shapes, base, CONTEXT_HIDDEN), spread, CONTEXT_HIDDEN)
-        h0: InitialState = drawn
+        sampled = GaussianState(ContextState(shapes, base, CONTEXT_HIDDEN), spread, CONTEXT_HIDDEN)
+        h0: InitialState = sampled
         if latent:
-            reads = MLP(LATENT + len(fields), [CONTEXT_HIDDEN])
-            h0 = LatentState(drawn, ContextState(core, reads), Context(**fields))
+            network = MLP(LATENT + len(fields), [CONTEXT_HIDDEN])
+            h0 = LatentState(sampled, ContextState(core, network), Context(**fields))
         head = FixedGaussianHead(HIDDEN, 1, SCALE / UNIT, change=True)
-        posterior = Posterior(shapes, 1, reads_prior=latent)  # as published there is none to train
+        posterior = Posterior(shapes, 1, reads_prior=latent)  # not trained with the published objective
         self.latent = LatentModel(SequenceModel(ContextualRNN(core, h0), head), posterior, feed="truth")
 
     @property
     def sequences(self) -> SequenceModel:
-        """Return the model of sequences, x scaled."""
+        """The model of sequences of scaled x."""
         return self.latent.model
 
     def loss(self, x: Tensor, context: dict[str, Tensor]) -> Tensor:
-        """Return what training minimises, of x (B, T) in its own unit."""
+        """Return the loss of sequences x (B, T), in their own unit."""
         scaled = (x.unsqueeze(2) - UNIT) / UNIT
         if self.objective == "published":
             return self.sequences.loss(scaled, context)
@@ -83,59 +79,51 @@ class DecayDistribution(nn.Module):
 
     @torch.no_grad()
     def one_step(self, x: Tensor, context: dict[str, Tensor]) -> Tensor:
-        """Return the error of every value but x(0) given those before it (B, T - 1), in the unit of x; h0 its mode."""
+        """Return the error (B, T - 1) of every value after x(0), given the true values before it.
+
+        It is in the unit of x; h0 is the mode of its distribution.
+        """
         scaled = (x.unsqueeze(2) - UNIT) / UNIT
         hidden, last = self.sequences.teacher_forced(scaled, context)
         return UNIT * (self.sequences.head(hidden, last).mean - scaled)[:, 1:, 0]
 
     @torch.no_grad()
     def free_run(self, x: Tensor, context: dict[str, Tensor]) -> Tensor:
-        """Return the error of every value but x(0), which is fed, the model's own fed from then on; as `one_step`."""
+        """Return the error (B, T - 1) of every value after x(0), given x(0) and the model's own values after it.
+
+        It is in the unit of x; h0 is the mode of its distribution.
+        """
         model, (size, steps) = self.sequences, x.shape
         step = CoreSteps(model.rnn.core, model.rnn.start(size, context, sample=False))
         assert model.start is not None
         step(model.start.expand(size, -1))
-        last, found = (x[:, :1] - UNIT) / UNIT, []
+        last, predicted = (x[:, :1] - UNIT) / UNIT, []
         for _ in range(steps - 1):
             last = model.head(step(last), last).mean
-            found.append(last)
-        return UNIT * torch.cat(found, dim=1) + UNIT - x[:, 1:]
+            predicted.append(last)
+        return UNIT * torch.cat(predicted, dim=1) + UNIT - x[:, 1:]
 
-    def sample(self, context: dict[str, Tensor], each: int, steps: int, seed: int) -> Tensor:
-        """Return `each` trajectories for every row of the context (B, each, steps), in the unit of x.
+    def sample(self, context: dict[str, Tensor], count: int, steps: int, seed: int) -> Tensor:
+        """Return `count` trajectories for every row of the context (B, count, steps), in the unit of x.
 
-        The head's small noise is drawn too, whichever the objective: the published one is its likelihood as well.
+        The small noise of the head is sampled too, with either objective: both are likelihoods with that noise.
         """
-        rows = {name: value.repeat_interleave(each) for name, value in context.items()}
-        found = self.sequences.sample(rows, steps=steps, seed=seed).elements
-        return UNIT * found[:, :, 0].unflatten(0, (-1, each)) + UNIT
-
-    def config(self) -> dict[str, Any]:
-        """Return the arguments that build it again."""
-        return {"told": self.told, "objective": self.objective}
+        rows = {name: value.repeat_interleave(count) for name, value in context.items()}
+        elements = self.sequences.sample(rows, steps=steps, seed=seed).elements
+        return UNIT * elements[:, :, 0].unflatten(0, (-1, count)) + UNIT
 
 
-def told_of(sequences: Sequences, told: str, seed: int) -> dict[str, Tensor]:
+def context_of(sequences: Sequences, told: str, seed: int) -> dict[str, Tensor]:
     """Return the context of sequences; the noise of a noisy start is drawn once, from the seed."""
     context = {"period": sequences.period}
     start = sequences.x[:, 0]
     if told == "noisy start":
-        # Not by torch's generator: of one seed, its normal numbers are made of the uniform ones that x(0) is drawn by.
+        # torch's generator makes normal numbers from the uniform ones of the same seed, and x(0) is drawn from these.
         noise = np.random.default_rng([seed, 1]).standard_normal(len(start))
         start = start + NOISE * torch.from_numpy(noise).to(start)
     return context if told == "period" else {**context, "start": start}
 
 
-def shuffled(sequences: Sequences, context: dict[str, Tensor], size: int = 128) -> Callable[[], Iterator[Batch]]:
-    """Return what gives an epoch's batches, the sequences shuffled."""
-
-    def batches() -> Iterator[Batch]:
-        for rows in torch.randperm(len(sequences.x)).split(size):
-            yield sequences.x[rows], {name: value[rows] for name, value in context.items()}
-
-    return batches
-
-
-def loss(model: DecayDistribution, batch: Batch) -> Tensor:
-    """Return what training minimises."""
+def loss(model: DecayDistribution, batch: tuple[Tensor, dict[str, Tensor]]) -> Tensor:
+    """Return the loss of a minibatch of sequences (B, T) and their context."""
     return model.loss(*batch)

@@ -1,1 +1,9 @@
-"""To be described."""
+"""Handwritten digits as pen trajectories (UCI pen digits), generated from their label."""
+
+from __future__ import annotations
+
+from .reproduce import reproduce
+
+__all__ = ["reproduce"]
+
+COMMANDS = {"reproduce pen-digits": reproduce}

@@ -1,14 +1,8 @@
-"""Associative retrieval (Ba et al., arXiv 1610.06258; settings of arXiv 1902.03455, section 2.2.1): data and model.
-
-Four letters, each with a digit, then `??` and one of the letters; the answer is its digit: c9k8j3f1??k -> 8. A variant
-groups the letters and then the digits: ckjf9831??k -> 8.
-"""
+"""Models of associative retrieval, their loss, and their accuracy."""
 
 from __future__ import annotations
 
-import dataclasses
-import string
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -20,52 +14,23 @@ from ..._core.state import State, map_state
 from ...fast_weights.backend import Backend
 from ...fast_weights.rnn import FastWeightsRNN
 from ...initial_state import ContextState
+from ...kinds import KINDS
 from ..common import he_truncated_normal
-from ..common import initial_state as make_initial_state
+from .data import PAIRS, SYMBOLS, Retrievals
 
-SYMBOLS = string.ascii_lowercase + string.digits + "?"
-LETTERS, FIRST_DIGIT, QUERY = 25, SYMBOLS.index("0"), SYMBOLS.index("?")  # the published code never draws z
-PAIRS, STEPS = 4, 11
 EMBEDDING, HEAD = 100, 100
-
-ORDERS = ("paired", "grouped")
-
-
-@dataclasses.dataclass(frozen=True)
-class Retrievals:
-    """Sequences of symbols (B, 11), the answers (B,) as symbols, and which pair was asked for (B,), from 0."""
-
-    symbols: Tensor
-    answer: Tensor
-    pair: Tensor
-
-    @classmethod
-    def draw(cls, count: int, seed: int, order: str = "paired") -> Retrievals:
-        """Draw sequences: letters without replacement, digits with."""
-        generator = torch.Generator().manual_seed(seed)
-        keys = torch.rand(count, LETTERS, generator=generator).argsort(dim=1)[:, :PAIRS]
-        values = FIRST_DIGIT + torch.randint(10, (count, PAIRS), generator=generator)
-        pair = torch.randint(PAIRS, (count, 1), generator=generator)
-        shown = torch.stack([keys, values], dim=2 if order == "paired" else 1).flatten(1)
-        marks = torch.full((count, 2), QUERY)
-        return cls(torch.cat([shown, marks, keys.gather(1, pair)], dim=1), values.gather(1, pair)[:, 0], pair[:, 0])
-
-    def text(self, row: int) -> str:
-        """Return a sequence as it is written in the papers."""
-        return "".join(SYMBOLS[symbol] for symbol in self.symbols[row])
-
-
 CELLS = ("irnn", "lstm", "fast-weights")
 
 
 @register
 class RetrievalRNN(nn.Module):
-    """A model of Ba et al.'s table 1: embedding of 100, a core from zero, a head of 100 ReLU units and 37 logits.
+    """A model of table 1 of Ba et al.: an embedding of 100, a core from h0 = 0, 100 ReLU units, and 37 logits.
 
     Args:
-        cell: `irnn`, ReLU units whose recurrent weights start at the identity (Le et al., arXiv 1504.00941); `lstm`;
-            or `fast-weights`, as Ba et al. have them: the final state is written, the layer norm is trained.
-        hidden: H.
+        cell: one of `CELLS`. "irnn" has ReLU units whose recurrent weights start at the identity (Le et al., arXiv
+            1504.00941); "fast-weights" are those of Ba et al.: the final state is written, and the layer norm has
+            trained parameters.
+        hidden: H, the hidden units.
     """
 
     def __init__(self, cell: str, hidden: int) -> None:
@@ -98,14 +63,14 @@ def _irnn(hidden: int) -> nn.RNN:
 
 @register
 class RetrievalModel(nn.Module):
-    """The published model: fast weights, whose last hidden state a head of 100 ReLU units and 37 logits reads.
+    """The published model: fast weights, then 100 ReLU units and 37 logits of the last hidden state.
 
-    An embedding of 100 starts at zero; W and C start at .05 times the identity; the preliminary state is written; the
-    layer norm has no gain or offset to train. g is linear, from the first symbol's embedding to h_0 and to A_0.
+    The embedding of 100 starts at zero. W and C start at 0.05 times the identity. The preliminary state is written. The
+    layer norm has no parameters. g is linear, from the embedding of the first symbol to h_0 and A_0.
 
     Args:
-        initial_state: one of `paper.KINDS`.
-        hidden: H.
+        initial_state: one of `PAPER_KINDS`; it is also the kind of the initial fast weights.
+        hidden: H, the hidden units.
         backend: of the fast weights; see `FastWeightsRNN`.
     """
 
@@ -115,7 +80,7 @@ class RetrievalModel(nn.Module):
         self.embedding = nn.Embedding(len(SYMBOLS), EMBEDDING)
         self.core = FastWeightsRNN(EMBEDDING, hidden, write="preliminary", epsilon=1e-12, backend=backend)
         context = ContextState(self.core, nn.Identity(), features=EMBEDDING)
-        self.initial_state = make_initial_state(initial_state, self.core, context)
+        self.initial_state = KINDS[initial_state].build(self.core, lambda: context)
         self.head = nn.Sequential(nn.Linear(hidden, HEAD), nn.ReLU(), nn.Linear(HEAD, len(SYMBOLS)))
         self._initialise()
 
@@ -131,7 +96,7 @@ class RetrievalModel(nn.Module):
                 he_truncated_normal(module)
 
     def config(self) -> dict[str, Any]:
-        """Return the arguments that build it again."""
+        """Return the arguments that build the model again; the attribute `initial_state` is a module."""
         return {"initial_state": self.kind, "hidden": self.hidden}
 
     def forward(self, symbols: Tensor) -> Tensor:
@@ -142,14 +107,14 @@ class RetrievalModel(nn.Module):
 
     @torch.no_grad()
     def attention(self, symbols: Tensor) -> Tensor:
-        """Return how much of what step i wrote is added to step t, (B, T, T)."""
+        """Return the weights (B, T, T) with which step t adds what step i wrote."""
         return self.core(self.embedding(symbols), self._start(symbols), return_attention=True)[2][:, 0]
 
     def _start(self, symbols: Tensor) -> State:
         first = symbols[:, 0]
-        if self.kind == "context":  # a function of the symbol alone: map every symbol once, then look up
+        if self.kind == "context":  # it depends on the symbol only: compute it once per symbol, then look it up
             table = self.initial_state(len(SYMBOLS), self.embedding.weight)
-            # A product with one-hot columns is a look-up too, with B last in memory, as the compiled loops have it.
+            # A product with one-hot columns looks up too, and has B last in memory, as the compiled loops want it.
             chosen = one_hot(first, len(SYMBOLS)).to(self.embedding.weight).T
             return map_state(lambda leaf: (leaf.flatten(1).T @ chosen).T.unflatten(1, leaf.shape[1:]), table)
         return self.initial_state(len(symbols), self.embedding(first) if self.kind == "gaussian" else None)
@@ -161,24 +126,19 @@ def loss(model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
     return cross_entropy(model(symbols), answer)
 
 
-def shuffled(retrievals: Retrievals, size: int = 128) -> Callable[[], Iterator[tuple[Tensor, Tensor]]]:
-    """Return what gives an epoch's batches, the sequences shuffled."""
-
-    def batches() -> Iterator[tuple[Tensor, Tensor]]:
-        for rows in torch.randperm(len(retrievals.symbols)).split(size):
-            yield retrievals.symbols[rows], retrievals.answer[rows]
-
-    return batches
-
-
 @torch.no_grad()
 def scores(model: nn.Module, retrievals: Retrievals, size: int = 1000) -> dict[str, float]:
-    """Return the mean log likelihood, the accuracy, and by which pair was asked for (`accuracy_pair_1` to `_4`)."""
+    """Return the mean log likelihood in nats, the accuracy, and that of each pair (`accuracy_pair_1` to `_4`)."""
     logits = torch.cat([model(symbols) for symbols in retrievals.symbols.split(size)])
-    right = (logits.argmax(dim=1) == retrievals.answer).double()
-    by_pair = {f"accuracy_pair_{pair + 1}": float(right[retrievals.pair == pair].mean()) for pair in range(PAIRS)}
+    correct = (logits.argmax(dim=1) == retrievals.answer).double()
+    by_pair = {f"accuracy_pair_{pair + 1}": float(correct[retrievals.pair == pair].mean()) for pair in range(PAIRS)}
     return {
         "log_likelihood": -float(cross_entropy(logits, retrievals.answer)),
-        "accuracy": float(right.mean()),
+        "accuracy": float(correct.mean()),
         **by_pair,
     }
+
+
+def first_epoch(history: Sequence[dict[str, float]], level: int) -> int | None:
+    """Return the first epoch with an accuracy of at least `level` per cent; None if there is none."""
+    return next((epoch for epoch, row in enumerate(history, start=1) if row["accuracy"] >= level / 100), None)

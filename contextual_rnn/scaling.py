@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ..context import Field
-from .series import Record
+from .context import Field
 
 
 class StandardisedColumns(nn.Module):
@@ -43,8 +43,11 @@ class StandardisedColumns(nn.Module):
         """The field of every context column."""
         return dict(zip(self.field_names, self.context_fields, strict=True))  # type: ignore[arg-type]
 
-    def standardise(self, records: Sequence[Record]) -> None:
-        """Set means and scales to those of the training records. The scale of a constant column is 1."""
+    def standardise(self, records: Sequence[Any]) -> None:
+        """Set means and scales to those of training records, which have `inputs` (T, U) and `targets` (T, Y).
+
+        The scale of a constant column is 1.
+        """
         for name in ("input", "target"):
             if hasattr(self, f"{name}_mean"):
                 mean, scale = mean_and_scale(torch.cat([getattr(record, f"{name}s") for record in records]))

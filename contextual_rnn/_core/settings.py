@@ -18,11 +18,10 @@ import math
 import numbers
 import types
 import typing
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, Self, TypeVar
 
 from ..errors import InputError
-from .differences import one_factor_at_a_time
 
 GROUPS = ("data", "model", "training", "comparison", "files")
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -48,7 +47,8 @@ def setting(
         default: its value where none is given; `dataclasses.MISSING` makes it required.
         description: one sentence, for the documentation and the command line's help.
         group: one of `GROUPS`, the heading under which the help lists it.
-        least: the smallest number allowed; of a tuple, the smallest number of values.
+        least: the smallest number allowed; of a tuple of names, the smallest number of names. A tuple of numbers has at
+            least one, and the range holds for each.
         above: a number that the value must exceed.
         most: the largest number allowed.
         below: a number that the value must stay under.
@@ -130,7 +130,7 @@ class Settings:
         """
         cls._check_names(options)
         values = {
-            field.name: _names(field, options[field.name])
+            field.name: _names(cls, field, options[field.name])
             for field in dataclasses.fields(cls)
             if field.metadata.get("compared") and field.name in options
         }
@@ -162,6 +162,12 @@ class Settings:
         for field in dataclasses.fields(cls):
             if field.default is dataclasses.MISSING and field.name not in options:
                 raise TypeError(f"the setting {field.name!r} is required: {field.metadata['description']}")
+
+
+def one_factor_at_a_time(values: Mapping[str, Sequence[str]]) -> list[dict[str, str]]:
+    """Return the base, which has every factor's first value, and every setting that differs from it in one factor."""
+    base = {factor: options[0] for factor, options in values.items()}
+    return [base, *({**base, factor: value} for factor, options in values.items() for value in options[1:])]
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -257,14 +263,10 @@ def _checked(settings: type[Settings], field: dataclasses.Field[Any], value: Any
         return None
     for kind in kinds:
         if typing.get_origin(kind) is tuple:
-            return _names(field, value)
-    choices = choices_of(settings, field)
-    if choices is not None:
-        if value not in choices:
-            raise InputError(
-                f"`{field.name}` must be one of {', '.join(choices)}; found {value!r}{nearest(str(value), choices)}"
-            )
-        return value
+            item, _ = typing.get_args(kind)
+            return _names(settings, field, value) if item is str else _numbers(field, value, item)
+    if choices_of(settings, field) is not None:
+        return _choice(settings, field, value)
     for kind in (bool, int, float):
         if kind in kinds:
             return _number(field, value, kind)
@@ -273,13 +275,32 @@ def _checked(settings: type[Settings], field: dataclasses.Field[Any], value: Any
     return value
 
 
-def _names(field: dataclasses.Field[Any], value: Any) -> tuple[str, ...]:
-    """Return a tuple of names; a single name counts as one."""
+def _choice(settings: type[Settings], field: dataclasses.Field[Any], value: Any) -> Any:
+    choices = choices_of(settings, field) or ()
+    if value not in choices:
+        raise InputError(
+            f"`{field.name}` must be one of {', '.join(choices)}; found {value!r}{nearest(str(value), choices)}"
+        )
+    return value
+
+
+def _numbers(field: dataclasses.Field[Any], value: Any, kind: type) -> tuple[Any, ...]:
+    """Return a tuple of different numbers; a single number counts as one."""
+    values = dict.fromkeys(value if _is_several(value) else (value,))
+    if not values:
+        raise InputError(f"`{field.name}` needs at least one value")
+    return tuple(_number(field, one, kind) for one in values)
+
+
+def _names(settings: type[Settings], field: dataclasses.Field[Any], value: Any) -> tuple[str, ...]:
+    """Return a tuple of names; a single name counts as one. Where there are choices, each is taken once."""
     values = (value,) if isinstance(value, str) else tuple(value) if isinstance(value, Iterable) else None
     if values is None or not all(isinstance(one, str) for one in values):
         raise InputError(f"`{field.name}` must be a list of names; found {value!r}")
     if len(values) < (field.metadata["range"]["least"] or 0):
         raise InputError(f"`{field.name}` needs at least one value")
+    if choices_of(settings, field) is not None:
+        return tuple(dict.fromkeys(_choice(settings, field, one) for one in values))
     return values
 
 

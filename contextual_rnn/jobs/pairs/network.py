@@ -1,0 +1,155 @@
+"""The network of a model of pairs: an encoder-decoder with the vocabularies of both sides, and its training loss.
+
+    h0 of the decoder = bridge(final state of the encoder)
+
+An attention, if there is one, reads the encoder's outputs at every step of the decoder.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ...context import Context, Label
+from ...cores import GATED
+from ...data.encoded_pairs import END, SPECIAL, START, UNKNOWN, Encoded, PairBatch, Vocabulary
+from ...data.pairs import Pair, Units
+from ...errors import InputError
+from ...initial_state import ConstantState, ContextState, InitialState
+from ...recurrent import ContextualRNN
+from ...seq2seq import Decoder, Encoder, EncoderDecoder, ScheduledSampling, make_attention, make_bridge
+from .settings import PairSettings
+
+
+class PairNetwork(nn.Module):
+    """A bidirectional encoder and a decoder, with the vocabularies of both sides.
+
+    Args:
+        settings: the sizes, the bridge, the attention, and where the label is read.
+        source: the symbols of the sources.
+        target: the symbols of the targets.
+        units: what a symbol of each side is.
+        labels: of the sources; empty if pairs have no labels.
+
+    Attributes:
+        updates: the number of training steps taken, (). It is saved, because scheduled sampling depends on it.
+    """
+
+    updates: Tensor
+
+    def __init__(
+        self,
+        settings: PairSettings | dict[str, Any],
+        source: Sequence[str],
+        target: Sequence[str],
+        units: Units | dict[str, Any],
+        labels: Sequence[str] = (),
+    ) -> None:
+        super().__init__()
+        given = settings if isinstance(settings, PairSettings) else PairSettings.from_json(settings)
+        self.settings, self.labels = given, list(labels)
+        self.units = units if isinstance(units, Units) else Units(**units)
+        self.source, self.target = Vocabulary(source), Vocabulary(target)
+        self.register_buffer("updates", torch.zeros((), dtype=torch.long))
+        cell, half = GATED[given.cell], given.hidden // 2
+        encoder_core = cell(given.embedding, half, given.layers, batch_first=True, bidirectional=True)
+        attention = make_attention(given.attention, given.hidden, given.hidden)
+        decoder_inputs = given.embedding + given.hidden * given.input_feeding
+        decoder_core = cell(decoder_inputs, given.hidden, given.layers, batch_first=True)
+        symbols = nn.Embedding(len(self.source) + len(self.labels), given.embedding)
+        encoder = Encoder(ContextualRNN(encoder_core, self._encoder_start(encoder_core)), symbols, given.dropout)
+        decoder = Decoder(
+            ContextualRNN(decoder_core, make_bridge(given.bridge, encoder_core, decoder_core)),
+            len(self.target),
+            nn.Embedding(len(self.target), given.embedding),
+            attention,
+            input_feeding=given.input_feeding,
+            dropout=given.dropout,
+        )
+        self.pairs = EncoderDecoder(encoder, decoder, START, END)
+
+    def config(self) -> dict[str, Any]:
+        """Return the arguments that build the model again."""
+        return {
+            "settings": self.settings.to_json(),
+            "source": self.source.symbols,
+            "target": self.target.symbols,
+            "units": dataclasses.asdict(self.units),
+            "labels": self.labels,
+        }
+
+    @property
+    def device(self) -> torch.device:
+        """The device of the model."""
+        return self.updates.device
+
+    @property
+    def needs_label(self) -> bool:
+        """Whether the model reads the label of a source."""
+        return bool(self.labels) and self.settings.label != "none"
+
+    def _encoder_start(self, core: nn.RNNBase) -> InitialState:
+        if self.settings.label == "h0" and self.labels:
+            return ContextState(core, Context(label=Label(len(self.labels))))
+        return ConstantState(core)
+
+    def context(self, label: Tensor) -> dict[str, Tensor] | None:
+        """Return the context of the encoder's h0 for the numbers (B,) of labels."""
+        return {"label": label} if self.settings.label == "h0" and self.labels else None
+
+    def is_symbol(self, source: Tensor) -> Tensor:
+        """Return where sources (B, S) hold symbols of the text, and not a label, an end or padding."""
+        return (source >= SPECIAL) & (source < len(self.source))
+
+    def encode(self, pairs: Sequence[Pair]) -> list[Encoded]:
+        """Return pairs as numbers. A source gets an end symbol, which attention can rest on.
+
+        Raises:
+            InputError: the model reads labels, and a pair has none or an unknown one.
+        """
+        return [self._encode(pair) for pair in pairs]
+
+    def _encode(self, pair: Pair) -> Encoded:
+        source = torch.cat([self.source.encode(pair.source), torch.tensor([END])])
+        target = self.target.encode(pair.target)
+        if not self.labels or (pair.label is None and not self.needs_label):
+            return Encoded(source, target)
+        if pair.label not in self.labels:
+            raise InputError(f"the model has no label {pair.label!r}; its labels are {', '.join(self.labels)}")
+        label = self.labels.index(pair.label)
+        if self.settings.label == "token":
+            source = torch.cat([torch.tensor([len(self.source) + label]), source])
+        return Encoded(source, target, label)
+
+
+@dataclasses.dataclass(frozen=True)
+class PairLoss:
+    """The training loss of a minibatch. The model counts the steps, so that training resumes exactly.
+
+    Attributes:
+        feeding: when the decoder is fed its own predictions; None for never.
+        unknown: the share of source symbols that are replaced by the unknown symbol, so that its embedding is learned.
+            They are drawn from torch's global generator.
+    """
+
+    feeding: ScheduledSampling | None = None
+    unknown: float = 0.0
+
+    def __call__(self, model: PairNetwork, batch: PairBatch) -> Tensor:
+        """Return the mean negative log-likelihood of a target symbol, in nats."""
+        hidden = (torch.rand(batch.source.shape) < self.unknown).to(batch.source.device)
+        loss = model.pairs.loss(
+            batch.source.masked_fill(hidden & model.is_symbol(batch.source), UNKNOWN),
+            batch.target,
+            batch.source_lengths,
+            batch.target_lengths,
+            context=model.context(batch.label),
+            feeding=self.feeding,
+            training_step=int(model.updates),
+        )
+        model.updates.add_(1)
+        return loss

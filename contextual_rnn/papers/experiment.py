@@ -1,0 +1,186 @@
+"""`Experiment`: trains every kind of model with every seed in one run folder, and writes what was found.
+
+A kind is a dict of the factors that an experiment varies, such as `{"initial_state": "zero", "period": "nowhere"}`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import pathlib
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from .._core.settings import check_count
+from ..serialization import load
+from ..study.differences import FEWEST, Kind, Metric, Row, difference, in_words, label, summarise
+from ..study.fit import Metrics
+from ..study.parallel import Run, one_thread, run_all
+from ..study.run_folder import RunFolder, read_lines, write_json
+from .common import PaperSettings
+
+Train = Callable[[Any, dict[str, Any], pathlib.Path], dict[str, Any]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """An experiment in its run folder; make it with `Experiment.open`.
+
+    Attributes:
+        folder: the run folder.
+        name: the name of a run without its seed: a format string of the factors, such as "{cell}-{hidden}".
+        seeds: the number of seeds of every kind, counted from 0.
+        resume: whether finished runs are skipped.
+        jobs: the number of processes; None is one per processor.
+    """
+
+    folder: RunFolder
+    name: str
+    seeds: int
+    resume: bool
+    jobs: int | None
+
+    @classmethod
+    def open(
+        cls,
+        out: pathlib.Path,
+        name: str,
+        settings: PaperSettings,
+        *,
+        resume: bool,
+        jobs: int | None,
+        **identity: Any,
+    ) -> Experiment:
+        """Create the run folder, or continue in it.
+
+        Args:
+            out: path of the folder.
+            name: see the attribute.
+            settings: of the experiment; a folder is not continued with others.
+            resume: see the attribute.
+            jobs: see the attribute.
+            identity: what else identifies the experiment, such as hashes of its files; JSON can hold it.
+
+        Raises:
+            InputError: the folder cannot be used, or a number is below 1.
+        """
+        if jobs is not None:
+            check_count(jobs=jobs)
+        folder = RunFolder.open(out, {**settings.to_json(), **identity}, resume=resume)
+        return cls(folder, name, settings.seeds, resume, jobs)
+
+    def train(
+        self, kinds: Iterable[Kind], settings: PaperSettings, train: Train, title: str, subfolder: str = "runs"
+    ) -> list[Row]:
+        """Train every kind with every seed, and return the results of the runs with their kinds and seeds.
+
+        Args:
+            kinds: the models to train.
+            settings: of training.
+            train: `train(settings, config, folder)` trains a model in its folder and returns its results; `config` has
+                the factors of the kind, and `seed`. It is called in another process.
+            title: of the progress bar.
+            subfolder: the folder of the runs, in the run folder.
+        """
+        identities = [{**kind, "seed": seed} for kind in kinds for seed in range(self.seeds)]
+        runs = [
+            Run(self._name(identity), {**identity, "settings": settings.to_json()}, settings.epochs)
+            for identity in identities
+        ]
+        path = self.folder.path / subfolder
+        results = run_all(
+            runs, functools.partial(train, settings), path, resume=self.resume, title=title, jobs=self.jobs
+        )
+        return [{**identity, **result} for identity, result in zip(identities, results, strict=True)]
+
+    def model(self, run: Row) -> Any:
+        """Return the trained model of a run, which a kind and a seed identify, in evaluation mode."""
+        return load(self._path(run) / "model.safetensors")
+
+    def history(self, run: Row) -> list[Metrics]:
+        """Return the metrics of every epoch of a run, which a kind and a seed identify."""
+        return read_lines(self._path(run) / "metrics.jsonl")
+
+    def finish(
+        self,
+        runs: list[Row],
+        factors: Sequence[str],
+        differences: list[Row],
+        verdict: Sequence[str],
+        figures: dict[str, Callable[[], Any]],
+        **more: Any,
+    ) -> str:
+        """Write the results and then the figures; return the verdict, and where the files are.
+
+        Args:
+            runs: the runs to report.
+            factors: the fields of a run that distinguish kinds.
+            differences: between kinds.
+            verdict: what was found, in lines.
+            figures: what draws each figure, by the name of its file.
+            more: further fields of `results.json`.
+        """
+        from ..study.figures import write_figure
+
+        text = "\n".join(verdict)
+        results = {"runs": runs, "summary": summarise(runs, factors), "differences": differences, **more}
+        write_json(self.folder.results_path, {**results, "verdict": text})  # first, because drawing could fail
+        with one_thread():
+            for name, draw in figures.items():
+                write_figure(draw(), self.folder.figures, name)
+        drawn = ", ".join(f"{name}.png" for name in figures)
+        return f"{text}\n\nResults: {self.folder.results_path}\nFigures: {self.folder.figures} ({drawn})"
+
+    def _path(self, run: Row) -> pathlib.Path:
+        return self.folder.path / "runs" / self._name(run)
+
+    def _name(self, run: Row) -> str:
+        return f"{self.name.format(**run)}-seed-{run['seed']}".replace(" ", "-")
+
+
+def compare(runs: Sequence[Row], pairs: Iterable[tuple[Kind, Kind]], metrics: Sequence[Metric]) -> list[Row]:
+    """Return the difference of every pair of kinds in every metric, paired by seed."""
+    return [difference(runs, a, b, metric) for a, b in pairs for metric in metrics]
+
+
+def sentences(differences: Sequence[Row], metrics: Sequence[Metric]) -> list[str]:
+    """Return a sentence for every difference, or a single one if the seeds are too few for any."""
+    if differences and all(row["seeds"] < FEWEST for row in differences):
+        return [f"No difference is claimed: that takes at least {FEWEST} seeds."]
+    named = {metric.key: metric for metric in metrics}
+    return [in_words(row, named[row["metric"]]) for row in differences]
+
+
+def table(runs: Sequence[Row], factors: Sequence[str], metrics: Sequence[Metric]) -> list[str]:
+    """Return the lines of a table: for every metric, the mean of every kind and its 95 % interval over seeds.
+
+    A kind of which no seed has a value has a dash; where only some seeds have one, their number is given.
+    """
+    rows = {(label(_kind(row, factors)), row["metric"]): row for row in summarise(runs, factors)}
+    kinds = list(dict.fromkeys(label(_kind(run, factors)) for run in runs))
+    width = max(map(len, kinds))
+    lines = []
+    for metric in metrics:
+        lines.append(f"{metric.name}{f', {metric.unit}' if metric.unit else ''}: mean [95 % interval over seeds]")
+        lines += [f"  {kind:<{width}}  {_cell(rows.get((kind, metric.key)))}" for kind in kinds]
+    return lines
+
+
+def in_columns(rows: Sequence[Sequence[str]]) -> str:
+    """Return rows of cells as text whose columns are aligned."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )
+
+
+def _kind(row: Row, factors: Sequence[str]) -> Kind:
+    return {factor: row[factor] for factor in factors}
+
+
+def _cell(row: Row | None) -> str:
+    if row is None:
+        return "-"
+    interval = "" if row["low"] is None else f" [{row['low']:.4g}, {row['high']:.4g}]"
+    count = "" if row["seeds"] == row["of"] else f" ({row['seeds']} of {row['of']} seeds)"
+    return f"{row['mean']:.4g}{interval}{count}"
