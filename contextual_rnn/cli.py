@@ -5,6 +5,7 @@ Options are built from a verb's signature and settings; their help is its docstr
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import importlib
 import inspect
@@ -61,15 +62,21 @@ def main(arguments: list[str] | None = None) -> None:
         print(f"{PROGRAM}: {command.in_options(str(error)) if command else error}", file=sys.stderr)
         sys.exit(2)
     except BrokenPipeError:  # the reader of standard output, such as head, has closed it
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()
     except OSError as error:  # such as a full disk
         print(f"{PROGRAM}: the system refused: {error}", file=sys.stderr)
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # do not try to write the rest again
+        _discard_output()
         sys.exit(2)
     except KeyboardInterrupt:
         hint = "; --resume continues from here" if command and "resume" in command.options else ""
         print(f"{PROGRAM}: stopped{hint}", file=sys.stderr)
         sys.exit(130)
+
+
+def _discard_output() -> None:
+    """Send what is left to print nowhere, so that Python does not try to write it again when it ends."""
+    with contextlib.suppress(OSError):  # io.UnsupportedOperation: the caller has replaced standard output
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def find_command(arguments: list[str]) -> tuple[Command, list[str]] | None:

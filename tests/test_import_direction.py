@@ -1,8 +1,9 @@
-"""Imports point one way, and importing the library loads nothing that only the command line needs."""
+"""Imports point one way: the library, `study`, `data`, one job or paper, the command line. Nothing loads what it need not."""
 
 import ast
 import graphlib
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -10,17 +11,18 @@ import pytest
 
 import contextual_rnn
 
-# Low to high: a module imports from lower layers, and from its own package. `__init__` is the library's public face.
+# Low to high: a module imports from lower layers, and from its own room. `__init__` is the library's public face.
 LAYERS = (
     ("errors",),
     ("_core",),
     ("context",),
-    ("mlp", "initial_state", "fast_weights", "serialization"),
-    ("recurrent", "heads", "memory_state", "posterior"),
+    ("mlp", "initial_state", "fast_weights", "serialization", "scaling"),
+    ("recurrent", "heads", "memory_state", "posterior", "cores", "kinds"),
     ("sequence_model", "seq2seq"),
     ("latent",),
     ("__init__",),
-    ("study", "data"),
+    ("study",),
+    ("data",),
     ("jobs", "papers"),
     ("cli",),
     ("__main__",),
@@ -28,7 +30,22 @@ LAYERS = (
 RANKS = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 
 ROOT = "contextual_rnn"
-NOT_FOR_IMPORT = ("matplotlib", "polars", "lightning_fabric", "lightning", "numba", "joblib", "scipy", "tyro", "triton")
+NOT_FOR_IMPORT = (
+    *("matplotlib", "polars", "lightning_fabric", "lightning", "numba", "joblib", "scipy", "tyro", "triton"),
+    *("pandas", "narwhals", "rich", "yaml", "tqdm", "rapidfuzz", "pooch", "sklearn", "filelock"),
+)
+NOT_FOR_SERIES = (
+    "matplotlib",
+    "joblib",
+    "scipy",
+    "lightning_fabric",
+    "numba",
+    "tyro",
+    "pandas",
+    "rich",
+    "yaml",
+    "tqdm",
+)
 
 
 def sources():
@@ -67,6 +84,12 @@ def part(module):
     return module.split(".")[1]
 
 
+def room(module):
+    """The job or the paper that a module belongs to; None for what all jobs or all papers share, and for the rest."""
+    names = module.split(".")
+    return ".".join(names[1:3]) if names[1] in ("jobs", "papers") and len(names) > 3 else None
+
+
 def violations(modules):
     """A sentence for every module without a rank and every import that points the wrong way."""
     found = [
@@ -79,6 +102,8 @@ def violations(modules):
             own, other = part(module), part(target)
             if own != other and RANKS.get(other, -1) >= RANKS.get(own, len(LAYERS)):
                 found.append(f"{module} imports {target}, and {other!r} does not rank below {own!r}")
+            elif own == other and room(target) is not None and room(target) != room(module):
+                found.append(f"{module} imports {target}, which belongs to another room, {room(target)}")
     return found
 
 
@@ -105,14 +130,39 @@ def test_no_modules_import_each_other_in_a_circle():
         ("mlp", "import contextual_rnn.latent", "contextual_rnn.mlp imports contextual_rnn.latent"),
         ("mlp", "from contextual_rnn import MLP", "contextual_rnn.mlp imports contextual_rnn.__init__"),
         ("mlp", "def late():\n    from .latent import MLP", "contextual_rnn.mlp imports contextual_rnn.latent"),
-        ("data.series", "from ..study.fit import fit", "contextual_rnn.data.series imports contextual_rnn.study"),
-        ("data.__init__", "from ..jobs import lcd", "contextual_rnn.data.__init__ imports contextual_rnn.jobs"),
+        (
+            "study.fit",
+            "from ..data.series import Series",
+            "contextual_rnn.study.fit imports contextual_rnn.data.series",
+        ),
+        ("jobs.pairs.model", "from ..series.model import X", "belongs to another room, jobs.series"),
+        ("jobs.pairs.model", "from ...papers.decay.model import X", "and 'papers' does not rank below 'jobs'"),
+        ("papers.published", "from .decay.model import X", "belongs to another room, papers.decay"),
+        ("papers.digits.model", "from ..decay.model import X", "belongs to another room, papers.decay"),
+        ("jobs.pairs.model", "from ...cli import main", "and 'cli' does not rank below 'jobs'"),
+        ("data.__init__", "from ..jobs import series", "contextual_rnn.data.__init__ imports contextual_rnn.jobs"),
         ("__init__", "from .data.series import Series", "contextual_rnn.__init__ imports contextual_rnn.data.series"),
         ("novelty", "", "contextual_rnn.novelty has no rank: give 'novelty' a place in LAYERS"),
     ],
 )
 def test_a_wrong_import_is_found(module, text, words):
-    names = ("__init__", "latent", "data.__init__", "data.series", "study.__init__", "study.fit", "jobs.__init__")
+    names = (
+        "__init__",
+        "latent",
+        "data.__init__",
+        "data.series",
+        "study.__init__",
+        "study.fit",
+        "jobs.__init__",
+        "cli",
+    )
+    names += (
+        "jobs.series.__init__",
+        "jobs.series.model",
+        "papers.__init__",
+        "papers.decay.__init__",
+        "papers.decay.model",
+    )
     modules = {f"{ROOT}.{name}": "" for name in names} | {f"{ROOT}.{module}": text}
     (sentence,) = violations(modules)
     assert words in sentence
@@ -124,6 +174,15 @@ def test_imports_that_point_down_or_to_a_sibling_are_right():
         f"{ROOT}.study.__init__": "",
         f"{ROOT}.study.fit": "from ..errors import InputError\nfrom .checkpoint import Checkpoint",
         f"{ROOT}.study.checkpoint": "from contextual_rnn.errors import InputError",
+        f"{ROOT}.data.__init__": "",
+        f"{ROOT}.data.series": "from ..study.fit import fit",
+        f"{ROOT}.jobs.__init__": "",
+        f"{ROOT}.jobs.series.__init__": "from .model import X",
+        f"{ROOT}.jobs.series.model": "from ...data.series import fit",
+        f"{ROOT}.papers.__init__": "",
+        f"{ROOT}.papers.published": "",
+        f"{ROOT}.papers.decay.__init__": "from ..published import X",
+        f"{ROOT}.cli": "from .jobs.series import X",
     }
     assert violations(modules) == []
     order = in_order(modules)
@@ -137,11 +196,91 @@ def test_a_circle_of_siblings_is_found():
         in_order(modules)
 
 
-def test_importing_the_library_loads_nothing_that_torch_does_not_need():
+def loaded_by(module):
+    """The packages that importing a module loads in a fresh process, beyond those of torch; and whether pyplot is one."""
     code = (
-        "import sys, torch; before = set(sys.modules); import contextual_rnn; "
-        "print(*sorted({name.split('.')[0] for name in set(sys.modules) - before}))"
+        f"import sys, torch; before = set(sys.modules); import {module}; "
+        "print(*sorted({name.split('.')[0] for name in set(sys.modules) - before}), *sys.modules.keys() & {'matplotlib.pyplot'})"
     )
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert ROOT in loaded
-    assert not set(loaded) & set(NOT_FOR_IMPORT)
+    return set(loaded)
+
+
+def test_importing_the_library_loads_nothing_that_torch_does_not_need():
+    assert not loaded_by(ROOT) & set(NOT_FOR_IMPORT)
+
+
+def test_importing_a_job_loads_nothing_before_it_is_needed():
+    assert not loaded_by(f"{ROOT}.jobs.series") & {*NOT_FOR_SERIES, "matplotlib.pyplot"}
+
+
+def texts(text):
+    """The constants and docstrings of a module, and its names."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
+        elif isinstance(node, ast.Name):
+            yield node.id
+        elif isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            yield node.name
+        elif isinstance(node, ast.arg):
+            yield node.arg
+        elif isinstance(node, ast.Attribute):
+            yield node.attr
+
+
+OPTION = re.compile(r"(^|[\s`'\"(])--[a-z]")
+OF_A_JOB = re.compile(
+    r"(?<![a-z])(nats?|word error|phonemes?|phones?|bridges?|beam|transcri\w+|washout|teacher forcing|forecasts?|glyphs?|"
+    r"pen digits|series|free[- ]run|quantiles?|attentions?|vocabular\w+)(?![a-z])",
+    re.IGNORECASE,
+)
+
+
+def options_named(modules):
+    """The places outside the command line where a text names an option; a docstring's example is a command line."""
+    found = []
+    for module, text in modules.items():
+        if part(module) == "cli":
+            continue
+        for said in texts(text):
+            without_examples = re.sub(r"^ *Example:\n(?: +.*\n?|\n)+", "", said, flags=re.MULTILINE)
+            if OPTION.search(without_examples) and "ls-files" not in said and said not in GIT:
+                found.append(f"{module}: {without_examples.strip()[:120]}")
+    return found
+
+
+GIT = ("--error-unmatch", "--always", "--dirty=+", "--abbrev=12", "--exclude=*")  # options of git
+
+
+def words_of_jobs(modules):
+    """The places in `study` that name what only a job has."""
+    return [
+        f"{module}: {match[0]!r} in {said.strip()[:80]!r}"
+        for module, text in modules.items()
+        if part(module) == "study"
+        for said in texts(text)
+        if (match := OF_A_JOB.search(said))
+    ]
+
+
+def test_nothing_outside_the_command_line_names_an_option():
+    assert options_named(sources()) == []
+
+
+def test_study_holds_no_word_of_a_job():
+    assert words_of_jobs(sources()) == []
+
+
+def test_an_option_and_a_word_of_a_job_are_found():
+    texts = ['"""Do.\n\n    Give `--out`.\n    """', 'x = "give --window"', 'raise ValueError("--out is a file")']
+    for text in texts:
+        assert len(options_named({f"{ROOT}.data.x": text})) == 1
+        assert options_named({f"{ROOT}.cli": text}) == []
+    example = '"""Do.\n\n    Example:\n        contextual-rnn fit series --train a.csv\n    """'
+    assert options_named({f"{ROOT}.jobs.series.x": example}) == []
+    assert options_named({f"{ROOT}.jobs.series.x": "x = 'a -- b' + '--'"}) == []
+    for text in ("def nats(): pass", "x = 'the word error rate'", "y = bridge", "z = run.free_run_series"):
+        assert len(words_of_jobs({f"{ROOT}.study.x": text})) >= 1 or text.startswith("z"), text
+        assert words_of_jobs({f"{ROOT}.jobs.pairs.x": text}) == []

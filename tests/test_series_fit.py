@@ -25,6 +25,12 @@ def the_bytes(folder):
     return (pathlib.Path(folder) / "model.safetensors").read_bytes()
 
 
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Leave out the figures of run folders, which take longer than the training."""
+    monkeypatch.setattr("contextual_rnn.study.figures.write_figure", lambda figure, folder, name: None)
+
+
 def the_same(one, other):
     return all(torch.equal(value, other.state_dict()[name]) for name, value in one.state_dict().items())
 
@@ -37,9 +43,11 @@ def test_the_same_seed_gives_the_same_bytes_from_frames_and_files(tmp_path):
     pl.DataFrame(columns(3, area=float)).write_parquet(tmp_path / "a.parquet")
     sources = [frame, frame.astype({"u": "Float64", "id": "string"}), pl.DataFrame(columns(3, area=float))]
     sources += [str(tmp_path / "a.csv"), tmp_path / "a.tsv", tmp_path / "a.parquet"]
-    for place, source in enumerate(sources):
-        fitted(source, **settings, out=tmp_path / str(place))
-    assert len({the_bytes(tmp_path / str(place)) for place in range(len(sources))}) == 1
+    for source in sources:
+        fitted(source, **settings).save(tmp_path / "tank")
+        (tmp_path / "tank").rename(tmp_path / f"tank-{len(list(tmp_path.glob('tank-*')))}")
+    assert len({path.read_bytes() for path in tmp_path.glob("tank-*")}) == 1
+    assert len(list(tmp_path.glob("tank-*"))) == len(sources)
     assert not the_same(fitted(frame, **settings), fitted(frame, **{**settings, "seed": 4}))
 
 
@@ -65,13 +73,15 @@ def test_the_report_has_fit_baselines_and_files(tmp_path):
     assert list(model.report.rows) == ["training table", "test table", "mean, test table", "persistence, test table"]
     assert all(np.isfinite(list(row.values())).all() for row in model.report.rows.values())
     shown = str(model.report)
-    assert shown.startswith("Trained a gru of 4 units from the initial state 'context' on 1 series for 2 epochs.")
+    assert " ".join(shown.split()).startswith(
+        "Trained a gru of 4 units from the initial state 'context' on 1 series for 2 epochs."
+    )
     assert f"{tmp_path}/run/model.safetensors" in shown
     assert f"{tmp_path}/run/figures (history.png, prediction.png)" in shown
     assert "free-run RMSE" in model.report._repr_html_()
 
 
-def test_several_values_are_chosen_on_folds_without_the_test_table(tmp_path):
+def test_several_values_are_chosen_on_folds_without_the_test_table(tmp_path, undrawn):
     model = fitted(panda(), test=panda(), hidden=[3, 5], folds=2, out=tmp_path / "run")
     assert model.settings.hidden in (3, 5)
     assert [row["hidden"] for row in model.report.validation] == [3, 5]
@@ -83,7 +93,7 @@ def test_several_values_are_chosen_on_folds_without_the_test_table(tmp_path):
         assert json.loads(path.read_text())["metrics"].keys() >= {"free_run_rmse", "first_20_rmse", "window_rmse"}
 
 
-def test_a_validation_table_takes_the_place_of_folds(tmp_path):
+def test_a_validation_table_takes_the_place_of_folds(tmp_path, undrawn):
     model = fitted(panda(), validation=panda(steps=40), hidden=[3, 5], out=tmp_path / "run")
     assert len(list((tmp_path / "run/tuning").iterdir())) == 2
     assert "Chosen on the validation table" in str(model.report)
@@ -113,7 +123,8 @@ def test_nothing_outside_the_package_changes():
     matplotlib = pytest.importorskip("matplotlib")
     import lightning_fabric  # noqa: F401 (it sets an environment variable when it is imported)
 
-    before = dict(matplotlib.rcParams), dict(os.environ), torch.random.get_rng_state()
+    before = dict.copy(matplotlib.rcParams), dict(os.environ), torch.random.get_rng_state()  # the backend as it stands
+    has_pyplot = "matplotlib.pyplot" in sys.modules
     torch.set_num_threads(2)
     try:
         model = fitted(panda(), test=panda(), window=3)
@@ -121,13 +132,13 @@ def test_nothing_outside_the_package_changes():
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(1)
-    assert dict(matplotlib.rcParams) == before[0]
+    assert dict.copy(matplotlib.rcParams) == before[0]
     assert dict(os.environ) == before[1]
     assert torch.equal(torch.random.get_rng_state(), before[2])
-    assert "matplotlib.pyplot" not in sys.modules
+    assert ("matplotlib.pyplot" in sys.modules) is has_pyplot
 
 
-def test_a_run_resumes_on_the_same_data_only(tmp_path):
+def test_a_run_resumes_on_the_same_data_only(tmp_path, undrawn):
     fitted(panda(), out=tmp_path / "run")
     before = the_bytes(tmp_path / "run")
     with pytest.raises(InputError, match="already holds a run; give `resume` to continue it"):
@@ -141,7 +152,7 @@ def test_a_run_resumes_on_the_same_data_only(tmp_path):
         fitted(panda(), hidden=5, out=tmp_path / "run", resume=True)
 
 
-def test_an_interrupted_run_resumes_to_the_same_bytes(tmp_path, monkeypatch):
+def test_an_interrupted_run_resumes_to_the_same_bytes(tmp_path, monkeypatch, undrawn):
     fitted(panda(), out=tmp_path / "whole")
     from contextual_rnn.jobs.series import train
 
@@ -161,12 +172,12 @@ def test_an_interrupted_run_resumes_to_the_same_bytes(tmp_path, monkeypatch):
     monkeypatch.setattr(train, "random_windows", interrupted)
     with pytest.raises(KeyboardInterrupt):
         fitted(panda(), out=tmp_path / "run")
-    monkeypatch.undo()
+    monkeypatch.setattr(train, "random_windows", inner)
     fitted(panda(), out=tmp_path / "run", resume=True)
     assert the_bytes(tmp_path / "run") == the_bytes(tmp_path / "whole")
 
 
-def test_a_model_is_saved_and_loaded_alone_and_from_its_run_folder(tmp_path):
+def test_a_model_is_saved_and_loaded_alone_and_from_its_run_folder(tmp_path, undrawn):
     table = panda(2)
     model = fitted(table, series="id", window=2, out=tmp_path / "run")
     model.save(tmp_path / "tank")

@@ -1,0 +1,320 @@
+"""The command line: functions as commands, arguments as options, errors as exit codes."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import polars as pl
+import pytest
+from tanks import OPTIONS, write
+
+import contextual_rnn
+from contextual_rnn import cli
+from contextual_rnn.cli import ROOMS, Command, main
+
+COMMANDS = [name for room in ROOMS.values() for name in room]
+
+
+@pytest.fixture(autouse=True)
+def undrawn(monkeypatch):
+    """Leave out the figures of run folders, which take longer than the training."""
+    monkeypatch.setattr("contextual_rnn.study.figures.write_figure", lambda figure, folder, name: None)
+
+
+def failure(capsys, *arguments):
+    with pytest.raises(SystemExit) as stopped:
+        main([str(argument) for argument in arguments])
+    assert stopped.value.code == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert "Traceback" not in printed.err
+    return printed.err
+
+
+def sentence(capsys, *arguments):
+    message = failure(capsys, *arguments)
+    assert message.startswith("contextual-rnn: ")
+    assert message.count("\n") == 1
+    return message.removeprefix("contextual-rnn: ").rstrip()
+
+
+def shown(capsys, *arguments):
+    with pytest.raises(SystemExit) as stopped:
+        main(list(arguments))
+    assert stopped.value.code == 0
+    return capsys.readouterr().out
+
+
+@pytest.fixture
+def table(tmp_path):
+    return write(tmp_path / "a.csv", 2, area=float)
+
+
+def fit(table, out, *more):
+    return ["fit", "series", "--train", table, "--series", "id", *OPTIONS, "--out", str(out), *more]
+
+
+def compare(table, out, *more):
+    kinds = ["--initial-states", "zero", "context", "--window", "2", "--seeds", "1"]
+    command = ["compare", "series", "--train", table, "--test", table, "--series", "id", *OPTIONS]
+    return [*command, "--out", str(out), *kinds, *more]
+
+
+def test_a_model_is_trained_and_predicts_from_files(table, tmp_path, capsys):
+    run = tmp_path / "run"
+    main(fit(table, run, "--window", "3", "--test", table))
+    printed = capsys.readouterr()
+    assert printed.out.startswith("Trained a gru of 4 units")
+    assert f"Model:   {run}/model.safetensors" in printed.out
+    assert printed.err == "training: final finished, 1 of 1\n"
+    out, state = str(tmp_path / "out.csv"), str(tmp_path / "state")
+    main(["predict", str(run), "--inputs", table, "--out", out, "--end", state])
+    assert "115 predicted steps of 2 series; RMSE:" in capsys.readouterr().out
+    assert pl.read_csv(out).columns == ["id", "step", "y", "y_predicted"]
+    main(["predict", str(run), f"--inputs={table}", f"--out={out}", "--start", state])
+    assert len(pl.read_csv(out)) == 121
+
+
+def test_a_comparison_prints_the_answer_first_within_80_columns(table, tmp_path, capsys):
+    main(compare(table, tmp_path / "run", "--jobs", "1"))
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("Does the initial state matter? Not enough runs to tell.")
+    assert max(len(line) for line in lines if str(tmp_path) not in line) <= 80
+    assert lines[-2] == f"Results: {tmp_path}/run/results.json"
+    assert not any("against" in line for line in lines)
+    main(compare(table, tmp_path / "run", "--resume", "--verbose", "--jobs", "1"))
+    details = capsys.readouterr().out
+    assert "Starting from h0 = g(context), rather than from zero (context against zero):" in details
+    assert max(len(line) for line in details.splitlines() if str(tmp_path) not in line) <= 80
+
+
+def test_one_and_two_processes_give_the_same_bytes(table, tmp_path, capsys):
+    for jobs in ("1", "2"):
+        main(fit(table, tmp_path / jobs, "--hidden", "3", "5", "--folds", "2", "--jobs", jobs))
+    assert (tmp_path / "1/model.safetensors").read_bytes() == (tmp_path / "2/model.safetensors").read_bytes()
+    results = [json.loads((tmp_path / jobs / "results.json").read_text()) for jobs in ("1", "2")]
+    assert results[0] == results[1]
+
+
+def test_a_config_file_gives_options_and_the_command_line_takes_precedence(table, tmp_path, capsys):
+    config, run = tmp_path / "run.yaml", tmp_path / "run"
+    config.write_text(
+        f"train: {table}\ninputs: [u]\ntargets: y\nhidden: 64\nlearning-rate: 1e-3\nepochs: 1\nupdates: 2\nresume: false\nclip: null\n"
+    )
+    main(["fit", "series", "--config", str(config), "--hidden", "4", "--series", "id", "--out", str(run)])
+    settings = json.loads((run / "config.json").read_text())["candidates"][0]
+    assert (settings["hidden"], settings["learning_rate"], settings["epochs"], settings["clip"]) == (4, 0.001, 1, 1.0)
+    other = tmp_path / "other.yaml"
+    other.write_text("hidden: [3, 5]\nresume: true\n")
+    one, other = (
+        Command("fit series")._with_config(["--config", str(config), f"--config={other}", "--seed", "2"]),
+        other,
+    )
+    assert one[-6:] == ["--hidden", "3", "5", "--resume", "--seed", "2"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("hiden: 3\n", "--config CONFIG: `fit series` has no option 'hiden'; did you mean hidden?"),
+        ("config: a\n", "has no option 'config'"),
+        ("- hidden\n", "--config CONFIG must hold one option per line, such as `hidden: 64`"),
+        ("hidden: [1\n", "--config CONFIG cannot be read: while parsing a flow sequence"),
+        ("", "must hold one option per line"),
+        (None, "--config CONFIG cannot be read: [Errno 2] No such file or directory"),
+        (b"\xff", "--config CONFIG cannot be read: "),
+    ],
+)
+def test_a_wrong_config_file_is_named(table, tmp_path, capsys, text, words):
+    config = tmp_path / "run.yaml"
+    if text is not None:
+        config.write_bytes(text if isinstance(text, bytes) else text.encode())
+    message = sentence(capsys, *fit(table, tmp_path / "run", "--config", config))
+    assert words.replace("CONFIG", str(config)) in message
+    assert not (tmp_path / "run").exists()
+    assert sentence(capsys, *fit(table, tmp_path / "run", "--config")) == "--config needs the path of a YAML file"
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (["--hiden", "3"], "`contextual-rnn fit series` has no option --hiden; did you mean --hidden?"),
+        (["--zzz"], "has no option --zzz; `contextual-rnn fit series --help` lists the options"),
+        (["--window", "100"], "has 60 steps, but at least 102 are needed"),
+        (["--hidden", "0"], "--hidden must be at least 1; found 0"),
+        (["--hidden"], "--hidden needs at least one value"),
+        (["--learning-rate", "nan"], "--learning-rate must be greater than 0; found nan"),
+        (["--washout", "10"], "--washout 10 leaves nothing of a --length of 10 steps"),
+        (["--initial-state", "context"], "context needs something to start from: give --window, --context, or both"),
+        (["--cell", "fast-weights", "--layers", "2"], "--layers must be 1 for --cell fast-weights; found 2"),
+        (["--folds", "1"], "--folds must be an integer of at least 2; found 1"),
+        (["--targets"], "--targets needs at least one value"),
+        (["--targets", "z"], "has no column 'z'"),
+        (["--out", "FILE"], "--out FILE is a file; give the name of a folder"),
+        (["--train", "none.csv"], "none.csv: there is no such file"),
+        (["--learning-rate", "1e30"], "final: the loss became"),
+        (["--learning-rate", "1e30"], "try a lower learning rate than 1e+30"),
+    ],
+)
+def test_bad_requests_get_one_sentence_with_options(table, tmp_path, capsys, more, words):
+    out = tmp_path / "run"
+    arguments = fit(table, out, *(table if word == "FILE" else word for word in more))
+    message = failure(capsys, *arguments)
+    last = message.splitlines()[-1]
+    assert words.replace("FILE", table) in last
+    assert "`learning_rate`" not in last
+
+
+@pytest.mark.parametrize(
+    "more", [["--hidden", "four"], ["--cell", "gru2"], ["--jobs", "1.5"], ["stray"], ["--window", "1", "2"]]
+)
+def test_values_that_cannot_be_parsed_end_with_code_2(table, tmp_path, capsys, more):
+    assert more[-1] in failure(capsys, *fit(table, tmp_path / "run", *more))
+    assert not (tmp_path / "run").exists()
+
+
+def test_required_options_are_named(capsys):
+    message = failure(capsys, "fit", "series", "--inputs", "u")
+    assert all(option in message for option in ("--train", "--targets", "--out"))
+
+
+def test_predict_says_what_is_wrong(table, tmp_path, capsys):
+    contextual_rnn.jobs.series.fit(
+        table, inputs="u", targets="y", epochs=1, updates=1, hidden=2, jobs=1, series="id"
+    ).save(tmp_path / "m")
+    capsys.readouterr()
+    model, out = str(tmp_path / "m"), str(tmp_path / "out.csv")
+    assert "there is no such file" in sentence(capsys, "predict", out, "--inputs", table, "--out", out)
+    assert "a table must be" in sentence(capsys, "predict", model, "--inputs", table, "--out", "out.xls")
+    assert f"--out {table} is the file of --inputs" in sentence(
+        capsys, "predict", model, "--inputs", table, "--out", table
+    )
+    no_states = ["predict", model, "--inputs", table, "--out", out, "--start"]
+    assert "there is no such file of states" in sentence(capsys, *no_states, str(tmp_path / "none"))
+    assert "is not a file of states" in sentence(capsys, *no_states, model)
+    assert not pathlib.Path(out).exists()
+
+
+def test_help_is_grouped_and_says_defaults_in_words(capsys):
+    text = shown(capsys, "fit", "series", "--help")
+    for words in ("data options", "model options", "training options", "files options", "(default: gru)", "(required)",
+                  "Example:\n  contextual-rnn fit series --train train.csv", "Of several values, the best"):  # fmt: skip
+        assert words in text
+    assert not any(
+        word in text
+        for word in ("{None}", "|", "MISSING", "options options", "nothing is kept on disk", "--generation")
+    )
+    assert max(len(line) for line in text.splitlines() if not line.startswith("usage")) <= 80
+    assert "comparison options" in shown(capsys, "compare", "series", "--help")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_describes_itself(name, capsys):
+    text = shown(capsys, *name.split(), "--help")
+    assert f"contextual-rnn {name}" in text
+    options = Command(name).options
+    assert all(option.flag in text for option in options.values() if option.name not in cli.POSITIONAL)
+    assert all(option.help.strip() for option in options.values()), [
+        o.name for o in options.values() if not o.help.strip()
+    ]
+    assert "Example:" in text
+
+
+def test_commands_are_listed_and_the_nearest_is_suggested(capsys):
+    for arguments in ([], ["--help"], ["-h"]):
+        main(arguments)
+        text = capsys.readouterr().out
+        assert all(f"  {name}\n" in text for name in COMMANDS)
+        assert max(map(len, text.splitlines())) <= 80
+    for arguments in (["fit"], ["fit", "--help"]):
+        main(arguments)
+        text = capsys.readouterr().out
+        assert "  fit pairs\n" in text
+        assert "transcribe" not in text
+    assert sentence(capsys, "fit", "serie") == "there is no command 'fit serie'; did you mean fit series?"
+    assert sentence(capsys, "fot", "series") == "there is no command 'fot series'; did you mean fit series?"
+    assert "`contextual-rnn --help` lists the commands" in sentence(capsys, "whatever")
+
+
+def test_the_version_is_printed(capsys):
+    main(["--version"])
+    assert capsys.readouterr().out == f"{contextual_rnn.__version__}\n"
+
+
+def test_series_without_inputs_are_still_generated_with_a_warning(tmp_path, capsys):
+    table = write(tmp_path / "a.csv", 8, area=float)
+    options = [
+        "--train",
+        table,
+        "--targets",
+        "y",
+        "--context",
+        "area",
+        "--series",
+        "id",
+        "--hidden",
+        "4",
+        "--epochs",
+        "1",
+    ]
+    main(["fit", "series", *options, "--out", str(tmp_path / "run")])
+    warning = capsys.readouterr().err.splitlines()[0]
+    assert warning == (
+        "contextual-rnn: `fit series` without --inputs is deprecated, and version 0.3 will refuse it; `fit generation` "
+        "runs instead"
+    )
+    assert type(contextual_rnn.load(tmp_path / "run")).__name__ == "SeriesGenerator"
+
+
+def run(*arguments, **more):
+    code = "import sys; from contextual_rnn.cli import main; main(sys.argv[1:])"
+    return subprocess.run([sys.executable, "-c", code, *arguments], text=True, check=False, **more)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full")
+def test_a_full_standard_output_is_reported():
+    with open("/dev/full", "w") as full:
+        ended = run("--version", stdout=full, stderr=subprocess.PIPE)
+    assert (ended.returncode, ended.stderr) == (
+        2,
+        "contextual-rnn: the system refused: [Errno 28] No space left on device\n",
+    )
+
+
+def test_a_closed_standard_output_is_no_error():
+    read, write_end = os.pipe()
+    os.close(read)
+    with os.fdopen(write_end, "w") as pipe:
+        ended = run("--help", stdout=pipe, stderr=subprocess.PIPE)
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_closed_streams_are_no_obstacle(monkeypatch):
+    monkeypatch.setattr(sys, "stdout", None)
+    monkeypatch.setattr(sys, "stderr", None)
+    main(["--version"])
+    with pytest.raises(SystemExit):
+        main(["whatever"])
+    sys.stdout.close()
+    sys.stderr.close()
+
+
+def test_an_interrupt_says_how_to_continue(table, tmp_path, capsys, monkeypatch):
+    def interrupted(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("contextual_rnn.jobs.series.train.run_all", interrupted)
+    with pytest.raises(SystemExit) as stopped:
+        main(fit(table, tmp_path / "run"))
+    assert stopped.value.code == 130
+    assert capsys.readouterr().err == "contextual-rnn: stopped; --resume continues from here\n"
+
+
+def test_a_folder_that_cannot_be_written_is_reported(table, tmp_path, capsys, monkeypatch):
+    def refuse(path, value):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("contextual_rnn.study.run_folder.write_json", refuse)
+    assert "the system refused: [Errno 13] Permission denied" in sentence(capsys, *fit(table, tmp_path / "run"))
