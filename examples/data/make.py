@@ -46,7 +46,13 @@ def load(days, seed):
 def words(count, seed):
     """Invented words and their sounds: spelling is regular, but some letters sound different before e and i."""
     numbers, rows = random.Random(seed), {}
-    single = dict(zip("abdefiklmnoprstu", "a b d e f i k l m n o p r s t u".split(), strict=True))
+    single = dict(
+        zip(
+            "abdefiklmnoprstu",
+            ["a", "b", "d", "e", "f", "i", "k", "l", "m", "n", "o", "p", "r", "s", "t", "u"],
+            strict=True,
+        )
+    )
     while len(rows) < count:
         pieces = [
             numbers.choice(["c", "g", "ch", "b", "d", "l", "m", "n", "r", "s", "t"]) + numbers.choice("aeiou")
