@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from contextual_rnn._core.settings import one_factor_at_a_time
 from contextual_rnn.study.differences import (
     ItemMetric,
     Metric,
@@ -20,7 +21,6 @@ from contextual_rnn.study.differences import (
     difference_over_items,
     in_words,
     mean_interval,
-    one_factor_at_a_time,
     ratio_interval,
     summarise,
 )
