@@ -74,7 +74,7 @@ def test_the_report_has_fit_baselines_and_files(tmp_path):
     assert all(np.isfinite(list(row.values())).all() for row in model.report.rows.values())
     shown = str(model.report)
     assert " ".join(shown.split()).startswith(
-        "Trained a gru of 4 units from the initial state 'context' on 1 series for 2 epochs."
+        "Trained a GRU of 4 units, with initial state 'context', on 1 series for 2 epochs."
     )
     assert f"{tmp_path}/run/model.safetensors" in shown
     assert f"{tmp_path}/run/figures (history.png, prediction.png)" in shown
