@@ -1,8 +1,8 @@
 """The time that an initial state from context adds to a training step of `nn.LSTM`.
 
 A training step is forward, loss, backward and fused Adam. `ContextualRNN(nn.LSTM(8, 128), ContextState(core, MLP(4,
-[50])))` is compared with the bare `nn.LSTM` and h0 = 0, in turn, at batch size 128, 100 steps, and one thread. Times are
-reported only if the outputs, states and gradients of both agree for the same h0.
+[50])))` is compared with the bare `nn.LSTM` and h0 = 0, in turn, at batch size 128, 100 steps, and one thread. Times
+are reported only if the outputs, states and gradients of both agree for the same h0.
 """
 
 import copy

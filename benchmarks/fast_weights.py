@@ -119,7 +119,7 @@ def floor(rate: float) -> float:
 
 
 def probe(form: str, batch: int, steps: int, hidden: int) -> tuple[float, float]:
-    """Return by how many MB a training step raises the peak memory of this process, and the fastest of three in seconds."""
+    """Return the rise of the peak memory by a training step in MB, and the fastest time of three in seconds."""
     torch.set_num_threads(1)
     core = FastWeightsRNN(8, hidden, backend=form)
     FastWeightsRNN(8, hidden, backend=form)(torch.randn(1, 2, 8))[

@@ -28,8 +28,6 @@ def main() -> int:
     print(provenance())
     for seeds, sequences, of_seed, of_sequence in CASES:
         share = coverage(seeds, sequences, of_seed, of_sequence)
-        noise = f"noise of seeds {of_seed:g}, of sequences {of_sequence:g}"
-        print(
-            f"{seeds:2} seeds, {sequences:3} sequences, {noise}: 95 % intervals contain the truth in {100 * share:.0f} %"
-        )
+        case = f"{seeds:2} seeds, {sequences:3} sequences, noise of seeds {of_seed:g}, of sequences {of_sequence:g}"
+        print(f"{case}: 95 % intervals contain the truth in {100 * share:.0f} %")
     return 0

@@ -1,8 +1,8 @@
 """The rate at which trajectories are sampled, relative to that of a matrix product.
 
 An LSTM of 128 hidden units samples 100,000 trajectories of 25 steps, each from its own sampled h0, on one thread. The
-operations counted are those of the LSTM and its output layer, two for a multiply-add; the rate of a large matrix product
-is measured in the same run. Times are reported only if trajectories do not depend on the batch size.
+operations counted are those of the LSTM and its output layer, two for a multiply-add. The rate of a large matrix
+product is measured in the same run. Times are reported only if trajectories do not depend on the batch size.
 """
 
 import time

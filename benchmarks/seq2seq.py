@@ -1,11 +1,11 @@
 """Training time of the encoder-decoder, relative to bare cores and to the loop over steps of many tutorials.
 
-Batches of 64 sources and targets of 20 symbols, 256 hidden units, cross-entropy and its gradients, one thread. Both sides
-of a comparison are timed in turn; the ratios are those of the fastest repetitions and of the medians.
+Batches of 64 sources and targets of 20 symbols, 256 hidden units, cross-entropy and its gradients, one thread. Both
+sides of a comparison are timed in turn; the ratios are those of the fastest repetitions and of the medians.
 
 1. Teacher forcing without attention, and two bare `nn.LSTM` calls with the same embeddings and output layer.
-2. Teacher forcing with additive attention, and a loop over steps: embedding, `nn.LSTM` of one step, attention whose keys
-   are projected again, output layer.
+2. Teacher forcing with additive attention, and a loop over steps: embedding, `nn.LSTM` of one step, attention whose
+   keys are projected again, output layer.
 3. Scheduled sampling with probability 0.5, and the same decoder that is fed the truth step by step.
 
 Times are reported only if the losses in 1 and in 2 are equal for the same weights.

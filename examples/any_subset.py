@@ -1,4 +1,4 @@
-"""One model for any subset of two known facts: a decaying cosine, given its first value, its period, both or neither."""
+"""One model for any subset of two known facts: the first value and the period of a decaying cosine."""
 
 import math
 
