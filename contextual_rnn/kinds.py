@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 from torch import nn
 
+from ._core.settings import nearest
 from .errors import InputError
 from .initial_state import ConstantState, ContextState, ErrorNoise, FreeState, GaussianState, InitialState
 
@@ -121,6 +122,30 @@ def possible_kinds(window: int, context: Sequence[str]) -> list[str]:
     return [
         kind.name for kind in KINDS.values() if (window or not kind.needs_window) and (known or not kind.needs_context)
     ]
+
+
+def kinds_to_compare(
+    names: Sequence[str] | None, allowed: Sequence[str], window: int, context: Sequence[str]
+) -> list[str]:
+    """Return the names of the kinds to compare, each once.
+
+    Args:
+        names: those that were asked for; None or an empty list takes all that the window and the context allow.
+        allowed: the names that the job knows.
+        window: the number of known steps at the start of a series.
+        context: the context columns.
+
+    Raises:
+        InputError: a name is not allowed.
+    """
+    if names is None or not len(names):
+        return possible_kinds(window, context)
+    for name in names:
+        if name not in allowed:
+            raise InputError(
+                f"`initial_states` must be among {', '.join(allowed)}; found {name!r}{nearest(name, allowed)}"
+            )
+    return list(dict.fromkeys(names))
 
 
 def comparisons(names: Sequence[str]) -> list[tuple[str, str, str]]:

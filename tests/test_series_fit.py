@@ -62,7 +62,7 @@ def test_nothing_is_chosen_where_there_is_nothing_to_choose(tmp_path):
     assert model.report.validation == []
     assert len(model.report.history) == 2
     results = json.loads((tmp_path / "run/results.json").read_text())
-    assert results.keys() == {"settings", "metrics", "errors", "validation"}
+    assert results.keys() == {"chosen", "metrics", "errors", "validation", "seconds"}
     assert {path.name for path in (tmp_path / "run/figures").iterdir()} == {
         "history.png", "history.svg", "prediction.png", "prediction.svg",
     }  # fmt: skip
@@ -96,7 +96,7 @@ def test_several_values_are_chosen_on_folds_without_the_test_table(tmp_path, und
 def test_a_validation_table_takes_the_place_of_folds(tmp_path, undrawn):
     model = fitted(panda(), validation=panda(steps=40), hidden=[3, 5], out=tmp_path / "run")
     assert len(list((tmp_path / "run/tuning").iterdir())) == 2
-    assert "Chosen on the validation table" in str(model.report)
+    assert "Chosen on the validation data" in str(model.report)
 
 
 def test_settings_that_diverge_are_not_chosen():

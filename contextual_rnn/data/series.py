@@ -344,6 +344,24 @@ class Datasets:
             tables["train"].backend,
         )
 
+    def split(
+        self, index: int | None, folds: int, window: int = 0, *, whole: bool = False
+    ) -> tuple[list[Record], list[Record]]:
+        """Return the series to train on and those to validate on.
+
+        Args:
+            index: of the fold; None takes all training series, and none to validate on. It is not used where there is a
+                validation table.
+            folds: see `folds.fold`, as the other arguments.
+            window: the known steps at the start of a series.
+            whole: never cut a series.
+        """
+        if index is None or self.validation:
+            return self.training, [] if index is None else self.validation
+        from .folds import fold
+
+        return fold(self.training, index, folds, window, whole=whole)
+
 
 def _identity(sources: dict[str, Source | None], tables: dict[str, Table], columns: HasColumns) -> dict[str, Any]:
     names = [*columns.inputs, *columns.targets, *columns.context, *([columns.series] if columns.series else [])]

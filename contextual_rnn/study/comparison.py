@@ -8,28 +8,18 @@ import html
 import io
 import os
 import pathlib
-import tempfile
 import textwrap
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from .._core.settings import nearest
+from .._core.settings import check_count
 from ..errors import InputError
-from ..kinds import possible_kinds
 from ..serialization import load, save
-from .differences import (
-    ItemMetric,
-    Metric,
-    Row,
-    answer,
-    baseline_rows,
-    difference,
-    difference_over_items,
-    in_words,
-    summarise,
-)
-from .parallel import Run, Work, caller_unchanged, one_thread, run_all
+from .differences import Metric, Row
+from .fit import check_accelerator
+from .parallel import Training, one_thread, run_all, run_directory
 from .run_folder import RunFolder, make_folder, write_json
+from .tuning import Choice, choose
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -37,17 +27,41 @@ if TYPE_CHECKING:
 WIDTH = 80  # columns of a terminal
 
 
+def text_table(columns: Sequence[str], rows: Iterable[Sequence[str]], width: int, **options: Any) -> str:
+    """Return a table as text of a width; `options` are those of `rich` for the columns after the first."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for number, name in enumerate(columns):
+        table.add_column(name, **(options if number else {"no_wrap": True}))
+    for row in rows:
+        table.add_row(*row)
+    text = io.StringIO()
+    Console(file=text, width=width, color_system=None, markup=False, emoji=False).print(table)
+    return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
+
+
+def html_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table as HTML, for a notebook."""
+    head = "".join(f"<th>{html.escape(name)}</th>" for name in columns)
+    body = ("".join(f"<td>{html.escape(cell)}</td>" for cell in row) for row in rows)
+    body_rows = "".join(f"<tr>{cells}</tr>" for cells in body)
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body_rows}</tbody></table>"
+
+
+def figure_files(out: pathlib.Path) -> str:
+    """Return the line that names the figures of a run folder; empty if there are none."""
+    drawn = ", ".join(sorted(path.name for path in (out / "figures").glob("*.png")))
+    return f"\nFigures: {out / 'figures'} ({drawn})" if drawn else ""
+
+
 class Rows(list[Row]):
     """A list of rows with the same fields, which a notebook shows as a table; `pandas.DataFrame(rows)` works."""
 
     def _repr_html_(self) -> str:
         names = list(dict.fromkeys(name for row in self for name in row))
-        head = "".join(f"<th>{html.escape(str(name))}</th>" for name in names)
-        body = "".join(
-            "<tr>" + "".join(f"<td>{html.escape(_shown(row.get(name)))}</td>" for name in names) + "</tr>"
-            for row in self
-        )
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        return html_table(list(map(str, names)), ([_shown(row.get(name)) for name in names] for row in self))
 
 
 class Models(Mapping[str, Any]):
@@ -99,6 +113,7 @@ class Comparison:
         config: the settings, as JSON.
         report: further fields of `results.json`.
         note: a sentence under the table, such as the unit of the metrics.
+        test: the test data, which figures show.
         out: the run folder; None where nothing was kept on disk.
     """
 
@@ -106,16 +121,20 @@ class Comparison:
     heading: ClassVar[str] = "initial state"
 
     answer: str
-    runs: Rows
-    summary: Rows
-    differences: Rows
+    runs: list[Row]
+    summary: list[Row]
+    differences: list[Row]
     sentences: list[str]
     metrics: Sequence[Metric]
     models: Models
     config: dict[str, Any]
     report: dict[str, Any] = dataclasses.field(default_factory=dict)
     note: str = ""
+    test: Sequence[Any] = ()
     out: pathlib.Path | None = None
+
+    def __post_init__(self) -> None:
+        self.runs, self.summary, self.differences = Rows(self.runs), Rows(self.summary), Rows(self.differences)
 
     @property
     def verdict(self) -> str:
@@ -133,19 +152,8 @@ class Comparison:
 
     def table(self, width: int = WIDTH) -> str:
         """Return the metrics of every kind as a table, the best kind first: mean and 95 % interval over seeds."""
-        from rich.console import Console
-        from rich.table import Table
-
-        rows = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-        rows.add_column(self.heading, no_wrap=True)
-        for metric in self.metrics:
-            unit = f", {metric.unit}" if metric.unit else ""
-            rows.add_column(f"{metric.name}{unit}\nmean [95 % interval]")
-        for kind in self.ranked():
-            rows.add_row(kind, *(self._cell(kind, metric) for metric in self.metrics))
-        text = io.StringIO()
-        Console(file=text, width=width, color_system=None, markup=False, emoji=False).print(rows)
-        return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
+        names = [f"{metric.label}\nmean [95 % interval]" for metric in self.metrics]
+        return text_table([self.heading, *names], self._cells(), width)
 
     def ranked(self) -> list[str]:
         """Return the kinds and baselines by the median of the first metric, the lowest first; those without it last."""
@@ -159,8 +167,7 @@ class Comparison:
 
         kinds = dict.fromkeys(row[self.factor] for row in self.table_rows())
         values = {metric.key: {kind: self._values(kind, metric) for kind in kinds} for metric in self.metrics}
-        labels = {metric.key: f"{metric.name}{f', {metric.unit}' if metric.unit else ''}" for metric in self.metrics}
-        return plot_runs(values, labels)
+        return plot_runs(values, {metric.key: metric.label for metric in self.metrics})
 
     def figures(self) -> dict[str, Callable[[], Figure]]:
         """Return what draws each figure, by the name of its file."""
@@ -186,15 +193,19 @@ class Comparison:
         for name, draw in self.figures().items():
             write_figure(draw(), folder.figures, name)
 
-    def keep(self, folder: RunFolder, out: str | os.PathLike[str] | None) -> Self:
-        """Write the results to the run folder, or load every model if `out` is None and the folder is temporary."""
-        if out is None:
+    def keep(self, trained: Trained) -> Self:
+        """Write the results to the run folder; or load every model if the folder is temporary."""
+        if trained.out is None:
             self.models.load_all()
-            return self
-        self.out = folder.path
-        with one_thread():
-            self.write(folder)
+        else:
+            self.out = trained.folder.path
+            self.write(trained.folder)
         return self
+
+    def first_models(self) -> dict[str, Any]:
+        """Return the model of the first seed of every kind."""
+        named = zip(self.runs, self.models, strict=True)
+        return {run[self.factor]: self.models[name] for run, name in named if run["seed"] == 0}
 
     def __str__(self) -> str:
         """Return the answer, the table, and where the files are."""
@@ -206,25 +217,15 @@ class Comparison:
         return "\n\n".join([_wrapped(self.answer), self.table(), *sentences, *self._notes()])
 
     def _notes(self) -> list[str]:
-        notes = [self.note] if self.note else []
-        if self.out is None:
-            return notes
-        drawn = ", ".join(sorted(path.name for path in (self.out / "figures").glob("*.png")))
-        return [*notes, f"Results: {self.out / 'results.json'}\nFigures: {self.out / 'figures'} ({drawn})"]
+        files = [] if self.out is None else [f"Results: {self.out / 'results.json'}{figure_files(self.out)}"]
+        return [*([self.note] if self.note else []), *files]
 
     def _repr_html_(self) -> str:
-        head = "".join(f"<th>{html.escape(metric.name)}, mean [95 % interval]</th>" for metric in self.metrics)
-        body = "".join(
-            f"<tr><td>{html.escape(kind)}</td>"
-            + "".join(f"<td>{html.escape(self._cell(kind, metric))}</td>" for metric in self.metrics)
-            + "</tr>"
-            for kind in self.ranked()
-        )
-        title = html.escape(self.heading)
-        return (
-            f"<p>{html.escape(self.answer)}</p>"
-            f"<table><thead><tr><th>{title}</th>{head}</tr></thead><tbody>{body}</tbody></table>"
-        )
+        names = [f"{metric.name}, mean [95 % interval]" for metric in self.metrics]
+        return f"<p>{html.escape(self.answer)}</p>{html_table([self.heading, *names], self._cells())}"
+
+    def _cells(self) -> list[list[str]]:
+        return [[kind, *(self._cell(kind, metric) for metric in self.metrics)] for kind in self.ranked()]
 
     def _row(self, kind: str, metric: Metric) -> Row | None:
         rows = (row for row in self.table_rows() if row[self.factor] == kind and row["metric"] == metric.key)
@@ -244,54 +245,88 @@ class Comparison:
         return f"{row['mean']:.3g}{interval}"
 
 
-def train_kinds(
-    kinds: Mapping[str, Any],
-    make_run: Callable[[str, Any, int], Run],
-    work: Work,
-    path: pathlib.Path,
-    *,
-    seeds: int,
-    resume: bool,
-    jobs: int | None,
-) -> tuple[list[Row], Models]:
-    """Train every kind with every seed.
+@dataclasses.dataclass(frozen=True)
+class Trained:
+    """The models that `train_kinds` trained.
 
-    Args:
-        kinds: the settings of every kind, by its name.
-        make_run: `make_run(name, settings, seed)` returns a run.
-        work: does a run.
-        path: the run folder of the comparison.
-        seeds: the number of seeds, counted from 0.
-        resume: skip the runs that are finished.
-        jobs: the number of processes.
-
-    Returns:
-        For every run its kind, its seed and its results; and the models.
+    Attributes:
+        folder: the run folder.
+        out: the path of the folder; None for a temporary one.
+        config: the settings, as JSON.
+        choices: the settings that were chosen for every kind.
+        runs: for every run its kind, as `initial_state`, its seed and its results.
+        models: of the runs.
+        test: the test data.
     """
-    planned = {
-        (kind, seed): make_run(f"{kind.replace(', ', '-')}-seed-{seed}", settings, seed)
-        for kind, settings in kinds.items()
-        for seed in range(seeds)
-    }
-    results = run_all(list(planned.values()), work, path / "runs", resume=resume, title="training", jobs=jobs)
-    runs = [
-        {"initial_state": kind, "seed": seed, **result} for (kind, seed), result in zip(planned, results, strict=True)
-    ]
-    return runs, Models(path / "runs", [run.name for run in planned.values()])
+
+    folder: RunFolder
+    out: str | os.PathLike[str] | None
+    config: dict[str, Any]
+    choices: dict[str, Choice[Any]]
+    runs: list[Row]
+    models: Models
+    test: Sequence[Any]
+
+    def fields(self) -> dict[str, Any]:
+        """Return the fields of a `Comparison` that do not depend on what the runs found."""
+        return {"models": self.models, "config": self.config, "test": self.test}
+
+    def chosen(self) -> dict[str, Any]:
+        """Return the chosen settings of every kind, and the validation metrics of those that were tried."""
+        return {
+            kind: {**choice.settings.to_json(), "validation": choice.validation}
+            for kind, choice in self.choices.items()
+        }
 
 
 @contextlib.contextmanager
-def run_directory(out: str | os.PathLike[str] | None) -> Iterator[pathlib.Path]:
-    """Yield the folder to work in: `out`, or a temporary one that is deleted afterwards where `out` is None.
+def train_kinds(
+    training: Training,
+    candidates: Mapping[str, list[Any]],
+    *,
+    seeds: int,
+    out: str | os.PathLike[str] | None,
+    resume: bool,
+    jobs: int | None,
+) -> Iterator[Trained]:
+    """Choose the settings of every kind, train it with every seed, and yield what was trained, in a single thread.
 
-    The work leaves the random state and the environment of the calling process as they were.
+    Args:
+        training: does the runs.
+        candidates: the settings to choose from, for every kind.
+        seeds: the number of seeds, counted from 0.
+        out: the run folder; None works in a temporary one, which is deleted at the end.
+        resume: continue in a folder that already holds this comparison, and skip the runs that are finished.
+        jobs: the number of processes; None is one per processor.
+
+    Raises:
+        InputError: an argument is wrong, there are no test data, or the folder cannot be used.
     """
-    with caller_unchanged():
-        if out is not None:
-            yield pathlib.Path(out)
-            return
-        with tempfile.TemporaryDirectory(prefix="contextual-rnn-") as path:
-            yield pathlib.Path(path) / "run"
+    check_count(seeds=seeds, **({} if jobs is None else {"jobs": jobs}))
+    if not training.data.test:
+        raise InputError("`test` is required: the metrics of a comparison are those on the test data")
+    check_accelerator(next(iter(candidates.values()))[0].accelerator)
+    flat = {kind: [settings.to_json() for settings in several] for kind, several in candidates.items()}
+    config = {"candidates": flat, **training.data.identity, "folds": training.folds, "seeds": seeds}
+    with run_directory(out) as path:
+        folder = RunFolder.open(path, config, resume=resume)
+        choices = {kind: Choice(several[0], []) for kind, several in candidates.items()}
+        if any(len(several) > 1 for several in candidates.values()):
+            choices = choose(training, dict(candidates), path / "tuning", resume=resume, jobs=jobs)
+        planned = {
+            (kind, seed): training.run(f"{kind.replace(', ', '-')}-seed-{seed}", choice.settings, seed)
+            for kind, choice in choices.items()
+            for seed in range(seeds)
+        }
+        listed = list(planned.values())
+        results = run_all(listed, training, path / "runs", resume=resume, title="training", jobs=jobs)
+        runs = [
+            {"initial_state": kind, "seed": seed, **result}
+            for (kind, seed), result in zip(planned, results, strict=True)
+        ]
+        models = Models(path / "runs", [run.name for run in listed])
+        with one_thread():
+            yield Trained(folder, out, config, choices, runs, models, training.data.test)
 
 
 def _wrapped(sentence: str) -> str:
@@ -305,87 +340,3 @@ def _wrapped(sentence: str) -> str:
 
 def _shown(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else "" if value is None else str(value)
-
-
-MANY_ITEMS = 10  # from this number on, differences are bootstrapped over the test items as well
-FACTOR = "initial_state"
-
-
-def kinds_to_compare(
-    names: Sequence[str] | None, allowed: Sequence[str], window: int, context: Sequence[str]
-) -> list[str]:
-    """Return the names of the kinds to compare, each once.
-
-    Args:
-        names: those that were asked for; None or an empty list takes all that the window and the context allow.
-        allowed: the names that the job knows.
-        window: the number of known steps at the start of a series.
-        context: the context columns.
-
-    Raises:
-        InputError: a name is not allowed.
-    """
-    if names is None or not len(names):
-        return possible_kinds(window, context)
-    for name in names:
-        if name not in allowed:
-            raise InputError(
-                f"`initial_states` must be among {', '.join(allowed)}; found {name!r}{nearest(name, allowed)}"
-            )
-    return list(dict.fromkeys(names))
-
-
-def findings(
-    runs: list[Row],
-    pairs: Sequence[tuple[str, str, str]],
-    metrics: Sequence[Metric],
-    by_item: ItemMetric,
-    baselines: dict[str, dict[str, float]],
-    subject: str = "the initial state",
-) -> dict[str, Any]:
-    """Return the fields `answer`, `runs`, `summary`, `differences`, `sentences`, `metrics` of a `Comparison`.
-
-    Args:
-        runs: `{"initial_state": name of the kind, "seed": ..., "metrics": {key: value}}`, and the values of `by_item`.
-        pairs: `(a, b, statement)` for every comparison of kind `a` with kind `b`; see `kinds.comparisons`.
-        metrics: what to compare; the first gives the answer.
-        by_item: what to resample over test items, if there are many.
-        baselines: the metrics of every baseline, by its name.
-        subject: what the answer is about.
-    """
-    differences, sentences = [], []
-    for a, b, statement in pairs:
-        sentences.append(f"{statement} ({a} against {b}):")
-        of = {FACTOR: a}, {FACTOR: b}
-        rows: list[tuple[Row, Metric, str | None]] = [(difference(runs, *of, one), one, None) for one in metrics]
-        if len(runs[0][by_item.values]) >= MANY_ITEMS:
-            rows.append((difference_over_items(runs, *of, by_item), by_item, by_item.items))
-        for row, metric, items in rows:
-            differences.append({**row, "meaning": statement})
-            sentences.append("  " + in_words(row, metric, items))
-    return {
-        "answer": answer(subject, _primary(differences, metrics[0]), metrics[0]),
-        "runs": Rows(runs),
-        "summary": Rows(summarise(runs, [FACTOR]) + baseline_rows(FACTOR, baselines)),
-        "differences": Rows(differences),
-        "sentences": sentences + _caution(differences, by_item.items),
-        "metrics": metrics,
-    }
-
-
-def _primary(differences: list[Row], metric: Metric) -> Row | None:
-    """Return the comparison that answers the question: of h0 = g(context) with zero, else the first."""
-    rows = [row for row in differences if row["metric"] == metric.key]
-    return next((row for row in rows if (row["a"], row["b"]) == ("context", "zero")), rows[0] if rows else None)
-
-
-def _caution(differences: list[Row], items: str) -> list[str]:
-    """Return a sentence about what the intervals do not say; nothing where there are no intervals."""
-    claims = sum(row["low"] is not None for row in differences)
-    if not claims:
-        return []
-    return [
-        f"Intervals over seeds hold for other seeds on these test {items}, not for other {items}. The {claims} "
-        "intervals are not corrected for their number: of twenty comparisons without a true difference, about one "
-        "shows one."
-    ]

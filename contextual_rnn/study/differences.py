@@ -10,6 +10,8 @@ from typing import Any, Literal
 import numpy as np
 
 FEWEST = 5  # with fewer seeds an interval would say almost nothing, and none is given
+MANY_ITEMS = 10  # from this number on, differences are bootstrapped over the test items as well
+FACTOR = "initial_state"
 
 Kind = dict[str, Any]
 Row = dict[str, Any]
@@ -30,6 +32,11 @@ class Metric:
     name: str
     unit: str = ""
     compared_by: Literal["ratio", "difference"] = "ratio"
+
+    @property
+    def label(self) -> str:
+        """The name with the unit."""
+        return f"{self.name}, {self.unit}" if self.unit else self.name
 
 
 @dataclasses.dataclass(frozen=True)
@@ -190,6 +197,63 @@ def answer(subject: str, row: Row | None, metric: Metric, items: str | None = No
     if not found(row):
         return f"Does {subject} matter? No difference was found. {in_words(row, metric, items)}"
     return f"Does {subject} matter? Yes. {in_words(row, metric, items)}"
+
+
+def findings(
+    runs: list[Row],
+    pairs: Sequence[tuple[str, str, str]],
+    metrics: Sequence[Metric],
+    by_item: ItemMetric,
+    baselines: dict[str, dict[str, float]],
+    subject: str = "the initial state",
+) -> dict[str, Any]:
+    """Return the fields `answer`, `runs`, `summary`, `differences`, `sentences`, `metrics` of a `Comparison`.
+
+    Args:
+        runs: `{"initial_state": name of the kind, "seed": ..., "metrics": {key: value}}`, and the values of `by_item`.
+        pairs: `(a, b, statement)` for every comparison of kind `a` with kind `b`; see `kinds.comparisons`.
+        metrics: what to compare; the first gives the answer.
+        by_item: what to resample over test items, if there are many.
+        baselines: the metrics of every baseline, by its name.
+        subject: what the answer is about.
+    """
+    differences: list[Row] = []
+    sentences = []
+    for a, b, statement in pairs:
+        sentences.append(f"{statement} ({a} against {b}):")
+        of = {FACTOR: a}, {FACTOR: b}
+        rows: list[tuple[Row, Metric, str | None]] = [(difference(runs, *of, one), one, None) for one in metrics]
+        if len(runs[0][by_item.values]) >= MANY_ITEMS:
+            rows.append((difference_over_items(runs, *of, by_item), by_item, by_item.items))
+        for row, metric, items in rows:
+            differences.append({**row, "meaning": statement})
+            sentences.append("  " + in_words(row, metric, items))
+    return {
+        "answer": answer(subject, _primary(differences, metrics[0]), metrics[0]),
+        "runs": runs,
+        "summary": summarise(runs, [FACTOR]) + baseline_rows(FACTOR, baselines),
+        "differences": differences,
+        "sentences": sentences + _caution(differences, by_item.items),
+        "metrics": metrics,
+    }
+
+
+def _primary(differences: list[Row], metric: Metric) -> Row | None:
+    """Return the comparison that answers the question: of h0 = g(context) with zero, else the first."""
+    rows = [row for row in differences if row["metric"] == metric.key]
+    return next((row for row in rows if (row["a"], row["b"]) == ("context", "zero")), rows[0] if rows else None)
+
+
+def _caution(differences: list[Row], items: str) -> list[str]:
+    """Return a sentence about what the intervals do not say; nothing where there are no intervals."""
+    claims = sum(row["low"] is not None for row in differences)
+    if not claims:
+        return []
+    return [
+        f"Intervals over seeds hold for other seeds on these test {items}, not for other {items}. The {claims} "
+        "intervals are not corrected for their number: of twenty comparisons without a true difference, about one "
+        "shows one."
+    ]
 
 
 def _size(row: Row, metric: Metric) -> str:

@@ -8,14 +8,17 @@ import functools
 import json
 import os
 import pathlib
+import statistics
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
+from .._core.settings import Settings
 from ..errors import InputError
 from .fit import DivergedError
 from .run_folder import RunFolder, make_folder, provenance, read_json, write_json
@@ -39,6 +42,38 @@ class Run:
     name: str
     config: dict[str, Any]
     epochs: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Training:
+    """The training of a job: what every one of its runs does. A copy goes to each worker process.
+
+    Attributes:
+        data: what the runs read. It has `validation` and `test`, which are empty where they were not given, and
+            `identity`, which tells these data from others and which JSON can hold.
+        folds: the number of folds of the training data; settings are chosen on them if there are no validation data.
+        minimise: the validation metrics to minimise, in order of priority.
+        average: of a validation metric over folds.
+    """
+
+    data: Any
+    folds: int = 1
+
+    minimise: ClassVar[tuple[str, ...]]
+    average: ClassVar[Callable[[Sequence[float]], float]] = staticmethod(statistics.fmean)
+
+    def __call__(self, config: dict[str, Any], folder: pathlib.Path) -> dict[str, Any]:
+        """Do a run and return its results, whose `metrics` are numbers by name; `config` is that of `run`."""
+        raise NotImplementedError
+
+    @property
+    def trials(self) -> int:
+        """The number of trials of every candidate among several settings."""
+        return 1 if self.data.validation else self.folds
+
+    def run(self, name: str, settings: Settings, seed: int, fold: int | None = None) -> Run:
+        """Return a run: a trial on a fold or on the validation data; or the training of a model if `fold` is None."""
+        return Run(name, {"settings": settings.to_json(), "seed": seed, "fold": fold}, settings.epochs)
 
 
 def run_all(
@@ -115,6 +150,20 @@ def caller_unchanged() -> Iterator[None]:
         for name in os.environ.keys() - environment.keys():
             del os.environ[name]
         os.environ.update(environment)
+
+
+@contextlib.contextmanager
+def run_directory(out: str | os.PathLike[str] | None) -> Iterator[pathlib.Path]:
+    """Yield the folder to work in: `out`, or a temporary one that is deleted afterwards where `out` is None.
+
+    The work leaves the random state and the environment of the calling process as they were.
+    """
+    with caller_unchanged():
+        if out is not None:
+            yield pathlib.Path(out)
+            return
+        with tempfile.TemporaryDirectory(prefix="contextual-rnn-") as path:
+            yield pathlib.Path(path) / "run"
 
 
 @contextlib.contextmanager

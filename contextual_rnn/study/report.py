@@ -1,16 +1,23 @@
-"""`FitReport`: what training one model found, as a table and a figure."""
+"""`fit_one`, which trains one model for a job, and `FitReport`, which shows what it found as a table and a figure."""
 
 from __future__ import annotations
 
 import dataclasses
 import html
-import io
+import os
 import pathlib
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .differences import Metric
+from .._core.settings import check_count, check_seed
+from ..serialization import load
+from .comparison import figure_files, html_table, text_table
+from .differences import Metric, Row
+from .fit import check_accelerator
+from .parallel import Training, one_thread, run_all, run_directory
+from .run_folder import RunFolder, read_lines, write_json
+from .tuning import choose
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -33,25 +40,14 @@ class FitReport:
     sentences: list[str]
     metrics: Sequence[Metric]
     rows: dict[str, dict[str, float]]
-    history: list[dict[str, Any]]
+    history: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     validation: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     out: pathlib.Path | None = None
     files: dict[str, pathlib.Path] = dataclasses.field(default_factory=dict)
 
     def table(self, width: int = 80) -> str:
         """Return the metrics as a table."""
-        from rich.console import Console
-        from rich.table import Table
-
-        rows = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-        rows.add_column("")
-        for metric in self.metrics:
-            rows.add_column(f"{metric.name}{f' ({metric.unit})' if metric.unit else ''}", justify="right")
-        for name, values in self.rows.items():
-            rows.add_row(name, *(_shown(values.get(metric.key)) for metric in self.metrics))
-        text = io.StringIO()
-        Console(file=text, width=width, color_system=None, markup=False, emoji=False).print(rows)
-        return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
+        return text_table(["", *(metric.label for metric in self.metrics)], self._cells(), width, justify="right")
 
     def plot_history(self) -> Figure:
         """Draw the training loss, and every validation metric, by epoch."""
@@ -59,30 +55,93 @@ class FitReport:
 
         return plot_history(self.history)
 
+    def write(self, folder: RunFolder, results: dict[str, Any], figures: dict[str, Callable[[], Figure]]) -> None:
+        """Write the results and then the figures to an open run folder.
+
+        Args:
+            folder: the run folder.
+            results: further fields of `results.json`.
+            figures: what draws each further figure, by the name of its file.
+        """
+        from .figures import write_figure
+
+        self.out = folder.path
+        write_json(folder.results_path, {**results, "errors": self.rows, "validation": self.validation})
+        for name, draw in {**figures, "history": self.plot_history}.items():
+            write_figure(draw(), folder.figures, name)
+
     def __str__(self) -> str:
         """Return the sentences, the table, and where the files are."""
-        parts = [
-            textwrap.fill(" ".join(self.sentences), 80, break_on_hyphens=False),
-            *([self.table()] if self.rows else []),
-        ]
+        parts = [textwrap.fill(" ".join(self.sentences), 80, break_on_hyphens=False)]
+        if self.rows:
+            parts.append(self.table())
         if self.out is not None:
-            drawn = ", ".join(sorted(path.name for path in (self.out / "figures").glob("*.png")))
-            figures = f"\nFigures: {self.out / 'figures'} ({drawn})" if drawn else ""
             others = "".join(f"\n{name}: {path}" for name, path in self.files.items())
-            parts.append(f"Model:   {self.out / 'model.safetensors'}{others}{figures}")
+            parts.append(f"Model:   {self.out / 'model.safetensors'}{others}{figure_files(self.out)}")
         return "\n\n".join(parts)
 
     def _repr_html_(self) -> str:
-        head = "".join(f"<th>{html.escape(metric.name)}</th>" for metric in self.metrics)
-        body = "".join(
-            f"<tr><td>{html.escape(name)}</td>"
-            + "".join(f"<td>{_shown(values.get(metric.key))}</td>" for metric in self.metrics)
-            + "</tr>"
+        names = ["", *(metric.name for metric in self.metrics)]
+        return f"<p>{html.escape(' '.join(self.sentences))}</p>{html_table(names, self._cells())}"
+
+    def _cells(self) -> list[list[str]]:
+        """Return the cells of the table, row by row; a dash stands for a metric that a row lacks."""
+        keys = [metric.key for metric in self.metrics]
+        return [
+            [name, *(f"{values[key]:.4g}" if values.get(key) is not None else "-" for key in keys)]
             for name, values in self.rows.items()
-        )
-        said = html.escape(" ".join(self.sentences))
-        return f"<p>{said}</p><table><thead><tr><th></th>{head}</tr></thead><tbody>{body}</tbody></table>"
+        ]
 
 
-def _shown(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4g}"
+def fit_one(
+    training: Training,
+    candidates: Sequence[Any],
+    report: Callable[[Any, Row, list[Row]], FitReport],
+    figures: Callable[[Any], dict[str, Callable[[], Figure]]],
+    *,
+    seed: int,
+    out: str | os.PathLike[str] | None,
+    resume: bool,
+    jobs: int | None,
+) -> Any:
+    """Choose settings, train one model with them, and report on it.
+
+    Args:
+        training: does the runs.
+        candidates: the settings to choose from; a single one is taken as it is.
+        report: `report(model, result, history)` says what was found; `result` is that of the run, and `history` holds
+            the metrics of every epoch. The chosen settings are added.
+        figures: `figures(model)` returns what draws each figure, by the name of its file.
+        seed: of the run.
+        out: the run folder; None keeps nothing on disk.
+        resume: continue in a folder that already holds this run.
+        jobs: the number of processes; None is one per processor.
+
+    Returns:
+        The trained model, with its `report`.
+
+    Raises:
+        InputError: an argument is wrong, or the folder cannot be used.
+    """
+    check_seed(seed)
+    check_count(**({} if jobs is None else {"jobs": jobs}))
+    check_accelerator(candidates[0].accelerator)
+    flat = [settings.to_json() for settings in candidates]
+    config = {"candidates": flat, **training.data.identity, "folds": training.folds, "seed": seed}
+    with run_directory(out) as path:
+        folder = RunFolder.open(path, config, resume=resume)
+        choice = choose(training, {"model": list(candidates)}, path / "tuning", resume=resume, jobs=jobs)["model"]
+        run = training.run("final", choice.settings, seed)
+        (result,) = run_all([run], training, path, resume=resume, title="training", jobs=jobs)
+        folder.copy(path / "final" / "model.safetensors")
+        model, history = load(folder.model_path), read_lines(path / "final" / "metrics.jsonl")
+        with one_thread():
+            found = report(model, result, history)
+            found.history, found.validation = history, choice.validation
+            if choice.in_words():
+                chosen_on = "the validation data" if training.data.validation else "folds"
+                found.sentences.append(f"Chosen on {chosen_on}: {choice.in_words()}.")
+            if out is not None:
+                found.write(folder, {"chosen": choice.settings.to_json(), **result}, figures(model))
+    model.report = found
+    return model

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
-from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
 from .._core.settings import Settings
 from .fit import DivergedError
-from .parallel import Run, Work, run_all
+from .parallel import Training, Work, run_all
 
 Some = TypeVar("Some", bound=Settings)
 
@@ -33,33 +32,16 @@ class Choice(Generic[Some]):
         values = ((name.replace("_", " "), getattr(self.settings, name)) for name in names)
         return ", ".join(f"{name} {value}" for name, value in values)
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the chosen settings and the validation metrics of every candidate."""
-        return {**self.settings.to_json(), "validation": self.validation}
-
 
 def choose(
-    candidates: dict[str, list[Some]],
-    make_run: Callable[[str, Some, int], Run],
-    work: Work,
-    out: pathlib.Path,
-    *,
-    folds: int,
-    minimise: tuple[str, ...],
-    average: Callable[[Sequence[float]], float],
-    resume: bool,
-    jobs: int | None = None,
+    training: Training, candidates: dict[str, list[Some]], out: pathlib.Path, *, resume: bool, jobs: int | None = None
 ) -> dict[str, Choice[Some]]:
     """Choose, for every kind, the candidate with the lowest validation error, averaged over folds.
 
     Args:
+        training: does the trials, all with seed 0; their results have the metrics that it minimises.
         candidates: the settings to choose from, for every kind; a single candidate is chosen without a trial.
-        make_run: `make_run(name, settings, fold)` returns a trial, whose result has validation metrics.
-        work: does a trial.
         out: the folder of the trials.
-        folds: the number of trials of every candidate.
-        minimise: the validation metrics to minimise, in order of priority.
-        average: over folds.
         resume: skip the trials that are finished.
         jobs: the number of processes.
 
@@ -67,31 +49,19 @@ def choose(
         DivergedError: training diverged with every candidate of a kind.
     """
     runs = {
-        (kind, place, fold): make_run(f"{kind}-option-{place}-fold-{fold}", settings, fold)
+        (kind, place, fold): training.run(f"{kind}-option-{place}-fold-{fold}", settings, 0, fold)
         for kind, several in candidates.items()
         if len(several) > 1
         for place, settings in enumerate(several)
-        for fold in range(folds)
+        for fold in range(training.trials)
     }
-    trial = Trial(work)
-    results = (
-        run_all(list(runs.values()), trial, out, resume=resume, title="choosing settings", jobs=jobs) if runs else []
-    )
+    work, listed = Trial(training), list(runs.values())
+    results = run_all(listed, work, out, resume=resume, title="choosing settings", jobs=jobs) if runs else []
     metrics = {key: result["metrics"] for key, result in zip(runs, results, strict=True)}
-    chosen = {}
-    for kind, several in candidates.items():
-        if len(several) == 1:
-            chosen[kind] = Choice(several[0], [])
-            continue
-        errors = [
-            {
-                name: _average(average, [metrics[kind, place, fold].get(name) for fold in range(folds)])
-                for name in minimise
-            }
-            for place in range(len(several))
-        ]
-        chosen[kind] = _best(kind, several, errors, minimise)
-    return chosen
+    return {
+        kind: Choice(several[0], []) if len(several) == 1 else _best(training, kind, several, metrics)
+        for kind, several in candidates.items()
+    }
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,18 +78,21 @@ class Trial:
             return {"metrics": {}, "diverged": str(error)}
 
 
-def _average(average: Callable[[Sequence[float]], float], values: list[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return average(known) if len(known) == len(values) else None
-
-
 def _best(
-    kind: str, candidates: list[Some], errors: list[dict[str, float | None]], minimise: tuple[str, ...]
+    training: Training, kind: str, candidates: list[Some], metrics: dict[tuple[str, int, int], dict[str, float]]
 ) -> Choice[Some]:
+    """Return the best candidate of a kind, by the metrics of every (kind, number of the candidate, fold)."""
+    of_folds = [[metrics[kind, place, fold] for fold in range(training.trials)] for place in range(len(candidates))]
+    errors = [{name: _average(training, folds, name) for name in training.minimise} for folds in of_folds]
     flat = [settings.to_json() for settings in candidates]
     varied = [name for name in flat[0] if len({str(one[name]) for one in flat}) > 1]
     table = [{name: one[name] for name in varied} | error for one, error in zip(flat, errors, strict=True)]
-    finite = [place for place, error in enumerate(errors) if error[minimise[0]] is not None]
+    finite = [place for place, error in enumerate(errors) if None not in error.values()]
     if not finite:
         raise DivergedError(f"{kind}: training diverged with all {len(candidates)} settings; try a lower learning rate")
-    return Choice(candidates[min(finite, key=lambda place: [errors[place][name] for name in minimise])], table)
+    return Choice(candidates[min(finite, key=lambda place: list(errors[place].values()))], table)
+
+
+def _average(training: Training, folds: list[dict[str, float]], name: str) -> float | None:
+    """Return the average of a metric over folds; None if training diverged on one of them."""
+    return training.average([metrics[name] for metrics in folds]) if all(folds) else None

@@ -6,19 +6,14 @@ import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from ..._core.settings import check_count, takes_settings
-from ...data.series import Record
+from ..._core.settings import takes_settings
 from ...data.table import Source
-from ...errors import InputError
 from ...scaling import error_unit
-from ...study.comparison import Comparison, findings, run_directory, train_kinds
-from ...study.differences import label
-from ...study.fit import check_accelerator
-from ...study.parallel import one_thread
-from ...study.run_folder import RunFolder
+from ...study.comparison import Comparison, train_kinds
+from ...study.differences import findings, label
 from .metrics import BY_SERIES, METRICS, baselines, errors_of, rmse_by_step, scores
 from .settings import ForecastSettings
-from .train import Training, make_run, read_tables
+from .train import Training, read_tables
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -29,7 +24,6 @@ class ForecastComparison(Comparison):
 
     heading: ClassVar[str] = "bridge, attention, feeding"
 
-    test: list[Record]
     baselines_by_step: dict[str, list[float]]
 
     def plot_forecasts(self, shown: int = 4) -> Figure:
@@ -54,7 +48,7 @@ class ForecastComparison(Comparison):
 
     def _base(self) -> Any:
         """Return the model of the base, seed 0."""
-        return self.models[self.models.names[0]]
+        return next(iter(self.models.values()))
 
 
 @takes_settings(ForecastSettings)
@@ -97,47 +91,25 @@ def compare(
     Example:
         contextual-rnn compare forecast --train train.csv --test test.csv --targets y --past 50 --horizon 20
     """
-    check_count(seeds=seeds, **({} if jobs is None else {"jobs": jobs}))
-    if test is None:
-        raise InputError("`test` is required: the errors of the comparison are those on this table")
     chosen = {"bridge": bridge, "attention": attention, "feeding": feeding}
     variants = {label(values): (values, one) for values, one in ForecastSettings.variants({**options, **chosen})}
-    base_values, base = next(iter(variants.values()))
-    check_accelerator(base.accelerator)
+    base_name, (base_values, base) = next(iter(variants.items()))
     data = read_tables(train, validation, test, base)
-    config = {
-        "variants": {name: settings.to_json() for name, (_, settings) in variants.items()},
-        **data.identity,
-        "seeds": seeds,
-    }
-    with run_directory(out) as path:
-        folder = RunFolder.open(path, config, resume=resume)
-        runs, models = train_kinds(
-            {name: settings for name, (_, settings) in variants.items()},
-            make_run,
-            Training(data),
-            path,
-            seeds=seeds,
-            resume=resume,
-            jobs=jobs,
-        )
-        runs = [{**run, **variants[run["initial_state"]][0]} for run in runs]
-        model = models[models.names[0]]
-        with one_thread():
-            errors = {name: errors_of(forecast, data.test, model) for name, forecast in baselines(model).items()}
+    candidates = {name: [settings] for name, (_, settings) in variants.items()}
+    pairs = [(name, base_name, _statement(values, base_values)) for name, (values, _) in variants.items()][1:]
+    with train_kinds(Training(data), candidates, seeds=seeds, out=out, resume=resume, jobs=jobs) as trained:
+        model = next(iter(trained.models.values()))
+        errors = {name: errors_of(forecast, data.test, model) for name, forecast in baselines(model).items()}
         reference = {name: scores(one) for name, one in errors.items()}
-        pairs = [(name, label(base_values), _statement(values, base_values)) for name, (values, _) in variants.items()][
-            1:
-        ]
+        runs = [{**run, **variants[run["initial_state"]][0]} for run in trained.runs]
         found = ForecastComparison(
             **findings(runs, pairs, METRICS, BY_SERIES, reference, _subject(pairs)),
-            models=models,
-            config=config,
+            **trained.fields(),
             report={"baselines": reference},
             note=f"Errors are in {error_unit(base.targets)}; lower is better.",
         )
-        found.test, found.baselines_by_step = data.test, {name: rmse_by_step(one) for name, one in errors.items()}
-        return found.keep(folder, out)
+        found.baselines_by_step = {name: rmse_by_step(one) for name, one in errors.items()}
+        return found.keep(trained)
 
 
 def _statement(values: dict[str, str], base: dict[str, str]) -> str:

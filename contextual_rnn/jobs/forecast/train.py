@@ -3,29 +3,32 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 import pathlib
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from ..._core.settings import check_count, check_seed, takes_settings
+from ..._core.settings import takes_settings
 from ...data.series import Batch, Datasets, random_windows
 from ...data.table import Source
 from ...scaling import error_unit
 from ...seq2seq import ScheduledSampling, make_feeding
-from ...serialization import load, save
-from ...study.comparison import run_directory
-from ...study.fit import check_accelerator
+from ...serialization import save
+from ...study import parallel
+from ...study.fit import best_epoch
 from ...study.fit import fit as train_module
-from ...study.parallel import Run, one_thread, run_all
-from ...study.report import FitReport
-from ...study.run_folder import RunFolder, read_lines, write_json
+from ...study.report import FitReport, fit_one
 from .metrics import METRICS, baselines, errors_of, rmse, rmse_by_step, scores, squares_by_series
 from .model import ForecastModel
 from .settings import ForecastSettings
 from .windows import cut_windows, hold_out_ends
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 MINIMISED = "validation_rmse"  # the weights of the epoch with the lowest one are kept
 
@@ -49,16 +52,13 @@ def read_tables(train: Source, validation: Source | None, test: Source | None, s
 
 
 @dataclasses.dataclass(frozen=True)
-class Training:
+class Training(parallel.Training):
     """Does one run."""
 
-    data: Datasets
+    minimise = (MINIMISED,)
 
     def __call__(self, config: dict[str, Any], folder: pathlib.Path) -> dict[str, Any]:
-        """Train one model; return its metrics, and its test errors by series and by step of the horizon.
-
-        `config` is that of `make_run`.
-        """
+        """Train one model; return its metrics, and its test errors by series and by step of the horizon."""
         settings, seed, data = ForecastSettings.from_json(config["settings"]), config["seed"], self.data
         torch.manual_seed(seed)
         model = ForecastModel(settings, data.fields)
@@ -77,11 +77,11 @@ class Training:
             seed=seed,
             schedule="cosine",
             evaluate=evaluate,
-            minimise=(MINIMISED,),
+            minimise=self.minimise,
             folder=folder,
         )
         save(model, folder / "model.safetensors")
-        best = min(history, key=lambda metrics: metrics[MINIMISED])
+        best = history[best_epoch(history, self.minimise) - 1]
         metrics = {name: best[name] for name in (MINIMISED, "epoch")}
         if not data.test:
             return {"metrics": metrics}
@@ -104,11 +104,6 @@ class ForecastLoss:
         loss = model.loss(batch, self.feeding)
         model.updates.add_(1)
         return loss
-
-
-def make_run(name: str, settings: ForecastSettings, seed: int) -> Run:
-    """Return a run on the training table."""
-    return Run(name, {"settings": settings.to_json(), "seed": seed}, settings.epochs)
 
 
 @takes_settings(ForecastSettings)
@@ -146,27 +141,13 @@ def fit(
     Example:
         contextual-rnn fit forecast --train load.csv --targets mw --inputs temperature --past 168 --horizon 24 --out run
     """
-    check_seed(seed)
-    check_count(**({} if jobs is None else {"jobs": jobs}))
     settings = ForecastSettings.of(options)
-    check_accelerator(settings.accelerator)
     data = read_tables(train, validation, test, settings)
-    config = {"settings": settings.to_json(), **data.identity, "seed": seed}
-    with run_directory(out) as path:
-        folder = RunFolder.open(path, config, resume=resume)
-        run = make_run("final", settings, seed)
-        (result,) = run_all([run], Training(data), path, resume=resume, title="training", jobs=jobs)
-        folder.copy(path / "final" / "model.safetensors")
-        model: ForecastModel = load(folder.model_path, ForecastModel)
-        with one_thread():
-            model.report = _report(model, data, result, read_lines(path / "final" / "metrics.jsonl"))
-            if out is not None:
-                model.report.out = path
-                _write(folder, model, data, result)
-    return model
+    report, figures = functools.partial(_report, data), functools.partial(_figures, data)
+    return fit_one(Training(data), [settings], report, figures, seed=seed, out=out, resume=resume, jobs=jobs)
 
 
-def _report(model: ForecastModel, data: Datasets, result: dict[str, Any], history: list[dict[str, Any]]) -> FitReport:
+def _report(data: Datasets, model: ForecastModel, result: dict[str, Any], history: list[dict[str, Any]]) -> FitReport:
     settings, epoch = model.settings, result["metrics"]["epoch"]
     tables = {"training": cut_windows(data.training, settings), "validation": data.validation, "test": data.test}
     rows = {name: scores(errors_of(model.forecasts, windows, model)) for name, windows in tables.items() if windows}
@@ -179,14 +160,10 @@ def _report(model: ForecastModel, data: Datasets, result: dict[str, Any], histor
         f"The weights are those of epoch {epoch}, which has the lowest validation error.",
         f"Errors are in {error_unit(settings.targets)}.",
     ]
-    return FitReport(sentences, METRICS, rows, history)
+    return FitReport(sentences, METRICS, rows)
 
 
-def _write(folder: RunFolder, model: ForecastModel, data: Datasets, result: dict[str, Any]) -> None:
-    from ...study.figures import write_figure
+def _figures(data: Datasets, model: ForecastModel) -> dict[str, Callable[[], Figure]]:
     from .figures import plot_forecasts
 
-    assert model.report is not None
-    write_json(folder.results_path, {"settings": model.settings.to_json(), **result, "errors": model.report.rows})
-    write_figure(plot_forecasts(model, data.test or data.validation), folder.figures, "forecasts")
-    write_figure(model.report.plot_history(), folder.figures, "history")
+    return {"forecasts": lambda: plot_forecasts(model, data.test or data.validation)}

@@ -7,18 +7,15 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..._core.settings import check_count, takes_settings
-from ...data.series import Datasets, Record
+from ...data.series import Datasets
 from ...data.table import Source
-from ...errors import InputError
-from ...kinds import WITHOUT_WINDOW, comparisons
-from ...study.comparison import Comparison, findings, kinds_to_compare, run_directory, train_kinds
-from ...study.fit import check_accelerator
-from ...study.parallel import one_thread
-from ...study.run_folder import RunFolder
+from ...kinds import WITHOUT_WINDOW, comparisons, kinds_to_compare
+from ...study.comparison import Comparison, train_kinds
+from ...study.differences import findings
 from .baselines import baselines
 from .metrics import BY_SERIES, METRICS, scores
 from .settings import GenerationSettings
-from .train import Training, choose_settings, make_run
+from .train import Training
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -26,8 +23,6 @@ if TYPE_CHECKING:
 
 class GenerationComparison(Comparison):
     """What a comparison of initial states found on generated series; see `Comparison`."""
-
-    test: list[Record]
 
     def plot_bands(self, series: int = 0, steps: int = 150) -> Figure:
         """Draw the first steps of a test series, and the bands of series generated for its context by every kind.
@@ -38,8 +33,7 @@ class GenerationComparison(Comparison):
         """
         from .figures import plot_bands
 
-        kinds = dict.fromkeys(run["initial_state"] for run in self.runs)
-        return plot_bands({kind: self.models[f"{kind}-seed-0"] for kind in kinds}, self.test[series], steps)
+        return plot_bands(self.first_models(), self.test[series], steps)
 
     def figures(self) -> dict[str, Callable[[], Figure]]:
         """Return what draws each figure, by the name of its file."""
@@ -85,43 +79,16 @@ def compare(
     Example:
         contextual-rnn compare generation --train train.csv --test test.csv --targets y --context digit --series id
     """
-    check_count(seeds=seeds, **({} if jobs is None else {"jobs": jobs}))
     check_count(least=2, folds=folds)
-    if test is None:
-        raise InputError("`test` is required: the metrics of the comparison are those on this table")
     kinds = kinds_to_compare(initial_states, WITHOUT_WINDOW, 0, options.get("context") or ())
     candidates = {kind: GenerationSettings.candidates({**options, "initial_state": kind}) for kind in kinds}
-    check_accelerator(candidates[kinds[0]][0].accelerator)
     data = Datasets.read(train, validation, test, candidates[kinds[0]][0])
-    config = {
-        "candidates": {kind: [settings.to_json() for settings in several] for kind, several in candidates.items()},
-        **data.identity,
-        "folds": folds,
-        "seeds": seeds,
-    }
-    with run_directory(out) as path:
-        folder = RunFolder.open(path, config, resume=resume)
-        choices = choose_settings(candidates, data, folds, path / "tuning", resume=resume, jobs=jobs)
-        runs, models = train_kinds(
-            {kind: choice.settings for kind, choice in choices.items()},
-            make_run,
-            Training(data),
-            path,
-            seeds=seeds,
-            resume=resume,
-            jobs=jobs,
-        )
-        with one_thread():
-            reference = {name: scores(one, data.test) for name, one in baselines(data.training).items()}
-        found = GenerationComparison(
-            **findings(runs, comparisons(kinds), METRICS, BY_SERIES, reference),
-            models=models,
-            config=config,
-            report={
-                "baselines": reference,
-                "chosen": {kind: choice.to_json() for kind, choice in choices.items()},
-            },
+    training = Training(data, folds)
+    with train_kinds(training, candidates, seeds=seeds, out=out, resume=resume, jobs=jobs) as trained:
+        reference = {name: scores(one, data.test) for name, one in baselines(data.training).items()}
+        return GenerationComparison(
+            **findings(trained.runs, comparisons(kinds), METRICS, BY_SERIES, reference),
+            **trained.fields(),
+            report={"baselines": reference, "chosen": trained.chosen()},
             note="Lower is better.",
-        )
-        found.test = data.test
-        return found.keep(folder, out)
+        ).keep(trained)

@@ -3,46 +3,43 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 import pathlib
-import statistics
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from ..._core.settings import check_count, check_seed, takes_settings
-from ...data.folds import fold
-from ...data.series import Batch, Datasets, shuffled
+from ..._core.settings import check_count, takes_settings
+from ...cores import in_words
+from ...data.series import Batch, Datasets, Record, shuffled
 from ...data.table import Source
-from ...serialization import load, save
-from ...study.comparison import run_directory
-from ...study.fit import check_accelerator, check_finite
+from ...serialization import save
+from ...study import parallel
+from ...study.fit import check_finite
 from ...study.fit import fit as train_module
-from ...study.parallel import Run, one_thread, run_all
-from ...study.report import FitReport
-from ...study.run_folder import RunFolder, read_lines, write_json
-from ...study.tuning import Choice, choose
+from ...study.report import FitReport, fit_one
 from .baselines import baselines
 from .metrics import BY_SERIES, LIKELIHOOD, METRICS, scores
 from .model import SeriesGenerator
 from .settings import GenerationSettings
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 
 @dataclasses.dataclass(frozen=True)
-class Training:
-    """Does one run: on a fold, whose result has validation metrics, or on the whole training table."""
+class Training(parallel.Training):
+    """Does one run: on a fold of whole series, whose result has validation metrics, or on the whole training table."""
 
-    data: Datasets
+    minimise = (LIKELIHOOD.key,)
 
     def __call__(self, config: dict[str, Any], folder: pathlib.Path) -> dict[str, Any]:
-        """Train one model and return its metrics; `config` is that of `make_run`."""
+        """Train one model and return its metrics."""
         settings = GenerationSettings.from_json(config["settings"])
-        training, held_out = self.data.training, self.data.validation
-        if config["fold"] is None:
-            held_out = []
-        elif not held_out:
-            training, held_out = fold(training, config["fold"], config["folds"], 0, whole=True)
+        training, held_out = self.data.split(config["fold"], self.folds, whole=True)
         torch.manual_seed(config["seed"])
         model = SeriesGenerator(settings, self.data.fields)
         model.standardise(training)
@@ -76,36 +73,6 @@ def sequence_loss(model: SeriesGenerator, batch: Batch) -> Tensor:
     """Return the mean negative log-likelihood per step of a minibatch, in nats."""
     _, targets, context, lengths = batch
     return model.losses(targets, context, lengths).sum() / lengths.sum()
-
-
-def make_run(name: str, settings: GenerationSettings, seed: int, fold: int | None = None, folds: int = 0) -> Run:
-    """Return a run: on a fold, or on the whole training table where `fold` is None."""
-    config = {"settings": settings.to_json(), "seed": seed, "fold": fold, "folds": folds}
-    return Run(name, config, settings.epochs)
-
-
-def choose_settings(
-    candidates: dict[str, list[GenerationSettings]],
-    data: Datasets,
-    folds: int,
-    out: pathlib.Path,
-    *,
-    resume: bool,
-    jobs: int | None,
-) -> dict[str, Choice[GenerationSettings]]:
-    """Choose the settings of every kind on the validation table, or on folds of whole series of the training table."""
-    count = 1 if data.validation else folds
-    return choose(
-        candidates,
-        lambda name, settings, index: make_run(name, settings, 0, index, count),
-        Training(data),
-        out,
-        folds=count,
-        minimise=(LIKELIHOOD.key,),
-        average=statistics.fmean,
-        resume=resume,
-        jobs=jobs,
-    )
 
 
 @takes_settings(GenerationSettings)
@@ -142,73 +109,34 @@ def fit(
     Example:
         contextual-rnn fit generation --train digits.csv --targets x y --context digit --series id --out runs/digits
     """
-    check_seed(seed)
     check_count(least=2, folds=folds)
-    check_count(**({} if jobs is None else {"jobs": jobs}))
-    candidates = {"model": GenerationSettings.candidates(options)}
-    check_accelerator(candidates["model"][0].accelerator)
-    data = Datasets.read(train, validation, test, candidates["model"][0])
-    config = {
-        "candidates": [settings.to_json() for settings in candidates["model"]],
-        **data.identity,
-        "folds": folds,
-        "seed": seed,
-    }
-    with run_directory(out) as path:
-        folder = RunFolder.open(path, config, resume=resume)
-        choice = choose_settings(candidates, data, folds, path / "tuning", resume=resume, jobs=jobs)["model"]
-        run = make_run("final", choice.settings, seed)
-        (result,) = run_all([run], Training(data), path, resume=resume, title="training", jobs=jobs)
-        folder.copy(path / "final" / "model.safetensors")
-        model: SeriesGenerator = load(folder.model_path, SeriesGenerator)
-        model.backend = data.backend
-        with one_thread():
-            model.report = _report(model, data, choice, result, read_lines(path / "final" / "metrics.jsonl"))
-            if out is not None:
-                model.report.out = path
-                _write(folder, model, data)
+    candidates = GenerationSettings.candidates(options)
+    data = Datasets.read(train, validation, test, candidates[0])
+    report = functools.partial(_report, data)
+    figures = functools.partial(_figures, (data.test or data.training)[0])
+    model = fit_one(Training(data, folds), candidates, report, figures, seed=seed, out=out, resume=resume, jobs=jobs)
+    model.backend = data.backend
     return model
 
 
-def _report(
-    model: SeriesGenerator,
-    data: Datasets,
-    choice: Choice[GenerationSettings],
-    result: dict[str, Any],
-    history: list[dict[str, Any]],
-) -> FitReport:
+def _report(data: Datasets, model: SeriesGenerator, result: dict[str, Any], history: list[dict[str, Any]]) -> FitReport:
     """Return the report. The CRPS, which takes many samples, is computed on the test table only."""
     settings, metrics = model.settings, METRICS if data.test else (LIKELIHOOD,)
-    scored, name = (data.test, "test") if data.test else (data.training, "training")
     rows = {"training table": scores(model, data.training, [LIKELIHOOD])}
     if data.test:
         rows["test table"] = result["metrics"]
-    for baseline, generator in baselines(data.training).items():
-        rows[f"{baseline}, {name} table"] = scores(generator, scored, metrics)
-    chosen = choice.in_words()
+    last = list(rows)[-1]
+    for name, generator in baselines(data.training).items():
+        rows[f"{name}, {last}"] = scores(generator, data.test or data.training, metrics)
     sentences = [
-        f"Trained a {settings.cell} of {settings.hidden} units from the initial state {settings.kind.name!r} on "
+        f"Trained {in_words(settings.cell)} of {settings.hidden} units, with initial state {settings.kind.name!r}, on "
         f"{len(data.training)} series for {settings.epochs} epochs.",
-        *([f"Chosen on {'the validation table' if data.validation else 'folds'}: {chosen}."] if chosen else []),
         "Lower is better.",
     ]
-    return FitReport(sentences, metrics, rows, history, choice.validation)
+    return FitReport(sentences, metrics, rows)
 
 
-def _write(folder: RunFolder, model: SeriesGenerator, data: Datasets) -> None:
-    from ...study.figures import write_figure
+def _figures(record: Record, model: SeriesGenerator) -> dict[str, Callable[[], Figure]]:
     from .figures import plot_bands
 
-    assert model.report is not None
-    write_json(
-        folder.results_path,
-        {
-            "settings": model.settings.to_json(),
-            "metrics": model.report.rows.get("test table", {}),
-            "errors": model.report.rows,
-            "validation": model.report.validation,
-        },
-    )
-    shown = (data.test or data.training)[0]
-    write_figure(plot_bands({model.settings.kind.name: model}, shown), folder.figures, "bands")
-    write_figure(model.report.plot_history(), folder.figures, "history")
+    return {"bands": lambda: plot_bands({model.settings.kind.name: model}, record)}

@@ -6,19 +6,17 @@ import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..._core.settings import check_count, takes_settings
-from ...data.series import Datasets, Record
+from ..._core.settings import takes_settings
+from ...data.series import Record
 from ...data.table import Source
-from ...errors import InputError
-from ...kinds import COMPARED, comparisons
+from ...kinds import COMPARED, comparisons, kinds_to_compare
 from ...scaling import error_unit
-from ...study.comparison import Comparison, Models, findings, kinds_to_compare, run_directory
-from ...study.parallel import one_thread, run_all
-from ...study.run_folder import RunFolder
+from ...study.comparison import Comparison, train_kinds
+from ...study.differences import findings
 from .metrics import BY_SERIES, METRICS, persistence, scores
 from .model import SeriesModel
 from .settings import SeriesSettings
-from .train import Training, choose_settings, make_run, read_tables, scored_length, scoring_of
+from .train import Training, read_tables, scoring_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -26,8 +24,6 @@ if TYPE_CHECKING:
 
 class SeriesComparison(Comparison):
     """What a comparison of initial states found on series; see `Comparison`."""
-
-    test: list[Record]
 
     def plot_start(self, series: int = 0, steps: int = 150) -> Figure:
         """Draw the first steps of a test series, as measured and as predicted from every kind of initial state.
@@ -37,11 +33,6 @@ class SeriesComparison(Comparison):
             steps: the number of predicted steps to show.
         """
         return plot_prediction(self.first_models(), self.test[series], steps)
-
-    def first_models(self) -> dict[str, Any]:
-        """Return the model of the first seed of every kind."""
-        kinds = dict.fromkeys(run["initial_state"] for run in self.runs)
-        return {kind: self.models[f"{kind}-seed-0"] for kind in kinds}
 
     def figures(self) -> dict[str, Callable[[], Figure]]:
         """Return what draws each figure, by the name of its file."""
@@ -89,62 +80,22 @@ def compare(
     Example:
         contextual-rnn compare series --train train.csv --test test.csv --inputs u --targets y --window 5
     """
-    check_count(seeds=seeds, **({} if jobs is None else {"jobs": jobs}))
-    check_count(least=2, folds=folds)
-    if test is None:
-        raise InputError("`test` is required: the errors of the comparison are those on this table")
     kinds = kinds_to_compare(initial_states, COMPARED, options.get("window") or 0, options.get("context") or ())
     candidates = {kind: SeriesSettings.candidates({**options, "initial_state": kind}) for kind in kinds}
-    data = read_tables(train, validation, test, candidates[kinds[0]][0])
-    config = {
-        "candidates": {kind: [settings.to_json() for settings in several] for kind, several in candidates.items()},
-        **data.identity,
-        "folds": folds,
-        "seeds": seeds,
-    }
-    with run_directory(out) as path:
-        folder = RunFolder.open(path, config, resume=resume)
-        choices = choose_settings(candidates, data, folds, path / "tuning", resume=resume, jobs=jobs)
-        planned = [
-            make_run(f"{kind}-seed-{seed}", choice.settings, seed, scored_length(candidates))
-            for kind, choice in choices.items()
-            for seed in range(seeds)
-        ]
-        results = run_all(planned, Training(data), path / "runs", resume=resume, title="training", jobs=jobs)
-        identities = [{"initial_state": kind, "seed": seed} for kind in choices for seed in range(seeds)]
-        runs = [{**identity, **result} for identity, result in zip(identities, results, strict=True)]
-        models = Models(path / "runs", [run.name for run in planned])
-        with one_thread():
-            reference = _baselines(models[planned[0].name], data)
-        found = SeriesComparison(
-            **findings(runs, comparisons(kinds), METRICS, BY_SERIES, reference),
-            models=models,
-            config=config,
-            report={
-                "baselines": reference,
-                "chosen": {
-                    kind: {**choice.settings.to_json(), "validation": choice.validation}
-                    for kind, choice in choices.items()
-                },
-            },
-            note=f"Errors are in {error_unit(candidates[kinds[0]][0].targets)}; lower is better.",
-        )
-        found.test = data.test
-        if out is None:
-            found.models.load_all()
-        else:
-            found.out = path
-            with one_thread():
-                found.write(folder)
-    return found
-
-
-def _baselines(model: Any, data: Datasets) -> dict[str, dict[str, float]]:
-    """Return the errors of the persistence baseline, if there is a window."""
-    window = model.settings.window
-    if not window:
-        return {}
-    return {"persistence": scores(persistence(window), data.test, scoring_of(model, model.settings.length))}
+    base = candidates[kinds[0]][0]
+    data = read_tables(train, validation, test, base)
+    training = Training.of(data, candidates.values(), folds)
+    with train_kinds(training, candidates, seeds=seeds, out=out, resume=resume, jobs=jobs) as trained:
+        reference = {}
+        if base.window:
+            scoring = scoring_of(next(iter(trained.models.values())), training.scored_length)
+            reference["persistence"] = scores(persistence(base.window), data.test, scoring)
+        return SeriesComparison(
+            **findings(trained.runs, comparisons(kinds), METRICS, BY_SERIES, reference),
+            **trained.fields(),
+            report={"baselines": reference, "chosen": trained.chosen()},
+            note=f"Errors are in {error_unit(base.targets)}; lower is better.",
+        ).keep(trained)
 
 
 def plot_prediction(models: dict[str, Any], record: Record, steps: int = 150) -> Figure:

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
+import functools
 import os
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
-from ..._core.settings import check_count, check_seed, takes_settings
+from ..._core.settings import takes_settings
 from ...cores import in_words
-from ...data.series import Datasets
+from ...data.series import Datasets, Record
 from ...data.table import Source
 from ...scaling import error_unit
-from ...serialization import load
-from ...study.comparison import run_directory
-from ...study.parallel import one_thread, run_all
-from ...study.report import FitReport
-from ...study.run_folder import RunFolder, read_lines, write_json
-from ...study.tuning import Choice
+from ...study.report import FitReport, fit_one
 from .compare import plot_prediction
-from .metrics import METRICS, Predict, mean_baseline, persistence, scores
+from .metrics import METRICS, mean_baseline, persistence, scores
 from .model import SeriesModel
 from .settings import SeriesSettings
-from .train import Training, choose_settings, make_run, read_tables, scored_length, scoring_of
+from .train import Training, read_tables, scoring_of
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @takes_settings(SeriesSettings)
@@ -58,77 +58,32 @@ def fit(
     Example:
         contextual-rnn fit series --train train.csv --inputs u --targets y --window 5 --out runs/tank
     """
-    check_seed(seed)
-    check_count(least=2, folds=folds)
-    check_count(**({} if jobs is None else {"jobs": jobs}))
-    candidates = {"model": SeriesSettings.candidates(options)}
-    data = read_tables(train, validation, test, candidates["model"][0])
-    config = {
-        "candidates": [settings.to_json() for settings in candidates["model"]],
-        **data.identity,
-        "folds": folds,
-        "seed": seed,
-    }
-    with run_directory(out) as path:
-        folder = RunFolder.open(path, config, resume=resume)
-        choice = choose_settings(candidates, data, folds, path / "tuning", resume=resume, jobs=jobs)["model"]
-        run = make_run("final", choice.settings, seed, scored_length(candidates))
-        (result,) = run_all([run], Training(data), path, resume=resume, title="training", jobs=jobs)
-        folder.copy(path / "final" / "model.safetensors")
-        model: SeriesModel = load(folder.model_path, SeriesModel)
-        with one_thread():
-            model.report = _report(model, data, choice, result, read_lines(path / "final" / "metrics.jsonl"))
-            if out is not None:
-                model.report.out = path
-                _write(folder, model, data)
-    return model
+    candidates = SeriesSettings.candidates(options)
+    data = read_tables(train, validation, test, candidates[0])
+    training = Training.of(data, [candidates], folds)
+    report = functools.partial(_report, data)
+    figures = functools.partial(_figures, (data.test or data.training)[0])
+    return fit_one(training, candidates, report, figures, seed=seed, out=out, resume=resume, jobs=jobs)
 
 
-def _report(
-    model: SeriesModel,
-    data: Datasets,
-    choice: Choice[SeriesSettings],
-    result: dict[str, Any],
-    history: list[dict[str, Any]],
-) -> FitReport:
-    settings = model.settings
-    scoring = scoring_of(model, settings.length)
+def _report(data: Datasets, model: SeriesModel, result: dict[str, Any], history: list[dict[str, Any]]) -> FitReport:
+    settings, scoring = model.settings, scoring_of(model, model.settings.length)
     rows = {"training table": scores(model.predictions, data.training, scoring)}
     if data.test:
         rows["test table"] = result["metrics"]
-    rows |= {f"{name}, {'test' if data.test else 'training'} table": values for name, values in _baselines(model, data)}
-    chosen = choice.in_words()
+    baselines = {"mean": mean_baseline(model.target_mean.cpu(), settings.window)}
+    if settings.window:
+        baselines["persistence"] = persistence(settings.window)
+    last = list(rows)[-1]
+    for name, predict in baselines.items():
+        rows[f"{name}, {last}"] = scores(predict, data.test or data.training, scoring)
     sentences = [
         f"Trained {in_words(settings.cell)} of {settings.hidden} units, with initial state {settings.kind.name!r}, on "
         f"{len(data.training)} series for {settings.epochs} epochs.",
-        *([f"Chosen on {'the validation table' if data.validation else 'folds'}: {chosen}."] if chosen else []),
         f"Errors are in {error_unit(settings.targets)}.",
     ]
-    return FitReport(sentences, METRICS, rows, history, choice.validation)
+    return FitReport(sentences, METRICS, rows)
 
 
-def _baselines(model: SeriesModel, data: Datasets) -> list[tuple[str, dict[str, float]]]:
-    """Return the errors of baselines that need no training, on the test table or else on the training table."""
-    scoring, window = scoring_of(model, model.settings.length), model.settings.window
-    baselines: list[tuple[str, Predict]] = [("mean", mean_baseline(model.target_mean.cpu(), window))]
-    if window:
-        baselines.append(("persistence", persistence(window)))
-    return [(name, scores(predict, data.test or data.training, scoring)) for name, predict in baselines]
-
-
-def _write(folder: RunFolder, model: SeriesModel, data: Datasets) -> None:
-    from ...study.figures import write_figure
-
-    assert model.report is not None
-    write_json(
-        folder.results_path,
-        {
-            "settings": model.settings.to_json(),
-            "metrics": model.report.rows.get("test table", {}),
-            "errors": model.report.rows,
-            "validation": model.report.validation,
-        },
-    )
-    shown = (data.test or data.training)[0]
-    write_figure(plot_prediction({model.settings.kind.name: model}, shown), folder.figures, "prediction")
-    write_figure(model.report.plot_history(), folder.figures, "history")
+def _figures(record: Record, model: SeriesModel) -> dict[str, Callable[[], Figure]]:
+    return {"prediction": lambda: plot_prediction({model.settings.kind.name: model}, record)}
