@@ -325,7 +325,7 @@ def test_the_commands_say_what_is_wrong(fitted, tmp_path, capsys):
 def test_an_interrupted_run_resumes_to_the_same_bytes(tmp_path, monkeypatch):
     chosen = ForecastSettings(**{**COLUMNS, "hidden": 4, "updates": 4, "epochs": 3, "sampling": 0.9})
     data = training_module.read_tables(table(4), None, None, chosen)
-    config = json.loads(json.dumps(training_module.make_run("run", chosen, 1).config))
+    config = json.loads(json.dumps(training_module.Training(data).run("run", chosen, 1).config))
 
     def train(name, breaks_at=None):
         (tmp_path / name).mkdir(exist_ok=True)

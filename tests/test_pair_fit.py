@@ -21,7 +21,7 @@ from contextual_rnn.jobs.pairs.answers import Answers, answer
 from contextual_rnn.jobs.pairs.data import PairData, Question, hold_out, questions
 from contextual_rnn.jobs.pairs.decode import Target
 from contextual_rnn.jobs.pairs.figures import attention_weights
-from contextual_rnn.jobs.pairs.train import Training, make_run
+from contextual_rnn.jobs.pairs.train import Training
 
 TINY = {**SMALL, "hidden": 4, "embedding": 4}
 
@@ -216,7 +216,7 @@ def test_settings_are_chosen_on_validation_pairs_for_every_variant_alike(tmp_pat
             assert all(key.startswith("validation_") or key == "epoch" for key in _results(trial)["metrics"])
             assert not (trial / "answers.tsv").exists()
     model = pairs.fit(data["train"], **options)
-    assert "Chosen on the validation pairs: learning rate 0.02." in one_line(model.report)
+    assert "Chosen on the validation data: learning rate 0.02." in one_line(model.report)
 
 
 def _results(folder):
@@ -256,7 +256,7 @@ def test_a_broken_run_resumes_to_the_same_bytes(feeding, tmp_path, monkeypatch):
     data = PairData.read(listed(WORDS), None, listed(WORDS[:5]), ())
     options = {"hidden": 8, "embedding": 4, "epochs": 3, "batch_size": 10}
     settings = pairs.PairSettings(feeding=feeding, sampling=0.8, **options)
-    config = make_run("run", settings, seed=1).config
+    config = Training(data).run("run", settings, seed=1).config
 
     def train(name, breaks_at=None):
         (tmp_path / name).mkdir(exist_ok=True)

@@ -8,26 +8,16 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from ..._core.settings import check_count, takes_settings
+from ..._core.settings import takes_settings
 from ...data.pairs import PairSource
-from ...errors import InputError
-from ...study.comparison import Comparison, Models, Rows, run_directory, train_kinds
-from ...study.differences import (
-    Row,
-    bootstrap_mean,
-    difference_over_items,
-    in_words,
-    summarise,
-)
+from ...study.comparison import Comparison, Trained, train_kinds
+from ...study.differences import Row, bootstrap_mean, difference_over_items, in_words, summarise
 from ...study.differences import answer as answer_in_words
-from ...study.fit import check_accelerator
-from ...study.parallel import one_thread
-from ...study.run_folder import RunFolder
 from .answers import answer
-from .data import PairData, Question
+from .data import PairData
 from .metrics import BY_WORD, METRICS
 from .settings import PairSettings
-from .train import Training, check_label, choose_settings, make_run
+from .train import Training, check_label
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -38,8 +28,6 @@ class PairComparison(Comparison):
 
     factor: ClassVar[str] = "variant"
     heading: ClassVar[str] = "variant"
-
-    test: list[Question]
 
     def table_rows(self) -> list[Row]:
         """Return the errors of every variant, averaged over seeds, and those of its ensemble.
@@ -72,7 +60,7 @@ class PairComparison(Comparison):
         """
         from .figures import plot_attention
 
-        return plot_attention(self.models[next(iter(self.models))], self.test, shown)
+        return plot_attention(next(iter(self.models.values())), self.test, shown)
 
     def figures(self) -> dict[str, Callable[[], Figure]]:
         """Return what draws each figure, by the name of its file."""
@@ -129,9 +117,6 @@ def compare(
     Example:
         contextual-rnn compare pairs --train train.tsv --validation dev.tsv --test test.tsv --out runs/spelling
     """
-    check_count(seeds=seeds, **({} if jobs is None else {"jobs": jobs}))
-    if test is None:
-        raise InputError("`test` is required: the errors of the comparison are those on these pairs")
     data = PairData.read(train, validation, test, columns)
     compared = {"bridge": bridge, "attention": attention, "feeding": feeding, "label": label}
     variants = [values for values, _ in PairSettings.variants(compared)]
@@ -139,28 +124,9 @@ def compare(
         check_label(list(dict.fromkeys(values["label"] for values in variants)), data)
         variants = [values for values, _ in PairSettings.variants({**compared, "label": "none"})]
     candidates = {"-".join(values.values()): _candidates(values, variants, options) for values in variants}
-    check_accelerator(next(iter(candidates.values()))[0].accelerator)
-    config = {
-        "candidates": {name: [settings.to_json() for settings in several] for name, several in candidates.items()},
-        **data.identity,
-        "seeds": seeds,
-    }
-    with run_directory(out) as path:
-        folder = RunFolder.open(path, config, resume=resume)
-        choices = choose_settings(candidates, data, path / "tuning", resume=resume, jobs=jobs)
-        chosen = {name: choice.settings for name, choice in choices.items()}
-        trained, models = train_kinds(chosen, make_run, Training(data), path, seeds=seeds, resume=resume, jobs=jobs)
-        kinds = _named(variants)
-        runs = [{**run, **kinds[place // seeds]} for place, run in enumerate(trained)]
-        with one_thread():
-            found = PairComparison(**_findings(runs, kinds, data, models, choices), config=config)
-            found.test = data.test
-            if out is None:
-                found.models.load_all()
-            else:
-                found.out = path
-                found.write(folder)
-    return found
+    with train_kinds(Training(data), candidates, seeds=seeds, out=out, resume=resume, jobs=jobs) as trained:
+        fields = _findings(trained, dict(zip(candidates, _named(variants), strict=True)), data)
+        return PairComparison(**fields, **trained.fields()).keep(trained)
 
 
 def _candidates(values: dict[str, str], variants: list[dict[str, str]], options: dict[str, Any]) -> list[PairSettings]:
@@ -188,10 +154,10 @@ def _named(variants: list[dict[str, str]]) -> list[Row]:
     ]
 
 
-def _findings(
-    runs: list[Row], kinds: list[Row], data: PairData, models: Models, choices: dict[str, Any]
-) -> dict[str, Any]:
-    """Return the fields of the comparison."""
+def _findings(trained: Trained, variants: dict[str, Row], data: PairData) -> dict[str, Any]:
+    """Return the fields of the comparison that say what was found; `variants` are by their names in the files."""
+    kinds, choices = list(variants.values()), trained.choices
+    runs = [{**run, **variants[run["initial_state"]]} for run in trained.runs]
     differences = [_difference(runs, kind, kinds[0]) for kind in kinds[1:]]
     sentences = [f"{row['factor'].capitalize()}: {in_words(row, BY_WORD, 'words')}" for row in differences[1:]]
     for name, choice in choices.items():
@@ -201,18 +167,17 @@ def _findings(
         sentences.append("Input feeding needs an attention, so the variant without attention lacks both.")
     report = {
         "errors": [_errors(kind, runs) for kind in kinds],
-        "chosen": {name: choice.to_json() for name, choice in choices.items()},
-        "ensembles": _ensembles(kinds, models, data, choices) if len(runs) > len(kinds) else [],
+        "chosen": trained.chosen(),
+        "ensembles": _ensembles(variants, trained, data) if len(runs) > len(kinds) else [],
     }
     subject = differences[0]["factor"] if differences else "bridge"
     return {
         "answer": answer_in_words(f"the {subject}", differences[0] if differences else None, BY_WORD, "words"),
-        "runs": Rows(runs),
-        "summary": Rows(summarise(runs, list(kinds[0]))),
-        "differences": Rows(differences),
+        "runs": runs,
+        "summary": summarise(runs, list(kinds[0])),
+        "differences": differences,
         "sentences": [*sentences, *data.overlap()],
         "metrics": METRICS,
-        "models": models,
         "report": report,
         "note": _note(kinds),
     }
@@ -242,12 +207,12 @@ def _errors(kind: Row, runs: list[Row]) -> Row:
     return {**kind, **means, "low": interval.low, "high": interval.high}
 
 
-def _ensembles(kinds: list[Row], models: Models, data: PairData, choices: dict[str, Any]) -> list[Row]:
+def _ensembles(variants: dict[str, Row], trained: Trained, data: PairData) -> list[Row]:
     """Return the metrics of the ensemble of all seeds of every variant, with an interval over the words."""
     rows = []
-    for kind, (name, choice) in zip(kinds, choices.items(), strict=True):
-        seeds = [models[run] for run in models if run.startswith(f"{name}-seed-")]
-        answers = answer(seeds, data.test, choice.settings.beam)
+    for name, kind in variants.items():
+        seeds = [model for run, model in trained.models.items() if run.startswith(f"{name}-seed-")]
+        answers = answer(seeds, data.test, trained.choices[name].settings.beam)
         interval = bootstrap_mean(100 * np.array([answers.wrong], dtype=float))
         rows.append({**kind, **answers.metrics(), "low": interval.low, "high": interval.high})
     return rows

@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 import pathlib
-import statistics
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 
-from ..._core.settings import check_count, check_seed, takes_settings
+from ..._core.settings import takes_settings
 from ...data.encoded_pairs import Vocabulary, bucketed
 from ...data.pairs import PairSource
 from ...errors import InputError
 from ...seq2seq import make_feeding
-from ...serialization import load, save
-from ...study.comparison import run_directory
-from ...study.fit import best_epoch, check_accelerator
+from ...serialization import save
+from ...study import parallel
+from ...study.fit import best_epoch
 from ...study.fit import fit as train_module
-from ...study.parallel import Run, run_all
-from ...study.report import FitReport
-from ...study.run_folder import RunFolder, read_lines, write_json
-from ...study.tuning import Choice, choose
+from ...study.report import FitReport, fit_one
 from .answers import answer
 from .data import PairData
 from .metrics import METRICS
@@ -31,26 +28,24 @@ from .model import PairModel
 from .network import PairLoss, PairNetwork
 from .settings import PairSettings
 
-MINIMISE = ("validation_word_error_rate", "validation_phone_error_rate")  # in order of priority
-
 
 @dataclasses.dataclass(frozen=True)
-class Training:
+class Training(parallel.Training):
     """Does one run: a trial, whose result has validation errors only, or one that keeps and tests its model."""
 
-    data: PairData
+    minimise = ("validation_word_error_rate", "validation_phone_error_rate")
 
     def __call__(self, config: dict[str, Any], folder: pathlib.Path) -> dict[str, Any]:
-        """Train one model and return its metrics, and which answers are wrong; `config` is that of `make_run`."""
+        """Train one model and return its metrics, and which answers are wrong."""
         settings, data = PairSettings.from_json(config["settings"]), self.data
         torch.manual_seed(config["seed"])
         sources = Vocabulary.of(pair.source for pair in data.training).symbols
         targets = Vocabulary.of(pair.target for pair in data.training).symbols
         model = PairModel(settings, sources, targets, data.units, data.labels)
         history = self._train(model, config["seed"], folder)
-        best = history[best_epoch(history, MINIMISE) - 1]
-        metrics = {name: value for name, value in best.items() if name.startswith("validation_") or name == "epoch"}
-        if config["is_trial"]:
+        best = history[best_epoch(history, self.minimise) - 1]
+        metrics = {name: best[name] for name in (*self.minimise, "epoch")}
+        if config["fold"] is not None:
             return {"metrics": metrics}
         save(model, folder / "model.safetensors")
         if not data.test:
@@ -76,32 +71,10 @@ class Training:
             seed=seed,
             schedule="cosine",
             evaluate=evaluate,
-            minimise=MINIMISE,
+            minimise=self.minimise,
             patience=settings.patience,
             folder=folder,
         )
-
-
-def make_run(name: str, settings: PairSettings, seed: int, *, is_trial: bool = False) -> Run:
-    """Return a run."""
-    return Run(name, {"settings": settings.to_json(), "seed": seed, "is_trial": is_trial}, settings.epochs)
-
-
-def choose_settings(
-    candidates: dict[str, list[PairSettings]], data: PairData, out: pathlib.Path, *, resume: bool, jobs: int | None
-) -> dict[str, Choice[PairSettings]]:
-    """Choose the settings of every variant by their errors on the validation pairs."""
-    return choose(
-        candidates,
-        lambda name, settings, _: make_run(name, settings, 0, is_trial=True),
-        Training(data),
-        out,
-        folds=1,
-        minimise=MINIMISE,
-        average=statistics.fmean,
-        resume=resume,
-        jobs=jobs,
-    )
 
 
 def check_label(labels: Sequence[str], data: PairData) -> None:
@@ -147,56 +120,25 @@ def fit(
     Example:
         contextual-rnn fit pairs --train train.tsv --validation dev.tsv --test test.tsv --out runs/spelling
     """
-    check_seed(seed)
-    check_count(**({} if jobs is None else {"jobs": jobs}))
-    candidates = {"model": PairSettings.candidates(options)}
-    check_accelerator(candidates["model"][0].accelerator)
+    candidates = PairSettings.candidates(options)
     data = PairData.read(train, validation, test, columns)
-    check_label([candidates["model"][0].label], data)
-    config = {"candidates": [settings.to_json() for settings in candidates["model"]], **data.identity, "seed": seed}
-    with run_directory(out) as path:
-        folder = RunFolder.open(path, config, resume=resume)
-        choice = choose_settings(candidates, data, path / "tuning", resume=resume, jobs=jobs)["model"]
-        run = make_run("final", choice.settings, seed)
-        (result,) = run_all([run], Training(data), path, resume=resume, title="training", jobs=jobs)
-        folder.copy(path / "final" / "model.safetensors")
-        model: PairModel = load(folder.model_path, PairModel)
-        model.report = _report(model, data, choice, result, read_lines(path / "final" / "metrics.jsonl"))
-        if out is not None:
-            model.report.out = path
-            _write(folder, model, data, choice, result)
+    check_label([candidates[0].label], data)
+    report = functools.partial(_report, data)
+    model = fit_one(Training(data), candidates, report, lambda _: {}, seed=seed, out=out, resume=resume, jobs=jobs)
+    if data.test and model.report.out is not None:
+        model.report.files["Answers"] = model.report.out / "final" / "answers.tsv"
     return model
 
 
-def _report(
-    model: PairModel,
-    data: PairData,
-    choice: Choice[PairSettings],
-    result: dict[str, Any],
-    history: list[dict[str, Any]],
-) -> FitReport:
+def _report(data: PairData, model: PairModel, result: dict[str, Any], history: list[dict[str, Any]]) -> FitReport:
     settings, metrics = model.settings, result["metrics"]
     rows = {"validation": {metric.key: metrics[f"validation_{metric.key}"] for metric in METRICS}}
     if data.test:
         rows["test"] = {metric.key: metrics[metric.key] for metric in METRICS}
-    chosen = choice.in_words()
     sentences = [
         f"Trained an encoder-decoder ({settings.cell}, {settings.hidden} units, bridge {settings.bridge}, attention "
         f"{settings.attention}) on {len(data.training)} pairs.",
         f"The weights are those of epoch {metrics['epoch']} of {len(history)}, which has the lowest validation error.",
-        *([f"Chosen on the validation pairs: {chosen}."] if chosen else []),
         *data.overlap(),
     ]
-    return FitReport(sentences, METRICS, rows, history, choice.validation)
-
-
-def _write(
-    folder: RunFolder, model: PairModel, data: PairData, choice: Choice[PairSettings], result: dict[str, Any]
-) -> None:
-    from ...study.figures import write_figure
-
-    assert model.report is not None
-    write_json(folder.results_path, {**result, "chosen": choice.settings.to_json(), "validation": choice.validation})
-    write_figure(model.report.plot_history(), folder.figures, "history")
-    if data.test:
-        model.report.files["Answers"] = folder.path / "final" / "answers.tsv"
+    return FitReport(sentences, METRICS, rows)
