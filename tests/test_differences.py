@@ -20,7 +20,6 @@ from contextual_rnn.study.differences import (
     difference_over_items,
     in_words,
     mean_interval,
-    one_factor_at_a_time,
     ratio_interval,
     summarise,
 )
@@ -192,11 +191,3 @@ def test_a_difference_over_items_names_their_number():
     assert row["ratio"] == pytest.approx(0.5)
     assert "50% lower than that of b" in in_words(row, BY_ITEM, "things")
     assert "12 test things and 5 seeds" in in_words(row, BY_ITEM, "things")
-
-
-def test_one_factor_is_varied_at_a_time():
-    assert one_factor_at_a_time({"x": ["1", "2"], "y": ["p", "q"]}) == [
-        {"x": "1", "y": "p"},
-        {"x": "2", "y": "p"},
-        {"x": "1", "y": "q"},
-    ]

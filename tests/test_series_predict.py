@@ -12,7 +12,7 @@ from tanks import QUICK, TANK, columns, panda, write
 from contextual_rnn import InputError
 from contextual_rnn.jobs import series
 from contextual_rnn.jobs.series import States
-from contextual_rnn.jobs.series.predict import predict_file
+from contextual_rnn.jobs.series.predict_file import predict_file
 
 
 def fitted(**more):
