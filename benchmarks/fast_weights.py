@@ -20,7 +20,8 @@ from torch.nn.functional import cross_entropy, linear
 
 from benchmarks import provenance
 from contextual_rnn import FastWeightsRNN
-from contextual_rnn.papers.retrieval.model import EMBEDDING, HEAD, STEPS, SYMBOLS, RetrievalModel, Retrievals
+from contextual_rnn.papers.retrieval.data import STEPS, SYMBOLS, Retrievals
+from contextual_rnn.papers.retrieval.model import EMBEDDING, HEAD, RetrievalModel
 
 BATCH, HIDDEN, REPEATS, BLOCK = 128, 50, 200, 10
 FORMS = ("numba", "attention")

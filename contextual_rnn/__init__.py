@@ -26,7 +26,7 @@ from .recurrent import ContextualRNN
 from .sequence_model import Samples, SequenceModel
 from .serialization import load, save
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "MLP",

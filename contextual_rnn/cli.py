@@ -317,7 +317,7 @@ def _option(
         metavar = settings[name].metadata["metavar"] or metavar
         if settings[name].metadata["tunable"]:
             kind, default = tuple[_without_none(kind), ...], (default,)  # type: ignore[misc]
-        if typing.get_origin(kind) is tuple and metavar:
+        if typing.get_origin(kind) is tuple and metavar and not metavar.endswith("..."):
             metavar = f"{metavar} ..."
         return Option(name, kind, default, text, group, metavar)
     kind, metavar = _type(hints.get(name, str), choices)
@@ -346,7 +346,7 @@ def _type(annotation: Any, choices: Sequence[str] | None) -> tuple[Any, str | No
         metavar = "PATH"
     elif typing.get_origin(kind) is Literal:
         metavar = None
-    elif typing.get_origin(kind) not in (None, tuple):  # a sequence
+    elif typing.get_origin(kind) is not None:  # a sequence or a tuple
         inner = typing.get_args(kind)[0]
         inner, metavar = _type(inner, choices)
         kind, metavar = tuple[inner, ...], metavar and f"{metavar} ..."  # type: ignore[valid-type]

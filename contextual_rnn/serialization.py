@@ -21,7 +21,7 @@ from .errors import InputError
 
 MODEL = "model.safetensors"  # the file of a model in the folder of a run
 
-# What building a module raises for arguments that are none of its own.
+# What a class may raise when it is built with the arguments in a file.
 _REFUSALS = (
     ArithmeticError,
     AssertionError,

@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from contextual_rnn.data.static_context import StaticContext
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
@@ -26,7 +27,6 @@ from contextual_rnn import (
     Window,
     load,
 )
-from contextual_rnn.data.static_context import StaticContext
 
 
 def encoder(hidden=3):

@@ -17,7 +17,7 @@ if DEVICE == "cpu":
     os.environ.setdefault("TRITON_INTERPRET", "1")  # read when Triton is imported
 
 pytest.importorskip("triton", reason="Triton is not installed: its kernels were not checked (extra gpu)")
-from contextual_rnn.fast_weights import triton_operation
+from contextual_rnn.fast_weights import triton_operation  # noqa: E402
 
 
 @pytest.mark.parametrize("write", ["final", "preliminary"])

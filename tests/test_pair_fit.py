@@ -136,6 +136,8 @@ def test_a_comparison_says_what_each_factor_is_worth(tmp_path):
         table = (tmp_path / "run" / "runs" / name / "answers.tsv").read_text(encoding="utf-8")
         assert [line.endswith("\twrong") for line in table.splitlines()[1:]] == one["wrong"]
         assert found.models[name].settings.input_feeding == (one["attention"] != "none")
+    assert [one["variant"] for one in results["errors"]] == ["base", "bridge zero", "attention none"]
+    assert "The base has bridge project, attention additive" in one_line(found)
     base = results["errors"][0]
     assert base["low"] <= base["word_error_rate"] <= base["high"]
     assert [(one["factor"], one["a"], one["b"]) for one in results["differences"]] == [
@@ -186,6 +188,7 @@ def test_five_seeds_answer_the_question():
     [
         ({"label": ["h0", "token"]}, "`label` h0, token: the pairs have no labels"),
         ({"label": "token"}, "`label` token: the pairs have no labels"),
+        ({"label": "last"}, "`label` must be one of none, token, h0"),
         ({"bridge": []}, "`bridge` needs at least one value"),
         ({"bridge": "linear"}, "`bridge` must be one of"),
         ({"seeds": 0}, "`seeds` must be an integer of at least 1"),

@@ -8,6 +8,7 @@ import threading
 
 import pytest
 
+from contextual_rnn import cli
 from contextual_rnn.errors import InputError
 from contextual_rnn.papers import published
 from contextual_rnn.papers.published import PublishedFile, find
@@ -72,3 +73,20 @@ def test_a_missing_file_and_a_failed_download_are_refused(served, tmp_path):
     missing = dataclasses.replace(file, url=file.url + ".gone")
     with pytest.raises(InputError, match=r"could not be downloaded.*`data`"):
         find(missing)
+
+
+def test_the_command_line_reproduces_a_paper(tmp_path, capsys):
+    out = tmp_path / "table"
+    command = "reproduce associative-retrieval-table --smoke --cells lstm --sizes 4 5 --seeds 1 --jobs 1 --finalists 1"
+    cli.main([*command.split(), "--learning-rates", "0.002", "--out", str(out)])
+    printed = capsys.readouterr().out
+    assert "lstm   4 " in printed
+    assert "lstm   5 " in printed
+    assert f"Figures: {out / 'figures'} (test_error.png)" in printed
+
+
+def test_the_command_line_names_options_in_errors(tmp_path, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["reproduce", "pen-digits", "--data", str(tmp_path), "--out", str(tmp_path / "run")])
+    assert stopped.value.code == 2
+    assert "holds no pendigits/pendigits.tra: give --data the folder that holds it" in capsys.readouterr().err

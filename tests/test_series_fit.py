@@ -74,7 +74,7 @@ def test_the_report_has_fit_baselines_and_files(tmp_path):
     assert all(np.isfinite(list(row.values())).all() for row in model.report.rows.values())
     shown = str(model.report)
     assert " ".join(shown.split()).startswith(
-        "Trained a gru of 4 units from the initial state 'context' on 1 series for 2 epochs."
+        "Trained a GRU of 4 units, with initial state 'context', on 1 series for 2 epochs."
     )
     assert f"{tmp_path}/run/model.safetensors" in shown
     assert f"{tmp_path}/run/figures (history.png, prediction.png)" in shown
@@ -148,7 +148,7 @@ def test_a_run_resumes_on_the_same_data_only(tmp_path, undrawn):
     assert len(again.report.history) == 2
     with pytest.raises(InputError, match=r"holds a run with sha256.train = '.*', but '.*' was requested"):
         fitted(panda(steps=61), out=tmp_path / "run", resume=True)
-    with pytest.raises(InputError, match="holds a run with candidates.0.hidden = 4, but 5 was requested"):
+    with pytest.raises(InputError, match=r"holds a run with candidates.0.hidden = 4, but 5 was requested"):
         fitted(panda(), hidden=5, out=tmp_path / "run", resume=True)
 
 

@@ -131,13 +131,13 @@ def test_wrong_tables_and_states_are_refused_in_one_sentence(model, tmp_path):
         model.predict(table.drop(columns="y"))
     with pytest.raises(InputError, match="series 's0' has 3 steps, but at least 4 are needed"):
         model.predict(panda(1, steps=3))
-    with pytest.raises(InputError, match="`table` must be a path, .* found NoneType"):
+    with pytest.raises(InputError, match=r"`table` must be a path, .* found NoneType"):
         model.predict(None)
     with pytest.raises(InputError, match="`start` has no state of series 's1'; it has those of s0"):
         model.predict(table, start=model.predict(panda(1)).state)
     with pytest.raises(InputError, match="`start` must be the `state` of an earlier prediction; found Prediction"):
         model.predict(table, start=model.predict(table))
-    with pytest.raises(InputError, match="`start` belongs to another model: .*6"):
+    with pytest.raises(InputError, match=r"`start` belongs to another model: .*6"):
         model.predict(table, start=fitted(hidden=6).predict(table).state)
     with pytest.raises(InputError, match="there is no such file of states"):
         States.load(tmp_path / "none", model)
@@ -160,9 +160,9 @@ def test_files_are_predicted_and_nothing_is_overwritten(model, tmp_path):
     assert pl.read_csv(out).columns == ["id", "step", "y", "y_predicted"]
     with pytest.raises(InputError, match=r"`out` .*a.csv is the file of `inputs`; give another name"):
         predict_file(run, table, table)
-    with pytest.raises(InputError, match="`end` .* there is no folder"):
+    with pytest.raises(InputError, match=r"`end` .* there is no folder"):
         predict_file(run, table, out, end=tmp_path / "no/where")
-    with pytest.raises(InputError, match="`end` .* is also the file of `out`"):
+    with pytest.raises(InputError, match=r"`end` .* is also the file of `out`"):
         predict_file(run, table, out, end=out)
     only = tmp_path / "one.csv"
     pl.read_csv(table).filter(pl.col("id") == "s1").write_csv(only)

@@ -72,22 +72,22 @@ class Field(nn.Module):
             if batch_size is None:
                 raise ValueError("it is not there, and no batch_size is given")
             return self.unknown.expand(batch_size, -1)
-        value, hidden = self.check(value)
+        value, missing = self.check(value)
         size = rows(value)
         if batch_size is not None and not shapes_are_traced() and size != batch_size:
             raise ValueError(f"it has {size} rows where another field has {batch_size}")
-        features, hidden = self.encode(value).to(self._placement), hidden.to(self._placement.device)
+        features, missing = self.encode(value).to(self._placement), missing.to(self._placement.device)
         if self.unknown is None:
-            return self._all_known(features, hidden)
+            return self._all_known(features, missing)
         if self.training and self.drop:
-            hidden = hidden | (torch.rand(size, device=hidden.device) < self.drop)
-        return torch.where(hidden.unsqueeze(1), self.unknown, features)
+            missing = missing | (torch.rand(size, device=missing.device) < self.drop)
+        return torch.where(missing.unsqueeze(1), self.unknown, features)
 
-    def _all_known(self, features: Tensor, hidden: Tensor) -> Tensor:
+    def _all_known(self, features: Tensor, missing: Tensor) -> Tensor:
         if not values_are_known():
-            return features.masked_fill(hidden.unsqueeze(1), math.nan)
-        if hidden.any():
-            row = int(hidden.nonzero()[0, 0])
+            return features.masked_fill(missing.unsqueeze(1), math.nan)
+        if missing.any():
+            row = int(missing.nonzero()[0, 0])
             raise ValueError(f"row {row} is not known, and must be: unknown=True lets it be left out")
         return features
 
@@ -97,10 +97,10 @@ class Field(nn.Module):
         Raises:
             ValueError: it is something else, or a number is infinite or too large for the dtype.
         """
-        tensor, hidden = without_nan(as_tensor(value), shape)
+        tensor, missing = without_nan(as_tensor(value), shape)
         tensor = tensor.to(self._placement)
         check_finite(tensor)
-        return tensor, hidden.to(tensor.device)
+        return tensor, missing.to(tensor.device)
 
     def extra_repr(self) -> str:
         """Show the arguments that are not None or False."""
@@ -120,8 +120,8 @@ def without_nan(tensor: Tensor, shape: tuple[int, ...]) -> tuple[Tensor, Tensor]
     if not fits or (not shapes_are_traced() and tensor.shape[1:] != shape):
         wanted = ", ".join(["batch", *map(str, shape)])
         raise ValueError(f"it has shape {tuple(tensor.shape)} where ({wanted}{'' if shape else ','}) is right")
-    hidden = tensor.isnan().flatten(1).any(1) if shape else tensor.isnan()
-    return torch.where(hidden.view(-1, *[1] * len(shape)), 0, tensor), hidden
+    missing = tensor.isnan().flatten(1).any(1) if shape else tensor.isnan()
+    return torch.where(missing.view(-1, *[1] * len(shape)), 0, tensor), missing
 
 
 def check_finite(tensor: Tensor) -> None:

@@ -82,22 +82,22 @@ class Quantity(Field):
         """Return the scaled numbers (B,), and which are unknown."""
         tensor = as_tensor(value)
         is_column = tensor.dim() == 2 and (shapes_are_traced() or tensor.shape[1] == 1)
-        tensor, hidden = without_nan(tensor[:, 0] if is_column else tensor, ())
+        tensor, missing = without_nan(tensor[:, 0] if is_column else tensor, ())
         if tensor.is_floating_point():
             check_finite(tensor)
-        self._check_range(tensor, hidden)
+        self._check_range(tensor, missing)
         scaled = self._scale(tensor).to(self._placement)
         check_finite(scaled)
-        return scaled, hidden
+        return scaled, missing
 
     def encode(self, value: Tensor) -> Tensor:
         """Return the scaled numbers, (B, 1)."""
         return value.unsqueeze(1)
 
-    def _check_range(self, tensor: Tensor, hidden: Tensor) -> None:
+    def _check_range(self, tensor: Tensor, missing: Tensor) -> None:
         if self.extrapolate or self.low is None or self.high is None or not values_are_known():
             return
-        outside = ~hidden & ((tensor < self.low) | (tensor > self.high))
+        outside = ~missing & ((tensor < self.low) | (tensor > self.high))
         if outside.any():
             row = int(outside.nonzero()[0, 0])
             raise ValueError(

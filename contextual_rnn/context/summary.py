@@ -56,8 +56,8 @@ class Summary(Field):
         lengths = self._lengths(lengths, x)
         inside = torch.arange(x.shape[1], device=x.device) < lengths.unsqueeze(1)
         x = torch.where(inside.unsqueeze(2), x, 0)
-        hidden = x.isnan().flatten(1).any(1)
-        return (torch.where(hidden.view(-1, 1, 1), 0, x), lengths), hidden
+        missing = x.isnan().flatten(1).any(1)
+        return (torch.where(missing.view(-1, 1, 1), 0, x), lengths), missing
 
     def _lengths(self, lengths: Any, x: Tensor) -> Tensor:
         size, steps, _ = x.shape

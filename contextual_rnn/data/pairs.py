@@ -184,7 +184,7 @@ def _line_row(place: str, line: str) -> Row:
 
 def _listed_rows(source: Sequence[Any], name: str) -> list[Row]:
     if not source:
-        raise InputError(f"{name} is empty; give a list of tuples (source, target)")
+        raise InputError(f"{name} is empty; it must hold at least one pair")
     rows = []
     for number, item in enumerate(source):
         place = f"{name}, row {number}"

@@ -288,8 +288,8 @@ def _cells(path: pathlib.Path, text: str) -> tuple[list[str], list[str], list[in
     return header, cells, lines
 
 
-def write_table(path: str | os.PathLike[str], columns: dict[str, Any]) -> None:
-    """Write named columns atomically, as CSV, TSV or Parquet by the ending of the path."""
+def write_table(path: str | os.PathLike[str], columns: dict[str, Any] | pl.DataFrame) -> None:
+    """Write named columns, or a frame, atomically, as CSV, TSV or Parquet by the ending of the path."""
     target = pathlib.Path(path)
     _check_ending(target)
     frame, part = pl.DataFrame(columns), target.with_name(target.name + ".part")

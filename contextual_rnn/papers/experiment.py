@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import pathlib
+import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -15,10 +16,11 @@ from .._core.settings import check_count
 from ..serialization import load
 from ..study.differences import FEWEST, Kind, Metric, Row, difference, in_words, label, summarise
 from ..study.fit import Metrics
-from ..study.parallel import Run, one_thread, run_all
+from ..study.parallel import Run, caller_unchanged, one_thread, run_all
 from ..study.run_folder import RunFolder, read_lines, write_json
 from .common import PaperSettings
 
+WIDTH = 80  # columns of a terminal
 Train = Callable[[Any, dict[str, Any], pathlib.Path], dict[str, Any]]
 
 
@@ -88,9 +90,9 @@ class Experiment:
             for identity in identities
         ]
         path = self.folder.path / subfolder
-        results = run_all(
-            runs, functools.partial(train, settings), path, resume=self.resume, title=title, jobs=self.jobs
-        )
+        work = functools.partial(train, settings)
+        with caller_unchanged():
+            results = run_all(runs, work, path, resume=self.resume, title=title, jobs=self.jobs)
         return [{**identity, **result} for identity, result in zip(identities, results, strict=True)]
 
     def model(self, run: Row) -> Any:
@@ -125,10 +127,12 @@ class Experiment:
         text = "\n".join(verdict)
         results = {"runs": runs, "summary": summarise(runs, factors), "differences": differences, **more}
         write_json(self.folder.results_path, {**results, "verdict": text})  # first, because drawing could fail
-        with one_thread():
+        with one_thread(), caller_unchanged():
             for name, draw in figures.items():
                 write_figure(draw(), self.folder.figures, name)
         drawn = ", ".join(f"{name}.png" for name in figures)
+        lines = [textwrap.fill(line, WIDTH) if len(line) > WIDTH else line for line in text.split("\n")]
+        text = "\n".join(lines)
         return f"{text}\n\nResults: {self.folder.results_path}\nFigures: {self.folder.figures} ({drawn})"
 
     def _path(self, run: Row) -> pathlib.Path:

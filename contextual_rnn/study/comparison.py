@@ -202,8 +202,8 @@ class Comparison:
 
     def details(self) -> str:
         """Return every sentence, the table, and where the files are."""
-        sentences = "\n".join(_wrapped(sentence) for sentence in self.sentences)
-        return "\n\n".join([_wrapped(self.answer), self.table(), sentences, *self._notes()])
+        sentences = ["\n".join(_wrapped(sentence) for sentence in self.sentences)] if self.sentences else []
+        return "\n\n".join([_wrapped(self.answer), self.table(), *sentences, *self._notes()])
 
     def _notes(self) -> list[str]:
         notes = [self.note] if self.note else []

@@ -8,7 +8,7 @@ FOLDER = pathlib.Path(__file__).parent
 
 
 def tank(runs, seed):
-    """A pump fills a leaking tank. The level at the start of a run is unknown: it is not an input, but can be measured."""
+    """Simulate a pump that fills a leaking tank. The level at the start of a run is no input, but can be measured."""
     numbers, rows = random.Random(seed), ["run,pump,level"]
     for run in range(runs):
         level, pump = numbers.uniform(0.2, 4), 0.5
@@ -21,7 +21,7 @@ def tank(runs, seed):
 
 
 def swings(series, seed):
-    """Decaying oscillations of a period that is known for each, and of two materials that decay at different rates."""
+    """Simulate oscillations whose period is known, of two materials that decay at different rates."""
     numbers, rows = random.Random(seed), ["id,period,material,angle"]
     for number in range(series):
         period, material = numbers.uniform(6, 14), numbers.choice(["steel", "wood"])
@@ -33,7 +33,7 @@ def swings(series, seed):
 
 
 def load(days, seed):
-    """Hourly load of a small grid: a daily pattern, and more of it when it is cold."""
+    """Simulate the hourly load of a small grid: a daily pattern, and more of it when it is cold."""
     numbers, rows, mood = random.Random(seed), ["hour,temperature,load"], 0.0
     for hour in range(24 * days):
         temperature = 10 + 5 * math.sin(2 * math.pi * (hour - 9) / 24) + 4 * math.sin(hour / 90)
@@ -44,9 +44,9 @@ def load(days, seed):
 
 
 def words(count, seed):
-    """Invented words and their sounds: spelling is regular, but some letters sound different before e and i."""
+    """Invent words and their sounds: spelling is regular, but some letters sound different before e and i."""
     numbers, rows = random.Random(seed), {}
-    single = dict(zip("abdefiklmnoprstu", "a b d e f i k l m n o p r s t u".split(), strict=True))
+    single = {letter: letter for letter in "abdefiklmnoprstu"}
     while len(rows) < count:
         pieces = [
             numbers.choice(["c", "g", "ch", "b", "d", "l", "m", "n", "r", "s", "t"]) + numbers.choice("aeiou")

@@ -9,11 +9,10 @@ import numpy as np
 
 from ...data.series import Record
 from ...study.figures import Figure, colour, finish, line_with_band, logarithmic_where_wide, styled, subplots
-from .model import ForecastModel
 
 
 @styled
-def plot_forecasts(model: ForecastModel, windows: Sequence[Record], shown: int = 4) -> Figure:
+def plot_forecasts(model: Any, windows: Sequence[Record], shown: int = 4) -> Figure:
     """Draw a few windows with their forecasts, evenly spread over the table: a row of panels per target.
 
     Args:

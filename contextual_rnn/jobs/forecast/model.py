@@ -29,6 +29,7 @@ from ...scaling import StandardisedColumns
 from ...seq2seq import Decoder, Encoder, EncoderDecoder, ScheduledSampling, make_attention, make_bridge
 from ...serialization import save
 from ...study.report import FitReport
+from .frames import Question
 from .settings import ForecastSettings
 
 CHUNK = 256  # windows forecast at once, which bounds the memory
@@ -128,9 +129,9 @@ class ForecastModel(StandardisedColumns):
         Raises:
             InputError: a table is wrong, `future` is missing or lacks a series, or a series is too short.
         """
-        from .forecast import forecast
-
-        return forecast(self, past, future)
+        question = Question.read(past, future, self.settings)
+        forecasts = self.eval().forecasts(question.windows(self.settings, self.fields))
+        return question.frame(forecasts, self.settings)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model to one file, which `load` reads."""

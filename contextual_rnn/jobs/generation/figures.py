@@ -8,28 +8,22 @@ from torch import Tensor
 
 from ...data.series import Record
 from ...study.figures import Figure, bands, finish, styled, subplots
-from .model import SeriesGenerator
+from .settings import GenerationSettings
 
 
 @styled
-def plot_samples(
-    model: SeriesGenerator, vector: Tensor, context: dict[str, Any], n: int, steps: int, seed: int
-) -> Figure:
-    """Draw the median and bands of n generated series of `steps` steps, one panel per target.
+def plot_samples(drawn: Tensor, settings: GenerationSettings, context: dict[str, Any]) -> Figure:
+    """Draw the median and the central bands of generated series, one panel per target.
 
     Args:
-        model: what generates.
-        vector: (1, C), the context vector.
+        drawn: (n, T, Y), the series.
+        settings: of the model that generated them.
         context: the value of every context column, for the title.
-        n: the number of series.
-        steps: of each series.
-        seed: of the series.
     """
-    drawn = model.trajectories(vector, n, steps, seed=seed, stop=False).elements.cpu()
-    targets, known = model.settings.targets, ", ".join(f"{name} = {value}" for name, value in context.items())
-    figure, axes = subplots(len(targets), width=9, height=2.8)
-    for place, target, values in zip(axes[:, 0], targets, drawn.unbind(2), strict=True):
-        bands(place, values, model.settings.kind.name)
+    known = ", ".join(f"{name} = {value}" for name, value in context.items())
+    figure, axes = subplots(len(settings.targets), width=9, height=2.8)
+    for place, target, values in zip(axes[:, 0], settings.targets, drawn.unbind(2), strict=True):
+        bands(place, values, settings.kind.name)
         finish(place, "step", f"{target} (unit of the column)", f"generated series of {known}" if known else "")
     return figure
 

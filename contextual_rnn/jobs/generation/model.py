@@ -7,6 +7,7 @@ After every step, a Bernoulli flag says whether the series ends.
 
 from __future__ import annotations
 
+import math
 import os
 from typing import Any
 
@@ -14,10 +15,13 @@ import torch
 from torch import Tensor, nn
 
 from ..._core.module_config import register
+from ..._core.settings import check_count, check_seed
 from ...context import Field
 from ...cores import make_core
 from ...data.former import upgrade_columns
+from ...data.frame import FrameColumns, make_frame
 from ...data.series import context_width
+from ...errors import InputError
 from ...heads import MixtureHead
 from ...initial_state import ContextState
 from ...mlp import MLP
@@ -26,6 +30,7 @@ from ...scaling import StandardisedColumns
 from ...sequence_model import Samples, SequenceModel
 from ...serialization import save
 from ...study.report import FitReport
+from .frames import context_vector, sampled_columns
 from .settings import GenerationSettings
 
 
@@ -129,9 +134,14 @@ class SeriesGenerator(StandardisedColumns):
             InputError: a context column is missing, unknown, or has a value that the training table rules out; `n`,
                 `steps`, `temperature` or `seed` is out of range; `like` is no data frame.
         """
-        from .sample import sample
-
-        return sample(self, context or {}, n=n, steps=steps, temperature=temperature, seed=seed, like=like)
+        check_count(n=n, steps=steps)
+        check_seed(seed)
+        if not 0 <= temperature < math.inf:
+            raise InputError(f"`temperature` must be at least 0 and finite; found {temperature}")
+        backend = self.backend if like is None else FrameColumns(like, "`like`").frame.implementation
+        known = context or {}
+        found = self.trajectories(self._vector(known), n, steps, temperature=temperature, seed=seed)
+        return make_frame(sampled_columns(found, known, self.settings), backend)
 
     def plot_samples(self, context: dict[str, Any] | None = None, n: int = 200, steps: int = 100, seed: int = 0) -> Any:
         """Draw the median and the central bands of generated series of one context, one panel per target.
@@ -143,10 +153,14 @@ class SeriesGenerator(StandardisedColumns):
             seed: of the series.
         """
         from .figures import plot_samples
-        from .sample import context_vector
 
-        return plot_samples(self, context_vector(self, context or {}), context or {}, n, steps, seed)
+        known = context or {}
+        drawn = self.trajectories(self._vector(known), n, steps, seed=seed, stop=False).elements.cpu()
+        return plot_samples(drawn, self.settings, known)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model to one file, which `load` reads."""
         save(self, path)
+
+    def _vector(self, context: dict[str, Any]) -> Tensor:
+        return context_vector(context, self.settings, self.fields).to(self.device)

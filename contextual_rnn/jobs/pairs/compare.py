@@ -11,7 +11,7 @@ import numpy as np
 from ..._core.settings import check_count, takes_settings
 from ...data.pairs import PairSource
 from ...errors import InputError
-from ...study.comparison import Comparison, Models, Rows, run_directory
+from ...study.comparison import Comparison, Models, Rows, run_directory, train_kinds
 from ...study.differences import (
     Row,
     bootstrap_mean,
@@ -21,7 +21,7 @@ from ...study.differences import (
 )
 from ...study.differences import answer as answer_in_words
 from ...study.fit import check_accelerator
-from ...study.parallel import one_thread, run_all
+from ...study.parallel import one_thread
 from ...study.run_folder import RunFolder
 from .answers import answer
 from .data import PairData, Question
@@ -72,7 +72,7 @@ class PairComparison(Comparison):
         """
         from .figures import plot_attention
 
-        return plot_attention(self.models[self.models.names[0]], self.test, shown)
+        return plot_attention(self.models[next(iter(self.models))], self.test, shown)
 
     def figures(self) -> dict[str, Callable[[], Figure]]:
         """Return what draws each figure, by the name of its file."""
@@ -134,10 +134,10 @@ def compare(
         raise InputError("`test` is required: the errors of the comparison are those on these pairs")
     data = PairData.read(train, validation, test, columns)
     compared = {"bridge": bridge, "attention": attention, "feeding": feeding, "label": label}
-    if not data.labels:
-        check_label([label] if isinstance(label, str) else label, data)
-        compared["label"] = "none"
     variants = [values for values, _ in PairSettings.variants(compared)]
+    if not data.labels:
+        check_label(list(dict.fromkeys(values["label"] for values in variants)), data)
+        variants = [values for values, _ in PairSettings.variants({**compared, "label": "none"})]
     candidates = {"-".join(values.values()): _candidates(values, variants, options) for values in variants}
     check_accelerator(next(iter(candidates.values()))[0].accelerator)
     config = {
@@ -148,16 +148,11 @@ def compare(
     with run_directory(out) as path:
         folder = RunFolder.open(path, config, resume=resume)
         choices = choose_settings(candidates, data, path / "tuning", resume=resume, jobs=jobs)
-        planned = [
-            make_run(f"{name}-seed-{seed}", choice.settings, seed)
-            for name, choice in choices.items()
-            for seed in range(seeds)
-        ]
-        results = run_all(planned, Training(data), path / "runs", resume=resume, title="training", jobs=jobs)
+        chosen = {name: choice.settings for name, choice in choices.items()}
+        trained, models = train_kinds(chosen, make_run, Training(data), path, seeds=seeds, resume=resume, jobs=jobs)
         kinds = _named(variants)
-        runs = [{**kinds[place // seeds], "seed": place % seeds, **result} for place, result in enumerate(results)]
+        runs = [{**run, **kinds[place // seeds]} for place, run in enumerate(trained)]
         with one_thread():
-            models = Models(path / "runs", [run.name for run in planned])
             found = PairComparison(**_findings(runs, kinds, data, models, choices), config=config)
             found.test = data.test
             if out is None:
@@ -178,10 +173,18 @@ def _candidates(values: dict[str, str], variants: list[dict[str, str]], options:
 
 
 def _named(variants: list[dict[str, str]]) -> list[Row]:
-    """Return variants with their names for readers, which are the values of the factors that vary."""
-    varied = [name for name in variants[0] if len({one[name] for one in variants}) > 1] or ["bridge"]
+    """Return variants with their names for readers.
+
+    The name is the value of the factor that varies; if several factors do, "base", or the factor and its value.
+    """
+    base = variants[0]
+    varied = [name for name in base if any(one[name] != base[name] for one in variants)]
+    names = [" ".join(f"{name} {one[name]}" for name in varied if one[name] != base[name]) for one in variants]
+    if len(varied) < 2:
+        names = [one[varied[0] if varied else "bridge"] for one in variants]
     return [
-        {**one, "variant": ", ".join(one[name] for name in varied), "initial_state": one["bridge"]} for one in variants
+        {**one, "variant": name or "base", "initial_state": one["bridge"]}
+        for one, name in zip(variants, names, strict=True)
     ]
 
 
@@ -211,8 +214,17 @@ def _findings(
         "metrics": METRICS,
         "models": models,
         "report": report,
-        "note": "Intervals are over the test words. An ensemble averages the models of all seeds.",
+        "note": _note(kinds),
     }
+
+
+def _note(kinds: list[Row]) -> str:
+    """Return what a reader of the table must know."""
+    note = "Intervals are over the test words. An ensemble averages the models of all seeds."
+    if kinds[0]["variant"] != "base":
+        return note
+    values = ", ".join(f"{name} {kinds[0][name]}" for name in ("bridge", "attention", "feeding", "label"))
+    return f"{note}\nThe base has {values}."
 
 
 def _difference(runs: list[Row], kind: Row, base: Row) -> Row:

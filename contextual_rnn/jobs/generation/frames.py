@@ -1,0 +1,58 @@
+"""Contexts as vectors, and generated series as the columns of a table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+import torch
+from torch import Tensor
+
+from ..._core.settings import nearest
+from ...context import Field
+from ...data.series import Series, context_vectors
+from ...data.table import Table, free_name
+from ...errors import InputError
+from ...sequence_model import Samples
+from .settings import GenerationSettings
+
+
+def context_vector(context: dict[str, Any], settings: GenerationSettings, fields: dict[str, Field]) -> Tensor:
+    """Return the context vector (1, C) of a value for every context column.
+
+    Raises:
+        InputError: a column is missing or unknown, or its value is not one that the training table allows.
+    """
+    names = settings.context
+    for name in context:
+        if name not in names:
+            listed = ", ".join(names) or "none"
+            raise InputError(
+                f"`context`: the model has no context column {name!r}{nearest(name, names)}; it has {listed}"
+            )
+    missing = [name for name in names if name not in context]
+    if missing:
+        raise InputError(f"`context` needs a value of {', '.join(map(repr, missing))}")
+    values: dict[str, str] = {}
+    if names:
+        table = Table(pl.DataFrame({name: [context[name]] for name in names}, strict=False), "`context`")
+        values = {name: table.context(name)[0] for name in names}
+    empty = np.empty((0, 0), np.float32)
+    return context_vectors(fields, names, [Series("sample", empty, empty, values, np.empty(0, int))])
+
+
+def sampled_columns(found: Samples, context: dict[str, Any], settings: GenerationSettings) -> dict[str, Any]:
+    """Return the columns of generated series, one row per step; see `SeriesGenerator.sample`."""
+    taken = (*settings.targets, *settings.context)
+    lengths = found.lengths.cpu()
+    inside = torch.arange(found.elements.shape[1]) < lengths.unsqueeze(1)
+    values = found.elements.cpu()[inside].numpy()
+    number, step = inside.nonzero().unbind(1)
+    series = free_name(settings.series or "series", taken)
+    columns: dict[str, Any] = {
+        series: [f"sample-{one}" for one in number.tolist()],
+        free_name("step", (*taken, series)): step.numpy(),
+    }
+    columns |= {target: values[:, place] for place, target in enumerate(settings.targets)}
+    return columns | {name: [context[name]] * len(values) for name in settings.context}
