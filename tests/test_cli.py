@@ -1,10 +1,7 @@
 """The command line: functions as commands, arguments as options, errors as exit codes."""
 
 import json
-import os
 import pathlib
-import subprocess
-import sys
 
 import polars as pl
 import pytest
@@ -266,39 +263,6 @@ def test_series_without_inputs_are_still_generated_with_a_warning(tmp_path, caps
         "runs instead"
     )
     assert type(contextual_rnn.load(tmp_path / "run")).__name__ == "SeriesGenerator"
-
-
-def run(*arguments, **more):
-    code = "import sys; from contextual_rnn.cli import main; main(sys.argv[1:])"
-    return subprocess.run([sys.executable, "-c", code, *arguments], text=True, check=False, **more)
-
-
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full")
-def test_a_full_standard_output_is_reported():
-    with open("/dev/full", "w") as full:
-        ended = run("--version", stdout=full, stderr=subprocess.PIPE)
-    assert (ended.returncode, ended.stderr) == (
-        2,
-        "contextual-rnn: the system refused: [Errno 28] No space left on device\n",
-    )
-
-
-def test_a_closed_standard_output_is_no_error():
-    read, write_end = os.pipe()
-    os.close(read)
-    with os.fdopen(write_end, "w") as pipe:
-        ended = run("--help", stdout=pipe, stderr=subprocess.PIPE)
-    assert (ended.returncode, ended.stderr) == (0, "")
-
-
-def test_closed_streams_are_no_obstacle(monkeypatch):
-    monkeypatch.setattr(sys, "stdout", None)
-    monkeypatch.setattr(sys, "stderr", None)
-    main(["--version"])
-    with pytest.raises(SystemExit):
-        main(["whatever"])
-    sys.stdout.close()
-    sys.stderr.close()
 
 
 def test_an_interrupt_says_how_to_continue(table, tmp_path, capsys, monkeypatch):
