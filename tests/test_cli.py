@@ -1,5 +1,6 @@
 """The command line: functions as commands, arguments as options, errors as exit codes."""
 
+import importlib
 import json
 import pathlib
 
@@ -63,7 +64,7 @@ def test_a_model_is_trained_and_predicts_from_files(table, tmp_path, capsys):
     run = tmp_path / "run"
     main(fit(table, run, "--window", "3", "--test", table))
     printed = capsys.readouterr()
-    assert printed.out.startswith("Trained a gru of 4 units")
+    assert printed.out.startswith("Trained a GRU of 4 units")
     assert f"Model:   {run}/model.safetensors" in printed.out
     assert printed.err == "training: final finished, 1 of 1\n"
     out, state = str(tmp_path / "out.csv"), str(tmp_path / "state")
@@ -269,7 +270,8 @@ def test_an_interrupt_says_how_to_continue(table, tmp_path, capsys, monkeypatch)
     def interrupted(*args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("contextual_rnn.jobs.series.train.run_all", interrupted)
+    room = importlib.import_module("contextual_rnn.jobs.series.fit")  # the package's attribute of this name is `fit` itself
+    monkeypatch.setattr(room, "run_all", interrupted)
     with pytest.raises(SystemExit) as stopped:
         main(fit(table, tmp_path / "run"))
     assert stopped.value.code == 130

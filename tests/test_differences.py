@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contextual_rnn._core.settings import one_factor_at_a_time
 from contextual_rnn.study.differences import (
     ItemMetric,
     Metric,
