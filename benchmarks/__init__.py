@@ -1,4 +1,7 @@
-"""Measurements that need a quiet machine; `python -m benchmarks NAME`. Ratios of what is measured side by side."""
+"""Benchmarks; run `python -m benchmarks NAME` on a quiet machine.
+
+Each reports ratios of alternatives that are measured in turn in the same run.
+"""
 
 import os
 import pathlib
@@ -11,7 +14,7 @@ import contextual_rnn
 
 
 def provenance() -> str:
-    """Return the machine, the versions and the command, for the head of a report."""
+    """Return the machine, the versions and the command, which begin every report."""
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
     return "\n".join(
         [

@@ -1,10 +1,10 @@
-"""What a training step of fast weights takes: time beside explicit matrices, `nn.LSTM` and the floor; memory; growth.
+"""Time and memory of a training step of fast weights, beside explicit matrices and `nn.LSTM`.
 
-The step is that of the retrieval model (batch 128, 11 symbols, embedding 100, 50 units, head on the last step), from
-symbols or from dense input to fused Adam, one thread, every model in turn for ten
-steps. The floor is its operations, two a
-multiply-add, no gradient to the input, at the rate of a large matrix product measured in the same run. Outputs and
-gradients of every form must agree with the explicit matrices first, else no figure is given.
+The step is that of the retrieval model (batch size 128, 11 symbols, an embedding of 100, 50 hidden units, a head on the
+last step), from symbols or dense inputs to fused Adam, on one thread. Models take turns of ten steps. The floor is the
+time of the step's operations (two for a multiply-add, without the gradient of the input) at the rate of a large matrix
+product, which is measured in the same run. Times are reported only if the logits and gradients of every form agree with
+those of the explicit matrices.
 """
 
 import pathlib
@@ -29,32 +29,32 @@ PROBE = "import sys; from benchmarks.fast_weights import probe; print(*probe(sys
 
 
 class Embedded(nn.Module):
-    """The retrieval model with any core, over embedded or dense input, projected step by step."""
+    """The retrieval model with any core, over embedded or dense inputs."""
 
     def __init__(self, model: RetrievalModel, core: nn.Module) -> None:
         super().__init__()
         self.embedding, self.core, self.head = model.embedding, core, model.head
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the logits for symbols (B, T) or dense input (B, T, D)."""
+        """Return the logits for symbols (B, T) or dense inputs (B, T, D)."""
         _, state = self.core(x if x.dim() == 3 else self.embedding(x))
         return self.head(state[0].view(len(x), -1))
 
 
 class Dense(nn.Module):
-    """The retrieval model from dense input, without the final fast weights."""
+    """The retrieval model over dense inputs, without the final fast weights."""
 
     def __init__(self, model: RetrievalModel) -> None:
         super().__init__()
         self.core, self.head = model.core, model.head
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the logits for dense input (B, T, D)."""
+        """Return the logits for dense inputs (B, T, D)."""
         return self.head(self.core.run(linear(x, self.core.weight_ih, self.core.bias), return_fast=False)[1])
 
 
 def retrieval_model(backend: str) -> RetrievalModel:
-    """Return the model of h0 = 0, with an embedding that is not zero, the same whatever the backend."""
+    """Return the model with h0 = 0 and a random embedding; the weights are the same for every backend."""
     torch.manual_seed(0)
     model = RetrievalModel("zero", HIDDEN, backend)
     nn.init.normal_(model.embedding.weight)
@@ -62,7 +62,7 @@ def retrieval_model(backend: str) -> RetrievalModel:
 
 
 def models() -> dict[tuple[str, str], nn.Module]:
-    """Return every model by its name and what it starts from."""
+    """Return every model by its name and its kind of input."""
     found: dict[tuple[str, str], nn.Module] = {}
     for form in FORMS:
         found[form, "symbols"] = retrieval_model(form)
@@ -76,7 +76,7 @@ def models() -> dict[tuple[str, str], nn.Module]:
 
 
 def agree(model: nn.Module, reference: nn.Module, x: Tensor, answer: Tensor) -> bool:
-    """Whether the logits, and the gradients of all weights that both have, are the same."""
+    """Return whether the logits, and the gradients of the weights that both models have, are the same."""
     gradients, logits = [], []
     for each in (model, reference):
         each.zero_grad()
@@ -89,7 +89,7 @@ def agree(model: nn.Module, reference: nn.Module, x: Tensor, answer: Tensor) -> 
 
 
 def training_step(model: nn.Module, x: Tensor, answer: Tensor) -> Callable[[], None]:
-    """Return a function that takes one training step."""
+    """Return a function that does one training step."""
     unused = set() if x.dim() == 2 else {"embedding.weight"}
     parameters = [p for name, p in model.named_parameters() if p.requires_grad and name not in unused]
     optimizer = torch.optim.Adam(parameters, 1e-3, fused=True)
@@ -103,14 +103,14 @@ def training_step(model: nn.Module, x: Tensor, answer: Tensor) -> Callable[[], N
 
 
 def seconds(step: Callable[[], object]) -> float:
-    """Return how long one call took."""
+    """Return the duration of one call."""
     start = time.perf_counter()
     step()
     return time.perf_counter() - start
 
 
 def floor(rate: float) -> float:
-    """Return the seconds that the operations of a step from symbols take at `rate` operations a second."""
+    """Return the seconds of the operations of a step from symbols, at `rate` operations per second."""
     pairs = BATCH * STEPS * (STEPS + 1) / 2
     recurrence = 3 * BATCH * STEPS * HIDDEN * HIDDEN + (2 + 4) * pairs * HIDDEN  # forward, backward, weights
     table = 3 * len(SYMBOLS) * EMBEDDING * HIDDEN
@@ -119,12 +119,14 @@ def floor(rate: float) -> float:
 
 
 def probe(form: str, batch: int, steps: int, hidden: int) -> tuple[float, float]:
-    """Return the growth of this process's peak memory in MB by a training step, and the best time of three, seconds."""
+    """Return the rise of the peak memory by a training step in MB, and the fastest time of three in seconds."""
     torch.set_num_threads(1)
     core = FastWeightsRNN(8, hidden, backend=form)
-    FastWeightsRNN(8, hidden, backend=form)(torch.randn(1, 2, 8))[0].sum().backward()  # compiles, where it does
+    FastWeightsRNN(8, hidden, backend=form)(torch.randn(1, 2, 8))[
+        0
+    ].sum().backward()  # compiles the kernels, if there are any
     x = torch.randn(batch, steps, 8)
-    pathlib.Path("/proc/self/clear_refs").write_text("5")  # Linux forgets the peak so far, which importing made
+    pathlib.Path("/proc/self/clear_refs").write_text("5")  # resets the peak, which the imports caused
     before = _memory("VmRSS")
 
     def step() -> None:
@@ -136,20 +138,20 @@ def probe(form: str, batch: int, steps: int, hidden: int) -> tuple[float, float]
 
 
 def _memory(field: str) -> float:
-    """Return a figure of this process, in MB."""
+    """Return a field of the status of this process, in MB."""
     lines = pathlib.Path("/proc/self/status").read_text().splitlines()
     return next(float(line.split()[1]) / 1024 for line in lines if line.startswith(field))
 
 
 def probed(form: str, *shape: int) -> tuple[float, float]:
-    """Return `probe`'s answer from a fresh process."""
+    """Return the result of `probe` in a new process."""
     arguments = [sys.executable, "-c", PROBE, form, *map(str, shape)]
     megabytes, took = subprocess.run(arguments, check=True, capture_output=True, text=True).stdout.split()
     return float(megabytes), float(took)
 
 
 def main() -> int:
-    """Print the table; the exit code is 1 where the forms do not agree."""
+    """Print the table; the exit code is 1 if the forms disagree."""
     torch.set_num_threads(1)
     print(provenance())
     retrievals = Retrievals.draw(BATCH, seed=0)
@@ -159,7 +161,7 @@ def main() -> int:
     for form in FORMS:
         for source, x in inputs.items():
             if not agree(everyone[form, source], everyone["matrices", source], x, retrievals.answer):
-                print(f"parity    FAILED: {form} from {source} differs from the explicit matrices; no figure")
+                print(f"parity    FAILED: {form} from {source} differs from the explicit matrices; no time is reported")
                 return 1
     print("parity    logits and gradients of every form agree with the explicit matrices")
     steps = {key: training_step(model, inputs[key[1]], retrievals.answer) for key, model in everyone.items()}
@@ -167,7 +169,7 @@ def main() -> int:
     large, rates = torch.randn(1024, 1024), []
     for repeat in range(-1, REPEATS // BLOCK):
         for key, step in steps.items():
-            step()  # brings its own data back into the cache, as in training, where no other model runs in between
+            step()  # loads its data into the cache, as in training, where no other model runs in between
             took = [seconds(step) for _ in range(BLOCK)]
             times[key] += took if repeat >= 0 else []
         rates.append(2 * 1024**3 / seconds(lambda: large @ large))
@@ -176,7 +178,7 @@ def main() -> int:
 
 
 def report(times: dict[tuple[str, str], list[float]], rate: float) -> None:
-    """Print every time, then the ratios beside their targets."""
+    """Print every time, and then the ratios and their targets."""
     best = {key: min(values) for key, values in times.items()}
     middle = {key: statistics.median(values) for key, values in times.items()}
     for name, source in times:
@@ -186,7 +188,7 @@ def report(times: dict[tuple[str, str], list[float]], rate: float) -> None:
     rows = [
         ("matrices / ours, from symbols", ("matrices", "symbols"), ours, "at least 10"),
         ("matrices / ours, from dense", ("matrices", "dense"), ("numba", "dense"), "at least 7"),
-        ("ours / nn.LSTM, from symbols", ours, ("nn.LSTM", "symbols"), "at most .3"),
+        ("ours / nn.LSTM, from symbols", ours, ("nn.LSTM", "symbols"), "at most 0.3"),
     ]
     for what, a, b, target in rows:
         ratios = f"{best[a] / best[b]:.3g} of the fastest, {middle[a] / middle[b]:.3g} of medians"
@@ -194,13 +196,13 @@ def report(times: dict[tuple[str, str], list[float]], rate: float) -> None:
     least = floor(rate)
     print(
         f"{'ours / floor':<32} {best[ours] / least:.3g}; target at most 2.5; the floor is {1e3 * least:.3f} ms at "
-        f"{rate / 1e9:.0f} G operations a second"
+        f"{rate / 1e9:.0f} G operations per second"
     )
     wide = {form: probed(form, 64, 128, 256)[0] for form in ("reference", "numba", "attention")}
     for form in FORMS:
         print(
             f"{'peak memory, ' + form:<32} {wide[form] / wide['reference']:.3f} of the matrices' "
-            f"{wide['reference']:.0f} MB, at B = 64, T = 128, H = 256; target at most .1"
+            f"{wide['reference']:.0f} MB, at B = 64, T = 128, H = 256; target at most 0.1"
         )
     for form in FORMS:
         (little, short), (much, long) = (probed(form, 64, steps, 64) for steps in (64, 1024))

@@ -1,8 +1,8 @@
-"""What fast weights take on a CUDA device: Triton kernels beside explicit matrices and the compiled attention form.
+"""Time of fast weights on a CUDA device: Triton kernels, explicit matrices, and the compiled attention form.
 
-Forward and backward of B = 1024, T = 128, H = 64 in float32, from projected input. Outputs and gradients must agree
-with the explicit matrices first, else no figure is given. Bytes and operations of the kernels are set against what the
-device was measured to copy and to multiply in the same run.
+Forward and backward for B = 1024, T = 128, H = 64 in float32, from projected inputs. Times are reported only if outputs
+and gradients agree with those of the explicit matrices. The bytes and operations of the kernels are compared with the
+rates at which the device copies and multiplies, measured in the same run.
 """
 
 import statistics
@@ -22,21 +22,21 @@ RECURRENCE = Recurrence()
 
 
 def inputs() -> list[Tensor]:
-    """Return projected input, W, h_0, gain and offset."""
+    """Return projected inputs, W, h_0, gain and offset."""
     torch.manual_seed(0)
     sizes = [(BATCH, STEPS, HIDDEN), (HIDDEN, HIDDEN), (BATCH, HIDDEN), (HIDDEN,), (HIDDEN,)]
     return [(0.3 * torch.randn(size, device="cuda")).requires_grad_() for size in sizes]
 
 
 def step(run: Callable[..., tuple], given: list[Tensor]) -> list[Tensor]:
-    """Return the outputs and every gradient of one pass forward and back."""
+    """Return the outputs and all gradients of one forward and backward pass."""
     projected, weight, h, gain, offset = given
     output = run(projected, weight, h, None, gain, offset, RECURRENCE)[0]
     return [output, *torch.autograd.grad(output.square().mean(), given)]
 
 
 def milliseconds(run: Callable[[], object], repeats: int = REPEATS) -> list[float]:
-    """Return how long every call took on the device, after three that are not counted."""
+    """Return the duration of every call on the device, after three calls that are not counted."""
     times = []
     for repeat in range(repeats + 3):
         start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
@@ -49,7 +49,7 @@ def milliseconds(run: Callable[[], object], repeats: int = REPEATS) -> list[floa
 
 
 def ceilings() -> tuple[float, float]:
-    """Return the bytes and the float32 operations a second that the device was measured to do."""
+    """Return the measured bytes copied and float32 operations done per second."""
     much = torch.empty(2**28, device="cuda")
     square = torch.randn(4096, 4096, device="cuda")
     copied = 2 * much.numel() * 4 / (1e-3 * min(milliseconds(much.clone, 20)))
@@ -57,10 +57,10 @@ def ceilings() -> tuple[float, float]:
 
 
 def main() -> int:
-    """Print the table; the exit code is 1 where the forms do not agree."""
+    """Print the table; the exit code is 1 if the forms disagree."""
     print(provenance())
     if not torch.cuda.is_available():
-        print("device    none: these figures need CUDA, and none is given")
+        print("device    none: this benchmark needs CUDA")
         return 0
     from contextual_rnn.fast_weights import triton_operation
 
@@ -76,7 +76,7 @@ def main() -> int:
     for name, run in forms.items():
         pairs = zip(step(run, given), right, strict=True)
         if not all(torch.allclose(a, b, rtol=1e-2, atol=1e-3 * float(b.abs().max())) for a, b in pairs):
-            print(f"parity    FAILED: {name} differs from the explicit matrices; no figure")
+            print(f"parity    FAILED: {name} differs from the explicit matrices; no time is reported")
             return 1
     print("parity    outputs and gradients of every form agree with the explicit matrices")
     times = {name: milliseconds(lambda run=run: step(run, given)) for name, run in forms.items()}
@@ -85,15 +85,15 @@ def main() -> int:
 
 
 def report(times: dict[str, list[float]], copied: float, multiplied: float) -> None:
-    """Print every time, the ratios beside their targets, and how near to the device's ceilings the kernels are."""
+    """Print every time, the ratios and their targets, and how near the kernels are to the limits of the device."""
     for name, values in times.items():
         print(f"{name:<20} fastest {min(values):8.3f} ms, median {statistics.median(values):8.3f} ms")
     for name, target in (("matrices", "at least 10"), ("attention, compiled", "at least 2")):
         print(f"{name + ' / triton':<32} {min(times[name]) / min(times['triton']):.3g}; target {target}")
     took = 1e-3 * min(times["triton"])
-    # Forward reads the input and writes h, q and the normalised; backward reads these and writes the gradient of z.
+    # Forward reads the inputs and writes h, q and the normalised values; backward reads these and writes the gradient.
     moved = 4 * BATCH * STEPS * HIDDEN * (4 + 5) + 2 * 4 * BATCH * STEPS / 16 * HIDDEN**2
     # Products with W, A and G, forward 2 and backward 5, and rank-one additions, 1 and 1 + 8.5, two operations each.
     done = 2 * BATCH * STEPS * HIDDEN**2 * (2 + 5 + 1 + 9.5)
-    print(f"{'bytes':<32} {moved / took / copied:.3g} of the {copied / 1e9:.0f} GB a second that were copied")
-    print(f"{'operations':<32} {done / took / multiplied:.3g} of the {multiplied / 1e12:.1f} T a second of a product")
+    print(f"{'bytes':<32} {moved / took / copied:.3g} of the {copied / 1e9:.0f} GB per second of a copy")
+    print(f"{'operations':<32} {done / took / multiplied:.3g} of the {multiplied / 1e12:.1f} T per second of a product")

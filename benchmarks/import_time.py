@@ -1,4 +1,4 @@
-"""What `import contextual_rnn` takes beside `import torch`, each in a fresh process, taken in turn."""
+"""The time of `import contextual_rnn` relative to `import torch`, each in a new process, in turn."""
 
 import statistics
 import subprocess
@@ -12,14 +12,14 @@ MODULES = ("contextual_rnn", "torch")
 
 
 def seconds(module: str) -> float:
-    """Return how long a fresh process that imports a module took."""
+    """Return the duration of a new process that imports a module."""
     start = time.perf_counter()
     subprocess.run([sys.executable, "-c", f"import {module}"], check=True)
     return time.perf_counter() - start
 
 
 def main() -> int:
-    """Print the ratio of the two."""
+    """Print the ratio of the times."""
     print(provenance())
     times: dict[str, list[float]] = {module: [] for module in MODULES}
     for pair in range(-WARM_UP, PAIRS):

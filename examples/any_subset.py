@@ -1,4 +1,4 @@
-"""One model of two facts, either of which may be missing: a decaying cosine, told its first value and its period."""
+"""One model for any subset of two known facts: the first value and the period of a decaying cosine."""
 
 import math
 
@@ -12,7 +12,7 @@ STEPS = 25
 
 
 def draw(count):
-    """Return series (B, T, 1), and what is known of them: the first value (B, 1) and the period (B, 1)."""
+    """Return series (B, T, 1) and their context: the first value (B, 1) and the period (B, 1)."""
     first, period = 2 + 2 * torch.rand(count, 1), 0.5 + 4 * torch.rand(count, 1)
     time = torch.arange(STEPS) * 0.25
     series = first * (1 - time / time[-1]) * torch.cos(2 * math.pi * time / period)
@@ -34,7 +34,7 @@ clock = torch.linspace(0, 1, STEPS).view(1, STEPS, 1)
 
 
 def error(count, **missing):
-    """Return the mean squared error of whole series, generated from what is known alone."""
+    """Return the mean squared error of whole series, generated from the known facts only."""
     series, known = draw(count)
     output, _ = rnn(clock.expand(count, -1, -1), known | missing)
     return mse_loss(model["head"](output), series)
@@ -50,9 +50,9 @@ model.eval()
 with torch.no_grad():
     for name, missing in {
         "both": {},
-        "the period alone": {"first": None},
-        "the first value alone": {"period": None},
+        "only the period": {"first": None},
+        "only the first value": {"period": None},
     }.items():
-        print(f"told {name}: root mean squared error {math.sqrt(error(2000, **missing)):.3f}")
-    nothing = torch.full((2000, 1), math.nan)  # a row at least must tell how many series there are
-    print(f"told nothing: root mean squared error {math.sqrt(error(2000, first=nothing, period=None)):.3f}")
+        print(f"{name} known: root mean squared error {math.sqrt(error(2000, **missing)):.3f}")
+    nothing = torch.full((2000, 1), math.nan)  # one field gives the number of series
+    print(f"nothing known: root mean squared error {math.sqrt(error(2000, first=nothing, period=None)):.3f}")

@@ -1,4 +1,4 @@
-"""A core and an initial state of your own: a leaky memory beside a hidden state, started from a table of labels."""
+"""A custom recurrent core and a custom initial state: h0 is looked up in a table by a label."""
 
 import tempfile
 
@@ -14,13 +14,12 @@ class LeakyMemory(nn.Module):
 
     def __init__(self, input_size: int, size: int) -> None:
         super().__init__()
-        self.causal = True  # a step depends on earlier steps alone, so that long rows can be run in parts
-        self.input_size, self.size = input_size, size  # named as the arguments, so that it can be saved
-        self.state_shapes = ((size,), ((size, 2),))  # of one example, without the batch
+        self.causal = True  # a step depends only on earlier steps, so a long sequence can be run in parts
+        self.state_shapes = ((size,), ((size, 2),))  # the shapes of one example's state, without the batch
         self.mix, self.write = nn.Linear(input_size + 3 * size, size), nn.Parameter(torch.randn(2))
 
     def forward(self, x, state):
-        """Return the outputs (B, T, H) of inputs x (B, T, D), and the last state."""
+        """Return the outputs (B, T, H) for inputs x (B, T, D), and the final state."""
         (h, (memory,)), outputs = state, []
         for x_t in x.unbind(dim=1):
             h = torch.tanh(self.mix(torch.cat([x_t, h, memory.flatten(1)], dim=-1)))
@@ -31,15 +30,14 @@ class LeakyMemory(nn.Module):
 
 @register
 class LabelState(InitialState):
-    """h0 is the label's row of a table; the memory starts empty."""
+    """h0 is the row of a table that belongs to the label; the memory starts at zero."""
 
     def __init__(self, core, labels: int) -> None:
         super().__init__(core)
-        self.core, self.labels = self.shapes, labels  # the arguments again: the shapes do for a core
         self.table = nn.Embedding(labels, self.shapes[0][0])
 
     def forward(self, batch_size, context=None, *, sample=None, generator=None):
-        """Return the state that label numbers (B,) start from."""
+        """Return the initial state for label numbers (B,)."""
         return self.table(context), (self.table.weight.new_zeros(batch_size, *self.shapes[1][0]),)
 
 
@@ -47,8 +45,8 @@ torch.manual_seed(0)
 core = LeakyMemory(1, 8)
 rnn = ContextualRNN(core, LabelState(core, labels=3))
 optimiser = torch.optim.Adam(rnn.parameters(), lr=0.02)
-label, x = torch.tensor([0, 1, 2]), torch.zeros(3, 6, 1)  # the input says nothing, the label everything
-wave = torch.sin((label + 1).view(-1, 1) * torch.arange(6.0))  # so a wave for every label, (3, 6)
+label, x = torch.tensor([0, 1, 2]), torch.zeros(3, 6, 1)  # the inputs hold no information; the label holds all
+wave = torch.sin((label + 1).view(-1, 1) * torch.arange(6.0))  # one wave for each label, (3, 6)
 for step in range(101):
     loss = (rnn(x, label)[0][..., 0] - wave).square().mean()
     optimiser.zero_grad()
