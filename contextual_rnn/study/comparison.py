@@ -72,9 +72,7 @@ class Models(Mapping[str, Any]):
 
     def load_all(self) -> None:
         """Load every model, so that the folder is no longer needed."""
-        for name in self.names:
-            self[name]
-            self.kept[name] = self.files(name)
+        self.kept = {name: self.files(name) for name, _model in self.items()}
 
     def files(self, name: str) -> dict[str, bytes]:
         """Return the files of a run, beside its model, that let a comparison resume."""
