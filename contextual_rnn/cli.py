@@ -37,6 +37,7 @@ PROGRAM = "contextual-rnn"
 POSITIONAL = ("run", "runs")
 WIDTH = 80  # columns of a terminal
 GROUPS = {
+    **dict.fromkeys(POSITIONAL, "arguments"),
     **dict.fromkeys(("train", "validation", "test", "columns", "inputs", "start"), "data"),
     **dict.fromkeys(("seed", "folds"), "training"),
     **dict.fromkeys(("seeds", "initial_states"), "comparison"),
@@ -171,15 +172,8 @@ class Command:
         self.name = name
         room = next(room for room, names in ROOMS.items() if name in names)
         self.function: Callable[..., Any] = importlib.import_module(f"{__package__}.{room}").COMMANDS[name]
-        described = _argument_help(inspect.getdoc(self.function) or "")
-        hints = typing.get_type_hints(inspect.unwrap(self.function))
-        settings = getattr(self.function, "settings", {})
-        self.options = {
-            parameter.name: _option(
-                parameter, hints, settings, getattr(self.function, "settings_class", None), described
-            )
-            for parameter in inspect.signature(self.function).parameters.values()
-        }
+        parameters = inspect.signature(self.function).parameters.values()
+        self.options = {parameter.name: _option(self.function, parameter) for parameter in parameters}
         self.options["config"] = Option("config", str | None, None, CONFIG_HELP, "files", "PATH")
         if name.startswith("compare "):
             text = "Print every comparison with its interval, not only the answer and the table."
@@ -296,36 +290,28 @@ def run(command: Command, arguments: list[str]) -> None:
             print(getattr(result, "report", None) or result)
 
 
-def _option(
-    parameter: inspect.Parameter,
-    hints: dict[str, Any],
-    settings: dict[str, Any],
-    settings_class: Any,
-    described: dict[str, str],
-) -> Option:
+def _option(function: Callable[..., Any], parameter: inspect.Parameter) -> Option:
     """Return the option of a verb's argument, which is its own or one of its settings."""
-    from ._core.settings import choices_of
-    from ._core.settings import described as described_setting
+    from ._core.settings import choices_of, described
 
     name, default = parameter.name, parameter.default
+    settings = getattr(function, "settings", {})
+    settings_class: Any = getattr(function, "settings_class", None)
     known = {field.name: field for field in dataclasses.fields(settings_class)} if settings_class else {}
     field = known.get(name)
     choices = choices_of(settings_class, field) if field is not None and field.metadata else None
     if name in settings:
         kind, metavar = _type(typing.get_type_hints(settings_class)[name], choices)
-        text, group = described_setting(settings[name]), settings[name].metadata["group"]
+        text, group = described(settings[name]), settings[name].metadata["group"]
         metavar = settings[name].metadata["metavar"] or metavar
         if settings[name].metadata["tunable"]:
             kind, default = tuple[_without_none(kind), ...], (default,)  # type: ignore[misc]
         if typing.get_origin(kind) is tuple and metavar and not metavar.endswith("..."):
             metavar = f"{metavar} ..."
         return Option(name, kind, default, text, group, metavar)
-    kind, metavar = _type(hints.get(name, str), choices)
-    if name in POSITIONAL:
-        group = "arguments"
-    else:
-        group = GROUPS.get(name, field.metadata["group"] if field is not None and field.metadata else "other")
-    text = described.get(name, "")
+    kind, metavar = _type(typing.get_type_hints(inspect.unwrap(function)).get(name, str), choices)
+    group = GROUPS.get(name, field.metadata["group"] if field is not None and field.metadata else "other")
+    text = _argument_help(inspect.getdoc(function) or "").get(name, "")
     if name == "out" and default is None:  # without a folder, the results of a command would be lost
         default, text = inspect.Parameter.empty, text.partition(";")[0].removesuffix(".") + "."
     return Option(name, kind, default, text, group, metavar)

@@ -132,7 +132,7 @@ def kinds_to_compare(
     Args:
         names: those that were asked for; None or an empty list takes all that the window and the context allow.
         allowed: the names that the job knows.
-        window: the number of known steps at the start of a series.
+        window: the number of steps that are known at the start.
         context: the context columns.
 
     Raises:

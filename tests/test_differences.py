@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contextual_rnn._core.settings import one_factor_at_a_time
 from contextual_rnn.study.differences import (
     ItemMetric,
     Metric,
@@ -192,11 +191,3 @@ def test_a_difference_over_items_names_their_number():
     assert row["ratio"] == pytest.approx(0.5)
     assert "50% lower than that of b" in in_words(row, BY_ITEM, "things")
     assert "12 test things and 5 seeds" in in_words(row, BY_ITEM, "things")
-
-
-def test_one_factor_is_varied_at_a_time():
-    assert one_factor_at_a_time({"x": ["1", "2"], "y": ["p", "q"]}) == [
-        {"x": "1", "y": "p"},
-        {"x": "2", "y": "p"},
-        {"x": "1", "y": "q"},
-    ]

@@ -118,6 +118,17 @@ def test_a_comparison_is_saved_later(passing, tmp_path):
         passing[0].save(tmp_path / "saved")
 
 
+def test_a_saved_comparison_resumes_without_training(passing, tmp_path, monkeypatch):
+    monkeypatch.setattr("contextual_rnn.study.figures.write_figure", lambda figure, folder, name: None)
+    passing[0].save(tmp_path / "saved")
+    monkeypatch.setattr("contextual_rnn.jobs.series.train.Training.__call__", None)
+    more = {"initial_states": ["zero", "context"], "seeds": 1, "out": tmp_path / "saved"}
+    assert compared(panda(2), panda(2, 40), **more, resume=True).runs == passing[0].runs
+    (tmp_path / "saved/runs/zero-seed-0/results.json").unlink()
+    with pytest.raises(TypeError):  # what is missing is trained
+        compared(panda(2), panda(2, 40), **more, resume=True)
+
+
 def test_two_processes_give_the_bytes_of_one(passing, tmp_path, monkeypatch):
     monkeypatch.setattr("contextual_rnn.study.figures.write_figure", lambda figure, folder, name: None)
     out = tmp_path / "run"

@@ -12,7 +12,7 @@ from tanks import QUICK, TANK, columns, panda, write
 from contextual_rnn import InputError
 from contextual_rnn.jobs import series
 from contextual_rnn.jobs.series import States
-from contextual_rnn.jobs.series.predict import predict_file
+from contextual_rnn.jobs.series.predict_file import predict_file
 
 
 def fitted(**more):
@@ -75,7 +75,8 @@ def test_interleaved_rows_keep_their_index_whatever_it_is(model):
 
 def test_identifiers_that_are_numbers_stay_numbers(model):
     for kind in ("int64", "Int64"):
-        frame = panda(2).assign(id=lambda frame: (frame["id"] == "s1").astype(kind))
+        frame = panda(2)
+        frame["id"] = (frame["id"] == "s1").astype(kind)
         found = model.predict(frame)
         assert found.frame["id"].dtype == "int64"
         assert len(frame.merge(found.frame, on="id")) > 0

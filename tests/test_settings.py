@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 
 from contextual_rnn import InputError
-from contextual_rnn._core.settings import Settings, check_count, check_seed, setting, takes_settings
+from contextual_rnn._core.settings import (
+    Settings,
+    check_count,
+    check_seed,
+    one_factor_at_a_time,
+    setting,
+    takes_settings,
+)
 from contextual_rnn.data.columns import ColumnSettings
 from contextual_rnn.jobs.series import SeriesSettings
 from contextual_rnn.study.fit import TrainingSettings
@@ -182,3 +189,11 @@ def test_every_setting_is_described_in_one_sentence(settings):
     for field in dataclasses.fields(settings):
         assert field.metadata["description"].endswith("."), field.name
         assert field.metadata["group"] in ("data", "model", "training", "comparison", "files")
+
+
+def test_one_factor_is_varied_at_a_time():
+    assert one_factor_at_a_time({"x": ["1", "2"], "y": ["p", "q"]}) == [
+        {"x": "1", "y": "p"},
+        {"x": "2", "y": "p"},
+        {"x": "1", "y": "q"},
+    ]

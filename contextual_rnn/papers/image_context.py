@@ -240,3 +240,6 @@ def plot_reading(model: ReadingModel, test: Digits, shown: int = 6) -> Figure:
         axes[1, column].set_title(f"named {read}")
     figure.suptitle(f"Test images, and at half the resolution below; {NAMES[model.image]}, seed 0")
     return figure
+
+
+COMMANDS = {"reproduce image-context": reproduce}

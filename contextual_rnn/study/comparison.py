@@ -73,7 +73,8 @@ class Models(Mapping[str, Any]):
     """
 
     def __init__(self, folder: pathlib.Path, names: Sequence[str]) -> None:
-        self.folder, self.names, self.loaded = folder, list(names), dict[str, Any]()
+        self.folder, self.names = folder, list(names)
+        self.loaded, self.kept = dict[str, Any](), dict[str, dict[str, bytes]]()
 
     def __getitem__(self, name: str) -> Any:
         """Return a model, in evaluation mode."""
@@ -85,8 +86,12 @@ class Models(Mapping[str, Any]):
 
     def load_all(self) -> None:
         """Load every model, so that the folder is no longer needed."""
-        for name in self.names:
-            self[name]
+        self.kept = {name: self.files(name) for name, _model in self.items()}
+
+    def files(self, name: str) -> dict[str, bytes]:
+        """Return the files of a run, beside its model, that let a comparison resume."""
+        paths = [self.folder / name / file for file in ("config.json", "provenance.json", "results.json")]
+        return self.kept.get(name) or {path.name: path.read_bytes() for path in paths if path.exists()}
 
     def __iter__(self) -> Iterator[str]:
         """Iterate over the names of the runs."""
@@ -174,15 +179,18 @@ class Comparison:
         return {"errors": self.plot_errors}
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write a run folder with the settings, the results, the figures, and every model.
+        """Write a run folder with the settings, the results, the figures, and every run with its model.
 
         Raises:
             InputError: the folder already holds a run or other files.
         """
         folder = RunFolder.open(path, self.config, resume=False)
         for name, model in self.models.items():
-            make_folder(folder.path / "runs" / name)
-            save(model, folder.path / "runs" / name / "model.safetensors")
+            run = folder.path / "runs" / name
+            make_folder(run)
+            save(model, run / "model.safetensors")
+            for file, content in self.models.files(name).items():
+                (run / file).write_bytes(content)
         self.write(folder)
 
     def write(self, folder: RunFolder) -> None:

@@ -23,7 +23,7 @@ class Metric:
 
     Attributes:
         key: its name in files.
-        name: its name for readers, such as "free-run RMSE".
+        name: its name for readers, such as "validation RMSE".
         unit: in words; empty where it has none.
         compared_by: "ratio" for positive values, "difference" for values that may be negative or are percentages.
     """

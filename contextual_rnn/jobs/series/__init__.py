@@ -8,7 +8,8 @@ from ...serialization import load as load_module
 from .compare import SeriesComparison, compare
 from .fit import fit
 from .model import SeriesModel
-from .predict import Prediction, States, predict_file
+from .predict import Prediction, States
+from .predict_file import predict_file
 from .settings import SeriesSettings
 
 __all__ = ["Prediction", "SeriesComparison", "SeriesModel", "SeriesSettings", "States", "compare", "fit", "load"]

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -29,10 +29,8 @@ from ...recurrent import ContextualRNN
 from ...scaling import StandardisedColumns
 from ...serialization import save
 from ...study.report import FitReport
+from .predict import Prediction, States, predict
 from .settings import SeriesSettings
-
-if TYPE_CHECKING:
-    from .predict import Prediction, States
 
 CHUNK = 64  # series simulated at once, which bounds the memory
 
@@ -139,8 +137,6 @@ class SeriesModel(StandardisedColumns):
         Raises:
             InputError: the table is wrong, or `start` lacks a series or belongs to another model.
         """
-        from .predict import predict
-
         return predict(self, table, start)
 
     def save(self, path: str | os.PathLike[str]) -> None:

@@ -8,7 +8,7 @@ import json
 import os
 import pathlib
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -17,14 +17,15 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from ..._core.state import State, check_state, fill, leaves, map_state
-from ...data.files import check_files
 from ...data.frame import FrameColumns
 from ...data.series import Record, Series, read_series, records
-from ...data.table import Source, Table, free_name, write_table
+from ...data.table import Source, Table, free_name
 from ...errors import InputError
-from ...serialization import load, write_tensors
+from ...serialization import write_tensors
 from .metrics import root_mean
-from .model import SeriesModel
+
+if TYPE_CHECKING:
+    from .model import SeriesModel
 
 WHOLE = "the whole table"  # the key of the state of a table that is one series
 
@@ -100,43 +101,6 @@ def predict(model: SeriesModel, table: Source, start: States | None = None) -> P
     source, rows, state, rmse = read
     frame = source.frame.like(columns, rows) if isinstance(source.frame, FrameColumns) else pl.DataFrame(columns)
     return Prediction(frame, state, rmse)
-
-
-def predict_file(
-    run: pathlib.Path,
-    inputs: pathlib.Path,
-    out: pathlib.Path,
-    *,
-    start: pathlib.Path | None = None,
-    end: pathlib.Path | None = None,
-) -> str:
-    """Predict the targets of a table with a trained model of series, and write them to a file.
-
-    Args:
-        run: Run folder that `fit series` made, or a model file.
-        inputs: CSV, TSV or Parquet file with the input columns, and with the targets of the first steps if the model
-            has a window.
-        out: CSV, TSV or Parquet file to write.
-        start: File of states to carry on from, which `end` of an earlier call wrote.
-        end: File to write the final states to, so that a later call can carry on from them.
-
-    Raises:
-        InputError: a file is wrong, or `start` lacks a series or belongs to another model.
-
-    Example:
-        contextual-rnn predict runs/tank --inputs monday.csv --out predicted.csv
-    """
-    check_files(read={"inputs": inputs, "start": start}, written={"out": out, "end": end})
-    model = load(run, SeriesModel)
-    states = States.load(start, model) if start else None
-    columns, (_, rows, state, rmse) = predicted_columns(model, inputs, states)
-    write_table(out, columns)
-    if end:  # keep the states of series that this table lacks, for a later call
-        States({**(states or {}), **state}).save(end)
-    errors = "" if rmse is None else "; RMSE: " + ", ".join(f"{error:.4g} ({name})" for name, error in rmse.items())
-    return f"{len(rows)} predicted steps of {len(state)} series{errors}.\nPredictions: {out}" + (
-        f"\nStates:      {end}" if end else ""
-    )
 
 
 def predicted_columns(

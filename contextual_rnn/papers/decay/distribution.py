@@ -1,4 +1,4 @@
-"""`reproduce lcd --distribution`: whether trajectories from sampled h0 spread as the sequences do.
+"""`reproduce lcd` with `distribution`: whether trajectories from sampled h0 spread as the sequences do.
 
 The context is the period, and of x(0) nothing, x(0) with noise, or x(0) itself. The published objective, a squared
 error with noise on h0, is compared with the evidence lower bound, for the same model.

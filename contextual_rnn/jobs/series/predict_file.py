@@ -1,0 +1,48 @@
+"""The command `predict`: from a file of a table to a file of its predictions."""
+
+from __future__ import annotations
+
+import pathlib
+
+from ...data.files import check_files
+from ...data.table import write_table
+from ...serialization import load
+from .model import SeriesModel
+from .predict import States, predicted_columns
+
+
+def predict_file(
+    run: pathlib.Path,
+    inputs: pathlib.Path,
+    out: pathlib.Path,
+    *,
+    start: pathlib.Path | None = None,
+    end: pathlib.Path | None = None,
+) -> str:
+    """Predict the targets of a table with a trained model of series, and write them to a file.
+
+    Args:
+        run: Run folder that `fit series` made, or a model file.
+        inputs: CSV, TSV or Parquet file with the input columns, and with the targets of the first steps if the model
+            has a window.
+        out: CSV, TSV or Parquet file to write.
+        start: File of states to carry on from, which `end` of an earlier call wrote.
+        end: File to write the final states to, so that a later call can carry on from them.
+
+    Raises:
+        InputError: a file is wrong, or `start` lacks a series or belongs to another model.
+
+    Example:
+        contextual-rnn predict runs/tank --inputs monday.csv --out predicted.csv
+    """
+    check_files(read={"inputs": inputs, "start": start}, written={"out": out, "end": end})
+    model = load(run, SeriesModel)
+    states = States.load(start, model) if start else None
+    columns, (_, rows, state, rmse) = predicted_columns(model, inputs, states)
+    write_table(out, columns)
+    if end:  # keep the states of series that this table lacks, for a later call
+        States({**(states or {}), **state}).save(end)
+    errors = "" if rmse is None else "; RMSE: " + ", ".join(f"{error:.4g} ({name})" for name, error in rmse.items())
+    return f"{len(rows)} predicted steps of {len(state)} series{errors}.\nPredictions: {out}" + (
+        f"\nStates:      {end}" if end else ""
+    )
