@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 from torch import nn
 
-from ._core.settings import nearest
+from ._core.settings import Settings, nearest, setting
 from .errors import InputError
 from .initial_state import ConstantState, ContextState, ErrorNoise, FreeState, GaussianState, InitialState
 
@@ -114,6 +115,39 @@ def check_kind(kind: Kind, window: int | None, context: Sequence[str]) -> None:
     if kind.needs_context and not window and not context:
         given = "`context`" if window is None else "`window`, `context`, or both"
         raise InputError(f"{kind.name} needs something to start from: give {given}")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CoreSettings(Settings):
+    """A recurrent core and its initial state."""
+
+    initial_state: str | None = setting(
+        None,
+        "Kind of initial state; without it, context if a window or context is given, else zero.",
+        group="model",
+        choices=COMPARED,
+    )
+    cell: Literal["lstm", "gru", "rnn", "fast-weights"] = setting("gru", "Recurrent core.", group="model")
+    hidden: int = setting(32, "Hidden units of each layer.", group="model", least=1, tunable=True)
+    layers: int = setting(1, "Layers of the core.", group="model", least=1, tunable=True)
+    context_hidden: int = setting(32, "Units of the hidden layer of the context network.", group="model", least=1)
+
+    @property
+    def kind(self) -> Kind:
+        """The kind of initial state."""
+        return KINDS[self.initial_state or "zero"]
+
+    def choose_kind(self, window: int | None, context: Sequence[str]) -> None:
+        """Choose the kind of initial state if none is given, and check that it fits; the arguments are `check_kind`'s.
+
+        Raises:
+            InputError: the kind needs what is not there, or the core has one layer only.
+        """
+        if self.initial_state is None:
+            object.__setattr__(self, "initial_state", "context" if window or context else "zero")
+        if self.cell == "fast-weights" and self.layers > 1:
+            raise InputError(f"`layers` must be 1 for `cell` fast-weights; found {self.layers}")
+        check_kind(self.kind, window, context)
 
 
 def possible_kinds(window: int, context: Sequence[str]) -> list[str]:

@@ -1,7 +1,6 @@
 """The choice of settings: by validation error, averaged over folds, and without those with which training diverges."""
 
 import dataclasses
-import statistics
 
 import pytest
 
@@ -26,8 +25,6 @@ class Data:
 
 
 class Tried(Training):
-    average = staticmethod(statistics.mean)
-
     def __call__(self, config, folder):
         size = config["settings"]["size"]
         error = ERRORS[size][config["fold"]]

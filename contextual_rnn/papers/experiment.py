@@ -12,10 +12,12 @@ import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from torch import nn
+
 from .._core.settings import check_count
-from ..serialization import load
+from ..serialization import load, save
 from ..study.differences import FEWEST, Kind, Metric, Row, difference, in_words, label, summarise
-from ..study.fit import Metrics
+from ..study.fit import Metrics, fit
 from ..study.parallel import Run, caller_unchanged, one_thread, run_all
 from ..study.run_folder import RunFolder, read_lines, write_json
 from .common import PaperSettings
@@ -142,6 +144,19 @@ class Experiment:
         return f"{self.name.format(**run)}-seed-{run['seed']}".replace(" ", "-")
 
 
+def fit_and_save(model: nn.Module, *arguments: Any, folder: pathlib.Path, **options: Any) -> list[Metrics]:
+    """Train a model as `study.fit.fit` does, write it to the folder of its run, and return the metrics of every epoch."""
+    history = fit(model, *arguments, folder=folder, **options)
+    save(model, folder / "model.safetensors")
+    return history
+
+
+def values_of(runs: Sequence[Row], factor: str, metric: str) -> dict[str, list[float]]:
+    """Return a metric of every run, by the value of a factor."""
+    names = dict.fromkeys(run[factor] for run in runs)
+    return {name: [run["metrics"][metric] for run in runs if run[factor] == name] for name in names}
+
+
 def compare(runs: Sequence[Row], pairs: Iterable[tuple[Kind, Kind]], metrics: Sequence[Metric]) -> list[Row]:
     """Return the difference of every pair of kinds in every metric, paired by seed."""
     return [difference(runs, a, b, metric) for a, b in pairs for metric in metrics]
@@ -165,7 +180,7 @@ def table(runs: Sequence[Row], factors: Sequence[str], metrics: Sequence[Metric]
     width = max(map(len, kinds))
     lines = []
     for metric in metrics:
-        lines.append(f"{metric.name}{f', {metric.unit}' if metric.unit else ''}: mean [95 % interval over seeds]")
+        lines.append(f"{metric.label}: mean [95 % interval over seeds]")
         lines += [f"  {kind:<{width}}  {_cell(rows.get((kind, metric.key)))}" for kind in kinds]
     return lines
 

@@ -24,11 +24,9 @@ from ..initial_state import ConstantState, ContextState
 from ..mlp import MLP
 from ..recurrent import ContextualRNN
 from ..sequence_model import SequenceModel
-from ..serialization import save
 from ..study.differences import Metric, Row
-from ..study.fit import fit
 from .common import PaperSettings
-from .experiment import Experiment, compare, sentences, table
+from .experiment import Experiment, compare, fit_and_save, sentences, table, values_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -197,7 +195,7 @@ def train(digits: Digits, settings: ReadingSettings, config: dict[str, Any], fol
     validation, test = (part.pairs(settings.pairs, generator) for part in others)
     torch.manual_seed(seed)
     model = ReadingModel(config["image"])
-    history = fit(
+    history = fit_and_save(
         model,
         loss,
         random_pairs(training, settings.updates, settings.batch_size),
@@ -207,7 +205,6 @@ def train(digits: Digits, settings: ReadingSettings, config: dict[str, Any], fol
         evaluate=lambda model: {"validation_accuracy": accuracy(model, *validation)},
         folder=folder,
     )
-    save(model, folder / "model.safetensors")
     last = {"validation_accuracy": history[-1]["validation_accuracy"]}
     return {"metrics": {"accuracy": accuracy(model, *test), **last}}
 
@@ -217,11 +214,9 @@ def plot_accuracy(runs: list[Row]) -> Figure:
     from ..study.figures import dots, finish, subplots
 
     figure, axes = subplots(width=6, height=3)
-    values: dict[str, list[float]] = {}
-    for run in runs:
-        values.setdefault(NAMES[run["image"]], []).append(run["metrics"]["accuracy"])
-    dots(axes[0, 0], values)
-    finish(axes[0, 0], f"{ACCURACY.name}, %", "", "dot: one seed; bar: median", legend=False)
+    values = values_of(runs, "image", ACCURACY.key)
+    dots(axes[0, 0], {NAMES[image]: accuracies for image, accuracies in values.items()})
+    finish(axes[0, 0], ACCURACY.label, "", "dot: one seed; bar: median", legend=False)
     return figure
 
 

@@ -135,7 +135,7 @@ class Comparison:
     config: dict[str, Any]
     report: dict[str, Any] = dataclasses.field(default_factory=dict)
     note: str = ""
-    test: Sequence[Any] = ()
+    test: list[Any] = dataclasses.field(default_factory=list)
     out: pathlib.Path | None = None
 
     def __post_init__(self) -> None:
@@ -273,7 +273,7 @@ class Trained:
     choices: dict[str, Choice[Any]]
     runs: list[Row]
     models: Models
-    test: Sequence[Any]
+    test: list[Any]
 
     def fields(self) -> dict[str, Any]:
         """Return the fields of a `Comparison` that do not depend on what the runs found."""

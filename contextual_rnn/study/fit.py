@@ -28,14 +28,18 @@ Metrics = dict[str, float]
 class TrainingSettings(Settings):
     """How to train. Jobs extend this with settings of their own, and may change the defaults."""
 
-    epochs: int = setting(10, "Number of training epochs, at most.", group="training", least=1)
-    batch_size: int = setting(32, "Sequences in a minibatch.", group="training", least=1)
+    epochs: int = setting(40, "Number of training epochs.", group="training", least=1, tunable=True)
+    batch_size: int = setting(32, "Sequences, windows or pairs in a minibatch.", group="training", least=1)
     learning_rate: float = setting(
-        1e-3, "Learning rate of AdamW in the first epoch.", group="training", above=0, tunable=True
+        0.01,
+        "Learning rate of AdamW in the first epoch; it falls to 0 by a cosine.",
+        group="training",
+        above=0,
+        tunable=True,
     )
-    weight_decay: float = setting(0.0, "Weight decay of AdamW.", group="training", least=0, tunable=True)
+    weight_decay: float = setting(0.1, "Weight decay of AdamW.", group="training", least=0, tunable=True)
     clip: float | None = setting(
-        None, "Largest norm of the gradient; larger gradients are scaled down to it.", group="training", above=0
+        1.0, "Largest norm of the gradient; larger gradients are scaled down to it.", group="training", above=0
     )
     accelerator: Literal["cpu", "cuda", "auto"] = setting(
         "cpu", "Device to train on; auto takes a GPU if there is one.", group="training"

@@ -18,9 +18,8 @@ from typing import Any, ClassVar
 
 import torch
 
-from .._core.settings import Settings
 from ..errors import InputError
-from .fit import DivergedError
+from .fit import DivergedError, TrainingSettings
 from .run_folder import RunFolder, make_folder, provenance, read_json, write_json
 
 INTERVAL = 0.5  # seconds between updates of the progress bar
@@ -53,25 +52,27 @@ class Training:
             `identity`, which tells these data from others and which JSON can hold.
         folds: the number of folds of the training data; settings are chosen on them if there are no validation data.
         minimise: the validation metrics to minimise, in order of priority.
-        average: of a validation metric over folds.
     """
 
     data: Any
     folds: int = 1
 
     minimise: ClassVar[tuple[str, ...]]
-    average: ClassVar[Callable[[Sequence[float]], float]] = staticmethod(statistics.fmean)
 
     def __call__(self, config: dict[str, Any], folder: pathlib.Path) -> dict[str, Any]:
         """Do a run and return its results, whose `metrics` are numbers by name; `config` is that of `run`."""
         raise NotImplementedError
+
+    def average(self, values: Sequence[float]) -> float:
+        """Return the average of a validation metric over folds."""
+        return statistics.fmean(values)
 
     @property
     def trials(self) -> int:
         """The number of trials of every candidate among several settings."""
         return 1 if self.data.validation else self.folds
 
-    def run(self, name: str, settings: Settings, seed: int, fold: int | None = None) -> Run:
+    def run(self, name: str, settings: TrainingSettings, seed: int, fold: int | None = None) -> Run:
         """Return a run: a trial on a fold or on the validation data; or the training of a model if `fold` is None."""
         return Run(name, {"settings": settings.to_json(), "seed": seed, "fold": fold}, settings.epochs)
 

@@ -6,11 +6,10 @@ import dataclasses
 import pathlib
 from typing import Any, Generic, TypeVar
 
-from .._core.settings import Settings
-from .fit import DivergedError
+from .fit import DivergedError, TrainingSettings
 from .parallel import Training, Work, run_all
 
-Some = TypeVar("Some", bound=Settings)
+Some = TypeVar("Some", bound=TrainingSettings)
 
 
 @dataclasses.dataclass(frozen=True)

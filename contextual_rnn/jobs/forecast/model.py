@@ -9,7 +9,6 @@ differences from the last known targets, so that an output of 0 is the persisten
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -19,7 +18,6 @@ from torch import Tensor, nn
 from ..._core.module_config import register
 from ...context import Field
 from ...cores import make_core
-from ...data.former import upgrade_columns
 from ...data.series import Batch, Record, collate, context_width
 from ...data.table import Source
 from ...initial_state import ConstantState, ContextState, InitialState
@@ -27,8 +25,6 @@ from ...mlp import MLP
 from ...recurrent import ContextualRNN
 from ...scaling import StandardisedColumns
 from ...seq2seq import Decoder, Encoder, EncoderDecoder, ScheduledSampling, make_attention, make_bridge
-from ...serialization import save
-from ...study.report import FitReport
 from .frames import Question
 from .settings import ForecastSettings
 
@@ -45,11 +41,9 @@ class ForecastModel(StandardisedColumns):
 
     Attributes:
         updates: the number of training steps so far, (); scheduled sampling depends on it.
-        report: what `fit` found; None for a model that was loaded.
     """
 
     updates: Tensor
-    report: FitReport | None = None
 
     def __init__(self, settings: ForecastSettings | dict[str, Any], fields: dict[str, Field] | None = None) -> None:
         super().__init__()
@@ -67,11 +61,6 @@ class ForecastModel(StandardisedColumns):
         self.pairs = EncoderDecoder(Encoder(ContextualRNN(encoder, start)), Decoder(rnn, targets, None, attention))
         self.register_buffer("updates", torch.zeros((), dtype=torch.long))
         self.add_scales(inputs, targets)
-
-    @classmethod
-    def upgrade(cls, arguments: dict[str, Any], path: str | os.PathLike[str]) -> dict[str, Any]:
-        """Return the arguments of a file of today or of version 0.1."""
-        return upgrade_columns(arguments, path)
 
     def loss(self, batch: Batch, feeding: ScheduledSampling | None = None) -> Tensor:
         """Return the mean squared error of standardised targets over the horizon, ().
@@ -132,10 +121,6 @@ class ForecastModel(StandardisedColumns):
         question = Question.read(past, future, self.settings)
         forecasts = self.eval().forecasts(question.windows(self.settings, self.fields))
         return question.frame(forecasts, self.settings)
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the model to one file, which `load` reads."""
-        save(self, path)
 
     def _prepared(self, inputs: Tensor, past: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return the encoder's source, the decoder's first element and known inputs, and the last known targets."""

@@ -60,7 +60,3 @@ class ForecastSettings(ColumnSettings, TrainingSettings):
         40, "Number of training epochs; the weights of the best one are kept.", group="training", least=1
     )
     updates: int = setting(50, "Minibatches per epoch, of windows drawn at random.", group="training", least=1)
-    batch_size: int = setting(32, "Windows in a minibatch.", group="training", least=1)
-    clip: float | None = setting(
-        1.0, "Largest norm of the gradient; larger gradients are scaled down to it.", group="training", above=0
-    )

@@ -18,7 +18,6 @@ from ..._core.module_config import register
 from ..._core.settings import check_count, check_seed
 from ...context import Field
 from ...cores import make_core
-from ...data.former import upgrade_columns
 from ...data.frame import FrameColumns, make_frame
 from ...data.series import context_width
 from ...errors import InputError
@@ -28,8 +27,6 @@ from ...mlp import MLP
 from ...recurrent import ContextualRNN
 from ...scaling import StandardisedColumns
 from ...sequence_model import Samples, SequenceModel
-from ...serialization import save
-from ...study.report import FitReport
 from .frames import context_vector, sampled_columns
 from .settings import GenerationSettings
 
@@ -43,12 +40,10 @@ class SeriesGenerator(StandardisedColumns):
         fields: a field for every context column, which turns its values into numbers.
 
     Attributes:
-        report: what `fit` found; None for a model that was loaded.
         backend: the kind of data frame that `sample` returns, as narwhals names it: that of the training table of
             `fit`, and polars for a model that was fitted on a file or loaded.
     """
 
-    report: FitReport | None = None
     backend: Any = "polars"
 
     def __init__(self, settings: GenerationSettings | dict[str, Any], fields: dict[str, Field] | None = None) -> None:
@@ -71,7 +66,7 @@ class SeriesGenerator(StandardisedColumns):
     @classmethod
     def upgrade(cls, arguments: dict[str, Any], path: str | os.PathLike[str]) -> dict[str, Any]:
         """Return the arguments of a file of today or of version 0.1."""
-        upgraded = upgrade_columns(arguments, path)
+        upgraded = super().upgrade(arguments, path)
         settings = {name: value for name, value in upgraded["settings"].items() if name not in ("inputs", "window")}
         return {**upgraded, "settings": settings}
 
@@ -157,10 +152,6 @@ class SeriesGenerator(StandardisedColumns):
         known = context or {}
         drawn = self.trajectories(self._vector(known), n, steps, seed=seed, stop=False).elements.cpu()
         return plot_samples(drawn, self.settings, known)
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the model to one file, which `load` reads."""
-        save(self, path)
 
     def _vector(self, context: dict[str, Any]) -> Tensor:
         return context_vector(context, self.settings, self.fields).to(self.device)

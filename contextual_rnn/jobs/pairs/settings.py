@@ -72,7 +72,6 @@ class PairSettings(TrainingSettings):
     patience: int = setting(
         20, "Number of epochs without a lower validation error after which training stops.", group="training", least=1
     )
-    batch_size: int = setting(32, "Pairs in a minibatch.", group="training", least=1)
     learning_rate: float = setting(
         2e-3,
         "Learning rate of AdamW in the first epoch; it falls to 0 by a cosine.",
@@ -81,9 +80,6 @@ class PairSettings(TrainingSettings):
         tunable=True,
     )
     weight_decay: float = setting(0.3, "Weight decay of AdamW.", group="training", least=0, tunable=True)
-    clip: float | None = setting(
-        1.0, "Largest norm of the gradient; larger gradients are scaled down to it.", group="training", above=0
-    )
     beam: int = setting(5, "Width of the beam search that answers the test pairs.", group="training", least=1)
 
     def __post_init__(self) -> None:

@@ -9,7 +9,6 @@ are never fed back: every run is a free run.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -20,15 +19,12 @@ from ..._core.module_config import register
 from ..._core.state import State, move, select_rows
 from ...context import Field
 from ...cores import make_core
-from ...data.former import upgrade_columns
 from ...data.series import Record, collate, context_width
 from ...data.table import Source
 from ...initial_state import ContextState
 from ...mlp import MLP
 from ...recurrent import ContextualRNN
 from ...scaling import StandardisedColumns
-from ...serialization import save
-from ...study.report import FitReport
 from .predict import Prediction, States, predict
 from .settings import SeriesSettings
 
@@ -42,12 +38,7 @@ class SeriesModel(StandardisedColumns):
     Args:
         settings: the model's columns, sizes and kind of initial state.
         fields: a field for every context column, which turns its values into numbers.
-
-    Attributes:
-        report: what `fit` found; None for a model that was loaded.
     """
-
-    report: FitReport | None = None
 
     def __init__(self, settings: SeriesSettings | dict[str, Any], fields: dict[str, Field] | None = None) -> None:
         super().__init__()
@@ -65,11 +56,6 @@ class SeriesModel(StandardisedColumns):
         self.rnn = ContextualRNN(core, given.kind.build(core, make_context_state))
         self.head = nn.Linear(given.hidden, targets)
         self.add_scales(inputs, targets)
-
-    @classmethod
-    def upgrade(cls, arguments: dict[str, Any], path: str | os.PathLike[str]) -> dict[str, Any]:
-        """Return the arguments of a file, those of version 0.1 converted to today's."""
-        return upgrade_columns(arguments, path) if "config" in arguments else arguments
 
     def forward(self, inputs: Tensor, opening: Tensor, context: Tensor, lengths: Tensor) -> tuple[Tensor, State]:
         """Simulate from the start.
@@ -138,10 +124,6 @@ class SeriesModel(StandardisedColumns):
             InputError: the table is wrong, or `start` lacks a series or belongs to another model.
         """
         return predict(self, table, start)
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the model to one file, which `load` reads."""
-        save(self, path)
 
     def _read(self, output: Tensor) -> Tensor:
         return self.head(output) * self.target_scale + self.target_mean

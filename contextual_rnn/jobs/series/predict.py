@@ -117,32 +117,25 @@ def predicted_columns(
     runs = list(model.simulate(known) if start is None else _carry_on(model, known, keys, start))
     states = States(zip(keys, (state for _, _, state in runs), strict=True))
     rows = np.concatenate([one.rows[window:] for one in series])
-    columns = _columns(model, source, series, [np.asarray(predicted) for _, predicted, _ in runs], window)
+    columns = _columns(model, source, series, rows, np.concatenate([predicted for _, predicted, _ in runs]))
     return columns, (source, rows, states, _rmse(runs, window, settings.targets))
 
 
 def _columns(
-    model: SeriesModel, table: Table, series: Sequence[Series], predictions: Sequence[np.ndarray], window: int
+    model: SeriesModel, table: Table, series: Sequence[Series], rows: np.ndarray, predicted: np.ndarray
 ) -> dict[str, Any]:
-    settings = model.settings
+    """Return the columns of the predictions (N, Y) of N rows of the table, which are the last ones of every series."""
+    settings, window = model.settings, (sum(map(len, series)) - len(rows)) // len(series)
     columns: dict[str, Any] = {}
     if settings.series:
-        columns[settings.series] = _identifiers(table.frame[settings.series], series, window)
+        columns[settings.series] = table.identifiers(settings.series, rows)
     taken = (*columns, *settings.targets, *(f"{target}_predicted" for target in settings.targets))
     columns[free_name("step", taken)] = np.concatenate([np.arange(window, len(one)) for one in series])
     measured = np.concatenate([one.targets[window:] for one in series])
     for place, target in enumerate(settings.targets):
         if target in table.frame.columns:
             columns[target] = measured[:, place]
-    predicted = np.concatenate(predictions)
     return columns | {f"{target}_predicted": predicted[:, place] for place, target in enumerate(settings.targets)}
-
-
-def _identifiers(column: pl.Series, series: Sequence[Series], window: int) -> Any:
-    """Return the value of the series column for every predicted row: numbers stay numbers, all else is text."""
-    if column.dtype.is_integer():
-        return column.to_numpy()[np.concatenate([one.rows[window:] for one in series])]
-    return [one.name for one in series for _ in range(len(one) - window)]
 
 
 def _rmse(runs: Sequence[tuple[Record, Tensor, State]], window: int, targets: Sequence[str]) -> dict[str, float] | None:

@@ -30,10 +30,6 @@ def read_tables(train: Source, validation: Source | None, test: Source | None, s
     return Datasets.read(train, validation, test, settings, least_training=known + 2, least=known + 1)
 
 
-def _root_mean_square(values: Sequence[float]) -> float:
-    return float(np.sqrt(np.mean(np.square(values))))
-
-
 @dataclasses.dataclass(frozen=True)
 class Training(parallel.Training):
     """Does one run: on a fold, whose result has validation errors, or on the whole training table.
@@ -45,7 +41,10 @@ class Training(parallel.Training):
     scored_length: int = 0
 
     minimise = ("free_run_rmse",)
-    average = staticmethod(_root_mean_square)
+
+    def average(self, values: Sequence[float]) -> float:
+        """Return the root mean square over folds."""
+        return float(np.sqrt(np.mean(np.square(values))))
 
     @classmethod
     def of(cls, data: Datasets, candidates: Iterable[list[SeriesSettings]], folds: int) -> Training:

@@ -4,6 +4,4 @@ from __future__ import annotations
 
 from .reproduce import reproduce
 
-__all__ = ["reproduce"]
-
 COMMANDS = {"reproduce lcd": reproduce}

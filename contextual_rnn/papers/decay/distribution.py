@@ -16,13 +16,11 @@ import numpy as np
 import torch
 
 from ..._core.settings import setting
-from ...serialization import save
 from ...study.calibration import band, covered, crps
 from ...study.differences import Kind, Metric, Row, bootstrap_means, label
-from ...study.fit import fit
 from ...study.minibatches import shuffled
 from ..common import PaperSettings
-from ..experiment import Experiment, compare, in_columns, sentences
+from ..experiment import Experiment, compare, fit_and_save, in_columns, sentences
 from .data import STEPS, TRAINING_PERIODS, VALIDATION_PERIODS, Scaling, Sequences
 from .distribution_model import CONTEXTS, OBJECTIVES, DecayDistribution, context_of, loss
 
@@ -93,8 +91,7 @@ def train(settings: DistributionSettings, config: dict[str, Any], folder: pathli
     torch.manual_seed(seed)
     model = DecayDistribution(told, config["objective"])
     batches = shuffled(training.x, context, batch_size=settings.batch_size)
-    fit(model, loss, batches, settings, seed=seed, schedule="cosine", folder=folder)
-    save(model, folder / "model.safetensors")
+    fit_and_save(model, loss, batches, settings, seed=seed, schedule="cosine", folder=folder)
     scaling = Scaling.of(training)
     half_range = (scaling.highest_change - scaling.lowest_change) / 2
     by_period = {period: scores(model, period, half_range, settings, seed) for period in PERIODS}

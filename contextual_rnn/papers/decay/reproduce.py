@@ -14,12 +14,10 @@ import torch
 
 from ..._core.settings import setting, takes_settings
 from ...errors import InputError
-from ...serialization import save
 from ...study.differences import Kind, Metric, Row, difference, found
-from ...study.fit import fit
 from ...study.minibatches import shuffled
 from ..common import PAPER_KINDS, PaperSettings
-from ..experiment import Experiment, compare, sentences, table
+from ..experiment import Experiment, compare, fit_and_save, sentences, table
 from .data import TRAINING_PERIODS, VALIDATION_PERIODS, Scaling, Sequences
 from .distribution import DistributionSettings, reproduce_distribution
 from .model import DecayModel, free_run_error, loss, one_step_error
@@ -121,7 +119,7 @@ def train(settings: DecaySettings, config: dict[str, Any], folder: pathlib.Path)
     torch.manual_seed(seed)
     scaling = dataclasses.asdict(Scaling.of(training))
     model = DecayModel(config["initial_state"], config["period"] == EVERY_STEP, **scaling)
-    history = fit(
+    history = fit_and_save(
         model,
         loss,
         shuffled(training.x, training.period, batch_size=settings.batch_size),
@@ -130,7 +128,6 @@ def train(settings: DecaySettings, config: dict[str, Any], folder: pathlib.Path)
         evaluate=lambda model: {ONE_STEP.key: one_step_error(model, validation)},
         folder=folder,
     )
-    save(model, folder / "model.safetensors")
     metrics = {ONE_STEP.key: history[-1][ONE_STEP.key], FREE_RUN.key: free_run_error(model, validation)}
     if len(history) >= 10:
         metrics[EARLY.key] = history[9][ONE_STEP.key]

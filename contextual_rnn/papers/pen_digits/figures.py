@@ -9,6 +9,7 @@ import torch
 from ..._core.state import leaves
 from ...study.differences import Metric, Row
 from ...study.figures import Figure, dots, finish, plane, strokes, styled, subplots
+from ..experiment import values_of
 from .data import DIGITS, PenDigits
 from .model import PenModel
 
@@ -32,11 +33,8 @@ def scores(runs: list[Row], metrics: Sequence[Metric]) -> Figure:
     """Draw four metrics of every run."""
     figure, axes = subplots(2, 2, width=6, height=2.4)
     for place, metric in zip(axes.flat, metrics, strict=True):
-        values: dict[str, list[float]] = {}
-        for run in runs:
-            values.setdefault(run["label"], []).append(run["metrics"][metric.key])
-        dots(place, values)
-        finish(place, f"{metric.name}, {metric.unit}", "label", legend=False)
+        dots(place, values_of(runs, "label", metric.key))
+        finish(place, metric.label, "label", legend=False)
     figure.suptitle("Pen digits; dot: one seed; bar: median")
     return figure
 

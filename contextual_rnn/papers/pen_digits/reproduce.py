@@ -11,12 +11,10 @@ from typing import Any
 import torch
 
 from ..._core.settings import setting, takes_settings
-from ...serialization import save
 from ...study.differences import Metric, Row, mean_interval
-from ...study.fit import fit
 from ...study.minibatches import shuffled
 from ..common import PaperSettings
-from ..experiment import Experiment, compare, sentences, table
+from ..experiment import Experiment, compare, fit_and_save, sentences, table
 from ..published import PEN_DIGITS_TEST, PEN_DIGITS_TRAINING, find
 from .data import PenDigits, accuracy
 from .model import LABELS, PenModel, loss, scores
@@ -114,7 +112,7 @@ def train(
     training, validation = whole.split(settings.validation_share)
     torch.manual_seed(seed)
     model = PenModel(config["label"])
-    history = fit(
+    history = fit_and_save(
         model,
         loss,
         shuffled(training.points, training.digit, batch_size=settings.batch_size),
@@ -124,7 +122,6 @@ def train(
         evaluate=lambda model: {"validation_log_likelihood": float(model.log_likelihood(validation).mean())},
         folder=folder,
     )
-    save(model, folder / "model.safetensors")
     last = {"validation_log_likelihood": history[-1]["validation_log_likelihood"]}
     return {"metrics": {**scores(model, whole, test, seed), **last}}
 

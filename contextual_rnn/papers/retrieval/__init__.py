@@ -5,6 +5,4 @@ from __future__ import annotations
 from .reproduce import reproduce
 from .table import reproduce_table
 
-__all__ = ["reproduce", "reproduce_table"]
-
 COMMANDS = {"reproduce art": reproduce, "reproduce associative-retrieval-table": reproduce_table}

@@ -14,12 +14,11 @@ from typing import Any, Literal
 import torch
 
 from ..._core.settings import setting, takes_settings
-from ...serialization import save
 from ...study.differences import Metric, Row
-from ...study.fit import Metrics, fit
+from ...study.fit import Metrics
 from ...study.minibatches import shuffled
 from ..common import PAPER_KINDS, PaperSettings
-from ..experiment import Experiment, compare, sentences, table
+from ..experiment import Experiment, compare, fit_and_save, sentences, table
 from .data import PAIRS, Retrievals
 from .model import RetrievalModel, first_epoch, loss, scores
 
@@ -103,7 +102,7 @@ def train(settings: RetrievalSettings, config: dict[str, Any], folder: pathlib.P
     validation = Retrievals.draw(settings.validation_size, 2 * seed + 1, settings.order)
     torch.manual_seed(seed)
     model = RetrievalModel(config["initial_state"])
-    history = fit(
+    history = fit_and_save(
         model,
         loss,
         shuffled(training.symbols, training.answer, batch_size=settings.batch_size),
@@ -113,7 +112,6 @@ def train(settings: RetrievalSettings, config: dict[str, Any], folder: pathlib.P
         folder=folder,
         until=lambda metrics: metrics["accuracy"] == 1.0,
     )
-    save(model, folder / "model.safetensors")
     epochs = {metric.key: first_epoch(history, level) for level, metric in EPOCHS.items()}
     return {"metrics": {**{name: history[-1][name] for name in ("log_likelihood", "accuracy")}, **epochs}}
 

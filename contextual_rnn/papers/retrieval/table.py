@@ -18,13 +18,11 @@ import torch
 from torch import nn
 
 from ..._core.settings import setting, takes_settings
-from ...serialization import save
 from ...study.differences import Kind, Row
-from ...study.fit import fit
 from ...study.minibatches import shuffled
 from ...study.parallel import one_thread
 from ..common import PaperSettings
-from ..experiment import Experiment, in_columns
+from ..experiment import Experiment, fit_and_save, in_columns
 from .data import Retrievals
 from .model import CELLS, RetrievalRNN, loss, scores
 
@@ -135,7 +133,7 @@ def train(settings: TableSettings, config: dict[str, Any], folder: pathlib.Path)
     torch.manual_seed(seed)
     model = RetrievalRNN(config["cell"], config["hidden"])
     nn.init.normal_(model.embedding.weight, std=config["embedding_scale"])
-    history = fit(
+    history = fit_and_save(
         model,
         loss,
         shuffled(training.symbols, training.answer, batch_size=settings.batch_size),
@@ -146,7 +144,6 @@ def train(settings: TableSettings, config: dict[str, Any], folder: pathlib.Path)
         folder=folder,
         until=lambda metrics: metrics["accuracy"] == 1.0,
     )
-    save(model, folder / "model.safetensors")
     return {"metrics": {"validation_accuracy": history[-1]["accuracy"], "epochs": len(history)}}
 
 

@@ -7,7 +7,7 @@ import os
 import pathlib
 from typing import Any
 
-from ..context import Field, Label, Quantity, Vector
+from .context import Field, Label, Quantity, Vector
 
 
 def upgrade_columns(arguments: dict[str, Any], path: str | os.PathLike[str]) -> dict[str, Any]:
