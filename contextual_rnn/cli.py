@@ -121,7 +121,7 @@ def _renamed(name: str, arguments: list[str]) -> str:
 
 def _hint(name: str, known: Sequence[str], help_does: str, command: str = "") -> str:
     """Return "; did you mean ...?", or what `--help` does where no known name is near."""
-    from ._core.settings import nearest
+    from ._core.choices import nearest
 
     close = nearest(name, known).replace("'", "")
     return close or f"; `{PROGRAM} {command}{' ' * bool(command)}--help` {help_does}"

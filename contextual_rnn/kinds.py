@@ -11,7 +11,8 @@ from typing import Literal
 
 from torch import nn
 
-from ._core.settings import Settings, nearest, setting
+from ._core.choices import nearest
+from ._core.settings import Settings, setting
 from .errors import InputError
 from .initial_state import ConstantState, ContextState, ErrorNoise, FreeState, GaussianState, InitialState
 

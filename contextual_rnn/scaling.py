@@ -11,17 +11,11 @@ from torch import Tensor, nn
 
 from .context import Field
 from .former import upgrade_columns
-from .serialization import save
+from .serialization import SavedModel
 
 
-class StandardisedColumns(nn.Module):
-    """A module with the mean and standard deviation of every input and target column, as buffers.
-
-    Attributes:
-        report: what `fit` found; None for a model that was loaded.
-    """
-
-    report: Any = None
+class StandardisedColumns(SavedModel):
+    """A module with the mean and standard deviation of every input and target column, as buffers."""
 
     input_mean: Tensor
     input_scale: Tensor
@@ -32,10 +26,6 @@ class StandardisedColumns(nn.Module):
     def upgrade(cls, arguments: dict[str, Any], path: str | os.PathLike[str]) -> dict[str, Any]:
         """Return the arguments of a file of today or of version 0.1."""
         return upgrade_columns(arguments, path)
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the model to one file, which `load` reads."""
-        save(self, path)
 
     def add_scales(self, inputs: int | None, targets: int) -> None:
         """Register the buffers, (U,) and (Y,): means of 0 and scales of 1 until `standardise` sets them."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import pathlib
-from typing import Any
+from typing import Any, Self
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -168,3 +168,22 @@ def _dtype(module: nn.Module) -> str:
     tensors = [*module.parameters(), *module.buffers()]
     floating = {tensor.dtype for tensor in tensors if tensor.is_floating_point()}
     return str(floating.pop()).removeprefix("torch.") if len(floating) == 1 else "float32"
+
+
+class SavedModel(nn.Module):
+    """A model with the verbs `save` and `load`.
+
+    Attributes:
+        report: what `fit` found; None for a model that was loaded.
+    """
+
+    report: Any = None
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the model to one file, which `load` reads."""
+        save(self, path)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Read a model that `save` wrote, or that of a run folder of `fit`."""
+        return load(path, cls)

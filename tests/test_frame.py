@@ -10,9 +10,15 @@ import pytest
 import torch
 
 from contextual_rnn import InputError
+from contextual_rnn.data.columns import ColumnSettings
 from contextual_rnn.data.frame import FrameColumns
-from contextual_rnn.data.series import Columns, learn_fields, read_series
+from contextual_rnn.data.series import learn_fields, read_series
 from contextual_rnn.data.table import Table
+
+
+def Columns(inputs, targets, context=(), series=None):
+    return ColumnSettings(inputs=inputs, targets=targets, context=context, series=series)
+
 
 UY = Columns(("u",), ("y",))
 ZONED = pd.date_range("2020-01-01", periods=3, tz="Europe/Berlin", name="when")

@@ -8,7 +8,13 @@ import polars as pl
 import pytest
 
 from contextual_rnn import InputError
-from contextual_rnn.data.series import Columns, read_series
+from contextual_rnn.data.columns import ColumnSettings
+from contextual_rnn.data.series import read_series
+
+
+def Columns(inputs, targets, context=(), series=None):
+    return ColumnSettings(inputs=inputs, targets=targets, context=context, series=series)
+
 
 UY = Columns(("u",), ("y",))
 UYC = Columns(("u",), ("y",), ("c",))

@@ -7,8 +7,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from contextual_rnn import InputError
-from contextual_rnn.data.series import Columns, read_series
+from contextual_rnn.data.columns import ColumnSettings
+from contextual_rnn.data.series import read_series
 from contextual_rnn.data.table import write_table
+
+
+def Columns(inputs, targets, context=(), series=None):
+    return ColumnSettings(inputs=inputs, targets=targets, context=context, series=series)
+
 
 UY = Columns(("u",), ("y",))
 FLOATS = st.floats(width=32, allow_nan=False, allow_infinity=False)

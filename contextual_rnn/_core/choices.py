@@ -1,9 +1,9 @@
-"""Arguments that are one of a few names."""
+"""Arguments that are one of a few names, and the name that was probably meant."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from ..errors import InputError
 
@@ -19,8 +19,13 @@ def check_choice(value: object, choices: Sequence[str], argument: str) -> None:
     Raises:
         InputError: `value` is not one of `choices`.
     """
-    if value in choices:
-        return
-    nearest = difflib.get_close_matches(str(value).casefold(), choices, 1)
-    hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
-    raise InputError(f"{argument} must be one of {', '.join(choices)}; found {value!r}{hint}")
+    if value not in choices:
+        hint = nearest(str(value), choices)
+        raise InputError(f"{argument} must be one of {', '.join(choices)}; found {value!r}{hint}")
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return "; did you mean ...?" with the known name most like `name`, in any case of letters; or nothing."""
+    folded = {one.casefold(): one for one in known}
+    found = difflib.get_close_matches(name.casefold(), folded, 1)
+    return f"; did you mean {folded[found[0]]!r}?" if found else ""

@@ -10,7 +10,6 @@ A job declares each of its settings once, with its default, its range and one se
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import functools
 import inspect
 import itertools
@@ -22,6 +21,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, Self, TypeVar
 
 from ..errors import InputError
+from .choices import check_choice, nearest
 
 GROUPS = ("data", "model", "training", "comparison", "files")
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -170,12 +170,6 @@ def one_factor_at_a_time(values: Mapping[str, Sequence[str]]) -> list[dict[str, 
     return [base, *({**base, factor: value} for factor, options in values.items() for value in options[1:])]
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """Return "; did you mean ...?" with the known name most like `name`, or nothing."""
-    found = difflib.get_close_matches(name, list(known), 1)
-    return f"; did you mean {found[0]!r}?" if found else ""
-
-
 def check_seed(seed: int) -> int:
     """Return a seed; raise InputError unless it is an integer from 0 to 2^63 - 1."""
     if isinstance(seed, bool) or not isinstance(seed, numbers.Integral) or not 0 <= seed < 2**63:
@@ -276,11 +270,7 @@ def _checked(settings: type[Settings], field: dataclasses.Field[Any], value: Any
 
 
 def _choice(settings: type[Settings], field: dataclasses.Field[Any], value: Any) -> Any:
-    choices = choices_of(settings, field) or ()
-    if value not in choices:
-        raise InputError(
-            f"`{field.name}` must be one of {', '.join(choices)}; found {value!r}{nearest(str(value), choices)}"
-        )
+    check_choice(value, choices_of(settings, field) or (), f"`{field.name}`")
     return value
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,37 +13,8 @@ from torch.nn.utils.rnn import pad_sequence
 
 from ..context import Field, Label, Quantity
 from ..errors import InputError
+from .columns import TargetSettings
 from .table import Source, Table, is_path, number
-
-
-class HasColumns(Protocol):
-    """The names of a table's columns, by their role; `Columns` and every job's settings have these attributes."""
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """Columns that drive the series, known at every step."""
-
-    @property
-    def targets(self) -> tuple[str, ...]:
-        """Columns to predict."""
-
-    @property
-    def context(self) -> tuple[str, ...]:
-        """Columns that are constant within a series."""
-
-    @property
-    def series(self) -> str | None:
-        """Column that identifies the series of each row; None if the table is one series."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Columns:
-    """The names of a table's columns, by their role; see `HasColumns`."""
-
-    inputs: tuple[str, ...]
-    targets: tuple[str, ...]
-    context: tuple[str, ...] = ()
-    series: str | None = None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -70,7 +41,7 @@ class Series:
 
 
 def read_series(
-    source: Source | Table, columns: HasColumns, *, known_targets: int | None = None, min_length: int = 1
+    source: Source | Table, columns: TargetSettings, *, known_targets: int | None = None, min_length: int = 1
 ) -> list[Series]:
     """Read the series of a table, in the order in which they first appear. Their rows may be interleaved.
 
@@ -308,7 +279,7 @@ class Datasets:
         train: Source,
         validation: Source | None,
         test: Source | None,
-        columns: HasColumns,
+        columns: TargetSettings,
         *,
         least_training: int = 1,
         least: int = 1,
@@ -363,7 +334,7 @@ class Datasets:
         return fold(self.training, index, folds, window, whole=whole)
 
 
-def _identity(sources: dict[str, Source | None], tables: dict[str, Table], columns: HasColumns) -> dict[str, Any]:
+def _identity(sources: dict[str, Source | None], tables: dict[str, Table], columns: TargetSettings) -> dict[str, Any]:
     names = [*columns.inputs, *columns.targets, *columns.context, *([columns.series] if columns.series else [])]
     files = {name: str(source) if is_path(source) else None for name, source in sources.items()}
     return {"files": files, "sha256": {name: table.fingerprint(names) for name, table in tables.items()}}

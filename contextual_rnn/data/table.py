@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import difflib
 import hashlib
 import io
 import os
@@ -14,6 +13,7 @@ from typing import IO, Any
 import numpy as np
 import polars as pl
 
+from .._core.choices import nearest
 from ..errors import InputError
 from .frame import FrameColumns
 
@@ -95,12 +95,9 @@ class Table:
                 )
             if name not in self.frame.columns:
                 listed = ", ".join(map(repr, self.frame.columns[:20])) or "no named columns"
-                raise InputError(f"{self.name} has no column {name!r}; it has {listed}{self._near(name)}")
-
-    def _near(self, name: str) -> str:
-        folded = {column.casefold(): column for column in self.frame.columns}
-        near = difflib.get_close_matches(name.casefold(), folded, 1)
-        return f"; did you mean {folded[near[0]]!r}?" if near else ""
+                raise InputError(
+                    f"{self.name} has no column {name!r}; it has {listed}{nearest(name, self.frame.columns)}"
+                )
 
     def numbers(self, names: tuple[str, ...], needed: np.ndarray) -> np.ndarray:
         """Return columns (rows, columns) as float32. Cells outside the rows `needed` may be missing (NaN)."""

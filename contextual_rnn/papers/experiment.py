@@ -145,7 +145,7 @@ class Experiment:
 
 
 def fit_and_save(model: nn.Module, *arguments: Any, folder: pathlib.Path, **options: Any) -> list[Metrics]:
-    """Train a model as `study.fit.fit` does, write it to the folder of its run, and return the metrics of every epoch."""
+    """Train a model as `study.fit.fit` does, write it to its folder, and return the metrics of every epoch."""
     history = fit(model, *arguments, folder=folder, **options)
     save(model, folder / "model.safetensors")
     return history
@@ -183,14 +183,6 @@ def table(runs: Sequence[Row], factors: Sequence[str], metrics: Sequence[Metric]
         lines.append(f"{metric.label}: mean [95 % interval over seeds]")
         lines += [f"  {kind:<{width}}  {_cell(rows.get((kind, metric.key)))}" for kind in kinds]
     return lines
-
-
-def in_columns(rows: Sequence[Sequence[str]]) -> str:
-    """Return rows of cells as text whose columns are aligned."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    )
 
 
 def _kind(row: Row, factors: Sequence[str]) -> Kind:

@@ -10,9 +10,6 @@
 
 from __future__ import annotations
 
-import os
-
-from ...serialization import load as load_module
 from .compare import ForecastComparison, compare
 from .forecast import forecast_file
 from .model import ForecastModel
@@ -23,7 +20,4 @@ __all__ = ["ForecastComparison", "ForecastModel", "ForecastSettings", "compare",
 
 COMMANDS = {"fit forecast": fit, "compare forecast": compare, "forecast": forecast_file}
 
-
-def load(path: str | os.PathLike[str]) -> ForecastModel:
-    """Read a model that `ForecastModel.save` wrote, or that of a run folder of `fit`."""
-    return load_module(path, ForecastModel)
+load = ForecastModel.load

@@ -6,7 +6,6 @@ import pathlib
 
 from ...data.files import check_files
 from ...data.table import write_table
-from ...serialization import load
 from .model import ForecastModel
 
 
@@ -26,7 +25,7 @@ def forecast_file(run: pathlib.Path, past: str, out: str, *, future: str | None 
         contextual-rnn forecast runs/load --past today.csv --future weather.csv --out tomorrow.csv
     """
     check_files(read={"past": past, "future": future}, written={"out": out})
-    model = load(run, ForecastModel)
+    model = ForecastModel.load(run)
     found = model.forecast(past, future)
     write_table(out, found)
     horizon = model.settings.horizon

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ...context import Field
 from ...data.frame import make_frame
-from ...data.series import Columns, Record, Series, context_vectors, read_series
+from ...data.series import Record, Series, context_vectors, read_series
 from ...data.table import Source, Table, free_name
 from ...errors import InputError
 from .settings import ForecastSettings
@@ -72,8 +72,7 @@ class Question:
 
 def _future_of(series: Sequence[Series], future: Table, settings: ForecastSettings) -> list[Series]:
     """Return the steps that follow each series, in the order of the series."""
-    columns = Columns(settings.inputs, settings.targets, (), settings.series)
-    found = read_series(future, columns, known_targets=0, min_length=settings.horizon)
+    found = read_series(future, settings.replace(context=()), known_targets=0, min_length=settings.horizon)
     if settings.series is None:
         return found
     by_name = {one.name: one for one in found}

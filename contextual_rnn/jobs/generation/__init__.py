@@ -10,9 +10,6 @@
 
 from __future__ import annotations
 
-import os
-
-from ...serialization import load as load_module
 from .compare import GenerationComparison, compare
 from .model import SeriesGenerator
 from .sample import sample_file
@@ -23,7 +20,4 @@ __all__ = ["GenerationComparison", "GenerationSettings", "SeriesGenerator", "com
 
 COMMANDS = {"fit generation": fit, "compare generation": compare, "sample": sample_file}
 
-
-def load(path: str | os.PathLike[str]) -> SeriesGenerator:
-    """Read a model that `SeriesGenerator.save` wrote, or that of a run folder of `fit`."""
-    return load_module(path, SeriesGenerator)
+load = SeriesGenerator.load

@@ -9,7 +9,7 @@ import polars as pl
 import torch
 from torch import Tensor
 
-from ..._core.settings import nearest
+from ..._core.choices import nearest
 from ...context import Field
 from ...data.series import Series, context_vectors
 from ...data.table import Table, free_name

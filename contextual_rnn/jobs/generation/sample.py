@@ -10,7 +10,6 @@ import polars as pl
 from ...data.files import check_files
 from ...data.table import write_table
 from ...errors import InputError
-from ...serialization import load
 from .model import SeriesGenerator
 
 
@@ -47,7 +46,7 @@ def sample_file(
     if figure and pathlib.Path(figure).suffix != ".png":
         raise InputError(f"`figure` must end in .png; found {figure}")
     values = dict(_name_and_value(text) for text in context)
-    model = load(run, SeriesGenerator)
+    model = SeriesGenerator.load(run)
     table = model.sample(values, n, steps, temperature, seed, like=pl.DataFrame())
     write_table(out, table)
     report = f"{len(table)} steps of {n} series.\n"

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
-from ...serialization import load as load_module
 from .compare import PairComparison, compare
 from .decode import Target
 from .model import PairModel
@@ -16,7 +13,4 @@ __all__ = ["PairComparison", "PairModel", "PairSettings", "Target", "compare", "
 
 COMMANDS = {"fit pairs": fit, "compare pairs": compare, "transcribe": transcribe_lines}
 
-
-def load(path: str | os.PathLike[str]) -> PairModel:
-    """Read a model that `PairModel.save` wrote, or that of a run folder of `fit`."""
-    return load_module(path, PairModel)
+load = PairModel.load

@@ -7,8 +7,6 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..._core.module_config import register
-from ...serialization import save
-from ...study.report import FitReport
 from .decode import Target
 from .network import PairNetwork
 from .transcribe import transcribe
@@ -16,13 +14,7 @@ from .transcribe import transcribe
 
 @register
 class PairModel(PairNetwork):
-    """A `PairNetwork` with the verbs of a trained model.
-
-    Attributes:
-        report: what `fit` found; None for a model that was loaded.
-    """
-
-    report: FitReport | None = None
+    """A `PairNetwork` with the verbs of a trained model."""
 
     @classmethod
     def upgrade(cls, arguments: dict[str, Any], path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -75,7 +67,3 @@ class PairModel(PairNetwork):
             longest=longest,
             scores=scores,
         )
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the model to one file, which `load` reads."""
-        save(self, path)

@@ -22,10 +22,11 @@ from ...errors import InputError
 from ...initial_state import ConstantState, ContextState, InitialState
 from ...recurrent import ContextualRNN
 from ...seq2seq import Decoder, Encoder, EncoderDecoder, ScheduledSampling, make_attention, make_bridge
+from ...serialization import SavedModel
 from .settings import PairSettings
 
 
-class PairNetwork(nn.Module):
+class PairNetwork(SavedModel):
     """A bidirectional encoder and a decoder, with the vocabularies of both sides.
 
     Args:

@@ -13,7 +13,6 @@ from typing import Any
 from ..._core.settings import check_count
 from ...data.pairs import SourceLine, read_sources, source_line
 from ...errors import InputError
-from ...serialization import load
 from .decode import Target, decode
 from .network import PairNetwork
 
@@ -187,7 +186,7 @@ def transcribe_lines(
     check_count(batch_size=size)
     if not runs:
         raise InputError("`runs` must name at least one run folder that `fit pairs` made")
-    models = [load(run, PairNetwork) for run in runs]
+    models = [PairNetwork.load(run) for run in runs]
     search.check_models(models, list(map(str, runs)))
     return _written(models, search, input, scores, size)
 

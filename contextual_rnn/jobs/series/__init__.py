@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
-from ...serialization import load as load_module
 from .compare import SeriesComparison, compare
 from .fit import fit
 from .model import SeriesModel
@@ -16,7 +13,4 @@ __all__ = ["Prediction", "SeriesComparison", "SeriesModel", "SeriesSettings", "S
 
 COMMANDS = {"fit series": fit, "compare series": compare, "predict": predict_file}
 
-
-def load(path: str | os.PathLike[str]) -> SeriesModel:
-    """Read a model that `SeriesModel.save` wrote, or that of a run folder of `fit`."""
-    return load_module(path, SeriesModel)
+load = SeriesModel.load

@@ -6,7 +6,6 @@ import pathlib
 
 from ...data.files import check_files
 from ...data.table import write_table
-from ...serialization import load
 from .model import SeriesModel
 from .predict import States, predicted_columns
 
@@ -36,7 +35,7 @@ def predict_file(
         contextual-rnn predict runs/tank --inputs monday.csv --out predicted.csv
     """
     check_files(read={"inputs": inputs, "start": start}, written={"out": out, "end": end})
-    model = load(run, SeriesModel)
+    model = SeriesModel.load(run)
     states = States.load(start, model) if start else None
     columns, (_, rows, state, rmse) = predicted_columns(model, inputs, states)
     write_table(out, columns)

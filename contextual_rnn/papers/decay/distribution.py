@@ -17,10 +17,11 @@ import torch
 
 from ..._core.settings import setting
 from ...study.calibration import band, covered, crps
+from ...study.comparison import text_table
 from ...study.differences import Kind, Metric, Row, bootstrap_means, label
 from ...study.minibatches import shuffled
 from ..common import PaperSettings
-from ..experiment import Experiment, compare, fit_and_save, in_columns, sentences
+from ..experiment import Experiment, compare, fit_and_save, sentences
 from .data import STEPS, TRAINING_PERIODS, VALIDATION_PERIODS, Scaling, Sequences
 from .distribution_model import CONTEXTS, OBJECTIVES, DecayDistribution, context_of, loss
 
@@ -162,7 +163,7 @@ def _table(rows: list[Row], kinds: list[Kind]) -> str:
             half, most, score, width = (of[(*kind.values(), periods, measure)] for measure in MEASURES)
             numbers = [_percentage(half), _percentage(most), f"{score['middle']:.4f}", f"{width['middle']:.3f}"]
             lines.append([f"  {periods}", *numbers])
-    return in_columns(lines)
+    return text_table(lines[0], lines[1:], width=200, no_wrap=True)
 
 
 def _percentage(row: Row) -> str:

@@ -18,11 +18,12 @@ import torch
 from torch import nn
 
 from ..._core.settings import setting, takes_settings
+from ...study.comparison import text_table
 from ...study.differences import Kind, Row
 from ...study.minibatches import shuffled
 from ...study.parallel import one_thread
 from ..common import PaperSettings
-from ..experiment import Experiment, fit_and_save, in_columns
+from ..experiment import Experiment, fit_and_save
 from .data import Retrievals
 from .model import CELLS, RetrievalRNN, loss, scores
 
@@ -180,7 +181,7 @@ def _table(runs: list[Row]) -> str:
         recipe = [f"{members[0][name]:g}" for name in RECIPE]
         errors = ", ".join(f"{error:.2f}" for error in _errors(members))
         rows.append([cell, str(size), *recipe, errors, str(PUBLISHED.get((cell, size), "-"))])
-    return in_columns(rows)
+    return text_table(rows[0], rows[1:], width=200, no_wrap=True)
 
 
 def _by_model(runs: list[Row]) -> dict[tuple[str, int], list[Row]]:
