@@ -1,0 +1,114 @@
+"""The element-wise part of one step of each cell, forward and backward, over the rows of a batch.
+
+A row of `gates` has one block of `units` elements for each plane (`layout.Cell`): before the step the sums of the
+products, after it what the backward pass needs. `units` is H rounded up to whole registers; the rest stays zero.
+`before` is the state that a step starts from, `after` the one it ends with, rows of `units` without gaps in `after`,
+`carried` and their like. Every function takes the position of its first row and the distance of rows where they vary.
+"""
+
+from __future__ import annotations
+
+from .activations import sigmoid, sigmoid_denominator, tanh, tanh_quotient
+from .lanes import at_least, fma, lane_count, load, store, where_positive
+from .product import compiled
+
+
+@compiled
+def gru_step(gates, at, stride, before, before_at, before_stride, after, units, rows):
+    """h' = n + z (h - n), n = tanh(n + r m); planes n, r, z, m; leaves n, r, z and m."""
+    for row in range(rows):
+        g, b, to = at + row * stride, before_at + row * before_stride, row * units
+        for j in range(0, units, lane_count(gates)):
+            r = sigmoid(load(gates, g + units + j))
+            m = load(gates, g + 3 * units + j)
+            above, below = tanh_quotient(fma(r, m, load(gates, g + j)))
+            z_below = sigmoid_denominator(load(gates, g + 2 * units + j))
+            inverse = 1.0 / (below * z_below)
+            z, n = below * inverse, above * z_below * inverse
+            store(gates, g + j, n)
+            store(gates, g + units + j, r)
+            store(gates, g + 2 * units + j, z)
+            store(after, to + j, fma(z, load(before, b + j) - n, n))
+
+
+@compiled
+def gru_step_backward(gates, at, stride, before, before_at, before_stride, grads, to, carried, units, rows):
+    """Fill in the gradients of the sums n, r, z and m; `carried` holds h's, and is left that through z alone."""
+    for row in range(rows):
+        g, b, d, c = at + row * stride, before_at + row * before_stride, to + row * stride, row * units
+        for j in range(0, units, lane_count(gates)):
+            n, r = load(gates, g + j), load(gates, g + units + j)
+            z, m = load(gates, g + 2 * units + j), load(gates, g + 3 * units + j)
+            grad = load(carried, c + j)
+            through_z = grad * z
+            grad_n = (grad - through_z) * (1.0 - n * n)
+            grad_m = grad_n * r
+            store(grads, d + j, grad_n)
+            store(grads, d + units + j, grad_m * m * (1.0 - r))
+            store(grads, d + 2 * units + j, through_z * (load(before, b + j) - n) * (1.0 - z))
+            store(grads, d + 3 * units + j, grad_m)
+            store(carried, c + j, through_z)
+
+
+@compiled
+def lstm_step(gates, at, stride, cells, cells_at, after, cells_after, units, rows):
+    """c' = f c + i g, h' = o tanh(c'); planes i, f, g, o; leaves their activations and tanh(c')."""
+    for row in range(rows):
+        g, b, to = at + row * stride, cells_at + row * units, row * units
+        for j in range(0, units, lane_count(gates)):
+            f, o = sigmoid(load(gates, g + units + j)), sigmoid_denominator(load(gates, g + 3 * units + j))
+            above, below = tanh_quotient(load(gates, g + 2 * units + j))
+            i_below = sigmoid_denominator(load(gates, g + j))
+            inverse = 1.0 / (below * i_below)
+            i, new = below * inverse, above * i_below * inverse
+            c = fma(f, load(cells, b + j), i * new)
+            above, below = tanh_quotient(c)
+            inverse = 1.0 / (below * o)
+            o, squashed = below * inverse, above * o * inverse
+            store(gates, g + j, i)
+            store(gates, g + units + j, f)
+            store(gates, g + 2 * units + j, new)
+            store(gates, g + 3 * units + j, o)
+            store(gates, g + 4 * units + j, squashed)
+            store(cells_after, to + j, c)
+            store(after, to + j, o * squashed)
+
+
+@compiled
+def lstm_step_backward(gates, at, stride, cells, cells_at, grads, to, carried, carried_c, units, rows):
+    """Fill in the gradients of the sums i, f, g and o; `carried_c` is left the gradient of c before the step."""
+    for row in range(rows):
+        g, b, d, c = at + row * stride, cells_at + row * units, to + row * stride, row * units
+        for j in range(0, units, lane_count(gates)):
+            i, f, new = load(gates, g + j), load(gates, g + units + j), load(gates, g + 2 * units + j)
+            o, squashed = load(gates, g + 3 * units + j), load(gates, g + 4 * units + j)
+            through_o = load(carried, c + j) * o
+            grad_c = fma(through_o, 1.0 - squashed * squashed, load(carried_c, c + j))
+            through_i, through_f = grad_c * i, grad_c * f
+            store(grads, d + j, through_i * new * (1.0 - i))
+            store(grads, d + units + j, through_f * load(cells, b + j) * (1.0 - f))
+            store(grads, d + 2 * units + j, through_i * (1.0 - new * new))
+            store(grads, d + 3 * units + j, through_o * squashed * (1.0 - o))
+            store(carried_c, c + j, through_f)
+
+
+@compiled
+def rnn_step(gates, at, stride, relu, after, units, rows):
+    """h' = tanh(s), or relu(s) where `relu`; one plane s; leaves h'."""
+    for row in range(rows):
+        g, to = at + row * stride, row * units
+        for j in range(0, units, lane_count(gates)):
+            s = load(gates, g + j)
+            h = at_least(s, 0.0) if relu else tanh(s)
+            store(gates, g + j, h)
+            store(after, to + j, h)
+
+
+@compiled
+def rnn_step_backward(gates, at, stride, relu, grads, to, carried, units, rows):
+    """Fill in the gradient of the sum s."""
+    for row in range(rows):
+        g, d, c = at + row * stride, to + row * stride, row * units
+        for j in range(0, units, lane_count(gates)):
+            h, grad = load(gates, g + j), load(carried, c + j)
+            store(grads, d + j, where_positive(h, grad) if relu else grad * (1.0 - h * h))
