@@ -4,91 +4,169 @@
     sigmoid(x) = 1 / (2 + (exp(-x) - 1)),  tanh(x) = e / (2 + e) where e = exp(2 x) - 1
 
 exp(f) - 1 is its Taylor polynomial: |f| is at most 0.35, where degree 7 is exact in float32 and degree 13 in float64.
-The functions return denominators too, so that two quotients can share one division, the slowest instruction here.
+Denominators can be had apart, so that two quotients share one division, the slowest instruction here.
+
+The functions generate the instructions of their equations where they are called, as `Value` spells them.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
-from numba.extending import overload
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
 
-from .lanes import at_least, at_most, fma, split_power
-from .product import compiled
-
-PER_LOG = 1 / math.log(2)
-# log 2 as a number so short that its small multiples are exact, and the rest of it.
-SINGLE = (0.693359375, math.log(2) - 0.693359375)
-DOUBLE = (0.6931471803691238, 1.9082149292705877e-10)
-C = [1 / math.factorial(power) for power in range(14)]
-C2, C3, C4, C5, C6, C7, C8, C9, C10, C11, C12, C13 = C[2:]
+from .lanes import Lanes, fma_of
 
 
-def expm1(x: Any) -> Any:
-    """Return exp(x) - 1 of lanes, for |x| at most 80 in float32 and 700 in float64; NaN stays NaN."""
-    raise NotImplementedError("for compiled code")
+class _Precision(NamedTuple):
+    """The constants of a type.
+
+    Attributes:
+        degree: of the polynomial.
+        log2: log 2 as a number so short that its small multiples are exact, and the rest of it.
+        ends: the largest arguments of the exponential in sigmoid and in tanh; both exponentials multiplied do not
+            overflow. Past the first, sigmoid stays at 9e-27 (1e-261); past the second, tanh is 1.
+        mantissa: the bits of a mantissa.
+    """
+
+    degree: int
+    log2: tuple[float, float]
+    ends: tuple[float, float]
+    mantissa: int
 
 
-@overload(expm1)
-def _expm1(x: Any) -> Any:
-    single = x.dtype.bitwidth == 32
-    high, low = SINGLE if single else DOUBLE
-
-    def by_degree_7(x: Any) -> Any:
-        n, power = split_power(x * PER_LOG)
-        f = fma(n, -low, fma(n, -high, x))
-        p = fma(fma(fma(fma(fma(f, C7, C6), f, C5), f, C4), f, C3), f, C2)
-        return fma(fma(f * f, p, f), power, power - 1.0)
-
-    def by_degree_13(x: Any) -> Any:
-        n, power = split_power(x * PER_LOG)
-        f = fma(n, -low, fma(n, -high, x))
-        p = fma(fma(fma(fma(fma(fma(f, C13, C12), f, C11), f, C10), f, C9), f, C8), f, C7)
-        p = fma(fma(fma(fma(fma(p, f, C6), f, C5), f, C4), f, C3), f, C2)
-        return fma(fma(f * f, p, f), power, power - 1.0)
-
-    return by_degree_7 if single else by_degree_13
+PRECISIONS = {
+    32: _Precision(7, (0.693359375, math.log(2) - 0.693359375), (60.0, 18.0), 23),
+    64: _Precision(13, (0.6931471803691238, 1.9082149292705877e-10), (600.0, 40.0), 52),
+}
 
 
-def ends(x: Any) -> Any:
-    """Return the largest arguments of the exponential in sigmoid and in tanh: both together must not overflow."""
-    raise NotImplementedError("for compiled code")
+class Value:
+    """Lanes in the code that is being generated; operators and methods generate instructions, numbers are spread."""
+
+    def __init__(self, builder: Any, lanes: Lanes, value: Any) -> None:
+        self.builder, self.lanes, self.value = builder, lanes, value
+
+    def _operand(self, other: Value | float) -> Any:
+        return other.value if isinstance(other, Value) else ir.Constant(self.value.type, [other] * self.lanes.count)
+
+    def _of(self, value: Any) -> Value:
+        return Value(self.builder, self.lanes, value)
+
+    def __add__(self, other: Value | float) -> Value:
+        return self._of(self.builder.fadd(self.value, self._operand(other)))
+
+    def __sub__(self, other: Value | float) -> Value:
+        return self._of(self.builder.fsub(self.value, self._operand(other)))
+
+    def __mul__(self, other: Value | float) -> Value:
+        return self._of(self.builder.fmul(self.value, self._operand(other)))
+
+    def __truediv__(self, other: Value) -> Value:
+        return self._of(self.builder.fdiv(self.value, other.value))
+
+    def fma(self, factor: Value | float, term: Value | float) -> Value:
+        """Return self factor + term."""
+        return self._of(fma_of(self.builder, self.lanes, self.value, self._operand(factor), self._operand(term)))
+
+    def within(self, end: float) -> Value:
+        """Return the nearest number in -end to end; NaN stays NaN."""
+        value = self.value
+        for beyond, bound in ((">", end), ("<", -end)):
+            limit = self._operand(bound)
+            value = self.builder.select(self.builder.fcmp_ordered(beyond, value, limit), limit, value)
+        return self._of(value)
+
+    def split_power(self) -> tuple[Value, Value]:
+        """Return the nearest integer n, as a number, and 2^n; both are meaningless for NaN."""
+        builder, bits, shift = self.builder, self.lanes.dtype.bitwidth, PRECISIONS[self.lanes.dtype.bitwidth].mantissa
+        integers = ir.VectorType(ir.IntType(bits), self.lanes.count)
+        sum_ = self + 1.5 * 2.0**shift  # its lowest bits are n
+        exponent = builder.shl(builder.bitcast(sum_.value, integers), ir.Constant(integers, [shift] * self.lanes.count))
+        bias = ((1 << (bits - 2 - shift)) - 1) << shift
+        power = builder.add(exponent, ir.Constant(integers, [bias] * self.lanes.count))
+        return sum_ - 1.5 * 2.0**shift, self._of(builder.bitcast(power, self.value.type))
 
 
-@overload(ends)
-def _ends(x: Any) -> Any:
-    limits = (60.0, 18.0) if x.dtype.bitwidth == 32 else (600.0, 40.0)
-
-    def limits_of_type(x: Any) -> Any:
-        return limits
-
-    return limits_of_type
-
-
-@compiled
-def sigmoid_denominator(x):
-    """Return 1 / sigmoid(x), at most exp(60) in float32: below -60, sigmoid is 9e-27 instead of less."""
-    end, _ = ends(x)
-    return expm1(at_least(at_most(x * -1.0, end), -end)) + 2.0
+def _expm1(x: Value, precision: _Precision) -> Value:
+    n, power = (x * (1 / math.log(2))).split_power()
+    high, low = precision.log2
+    f = n.fma(-low, n.fma(-high, x))
+    series = f * (1 / math.factorial(precision.degree)) + 1 / math.factorial(precision.degree - 1)
+    for order in range(precision.degree - 2, 1, -1):
+        series = series.fma(f, 1 / math.factorial(order))
+    return (f * f).fma(series, f).fma(power, power - 1.0)
 
 
-@compiled
-def tanh_quotient(x):
-    """Return the numerator and the denominator of tanh(x), both at most exp(18) in float32."""
-    _, end = ends(x)
-    e = expm1(at_least(at_most(x * 2.0, end), -end))
+def _sigmoid_denominator(x: Value, precision: _Precision) -> Value:
+    return _expm1((x * -1.0).within(precision.ends[0]), precision) + 2.0
+
+
+def _sigmoid(x: Value, precision: _Precision) -> Value:
+    below = _sigmoid_denominator(x, precision)
+    return Value(x.builder, x.lanes, x._operand(1.0)) / below
+
+
+def _tanh_quotient(x: Value, precision: _Precision) -> tuple[Value, Value]:
+    e = _expm1((x * 2.0).within(precision.ends[1]), precision)
     return e, e + 2.0
 
 
-@compiled
-def sigmoid(x):
-    """Return sigmoid(x)."""
-    return 1.0 / sigmoid_denominator(x)
-
-
-@compiled
-def tanh(x):
-    """Return tanh(x)."""
-    above, below = tanh_quotient(x)
+def _tanh(x: Value, precision: _Precision) -> Value:
+    above, below = _tanh_quotient(x, precision)
     return above / below
+
+
+def _apply(function: Callable[[Value, _Precision], Any], lanes: Lanes, results: int = 1) -> Any:
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        found = function(Value(builder, lanes, args[0]), PRECISIONS[lanes.dtype.bitwidth])
+        if isinstance(found, Value):
+            return found.value
+        return context.make_tuple(builder, sig.return_type, [part.value for part in found])
+
+    return (lanes if results == 1 else types.UniTuple(lanes, results))(lanes), generate
+
+
+@intrinsic
+def sigmoid(_: Any, x: Any) -> Any:
+    """Return sigmoid(x)."""
+    return _apply(_sigmoid, x)
+
+
+@intrinsic
+def sigmoid_denominator(_: Any, x: Any) -> Any:
+    """Return 1 / sigmoid(x), at most exp(60) in float32."""
+    return _apply(_sigmoid_denominator, x)
+
+
+@intrinsic
+def tanh(_: Any, x: Any) -> Any:
+    """Return tanh(x)."""
+    return _apply(_tanh, x)
+
+
+@intrinsic
+def tanh_quotient(_: Any, x: Any) -> Any:
+    """Return the numerator and the denominator of tanh(x), both at most exp(18) in float32."""
+    return _apply(_tanh_quotient, x, results=2)
+
+
+@intrinsic
+def relu(_: Any, x: Any) -> Any:
+    """Return x where it is positive or NaN, and 0 elsewhere."""
+    return x(x), _select_positive
+
+
+@intrinsic
+def through_relu(_: Any, y: Any, x: Any) -> Any:
+    """Return x where y is positive or NaN, and 0 elsewhere."""
+    return x(y, x), _select_positive
+
+
+def _select_positive(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    zero = ir.Constant(args[0].type, None)
+    return builder.select(builder.fcmp_unordered(">", args[0], zero), args[-1], zero)

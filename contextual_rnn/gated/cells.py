@@ -8,13 +8,18 @@ products, after it what the backward pass needs. `units` is H rounded up to whol
 
 from __future__ import annotations
 
-from .activations import sigmoid, sigmoid_denominator, tanh, tanh_quotient
-from .lanes import at_least, fma, lane_count, load, store, where_positive
-from .product import compiled
+from .activations import relu, sigmoid, sigmoid_denominator, tanh, tanh_quotient, through_relu
+from .lanes import fma, lane_count, load, store
+from .leaf import Leaf, leaf
+
+STEP_POINTERS = "gates before cells after cells_after"
+BACK_POINTERS = "gates before cells grads carried carried_c"
 
 
-@compiled
-def gru_step(gates, at, stride, before, before_at, before_stride, after, units, rows):
+@leaf(STEP_POINTERS)
+def gru_step(
+    gates, at, stride, before, before_at, before_stride, cells, cells_at, after, cells_after, units, rows
+):  # fmt: skip
     """h' = n + z (h - n), n = tanh(n + r m); planes n, r, z, m; leaves n, r, z and m."""
     for row in range(rows):
         g, b, to = at + row * stride, before_at + row * before_stride, row * units
@@ -31,8 +36,10 @@ def gru_step(gates, at, stride, before, before_at, before_stride, after, units, 
             store(after, to + j, fma(z, load(before, b + j) - n, n))
 
 
-@compiled
-def gru_step_backward(gates, at, stride, before, before_at, before_stride, grads, to, carried, units, rows):
+@leaf(BACK_POINTERS)
+def gru_step_backward(
+    gates, at, stride, before, before_at, before_stride, cells, cells_at, grads, to, carried, carried_c, units, rows
+):  # fmt: skip
     """Fill in the gradients of the sums n, r, z and m; `carried` holds h's, and is left that through z alone."""
     for row in range(rows):
         g, b, d, c = at + row * stride, before_at + row * before_stride, to + row * stride, row * units
@@ -50,8 +57,10 @@ def gru_step_backward(gates, at, stride, before, before_at, before_stride, grads
             store(carried, c + j, through_z)
 
 
-@compiled
-def lstm_step(gates, at, stride, cells, cells_at, after, cells_after, units, rows):
+@leaf(STEP_POINTERS)
+def lstm_step(
+    gates, at, stride, before, before_at, before_stride, cells, cells_at, after, cells_after, units, rows
+):  # fmt: skip
     """c' = f c + i g, h' = o tanh(c'); planes i, f, g, o; leaves their activations and tanh(c')."""
     for row in range(rows):
         g, b, to = at + row * stride, cells_at + row * units, row * units
@@ -74,8 +83,10 @@ def lstm_step(gates, at, stride, cells, cells_at, after, cells_after, units, row
             store(after, to + j, o * squashed)
 
 
-@compiled
-def lstm_step_backward(gates, at, stride, cells, cells_at, grads, to, carried, carried_c, units, rows):
+@leaf(BACK_POINTERS)
+def lstm_step_backward(
+    gates, at, stride, before, before_at, before_stride, cells, cells_at, grads, to, carried, carried_c, units, rows
+):  # fmt: skip
     """Fill in the gradients of the sums i, f, g and o; `carried_c` is left the gradient of c before the step."""
     for row in range(rows):
         g, b, d, c = at + row * stride, cells_at + row * units, to + row * stride, row * units
@@ -92,23 +103,54 @@ def lstm_step_backward(gates, at, stride, cells, cells_at, grads, to, carried, c
             store(carried_c, c + j, through_f)
 
 
-@compiled
-def rnn_step(gates, at, stride, relu, after, units, rows):
-    """h' = tanh(s), or relu(s) where `relu`; one plane s; leaves h'."""
+@leaf(STEP_POINTERS)
+def tanh_step(
+    gates, at, stride, before, before_at, before_stride, cells, cells_at, after, cells_after, units, rows
+):  # fmt: skip
+    """h' = tanh(s); one plane s; leaves h'."""
     for row in range(rows):
         g, to = at + row * stride, row * units
         for j in range(0, units, lane_count(gates)):
-            s = load(gates, g + j)
-            h = at_least(s, 0.0) if relu else tanh(s)
+            h = tanh(load(gates, g + j))
             store(gates, g + j, h)
             store(after, to + j, h)
 
 
-@compiled
-def rnn_step_backward(gates, at, stride, relu, grads, to, carried, units, rows):
+@leaf(BACK_POINTERS)
+def tanh_step_backward(
+    gates, at, stride, before, before_at, before_stride, cells, cells_at, grads, to, carried, carried_c, units, rows
+):  # fmt: skip
     """Fill in the gradient of the sum s."""
     for row in range(rows):
         g, d, c = at + row * stride, to + row * stride, row * units
         for j in range(0, units, lane_count(gates)):
-            h, grad = load(gates, g + j), load(carried, c + j)
-            store(grads, d + j, where_positive(h, grad) if relu else grad * (1.0 - h * h))
+            h = load(gates, g + j)
+            store(grads, d + j, load(carried, c + j) * (1.0 - h * h))
+
+
+@leaf(STEP_POINTERS)
+def relu_step(
+    gates, at, stride, before, before_at, before_stride, cells, cells_at, after, cells_after, units, rows
+):  # fmt: skip
+    """h' = relu(s); one plane s; leaves h'."""
+    for row in range(rows):
+        g, to = at + row * stride, row * units
+        for j in range(0, units, lane_count(gates)):
+            h = relu(load(gates, g + j))
+            store(gates, g + j, h)
+            store(after, to + j, h)
+
+
+@leaf(BACK_POINTERS)
+def relu_step_backward(
+    gates, at, stride, before, before_at, before_stride, cells, cells_at, grads, to, carried, carried_c, units, rows
+):  # fmt: skip
+    """Fill in the gradient of the sum s."""
+    for row in range(rows):
+        g, d, c = at + row * stride, to + row * stride, row * units
+        for j in range(0, units, lane_count(gates)):
+            store(grads, d + j, through_relu(load(gates, g + j), load(carried, c + j)))
+
+
+STEPS: tuple[Leaf, ...] = (gru_step, lstm_step, tanh_step, relu_step)
+BACKWARD_STEPS: tuple[Leaf, ...] = (gru_step_backward, lstm_step_backward, tanh_step_backward, relu_step_backward)

@@ -25,31 +25,40 @@ LINE_BYTES = 64
 
 
 class Cell(NamedTuple):
-    """The planes of a cell: for each, the gate of `weight_ih` and of `weight_hh` that it sums, or -1."""
+    """The planes of a cell.
 
+    Attributes:
+        number: of the cell, as the loops take it.
+        of_input: for each plane that is a sum of products, the gate of `weight_ih` in it; -1 for none.
+        of_hidden: the same for `weight_hh`.
+        saved: the planes that a step leaves for the backward pass.
+        groups: planes with the same columns of `inputs` in their sums: (first plane, planes, first column, last column).
+            The columns are counted in blocks, of which h, 1 and x are the three.
+    """
+
+    number: int
     of_input: np.ndarray
     of_hidden: np.ndarray
-    saved: int  # planes that a step leaves, which may be more
-
-    @property
-    def planes(self) -> int:
-        """The number of planes that are sums of products."""
-        return len(self.of_input)
+    saved: int
+    groups: tuple[tuple[int, int, int, int], ...]
 
 
-def _cell(of_input: list[int], of_hidden: list[int], saved: int) -> Cell:
-    return Cell(np.array(of_input, np.int64), np.array(of_hidden, np.int64), saved)
+def _cell(number: int, of_input: list[int], of_hidden: list[int], saved: int, *groups: tuple[int, int, int, int]) -> Cell:
+    return Cell(number, np.array(of_input, np.int64), np.array(of_hidden, np.int64), saved, groups)
 
 
 CELLS = {
-    "GRU": _cell([2, 0, 1, -1], [-1, 0, 1, 2], 4),  # n from x, r, z, n from h
-    "LSTM": _cell([0, 1, 2, 3], [0, 1, 2, 3], 5),  # i, f, g, o, and tanh(c)
-    "RNN": _cell([0], [0], 1),
+    # n from x; r and z; n from h
+    "GRU": _cell(0, [2, 0, 1, -1], [-1, 0, 1, 2], 4, (0, 1, 1, 3), (1, 2, 0, 3), (3, 1, 0, 2)),
+    # i, f, g, o; a step also leaves tanh(c)
+    "LSTM": _cell(1, [0, 1, 2, 3], [0, 1, 2, 3], 5, (0, 4, 0, 3)),
+    "RNN_TANH": _cell(2, [0], [0], 1, (0, 1, 0, 3)),
+    "RNN_RELU": _cell(3, [0], [0], 1, (0, 1, 0, 3)),
 }
 
 
 class Shape(NamedTuple):
-    """The sizes that a loop needs, in elements."""
+    """The sizes that a loop needs, in elements; planes `h_first` to `h_last` have h in their sums, the first `x_last` x."""
 
     features: int
     hidden: int
@@ -57,14 +66,28 @@ class Shape(NamedTuple):
     input_stride: int
     gate_stride: int
     planes: int
+    h_first: int
+    h_last: int
+    x_last: int
 
     @classmethod
     def of(cls, cell: Cell, features: int, hidden: int, itemsize: int) -> Shape:
         """Return the sizes for a cell."""
         units = whole(hidden, itemsize)
-        depth = units + 1 + features
-        gates = max(cell.saved, cell.planes) * units
-        return cls(features, hidden, units, _stride(depth, itemsize), _stride(gates, itemsize), cell.planes)
+        strides = _stride(units + 1 + features, itemsize), _stride(cell.saved * units, itemsize)
+        with_h, with_x = np.flatnonzero(cell.of_hidden >= 0), np.flatnonzero(cell.of_input >= 0)
+        ends = int(with_h[0]), int(with_h[-1]) + 1, int(with_x[-1]) + 1
+        return cls(features, hidden, units, *strides, len(cell.of_input), *ends)
+
+    @property
+    def depth(self) -> int:
+        """The columns of `inputs`."""
+        return self.units + 1 + self.features
+
+    def groups(self, cell: Cell) -> np.ndarray:
+        """Return the cell's groups (G, 4), in columns of `inputs`."""
+        column = (0, self.units, self.units + 1, self.depth)
+        return np.array([(plane, planes, column[a], column[b]) for plane, planes, a, b in cell.groups], np.int64)
 
 
 def whole(count: int, itemsize: int) -> int:

@@ -1,146 +1,131 @@
-"""The compiled loops over time: one forward and one backward function for each cell. See `layout` for the arrays.
+"""The compiled loops forward and back over time. See `layout` for the arrays.
 
-All arrays are flat. `shape` is a `layout.Shape`. `sizes` (T,) are the batch sizes; `slots` (T,) the row of `inputs` and
-`gates` at which each step's block starts; `places` the positions of each step's first row in x, in the output and in
-its gradient, whose rows are `stride` apart.
+All arrays are flat. `leaves` are addresses of compiled functions: those of `product.PRODUCTS`, then the cell's step.
+`shape` is a `layout.Shape`, `groups` its groups. `sizes` (T,) are the batch sizes; `slots` (T,) the row of `inputs` and
+`gates` at which each step's block starts; `places` (T,) the positions of each step's first row in x, in the output and
+in its gradient, whose rows are `stride` apart.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from .cells import gru_step, gru_step_backward, lstm_step, lstm_step_backward, rnn_step, rnn_step_backward
-from .lanes import lane_count, load, store
-from .product import compiled, copy, multiply
+from .lanes import lane_count
+from .leaf import call, compiled, inlined
+
+MULTIPLY, COPY, ADD, FILL, STEP = range(5)
 
 
 @compiled
-def _start(target, at, stride, state, shape, begin, end):
-    """Write rows `begin` to `end` of an initial state (B, H) to a step's block, padding included."""
-    _, hidden, units, _, _, _ = shape
-    for row in range(begin, end):
-        to = at + row * stride
-        copy(target, to, state, row * hidden, hidden)
-        for j in range(hidden, units):
-            target[to + j] = 0
-
-
-@compiled
-def _hand_on(fresh, target, stride, state, last, sizes, slots, t, following, shape):
-    """Give the state after step t to the following step, or to `last` (B, H) where a row ends."""
-    _, hidden, units, _, _, _ = shape
-    rows, wanted = sizes[t], 0
-    if 0 <= following < len(sizes):
-        wanted = sizes[following]
-    for row in range(min(rows, wanted)):
-        to = (slots[following] + row) * stride
-        for j in range(0, units, lane_count(fresh)):
-            store(target, to + j, load(fresh, row * units + j))
-    if wanted > rows:
-        _start(target, slots[following] * stride, stride, state, shape, rows, wanted)
-    for row in range(wanted, rows):
-        copy(last, row * hidden, fresh, row * units, hidden)
-
-
-@compiled
-def _take_inputs(inputs, slot, x, place, x_stride, shape, rows):
-    features, _, units, stride, _, _ = shape
-    for row in range(rows):
-        to = (slot + row) * stride + units
-        inputs[to] = 1
-        copy(inputs, to + 1, x, place + row * x_stride, features)
-
-
-@compiled
-def _give_output(output, place, stride, fresh, shape, rows):
-    _, hidden, units, _, _, _ = shape
-    for row in range(rows):
-        copy(output, place + row * stride, fresh, row * units, hidden)
-
-
-@compiled
-def _sum(gates, inputs, weight, slot, shape, rows, plane, planes, first, last):
-    """Set planes to the product of columns `first` to `last` of the inputs with their weights."""
-    features, _, units, input_stride, gate_stride, _ = shape
-    lanes, depth = lane_count(gates), units + 1 + features
-    multiply(
-        gates, slot * gate_stride + plane * units, gate_stride,
-        inputs, slot * input_stride + first, input_stride, 1,
-        weight, plane * units * depth + first * lanes, depth * lanes, lanes,
-        rows, planes * units // lanes, last - first, False,
-    )  # fmt: skip
-
-
-@compiled
-def _clear_padding(gates, slot, shape, rows):
-    """Zero the padding of the sums, where an infinite input times a zero weight is NaN."""
-    _, hidden, units, _, stride, planes = shape
-    if hidden < units:
-        for row in range(slot, slot + rows):
+def forward(leaves, x, x_places, x_stride, h0, c0, weight, inputs, cells, gates, output, out_places, out_stride,
+            h_last, c_last, sizes, slots, reverse, groups, shape):  # fmt: skip
+    """Run a cell over a sequence in one direction; `cells` (N, units) are the c that the steps of an LSTM start from."""
+    features, hidden, units, input_stride, gate_stride, planes, _, _, _ = shape
+    steps, depth, lanes = len(sizes), units + 1 + features, lane_count(x)
+    fresh, fresh_c = np.empty(sizes[0] * units, x.dtype), np.empty(sizes[0] * units, x.dtype)
+    last, step = (0, -1) if reverse else (steps - 1, 1)
+    t = steps - 1 - last
+    _start(leaves, inputs, slots[t] * input_stride, input_stride, h0, shape, 0, sizes[t])
+    if len(cells):
+        _start(leaves, cells, slots[t] * units, units, c0, shape, 0, sizes[t])
+    for _ in range(steps):
+        rows, inputs_at, gates_at = sizes[t], slots[t] * input_stride, slots[t] * gate_stride
+        call(leaves[FILL], inputs, inputs_at, input_stride, rows, units, units + 1, 1)
+        call(leaves[COPY], inputs, inputs_at + units + 1, input_stride, x, x_places[t], x_stride, rows, features)
+        for group in range(len(groups)):
+            plane, of_group, first, end = groups[group, 0], groups[group, 1], groups[group, 2], groups[group, 3]
+            call(
+                leaves[MULTIPLY], gates, gates_at + plane * units, gate_stride,
+                inputs, inputs_at + first, input_stride, 1,
+                weight, plane * units * depth + first * lanes, depth * lanes, lanes,
+                rows, of_group * units // lanes, end - first, 0,
+            )  # fmt: skip
+        if hidden < units:  # in the padding, an infinite input times a zero weight is NaN
             for plane in range(planes):
-                for j in range(hidden, units):
-                    gates[row * stride + plane * units + j] = 0
+                call(leaves[FILL], gates, gates_at + plane * units, gate_stride, rows, hidden, units, 0)
+        call(
+            leaves[STEP], gates, gates_at, gate_stride, inputs, inputs_at, input_stride, cells, slots[t] * units,
+            fresh, fresh_c, units, rows,
+        )  # fmt: skip
+        call(leaves[COPY], output, out_places[t], out_stride, fresh, 0, units, rows, hidden)
+        wanted = np.int64(0)
+        if t != last:
+            wanted, slot = sizes[t + step], slots[t + step]
+            _hand_on(leaves, inputs, slot * input_stride, input_stride, fresh, h0, shape, rows, wanted)
+            if len(cells):
+                _hand_on(leaves, cells, slot * units, units, fresh_c, c0, shape, rows, wanted)
+        if wanted < rows:
+            _end(leaves, h_last, fresh, shape, wanted, rows)
+            if len(cells):
+                _end(leaves, c_last, fresh_c, shape, wanted, rows)
+        t += step
+
+
+@inlined
+def _start(leaves, target, at, stride, state, shape, begin, end):
+    """Write rows `begin` to `end` of an initial state (B, H) to a step's block, padding included."""
+    call(leaves[COPY], target, at + begin * stride, stride, state, begin * shape[1], shape[1], end - begin, shape[1])
+    call(leaves[FILL], target, at + begin * stride, stride, end - begin, shape[1], shape[2], 0)
+
+
+@inlined
+def _hand_on(leaves, target, at, stride, fresh, start, shape, rows, wanted):
+    """Give the state after a step to the following one; rows that are not alive yet start there."""
+    call(leaves[COPY], target, at, stride, fresh, 0, shape[2], min(rows, wanted), shape[2])
+    if wanted > rows:
+        _start(leaves, target, at, stride, start, shape, rows, wanted)
+
+
+@inlined
+def _end(leaves, last, fresh, shape, begin, end):
+    """Write the final state of rows `begin` to `end` to `last` (B, H)."""
+    call(leaves[COPY], last, begin * shape[1], shape[1], fresh, begin * shape[2], shape[2], end - begin, shape[1])
 
 
 @compiled
-def gru_forward(x, x_places, x_stride, h0, weight, inputs, gates, output, out_places, out_stride, h_last,
-                sizes, slots, reverse, shape):  # fmt: skip
-    """Run a GRU over a sequence in one direction."""
-    features, _, units, input_stride, gate_stride, _ = shape
-    steps, depth = len(sizes), units + 1 + features
-    fresh = np.empty(np.max(sizes) * units, x.dtype)
-    first = steps - 1 if reverse else 0
-    _start(inputs, slots[first] * input_stride, input_stride, h0, shape, 0, sizes[first])
+def backward(leaves, grad_output, grad_places, grad_stride, has_output, carried, carried_c, weight_back, inputs, cells,
+             gates, grads, grad_weight, has_weight, grad_x, has_x, sizes, slots, reverse, groups, shape):  # fmt: skip
+    """Go back over what `forward` did.
+
+    `carried` (B, units) starts as the gradient of the final state and ends as that of the initial state: rows that are
+    not alive at a step keep theirs. The gradients of the sums are collected in `grads` for a block of steps, from which
+    two large products then give those of the weights and of x.
+    """
+    features, hidden, units, input_stride, stride, planes, h_first, h_last, x_last = shape
+    steps, capacity, lanes, width = len(sizes), len(grads) // stride, lane_count(carried), planes * units
+    x_vectors = (features + lanes - 1) // lanes
+    filled, lowest = 0, 0  # rows of `grads` that are filled in, and the row of `inputs` that the lowest belongs to
     for i in range(steps):
-        t, following = (steps - 1 - i, steps - 2 - i) if reverse else (i, i + 1)
-        slot, rows = slots[t], sizes[t]
-        _take_inputs(inputs, slot, x, x_places[t], x_stride, shape, rows)
-        _sum(gates, inputs, weight, slot, shape, rows, 0, 1, units, depth)
-        _sum(gates, inputs, weight, slot, shape, rows, 1, 2, 0, depth)
-        _sum(gates, inputs, weight, slot, shape, rows, 3, 1, 0, units + 1)
-        _clear_padding(gates, slot, shape, rows)
-        gru_step(gates, slot * gate_stride, gate_stride, inputs, slot * input_stride, input_stride, fresh, units, rows)
-        _hand_on(fresh, inputs, input_stride, h0, h_last, sizes, slots, t, following, shape)
-        _give_output(output, out_places[t], out_stride, fresh, shape, rows)
-
-
-@compiled
-def lstm_forward(x, x_places, x_stride, h0, c0, weight, inputs, cells, gates, output, out_places, out_stride,
-                 h_last, c_last, sizes, slots, reverse, shape):  # fmt: skip
-    """Run an LSTM over a sequence in one direction; `cells` (N, units) are the c that the steps start from."""
-    features, _, units, input_stride, gate_stride, _ = shape
-    steps, depth = len(sizes), units + 1 + features
-    fresh, fresh_c = np.empty(np.max(sizes) * units, x.dtype), np.empty(np.max(sizes) * units, x.dtype)
-    first = steps - 1 if reverse else 0
-    _start(inputs, slots[first] * input_stride, input_stride, h0, shape, 0, sizes[first])
-    _start(cells, slots[first] * units, units, c0, shape, 0, sizes[first])
-    for i in range(steps):
-        t, following = (steps - 1 - i, steps - 2 - i) if reverse else (i, i + 1)
-        slot, rows = slots[t], sizes[t]
-        _take_inputs(inputs, slot, x, x_places[t], x_stride, shape, rows)
-        _sum(gates, inputs, weight, slot, shape, rows, 0, 4, 0, depth)
-        _clear_padding(gates, slot, shape, rows)
-        lstm_step(gates, slot * gate_stride, gate_stride, cells, slot * units, fresh, fresh_c, units, rows)
-        _hand_on(fresh, inputs, input_stride, h0, h_last, sizes, slots, t, following, shape)
-        _hand_on(fresh_c, cells, units, c0, c_last, sizes, slots, t, following, shape)
-        _give_output(output, out_places[t], out_stride, fresh, shape, rows)
-
-
-@compiled
-def rnn_forward(x, x_places, x_stride, h0, weight, inputs, gates, output, out_places, out_stride, h_last,
-                sizes, slots, reverse, shape, relu):  # fmt: skip
-    """Run a plain RNN over a sequence in one direction."""
-    features, _, units, input_stride, gate_stride, _ = shape
-    steps, depth = len(sizes), units + 1 + features
-    fresh = np.empty(np.max(sizes) * units, x.dtype)
-    first = steps - 1 if reverse else 0
-    _start(inputs, slots[first] * input_stride, input_stride, h0, shape, 0, sizes[first])
-    for i in range(steps):
-        t, following = (steps - 1 - i, steps - 2 - i) if reverse else (i, i + 1)
-        slot, rows = slots[t], sizes[t]
-        _take_inputs(inputs, slot, x, x_places[t], x_stride, shape, rows)
-        _sum(gates, inputs, weight, slot, shape, rows, 0, 1, 0, depth)
-        _clear_padding(gates, slot, shape, rows)
-        rnn_step(gates, slot * gate_stride, gate_stride, relu, fresh, units, rows)
-        _hand_on(fresh, inputs, input_stride, h0, h_last, sizes, slots, t, following, shape)
-        _give_output(output, out_places[t], out_stride, fresh, shape, rows)
+        t = i if reverse else steps - 1 - i
+        rows, inputs_at, gates_at = sizes[t], slots[t] * input_stride, slots[t] * stride
+        lowest = slots[t] if filled == 0 or not reverse else lowest
+        to = (filled if reverse else capacity - filled - rows) * stride  # in the order of slots
+        if has_output:
+            call(leaves[ADD], carried, 0, units, grad_output, grad_places[t], grad_stride, rows, hidden)
+        call(
+            leaves[STEP], gates, gates_at, stride, inputs, inputs_at, input_stride, cells, slots[t] * units,
+            grads, to, carried, carried_c, units, rows,
+        )  # fmt: skip
+        call(
+            leaves[MULTIPLY], carried, 0, units, grads, to + h_first * units, stride, 1,
+            weight_back, h_first * units * lanes, width * lanes, lanes,
+            rows, units // lanes, (h_last - h_first) * units, h_first,  # a GRU's h has a gradient through z already
+        )  # fmt: skip
+        filled += rows
+        if i == steps - 1 or filled + sizes[i + 1 if reverse else t - 1] > capacity:
+            to = 0 if reverse else (capacity - filled) * stride
+            if has_weight:
+                for group in range(len(groups)):
+                    plane, of_group, first, end = groups[group, 0], groups[group, 1], groups[group, 2], groups[group, 3]
+                    call(
+                        leaves[MULTIPLY], grad_weight, first * stride + plane * units, stride,
+                        inputs, lowest * input_stride + first, 1, input_stride,
+                        grads, to + plane * units, lanes, stride,
+                        end - first, of_group * units // lanes, filled, 1,
+                    )  # fmt: skip
+            if has_x:
+                call(
+                    leaves[MULTIPLY], grad_x, lowest * x_vectors * lanes, x_vectors * lanes, grads, to, stride, 1,
+                    weight_back, units * width, width * lanes, lanes, filled, x_vectors, x_last * units, 0,
+                )  # fmt: skip
+            filled = 0

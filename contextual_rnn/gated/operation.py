@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from . import loops, loops_backward, packing, reference
+from . import loops, packing, reference
+from .cells import BACKWARD_STEPS, STEPS
 from .layout import CELLS, Cell, Shape, whole
+from .leaf import Leaf
+from .product import PRODUCTS
 
 BLOCK = 64  # rows of gradients that one product of the weights' gradients takes, at least
 
@@ -30,12 +34,7 @@ class Run(NamedTuple):
     @property
     def cell(self) -> Cell:
         """The planes of the cell."""
-        return CELLS[self.mode.partition("_")[0]]
-
-    @property
-    def settings(self) -> tuple[bool, ...]:
-        """What the loops of a plain RNN take besides: whether it has a relu."""
-        return (self.mode == "RNN_RELU",) if self.mode.startswith("RNN") else ()
+        return CELLS[self.mode]
 
 
 def run_layer(run: Run, x: Tensor, state: tuple[Tensor, ...], weights: list[Tensor]) -> tuple[Tensor, ...]:
@@ -95,57 +94,60 @@ def _forward(
     run: Run, x: Tensor, state: tuple[Tensor, ...], weights: list[Tensor], keep: bool
 ) -> tuple[tuple[Tensor, ...], list[Tensor]]:
     """Return the results and, where `keep`, the inputs, gates and cells of all steps that the backward pass reads."""
-    hidden, steps, rows = weights[1].shape[1], len(run.sizes), int(run.sizes[0])
-    shape = Shape.of(run.cell, x.shape[-1], hidden, x.element_size())
-    total = int(run.sizes.sum())
-    slots = _offsets(run.sizes) if keep else np.arange(steps) % 2 * rows
-    held = total if keep else 2 * rows
+    cell, rows = run.cell, int(run.sizes[0])
+    shape = Shape.of(cell, x.shape[-1], weights[1].shape[1], x.element_size())
+    slots = _offsets(run.sizes) if keep else np.arange(len(run.sizes)) % 2 * rows
+    held = int(run.sizes.sum()) if keep else 2 * rows
     inputs, gates = x.new_empty(held * shape.input_stride), x.new_empty(held * shape.gate_stride)
-    cells = [x.new_empty(held * shape.units) for _ in state[1:]]
-    weight = x.new_empty(run.cell.planes * shape.units * (shape.units + 1 + shape.features))
-    packing.pack(_flat(weight), *map(_flat, _biased(weights)), len(weights) == 4, *run.cell[:2], tuple(shape))
-    output, last = x.new_empty(*x.shape[:-1], hidden), [torch.empty_like(leaf, memory_format=torch.contiguous_format) for leaf in state]
-    loop = {"GRU": loops.gru_forward, "LSTM": loops.lstm_forward}.get(run.mode, loops.rnn_forward)
-    loop(
-        *_rows(x, run.sizes), *map(_flat, state), _flat(weight), _flat(inputs), *map(_flat, cells), _flat(gates),
-        *_rows(output, run.sizes), *map(_flat, last), run.sizes, slots, run.reverse, tuple(shape), *run.settings,
+    cells = x.new_empty(held * shape.units * (len(state) - 1))
+    weight = x.new_empty(shape.planes * shape.units * shape.depth)
+    packing.pack(_flat(weight), *map(_flat, _biased(weights)), len(weights) == 4, cell.of_input, cell.of_hidden, shape[:])
+    output, last = x.new_empty(*x.shape[:-1], shape.hidden), [_fresh(leaf) for leaf in state]
+    loops.forward(
+        _leaves(STEPS[cell.number], inputs), *_rows(x, run.sizes), *_pair(state), _flat(weight), _flat(inputs), _flat(cells), _flat(gates),
+        *_rows(output, run.sizes), *_pair(last), run.sizes, slots, run.reverse, shape.groups(cell), shape[:],
     )  # fmt: skip
-    return (output, *last), [inputs, gates, *cells]
+    return (output, *last), [inputs, gates, cells]
 
 
 def _backward(
     run: Run, leaves: int, tensors: tuple[Tensor, ...], trace: tuple[Tensor, ...], grads: Any, needed: tuple[bool, ...]
 ) -> list[Tensor | None]:
-    x, *others = tensors
+    """Return the gradients of x, the state and the weights."""
+    (x, *others), (inputs, gates, cells), cell = tensors, trace, run.cell
     state, weights = others[:leaves], others[leaves:]
-    inputs, gates, *cells = trace
-    shape = Shape.of(run.cell, x.shape[-1], weights[1].shape[1], x.element_size())
-    planes, padded = run.cell.planes * shape.units, whole(shape.features, x.element_size())
-    rows, total = int(run.sizes[0]), int(run.sizes.sum())
+    shape = Shape.of(cell, x.shape[-1], weights[1].shape[1], x.element_size())
+    rows, planes, padded = int(run.sizes[0]), shape.planes * shape.units, whole(shape.features, x.element_size())
     has_x, has_weight = needed[0], any(needed[1 + leaves :])
     carried = [_padded(grad, leaf, shape.units) for grad, leaf in zip(grads[1:], state, strict=True)]
     weight_back = x.new_empty((shape.units + padded * has_x) * planes)
-    packing.pack_back(_flat(weight_back), *map(_flat, weights[:2]), *run.cell[:2], has_x, tuple(shape))
+    packing.pack_back(_flat(weight_back), *map(_flat, weights[:2]), cell.of_input, cell.of_hidden, has_x, shape[:])
     block = x.new_empty(max(rows, BLOCK) * shape.gate_stride)
-    grad_weight = x.new_zeros((shape.units + 1 + shape.features) * shape.gate_stride if has_weight else 0)
-    grad_x = x.new_empty(total * padded if has_x else 0)
+    grad_weight = x.new_zeros(shape.depth * shape.gate_stride * has_weight)
+    grad_x = x.new_empty(*x.shape[:-1], padded * has_x)
     grad_output = x.new_empty(0, 1, 1) if grads[0] is None else grads[0]
-    loop = {"GRU": loops_backward.gru_backward, "LSTM": loops_backward.lstm_backward}.get(
-        run.mode, loops_backward.rnn_backward
-    )
-    loop(
-        *_rows(grad_output, run.sizes), grads[0] is not None, *map(_flat, carried), _flat(weight_back), _flat(inputs),
-        *map(_flat, cells), _flat(gates), _flat(block), _flat(grad_weight), has_weight, _flat(grad_x), has_x,
-        run.sizes, _offsets(run.sizes), run.reverse, tuple(shape), *run.settings,
+    loops.backward(
+        _leaves(BACKWARD_STEPS[cell.number], inputs), *_rows(grad_output, run.sizes), grads[0] is not None, *_pair(carried), _flat(weight_back),
+        _flat(inputs), _flat(cells), _flat(gates), _flat(block), _flat(grad_weight), has_weight, _flat(grad_x), has_x,
+        run.sizes, _offsets(run.sizes), run.reverse, shape.groups(cell), shape[:],
     )  # fmt: skip
-    of_x = grad_x.view(*x.shape[:-1], padded)[..., : shape.features] if has_x else None
-    of_state = [leaf.view(rows, shape.units)[:, : shape.hidden] for leaf in carried]
     of_weights: list[Tensor | None] = [None] * len(weights)
     if has_weight:
-        of_weights = [torch.empty_like(weight, memory_format=torch.contiguous_format) for weight in weights]
+        of_weights = [_fresh(weight) for weight in weights]
         flat = map(_flat, _biased(of_weights))
-        packing.unpack(_flat(grad_weight), *flat, len(weights) == 4, *run.cell[:2], tuple(shape))
-    return [of_x, *of_state, *of_weights]
+        packing.unpack(_flat(grad_weight), *flat, len(weights) == 4, cell.of_input, cell.of_hidden, shape[:])
+    of_x = grad_x[..., : shape.features] if has_x else None
+    return [of_x, *(leaf[:, : shape.hidden] for leaf in carried), *of_weights]
+
+
+@functools.cache
+def _addresses(step: Leaf, dtype: np.dtype) -> tuple[int, ...]:
+    return tuple(leaf.address(dtype) for leaf in (*PRODUCTS, step))
+
+
+def _leaves(step: Leaf, like: Tensor) -> tuple[int, ...]:
+    """Return the addresses of the compiled functions that a loop calls."""
+    return _addresses(step, np.dtype(np.float64 if like.dtype == torch.float64 else np.float32))
 
 
 def _offsets(sizes: np.ndarray) -> np.ndarray:
@@ -158,6 +160,15 @@ def _biased(weights: list[Any]) -> list[Any]:
 
 def _flat(tensor: Tensor) -> np.ndarray:
     return tensor.detach().contiguous().view(-1).numpy()
+
+
+def _fresh(like: Tensor) -> Tensor:
+    return torch.empty_like(like, memory_format=torch.contiguous_format)
+
+
+def _pair(state: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return h and c as the loops take them; h stands for the c that a GRU or an RNN has not."""
+    return _flat(state[0]), _flat(state[-1])
 
 
 def _rows(tensor: Tensor, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:

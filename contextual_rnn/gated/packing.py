@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from .lanes import lane_count
-from .product import compiled, copy
+from .leaf import compiled
 
 
 @compiled
 def pack(weight, W, U, b, d, has_bias, of_input, of_hidden, shape):
     """Fill in `weight` (P units / lanes, units + 1 + D, lanes) of W (G H, D), U (G H, H), b and d (G H,)."""
-    features, hidden, units, _, _, planes = shape
+    features, hidden, units, _, _, planes, _, _, _ = shape
     lanes, depth = lane_count(weight), units + 1 + features
     weight[:] = 0
     for plane in range(planes):
@@ -33,7 +33,7 @@ def pack(weight, W, U, b, d, has_bias, of_input, of_hidden, shape):
 @compiled
 def pack_back(weight, W, U, of_input, of_hidden, has_x, shape):
     """Fill in `weight_back` ((units + D rounded up) / lanes, P units, lanes)."""
-    features, hidden, units, _, _, planes = shape
+    features, hidden, units, _, _, planes, _, _, _ = shape
     lanes, depth = lane_count(weight), planes * units
     weight[:] = 0
     for plane in range(planes):
@@ -41,17 +41,17 @@ def pack_back(weight, W, U, of_input, of_hidden, has_x, shape):
         for unit in range(hidden):
             row = (plane * units + unit) * lanes
             if h >= 0:
-                for k in range(0, hidden, lanes):
-                    copy(weight, k * depth + row, U, (h + unit) * hidden + k, min(lanes, hidden - k))
+                for k in range(hidden):
+                    weight[k // lanes * depth * lanes + row + k % lanes] = U[(h + unit) * hidden + k]
             if i >= 0 and has_x:
-                for k in range(0, features, lanes):
-                    copy(weight, (units + k) * depth + row, W, (i + unit) * features + k, min(lanes, features - k))
+                for k in range(features):
+                    weight[(units + k // lanes * lanes) * depth + row + k % lanes] = W[(i + unit) * features + k]
 
 
 @compiled
 def unpack(grad, W, U, b, d, has_bias, of_input, of_hidden, shape):
     """Fill in the gradients W, U, b and d of `grad` (units + 1 + D, P units), whose rows are `gate_stride` apart."""
-    features, hidden, units, _, stride, planes = shape
+    features, hidden, units, _, stride, planes, _, _, _ = shape
     for plane in range(planes):
         i, h = of_input[plane] * hidden, of_hidden[plane] * hidden
         for unit in range(hidden):

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import numba
-
-from .lanes import lane_count, load, multiply_tile, store
-
-# No fast-math flags: NaN, infinity and the rounding trick of `split_power` keep their meaning.
-compiled: Any = numba.njit(cache=True, nogil=True, error_model="numpy")
+from .lanes import lane_count, load, store
+from .leaf import leaf
+from .tile import multiply_tile
 
 
-@compiled
+@leaf("c a b")
 def multiply(c, ci, cs, a, ai, ar, ak, b, bi, bv, bk, rows, vectors, depth, add):
     """Set C (rows, vectors * lanes) to A B, or add A B to it where `add`; see `multiply_tile` for the layout."""
     lanes = lane_count(c)
@@ -41,12 +36,38 @@ def multiply(c, ci, cs, a, ai, ar, ak, b, bi, bv, bk, rows, vectors, depth, add)
             v += 1
 
 
-@compiled
-def copy(target, to, source, start, count):
-    """Copy `count` elements."""
+@leaf("target source")
+def copy(target, to, target_stride, source, start, source_stride, rows, count):
+    """Copy `count` elements of each row."""
     lanes = lane_count(target)
     whole = count - count % lanes
-    for j in range(0, whole, lanes):
-        store(target, to + j, load(source, start + j))
-    for j in range(whole, count):
-        target[to + j] = source[start + j]
+    for row in range(rows):
+        t, s = to + row * target_stride, start + row * source_stride
+        for j in range(0, whole, lanes):
+            store(target, t + j, load(source, s + j))
+        for j in range(whole, count):
+            target[t + j] = source[s + j]
+
+
+@leaf("target source")
+def add(target, to, target_stride, source, start, stride, rows, count):
+    """Add `count` elements of each row."""
+    lanes = lane_count(target)
+    whole = count - count % lanes
+    for row in range(rows):
+        t, s = to + row * target_stride, start + row * stride
+        for j in range(0, whole, lanes):
+            store(target, t + j, load(target, t + j) + load(source, s + j))
+        for j in range(whole, count):
+            target[t + j] += source[s + j]
+
+
+@leaf("target")
+def fill(target, to, stride, rows, begin, end, value):
+    """Set the elements `begin` to `end` of each row to a number."""
+    for row in range(rows):
+        for j in range(begin, end):
+            target[to + row * stride + j] = value
+
+
+PRODUCTS = (multiply, copy, add, fill)
