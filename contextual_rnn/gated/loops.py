@@ -20,8 +20,8 @@ MULTIPLY, COPY, ADD, FILL, STEP = range(5)
 def forward(leaves, x, x_places, x_stride, h0, c0, weight, inputs, cells, gates, output, out_places, out_stride,
             h_last, c_last, sizes, slots, reverse, groups, shape):  # fmt: skip
     """Run a cell over a sequence in one direction; `cells` (N, units) are the c that the steps of an LSTM start from."""
-    features, hidden, units, input_stride, gate_stride, planes, _, _, _ = shape
-    steps, depth, lanes = len(sizes), units + 1 + features, lane_count(x)
+    features, hidden, units, input_stride, gate_stride, _, _, _, _ = shape
+    steps = len(sizes)
     fresh, fresh_c = np.empty(sizes[0] * units, x.dtype), np.empty(sizes[0] * units, x.dtype)
     last, step = (0, -1) if reverse else (steps - 1, 1)
     t = steps - 1 - last
@@ -32,17 +32,7 @@ def forward(leaves, x, x_places, x_stride, h0, c0, weight, inputs, cells, gates,
         rows, inputs_at, gates_at = sizes[t], slots[t] * input_stride, slots[t] * gate_stride
         call(leaves[FILL], inputs, inputs_at, input_stride, rows, units, units + 1, 1)
         call(leaves[COPY], inputs, inputs_at + units + 1, input_stride, x, x_places[t], x_stride, rows, features)
-        for group in range(len(groups)):
-            plane, of_group, first, end = groups[group, 0], groups[group, 1], groups[group, 2], groups[group, 3]
-            call(
-                leaves[MULTIPLY], gates, gates_at + plane * units, gate_stride,
-                inputs, inputs_at + first, input_stride, 1,
-                weight, plane * units * depth + first * lanes, depth * lanes, lanes,
-                rows, of_group * units // lanes, end - first, 0,
-            )  # fmt: skip
-        if hidden < units:  # in the padding, an infinite input times a zero weight is NaN
-            for plane in range(planes):
-                call(leaves[FILL], gates, gates_at + plane * units, gate_stride, rows, hidden, units, 0)
+        _sums(leaves, gates, gates_at, inputs, inputs_at, weight, groups, shape, rows)
         call(
             leaves[STEP], gates, gates_at, gate_stride, inputs, inputs_at, input_stride, cells, slots[t] * units,
             fresh, fresh_c, units, rows,
@@ -59,6 +49,23 @@ def forward(leaves, x, x_places, x_stride, h0, c0, weight, inputs, cells, gates,
             if len(cells):
                 _end(leaves, c_last, fresh_c, shape, wanted, rows)
         t += step
+
+
+@inlined
+def _sums(leaves, gates, gates_at, inputs, inputs_at, weight, groups, shape, rows):
+    """Set all planes of a step to the products of their columns of the inputs with the weights."""
+    features, hidden, units, input_stride, gate_stride, planes, _, _, _ = shape
+    depth, lanes = units + 1 + features, lane_count(gates)
+    for group in range(len(groups)):
+        plane, of_group, first, end = groups[group, 0], groups[group, 1], groups[group, 2], groups[group, 3]
+        call(
+            leaves[MULTIPLY], gates, gates_at + plane * units, gate_stride, inputs, inputs_at + first, input_stride, 1,
+            weight, plane * units * depth + first * lanes, depth * lanes, lanes,
+            rows, of_group * units // lanes, end - first, 0,
+        )  # fmt: skip
+    if hidden < units:  # in the padding, an infinite input times a zero weight is NaN
+        for plane in range(planes):
+            call(leaves[FILL], gates, gates_at + plane * units, gate_stride, rows, hidden, units, 0)
 
 
 @inlined
@@ -129,3 +136,15 @@ def backward(leaves, grad_output, grad_places, grad_stride, has_output, carried,
                     weight_back, units * width, width * lanes, lanes, filled, x_vectors, x_last * units, 0,
                 )  # fmt: skip
             filled = 0
+
+
+@compiled
+def one_step(leaves, x, x_stride, weight, inputs, cells, gates, fresh, fresh_c, groups, shape, rows):
+    """Take one step in place: `inputs` (B, units + 1 + D) has h, `cells` c; `fresh` (B, units) is left the new h."""
+    features, _, units, input_stride, gate_stride, _, _, _, _ = shape
+    call(leaves[COPY], inputs, units + 1, input_stride, x, 0, x_stride, rows, features)
+    _sums(leaves, gates, 0, inputs, 0, weight, groups, shape, rows)
+    call(leaves[STEP], gates, 0, gate_stride, inputs, 0, input_stride, cells, 0, fresh, fresh_c, units, rows)
+    call(leaves[COPY], inputs, 0, input_stride, fresh, 0, units, rows, units)
+    if len(cells):
+        call(leaves[COPY], cells, 0, units, fresh_c, 0, units, rows, units)

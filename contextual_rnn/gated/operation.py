@@ -141,13 +141,13 @@ def _backward(
 
 
 @functools.cache
-def _addresses(step: Leaf, dtype: np.dtype) -> tuple[int, ...]:
+def addresses(step: Leaf, dtype: np.dtype) -> tuple[int, ...]:
     return tuple(leaf.address(dtype) for leaf in (*PRODUCTS, step))
 
 
 def _leaves(step: Leaf, like: Tensor) -> tuple[int, ...]:
     """Return the addresses of the compiled functions that a loop calls."""
-    return _addresses(step, np.dtype(np.float64 if like.dtype == torch.float64 else np.float32))
+    return addresses(step, np.dtype(np.float64 if like.dtype == torch.float64 else np.float32))
 
 
 def _offsets(sizes: np.ndarray) -> np.ndarray:
