@@ -11,7 +11,7 @@ from torch import Tensor
 
 from . import loops, packing, reference
 from .cells import BACKWARD_STEPS, STEPS
-from .layout import CELLS, Cell, Shape, whole
+from .layout import CELLS, Shape, whole
 from .leaf import Leaf
 from .product import PRODUCTS
 
@@ -31,10 +31,36 @@ class Run(NamedTuple):
     sizes: np.ndarray
     reverse: bool
 
-    @property
-    def cell(self) -> Cell:
-        """The planes of the cell."""
-        return CELLS[self.mode]
+
+class Plan(NamedTuple):
+    """What the loops need to know of a layer, apart from tensors."""
+
+    shape: Shape
+    sizes: tuple[int, ...]  # `shape` as the loops take it
+    groups: np.ndarray
+    gates: tuple[np.ndarray, np.ndarray]  # of weight_ih and of weight_hh that each plane sums
+    step: tuple[int, ...]  # the addresses of the functions that `loops.forward` calls
+    step_backward: tuple[int, ...]
+    dtype: np.dtype
+
+    @classmethod
+    @functools.cache
+    def of(cls, mode: str, features: int, hidden: int, dtype: torch.dtype) -> Plan:
+        """Return the plan of a layer; compile what it calls."""
+        cell, numbers = CELLS[mode], np.dtype(str(dtype).removeprefix("torch."))
+        shape = Shape.of(cell, features, hidden, numbers.itemsize)
+        steps = addresses(STEPS[cell.number], numbers), addresses(BACKWARD_STEPS[cell.number], numbers)
+        return cls(shape, shape[:], shape.groups(cell), (cell.of_input, cell.of_hidden), *steps, numbers)
+
+    def new(self, size: int) -> np.ndarray:
+        """Return memory for numbers."""
+        return np.empty(size, self.dtype)
+
+
+@functools.cache
+def addresses(step: Leaf, dtype: np.dtype) -> tuple[int, ...]:
+    """Return the addresses of the compiled functions that a loop calls."""
+    return tuple(leaf.address(dtype) for leaf in (*PRODUCTS, step))
 
 
 def run_layer(run: Run, x: Tensor, state: tuple[Tensor, ...], weights: list[Tensor]) -> tuple[Tensor, ...]:
@@ -62,7 +88,7 @@ class _Layer(torch.autograd.Function):
         results, trace = _forward(run, x, state, weights, keep=True)
         ctx.set_materialize_grads(False)
         ctx.run, ctx.leaves = run, leaves
-        ctx.save_for_backward(x, *tensors, *trace)
+        ctx.save_for_backward(x, *tensors, *map(torch.from_numpy, trace))
         ctx.inputs = 1 + len(tensors)
         return results
 
@@ -92,20 +118,19 @@ def _backward_of_reference(
 
 def _forward(
     run: Run, x: Tensor, state: tuple[Tensor, ...], weights: list[Tensor], keep: bool
-) -> tuple[tuple[Tensor, ...], list[Tensor]]:
+) -> tuple[tuple[Tensor, ...], list[np.ndarray]]:
     """Return the results and, where `keep`, the inputs, gates and cells of all steps that the backward pass reads."""
-    cell, rows = run.cell, int(run.sizes[0])
-    shape = Shape.of(cell, x.shape[-1], weights[1].shape[1], x.element_size())
+    plan, rows = Plan.of(run.mode, x.shape[-1], weights[1].shape[1], x.dtype), int(run.sizes[0])
+    shape, new = plan.shape, plan.new
     slots = _offsets(run.sizes) if keep else np.arange(len(run.sizes)) % 2 * rows
     held = int(run.sizes.sum()) if keep else 2 * rows
-    inputs, gates = x.new_empty(held * shape.input_stride), x.new_empty(held * shape.gate_stride)
-    cells = x.new_empty(held * shape.units * (len(state) - 1))
-    weight = x.new_empty(shape.planes * shape.units * shape.depth)
-    packing.pack(_flat(weight), *map(_flat, _biased(weights)), len(weights) == 4, cell.of_input, cell.of_hidden, shape[:])
+    inputs, gates = new(held * shape.input_stride), new(held * shape.gate_stride)
+    cells, weight = new(held * shape.units * (len(state) - 1)), new(shape.planes * shape.units * shape.depth)
+    packing.pack(weight, *_biased(weights), len(weights) == 4, *plan.gates, plan.sizes)
     output, last = x.new_empty(*x.shape[:-1], shape.hidden), [_fresh(leaf) for leaf in state]
     loops.forward(
-        _leaves(STEPS[cell.number], inputs), *_rows(x, run.sizes), *_pair(state), _flat(weight), _flat(inputs), _flat(cells), _flat(gates),
-        *_rows(output, run.sizes), *_pair(last), run.sizes, slots, run.reverse, shape.groups(cell), shape[:],
+        plan.step, *_rows(x, run.sizes), *_pair(state), weight, inputs, cells, gates,
+        *_rows(output, run.sizes), *_pair(last), run.sizes, slots, run.reverse, plan.groups, plan.sizes,
     )  # fmt: skip
     return (output, *last), [inputs, gates, cells]
 
@@ -114,52 +139,43 @@ def _backward(
     run: Run, leaves: int, tensors: tuple[Tensor, ...], trace: tuple[Tensor, ...], grads: Any, needed: tuple[bool, ...]
 ) -> list[Tensor | None]:
     """Return the gradients of x, the state and the weights."""
-    (x, *others), (inputs, gates, cells), cell = tensors, trace, run.cell
+    (x, *others), (inputs, gates, cells) = tensors, map(_flat, trace)
     state, weights = others[:leaves], others[leaves:]
-    shape = Shape.of(cell, x.shape[-1], weights[1].shape[1], x.element_size())
-    rows, planes, padded = int(run.sizes[0]), shape.planes * shape.units, whole(shape.features, x.element_size())
+    plan, rows = Plan.of(run.mode, x.shape[-1], weights[1].shape[1], x.dtype), int(run.sizes[0])
+    shape, new = plan.shape, plan.new
+    padded = whole(shape.features, x.element_size())
     has_x, has_weight = needed[0], any(needed[1 + leaves :])
     carried = [_padded(grad, leaf, shape.units) for grad, leaf in zip(grads[1:], state, strict=True)]
-    weight_back = x.new_empty((shape.units + padded * has_x) * planes)
-    packing.pack_back(_flat(weight_back), *map(_flat, weights[:2]), cell.of_input, cell.of_hidden, has_x, shape[:])
-    block = x.new_empty(max(rows, BLOCK) * shape.gate_stride)
-    grad_weight = x.new_zeros(shape.depth * shape.gate_stride * has_weight)
+    weight_back = new((shape.units + padded * has_x) * shape.planes * shape.units)
+    packing.pack_back(weight_back, *map(_flat, weights[:2]), *plan.gates, has_x, plan.sizes)
+    grad_weight = np.zeros(shape.depth * shape.gate_stride * has_weight, inputs.dtype)
     grad_x = x.new_empty(*x.shape[:-1], padded * has_x)
     grad_output = x.new_empty(0, 1, 1) if grads[0] is None else grads[0]
     loops.backward(
-        _leaves(BACKWARD_STEPS[cell.number], inputs), *_rows(grad_output, run.sizes), grads[0] is not None, *_pair(carried), _flat(weight_back),
-        _flat(inputs), _flat(cells), _flat(gates), _flat(block), _flat(grad_weight), has_weight, _flat(grad_x), has_x,
-        run.sizes, _offsets(run.sizes), run.reverse, shape.groups(cell), shape[:],
+        plan.step_backward, *_rows(grad_output, run.sizes), grads[0] is not None, *_pair(carried), weight_back, inputs,
+        cells, gates, new(max(rows, BLOCK) * shape.gate_stride), grad_weight, has_weight, _flat(grad_x), has_x,
+        run.sizes, _offsets(run.sizes), run.reverse, plan.groups, plan.sizes,
     )  # fmt: skip
     of_weights: list[Tensor | None] = [None] * len(weights)
     if has_weight:
         of_weights = [_fresh(weight) for weight in weights]
-        flat = map(_flat, _biased(of_weights))
-        packing.unpack(_flat(grad_weight), *flat, len(weights) == 4, cell.of_input, cell.of_hidden, shape[:])
+        packing.unpack(grad_weight, *_biased(of_weights), len(weights) == 4, *plan.gates, plan.sizes)
     of_x = grad_x[..., : shape.features] if has_x else None
     return [of_x, *(leaf[:, : shape.hidden] for leaf in carried), *of_weights]
-
-
-@functools.cache
-def addresses(step: Leaf, dtype: np.dtype) -> tuple[int, ...]:
-    return tuple(leaf.address(dtype) for leaf in (*PRODUCTS, step))
-
-
-def _leaves(step: Leaf, like: Tensor) -> tuple[int, ...]:
-    """Return the addresses of the compiled functions that a loop calls."""
-    return addresses(step, np.dtype(np.float64 if like.dtype == torch.float64 else np.float32))
 
 
 def _offsets(sizes: np.ndarray) -> np.ndarray:
     return np.cumsum(sizes) - sizes
 
 
-def _biased(weights: list[Any]) -> list[Any]:
-    return weights if len(weights) == 4 else [*weights, weights[0], weights[0]]
-
-
 def _flat(tensor: Tensor) -> np.ndarray:
-    return tensor.detach().contiguous().view(-1).numpy()
+    return np.ascontiguousarray(tensor.detach().numpy()).reshape(-1)
+
+
+def _biased(weights: list[Any]) -> list[np.ndarray]:
+    """Return four flat weights; those of the inputs stand for biases that are not there."""
+    flat = [_flat(weight) for weight in weights]
+    return flat if len(flat) == 4 else [*flat, flat[0], flat[0]]
 
 
 def _fresh(like: Tensor) -> Tensor:
@@ -168,19 +184,20 @@ def _fresh(like: Tensor) -> Tensor:
 
 def _pair(state: Any) -> tuple[np.ndarray, np.ndarray]:
     """Return h and c as the loops take them; h stands for the c that a GRU or an RNN has not."""
-    return _flat(state[0]), _flat(state[-1])
+    h = _flat(state[0])
+    return h, _flat(state[1]) if len(state) == 2 else h
 
 
 def _rows(tensor: Tensor, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
     """Return the memory of (T, B, D) or (N, D), the positions of each step's first row, and the distance of rows."""
-    tensor = tensor.detach()
-    if tensor.shape[-1] > 1 and tensor.stride(-1) != 1:
-        tensor = tensor.contiguous()
-    span = 1 + sum((size - 1) * stride for size, stride in zip(tensor.shape, tensor.stride(), strict=True))
-    memory = tensor.as_strided((max(span, 0),), (1,)).numpy()
+    if tensor.is_contiguous() or tensor.stride(-1) != 1:
+        return _flat(tensor), _offsets(sizes) * tensor.shape[-1], tensor.shape[-1]
+    strides = tensor.stride()
+    span = 1 + sum((size - 1) * stride for size, stride in zip(tensor.shape, strides, strict=True))
+    memory = tensor.detach().as_strided((span,), (1,)).numpy()
     if tensor.dim() == 3:
-        return memory, np.arange(len(sizes)) * tensor.stride(0), tensor.stride(1)
-    return memory, _offsets(sizes) * tensor.stride(0), tensor.stride(0)
+        return memory, np.arange(len(sizes)) * strides[0], strides[1]
+    return memory, _offsets(sizes) * strides[0], strides[0]
 
 
 def _padded(grad: Tensor | None, like: Tensor, units: int) -> Tensor:
