@@ -4,7 +4,6 @@
     sigmoid(x) = 1 / (2 + (exp(-x) - 1)),  tanh(x) = e / (2 + e) where e = exp(2 x) - 1
 
 exp(f) - 1 is its Taylor polynomial: |f| is at most 0.35, where degree 7 is exact in float32 and degree 13 in float64.
-Denominators can be had apart, so that two quotients share one division, the slowest instruction here.
 
 The functions generate the instructions of their equations where they are called, as `Value` spells them.
 """
@@ -12,11 +11,10 @@ The functions generate the instructions of their equations where they are called
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from llvmlite import ir
-from numba import types
 from numba.extending import intrinsic
 
 from .lanes import Lanes, fma_of
@@ -28,8 +26,8 @@ class _Precision(NamedTuple):
     Attributes:
         degree: of the polynomial.
         log2: log 2 as a number so short that its small multiples are exact, and the rest of it.
-        ends: the largest arguments of the exponential in sigmoid and in tanh; both exponentials multiplied do not
-            overflow. Past the first, sigmoid stays at 9e-27 (1e-261); past the second, tanh is 1.
+        ends: the largest arguments of the exponential in sigmoid and in tanh: the first does not overflow, past the
+            second tanh is 1.
         mantissa: the bits of a mantissa.
     """
 
@@ -40,8 +38,8 @@ class _Precision(NamedTuple):
 
 
 PRECISIONS = {
-    32: _Precision(7, (0.693359375, math.log(2) - 0.693359375), (60.0, 18.0), 23),
-    64: _Precision(13, (0.6931471803691238, 1.9082149292705877e-10), (600.0, 40.0), 52),
+    32: _Precision(7, (0.693359375, math.log(2) - 0.693359375), (86.0, 20.0), 23),
+    64: _Precision(13, (0.6931471803691238, 1.9082149292705877e-10), (700.0, 40.0), 52),
 }
 
 
@@ -96,39 +94,33 @@ def _expm1(x: Value, precision: _Precision) -> Value:
     n, power = (x * (1 / math.log(2))).split_power()
     high, low = precision.log2
     f = n.fma(-low, n.fma(-high, x))
-    series = f * (1 / math.factorial(precision.degree)) + 1 / math.factorial(precision.degree - 1)
-    for order in range(precision.degree - 2, 1, -1):
-        series = series.fma(f, 1 / math.factorial(order))
+    series = _polynomial(f, [1 / math.factorial(order) for order in range(2, precision.degree + 1)])
     return (f * f).fma(series, f).fma(power, power - 1.0)
 
 
-def _sigmoid_denominator(x: Value, precision: _Precision) -> Value:
-    return _expm1((x * -1.0).within(precision.ends[0]), precision) + 2.0
+def _polynomial(x: Value, coefficients: Sequence[Value | float]) -> Any:
+    """Return the sum of coefficients[i] x^i, in pairs, which wait less for each other than one sum does."""
+    if len(coefficients) == 1:
+        return coefficients[0]
+    pairs = [x.fma(high, low) for low, high in zip(coefficients[::2], coefficients[1::2], strict=False)]
+    return _polynomial(x * x, [*pairs, *coefficients[2 * len(pairs) :]])
 
 
 def _sigmoid(x: Value, precision: _Precision) -> Value:
-    below = _sigmoid_denominator(x, precision)
-    return Value(x.builder, x.lanes, x._operand(1.0)) / below
-
-
-def _tanh_quotient(x: Value, precision: _Precision) -> tuple[Value, Value]:
-    e = _expm1((x * 2.0).within(precision.ends[1]), precision)
-    return e, e + 2.0
+    one = Value(x.builder, x.lanes, x._operand(1.0))
+    return one / (_expm1((x * -1.0).within(precision.ends[0]), precision) + 2.0)
 
 
 def _tanh(x: Value, precision: _Precision) -> Value:
-    above, below = _tanh_quotient(x, precision)
-    return above / below
+    e = _expm1((x * 2.0).within(precision.ends[1]), precision)
+    return e / (e + 2.0)
 
 
-def _apply(function: Callable[[Value, _Precision], Any], lanes: Lanes, results: int = 1) -> Any:
+def _apply(function: Callable[[Value, _Precision], Value], lanes: Lanes) -> Any:
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        found = function(Value(builder, lanes, args[0]), PRECISIONS[lanes.dtype.bitwidth])
-        if isinstance(found, Value):
-            return found.value
-        return context.make_tuple(builder, sig.return_type, [part.value for part in found])
+        return function(Value(builder, lanes, args[0]), PRECISIONS[lanes.dtype.bitwidth]).value
 
-    return (lanes if results == 1 else types.UniTuple(lanes, results))(lanes), generate
+    return lanes(lanes), generate
 
 
 @intrinsic
@@ -138,21 +130,9 @@ def sigmoid(_: Any, x: Any) -> Any:
 
 
 @intrinsic
-def sigmoid_denominator(_: Any, x: Any) -> Any:
-    """Return 1 / sigmoid(x), at most exp(60) in float32."""
-    return _apply(_sigmoid_denominator, x)
-
-
-@intrinsic
 def tanh(_: Any, x: Any) -> Any:
     """Return tanh(x)."""
     return _apply(_tanh, x)
-
-
-@intrinsic
-def tanh_quotient(_: Any, x: Any) -> Any:
-    """Return the numerator and the denominator of tanh(x), both at most exp(18) in float32."""
-    return _apply(_tanh_quotient, x, results=2)
 
 
 @intrinsic

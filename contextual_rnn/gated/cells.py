@@ -8,7 +8,7 @@ products, after it what the backward pass needs. `units` is H rounded up to whol
 
 from __future__ import annotations
 
-from .activations import relu, sigmoid, sigmoid_denominator, tanh, tanh_quotient, through_relu
+from .activations import relu, sigmoid, tanh, through_relu
 from .lanes import fma, lane_count, load, store
 from .leaf import Leaf, leaf
 
@@ -23,16 +23,12 @@ def gru_step(
     """h' = n + z (h - n), n = tanh(n + r m); planes n, r, z, m; leaves n, r, z and m."""
     for row in range(rows):
         g, b, to = at + row * stride, before_at + row * before_stride, row * units
+        for j in range(units, 3 * units, lane_count(gates)):  # apart from what waits for it
+            store(gates, g + j, sigmoid(load(gates, g + j)))
         for j in range(0, units, lane_count(gates)):
-            r = sigmoid(load(gates, g + units + j))
-            m = load(gates, g + 3 * units + j)
-            above, below = tanh_quotient(fma(r, m, load(gates, g + j)))
-            z_below = sigmoid_denominator(load(gates, g + 2 * units + j))
-            inverse = 1.0 / (below * z_below)
-            z, n = below * inverse, above * z_below * inverse
+            r, z, m = load(gates, g + units + j), load(gates, g + 2 * units + j), load(gates, g + 3 * units + j)
+            n = tanh(fma(r, m, load(gates, g + j)))
             store(gates, g + j, n)
-            store(gates, g + units + j, r)
-            store(gates, g + 2 * units + j, z)
             store(after, to + j, fma(z, load(before, b + j) - n, n))
 
 
@@ -64,23 +60,19 @@ def lstm_step(
     """c' = f c + i g, h' = o tanh(c'); planes i, f, g, o; leaves their activations and tanh(c')."""
     for row in range(rows):
         g, b, to = at + row * stride, cells_at + row * units, row * units
+        for j in range(0, 2 * units, lane_count(gates)):
+            store(gates, g + j, sigmoid(load(gates, g + j)))
         for j in range(0, units, lane_count(gates)):
-            f, o = sigmoid(load(gates, g + units + j)), sigmoid_denominator(load(gates, g + 3 * units + j))
-            above, below = tanh_quotient(load(gates, g + 2 * units + j))
-            i_below = sigmoid_denominator(load(gates, g + j))
-            inverse = 1.0 / (below * i_below)
-            i, new = below * inverse, above * i_below * inverse
-            c = fma(f, load(cells, b + j), i * new)
-            above, below = tanh_quotient(c)
-            inverse = 1.0 / (below * o)
-            o, squashed = below * inverse, above * o * inverse
-            store(gates, g + j, i)
-            store(gates, g + units + j, f)
+            store(gates, g + 3 * units + j, sigmoid(load(gates, g + 3 * units + j)))
+        for j in range(0, units, lane_count(gates)):
+            new = tanh(load(gates, g + 2 * units + j))
             store(gates, g + 2 * units + j, new)
-            store(gates, g + 3 * units + j, o)
-            store(gates, g + 4 * units + j, squashed)
+            c = fma(load(gates, g + units + j), load(cells, b + j), load(gates, g + j) * new)
             store(cells_after, to + j, c)
-            store(after, to + j, o * squashed)
+        for j in range(0, units, lane_count(gates)):
+            squashed = tanh(load(cells_after, to + j))
+            store(gates, g + 4 * units + j, squashed)
+            store(after, to + j, load(gates, g + 3 * units + j) * squashed)
 
 
 @leaf(BACK_POINTERS)

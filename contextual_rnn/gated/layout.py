@@ -3,7 +3,8 @@
 Legend: B batch, T time, D input features, H hidden units, N the sum of the batch sizes of all steps, `units` H rounded up
 to whole registers (the padding is zero), P planes.
 
-- `inputs` (N, units + 1 + D): the rows [h | 1 | x] of every step, where h is the state that the step starts from. One
+- `inputs` (N, units + 1 + D): the rows [h | 1 | x] of every step, where h is the state that the step starts from, and
+  zeros up to a multiple of four. One
   product with `weight` then gives all sums, biases included, and its transpose times the gradients all gradients of
   weights and biases.
 - `gates` (N, P units): a block of every plane. Step t has `batch_sizes[t]` rows, in the order of a `PackedSequence`.

@@ -13,7 +13,7 @@ import numpy as np
 from .lanes import lane_count
 from .leaf import call, compiled, inlined
 
-MULTIPLY, COPY, ADD, FILL, STEP = range(5)
+MULTIPLY, COPY, ADD, FILL, TAKE, STEP = range(6)
 
 
 @compiled
@@ -30,8 +30,7 @@ def forward(leaves, x, x_places, x_stride, h0, c0, weight, inputs, cells, gates,
         _start(leaves, cells, slots[t] * units, units, c0, shape, 0, sizes[t])
     for _ in range(steps):
         rows, inputs_at, gates_at = sizes[t], slots[t] * input_stride, slots[t] * gate_stride
-        call(leaves[FILL], inputs, inputs_at, input_stride, rows, units, units + 1, 1)
-        call(leaves[COPY], inputs, inputs_at + units + 1, input_stride, x, x_places[t], x_stride, rows, features)
+        call(leaves[TAKE], inputs, inputs_at + units, input_stride, x, x_places[t], x_stride, rows, features)
         _sums(leaves, gates, gates_at, inputs, inputs_at, weight, groups, shape, rows)
         call(
             leaves[STEP], gates, gates_at, gate_stride, inputs, inputs_at, input_stride, cells, slots[t] * units,
@@ -128,7 +127,7 @@ def backward(leaves, grad_output, grad_places, grad_stride, has_output, carried,
                         leaves[MULTIPLY], grad_weight, first * stride + plane * units, stride,
                         inputs, lowest * input_stride + first, 1, input_stride,
                         grads, to + plane * units, lanes, stride,
-                        end - first, of_group * units // lanes, filled, 1,
+                        (end - first + 3) // 4 * 4, of_group * units // lanes, filled, 1,  # whole tiles
                     )  # fmt: skip
             if has_x:
                 call(
@@ -142,7 +141,7 @@ def backward(leaves, grad_output, grad_places, grad_stride, has_output, carried,
 def one_step(leaves, x, x_stride, weight, inputs, cells, gates, fresh, fresh_c, groups, shape, rows):
     """Take one step in place: `inputs` (B, units + 1 + D) has h, `cells` c; `fresh` (B, units) is left the new h."""
     features, _, units, input_stride, gate_stride, _, _, _, _ = shape
-    call(leaves[COPY], inputs, units + 1, input_stride, x, 0, x_stride, rows, features)
+    call(leaves[TAKE], inputs, units, input_stride, x, 0, x_stride, rows, features)
     _sums(leaves, gates, 0, inputs, 0, weight, groups, shape, rows)
     call(leaves[STEP], gates, 0, gate_stride, inputs, 0, input_stride, cells, 0, fresh, fresh_c, units, rows)
     call(leaves[COPY], inputs, 0, input_stride, fresh, 0, units, rows, units)

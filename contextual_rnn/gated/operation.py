@@ -148,7 +148,7 @@ def _backward(
     carried = [_padded(grad, leaf, shape.units) for grad, leaf in zip(grads[1:], state, strict=True)]
     weight_back = new((shape.units + padded * has_x) * shape.planes * shape.units)
     packing.pack_back(weight_back, *map(_flat, weights[:2]), *plan.gates, has_x, plan.sizes)
-    grad_weight = np.zeros(shape.depth * shape.gate_stride * has_weight, inputs.dtype)
+    grad_weight = np.zeros((shape.depth + 3) * shape.gate_stride * has_weight, inputs.dtype)
     grad_x = x.new_empty(*x.shape[:-1], padded * has_x)
     grad_output = x.new_empty(0, 1, 1) if grads[0] is None else grads[0]
     loops.backward(

@@ -70,4 +70,16 @@ def fill(target, to, stride, rows, begin, end, value):
             target[to + row * stride + j] = value
 
 
-PRODUCTS = (multiply, copy, add, fill)
+@leaf("target source")
+def take(target, to, target_stride, source, start, source_stride, rows, count):
+    """Write 1, `count` elements and zeros up to a multiple of four to each row."""
+    for row in range(rows):
+        t, s = to + row * target_stride, start + row * source_stride
+        target[t] = 1
+        for j in range(count):
+            target[t + 1 + j] = source[s + j]
+        for j in range(1 + count, (count + 4) // 4 * 4):
+            target[t + j] = 0
+
+
+PRODUCTS = (multiply, copy, add, fill, take)
