@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from .._core.module_config import register
-from .backend import BACKENDS, Backend, faster, obstacle, operations
+from .backend import BACKENDS, Backend, faster, obstacle, operations, unsuitable
 
 _ARGUMENTS = ("input_size", "hidden_size", "num_layers", "bias", "batch_first", "dropout", "bidirectional")
 
@@ -30,17 +30,18 @@ class _Gated(nn.RNNBase):
         """Run over a sequence; arguments and results are those of the PyTorch class."""
         if self.backend == "torch" or torch.compiler.is_compiling():
             return super().forward(input, hx)
-        self._update_flat_weights()
-        call = _Call.read(self, input, hx)
-        if call is None:
-            return super().forward(input, hx)  # which says what is wrong with the arguments
-        reason = obstacle(self, [call.x, *call.state, *self._flat_weights])
-        if reason is not None and self.backend == "compiled":
-            raise (ImportError if reason.startswith("needs numba") else ValueError)(f"backend='compiled' {reason}")
-        if reason is not None or not (self.backend == "compiled" or call.is_worth_it(self)):
-            return super().forward(input, hx)
-        output, state = _run(self, call)
-        return call.give_back(output, state)
+        reason = obstacle(self)
+        if reason is None:
+            self._update_flat_weights()
+            call = _Call.read(self, input, hx)
+            if call is None:
+                return super().forward(input, hx)  # which says what is wrong with the arguments
+            reason = unsuitable([call.x, *call.state, *self._flat_weights])
+        if reason is None and (self.backend == "compiled" or call.is_worth_it(self)):
+            return call.give_back(*_run(self, call))
+        if self.backend == "compiled":
+            raise (ImportError if "pip install" in str(reason) else ValueError)(f"backend='compiled' {reason}")
+        return super().forward(input, hx)
 
     def config(self) -> dict[str, Any]:
         """Return the arguments that build it again."""
@@ -211,8 +212,8 @@ class _Call:
 
     def is_worth_it(self, module: _Gated) -> bool:
         """Whether the compiled loops are faster."""
-        rows = -(-int(self.sizes.sum()) // len(self.sizes))
-        return faster(module.mode, rows, len(self.sizes), module.input_size, module.hidden_size)
+        sizes = self.sizes
+        return faster(module.mode, int(sizes.sum()), len(sizes), module.hidden_size, bool(sizes[0] != sizes[-1]))
 
 
 def _run(module: _Gated, call: _Call) -> tuple[Tensor, tuple[Tensor, ...]]:

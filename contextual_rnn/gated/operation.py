@@ -110,9 +110,9 @@ def _backward_of_reference(
     state, weights = tuple(tensors[:leaves]), tensors[leaves:]
     output, *last = reference.run(run.mode, x.flatten(0, -2), run.sizes.tolist(), state, weights, run.reverse)
     results = [output.view(*x.shape[:-1], -1), *last]
-    through = [(result, grad) for result, grad in zip(results, grads, strict=True) if grad is not None]
+    through, along = zip(*((r, g) for r, g in zip(results, grads, strict=True) if g is not None), strict=True)
     wanted = [tensor for tensor, need in zip((x, *tensors), needed, strict=True) if need]
-    found = iter(torch.autograd.grad(*zip(*through, strict=True), wanted, create_graph=True, allow_unused=True))
+    found = iter(torch.autograd.grad(through, wanted, along, create_graph=True, allow_unused=True))
     return [next(found) if need else None for need in needed]
 
 
