@@ -1,5 +1,6 @@
 """Recurrent networks that start from what is already known instead of from zero."""
 
+from . import gated
 from ._core.module_config import register
 from ._core.noise import TrajectorySeeds
 from ._core.state import state_shapes
@@ -54,6 +55,7 @@ __all__ = [
     "Unroll",
     "Vector",
     "Window",
+    "gated",
     "load",
     "memory_shapes",
     "register",

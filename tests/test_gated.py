@@ -53,26 +53,28 @@ def assert_equal(found, right, tolerance):
 
 @pytest.mark.parametrize("dtype", TOLERANCES, ids=str)
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("sizes", [[1], [3] * 5, [70, 70], [5, 5, 3, 2, 2, 1], [9, 8, 7] + [1] * 90], ids=str)
+@pytest.mark.parametrize("sizes", [[1], [3] * 5, [70, 70], [5, 5, 3, 2, 2, 1], [9, 8, 7, *[1] * 60]], ids=len)
 def test_a_layer_equals_the_plain_equations(mode, sizes, dtype):
     for (features, hidden), reverse, bias in itertools.product([(1, 1), (9, 8), (2, 13)], [False, True], [True, False]):
         x, state, weights = layer(mode, sizes, features, hidden, bias=bias, dtype=dtype)
         inputs = [x, *state, *weights]
         right = with_gradients(reference.run(mode, x, sizes, tuple(state), weights, reverse), inputs)
-        assert_equal(with_gradients(compiled(mode, x, sizes, state, weights, reverse), inputs), right, TOLERANCES[dtype])
+        assert_equal(
+            with_gradients(compiled(mode, x, sizes, state, weights, reverse), inputs), right, TOLERANCES[dtype]
+        )
 
 
 @pytest.mark.parametrize("mode", MODES)
 def test_gradients_are_those_of_finite_differences(mode):
-    sizes = [3, 3, 2, 1]
-    x, state, weights = layer(mode, sizes, 2, 3)
+    sizes = [2, 2, 1]
+    x, state, weights = layer(mode, sizes, 2, 2)
     for reverse in (False, True):
 
         def run(x, *others, reverse=reverse):
             return compiled(mode, x, sizes, others[: len(state)], list(others[len(state) :]), reverse)
 
         assert torch.autograd.gradcheck(run, (x, *state, *weights))
-        assert torch.autograd.gradgradcheck(run, (x, *state, *weights))
+        assert torch.autograd.gradgradcheck(run, (x, *state, *weights), fast_mode=True)
 
 
 def test_only_the_gradients_that_are_wanted_are_computed_and_they_are_the_same():
@@ -129,7 +131,10 @@ def test_inputs_in_any_order_of_memory_and_single_sequences(name):
     for x in (base.permute(2, 1, 0), base[0, :, :3], torch.randn(5, 1, 3, dtype=torch.float64).expand(5, 4, 3)):
         assert_equal([core(x)[0]], [plain(x)[0]], 1e-12)
     weights = torch.zeros(7, 4, 5, dtype=torch.float64)[:, ::2]
-    results = [torch.autograd.grad(c(base[:2].permute(1, 0, 2)[..., :3])[0], [*c.parameters()], weights[:, :1].expand(7, 2, 5)) for c in (core, plain)]
+    results = [
+        torch.autograd.grad(c(base[:2].permute(1, 0, 2)[..., :3])[0], [*c.parameters()], weights[:, :1].expand(7, 2, 5))
+        for c in (core, plain)
+    ]
     assert_equal(*results, 1e-12)
 
 
@@ -156,7 +161,9 @@ def test_sigmoid_is_exact_in_its_tails(dtype):
         for weight in core.parameters():
             weight.zero_()
         core.weight_ih_l0[1] = 1
-    _, (_, c) = core(x.to(dtype).view(1, -1, 1), (torch.zeros(1, 500, 1, dtype=dtype), torch.ones(1, 500, 1, dtype=dtype)))
+    _, (_, c) = core(
+        x.to(dtype).view(1, -1, 1), (torch.zeros(1, 500, 1, dtype=dtype), torch.ones(1, 500, 1, dtype=dtype))
+    )
     right = torch.sigmoid(x.to(dtype).double())
     assert ((c.view(-1).double() - right) / right).abs().max() < (4e-7 if dtype == torch.float32 else 1e-14)
 
@@ -207,6 +214,7 @@ def test_auto_takes_the_loops_where_they_are_faster(monkeypatch):
     assert not backend.faster("GRU", 64 * 20, 20, 256, False)
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit.trace:DeprecationWarning")
 def test_pytorch_runs_what_the_loops_cannot():
     x = torch.randn(64, 32, 2)
     for core, given in (
@@ -337,7 +345,9 @@ def test_steps_equal_the_whole_pass(name, dtype):
             found = torch.stack([step(x[:, t]).clone() for t in range(7)], dim=1)
         pairs = zip(last, step.state, strict=True) if name == "LSTM" else [(last, step.state)]
         assert_equal([found], [output], 5 * TOLERANCES[dtype])
-        assert_equal(*zip(*((mine, right.transpose(0, 1)) for right, mine in pairs), strict=True), 5 * TOLERANCES[dtype])
+        assert_equal(
+            *zip(*((mine, right.transpose(0, 1)) for right, mine in pairs), strict=True), 5 * TOLERANCES[dtype]
+        )
         with pytest.raises(ValueError, match="a step takes x of shape"):
             step(x[:2, 0])
     assert not GatedSteps.supports(getattr(nn, name)(5, 4, bidirectional=True))

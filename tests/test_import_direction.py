@@ -14,7 +14,7 @@ import contextual_rnn
 LAYERS = (
     ("errors",),
     ("_core",),
-    ("mlp", "initial_state", "fast_weights", "serialization"),
+    ("mlp", "initial_state", "fast_weights", "gated", "serialization"),
     ("recurrent", "context", "heads", "memory_state", "posterior"),
     ("sequence_model", "seq2seq"),
     ("latent",),

@@ -125,13 +125,13 @@ def _apply(function: Callable[[Value, _Precision], Value], lanes: Lanes) -> Any:
 
 @intrinsic
 def sigmoid(_: Any, x: Any) -> Any:
-    """Return sigmoid(x)."""
+    """Return the sigmoid of x."""
     return _apply(_sigmoid, x)
 
 
 @intrinsic
 def tanh(_: Any, x: Any) -> Any:
-    """Return tanh(x)."""
+    """Return the hyperbolic tangent of x."""
     return _apply(_tanh, x)
 
 

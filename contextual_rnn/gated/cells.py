@@ -20,7 +20,7 @@ BACK_POINTERS = "gates before cells grads carried carried_c"
 def gru_step(
     gates, at, stride, before, before_at, before_stride, cells, cells_at, after, cells_after, units, rows
 ):  # fmt: skip
-    """h' = n + z (h - n), n = tanh(n + r m); planes n, r, z, m; leaves n, r, z and m."""
+    """H' = n + z (h - n), n = tanh(n + r m); planes n, r, z, m; leaves n, r, z and m."""
     for row in range(rows):
         g, b, to = at + row * stride, before_at + row * before_stride, row * units
         for j in range(units, 3 * units, lane_count(gates)):  # apart from what waits for it
@@ -57,7 +57,7 @@ def gru_step_backward(
 def lstm_step(
     gates, at, stride, before, before_at, before_stride, cells, cells_at, after, cells_after, units, rows
 ):  # fmt: skip
-    """c' = f c + i g, h' = o tanh(c'); planes i, f, g, o; leaves their activations and tanh(c')."""
+    """C' = f c + i g, h' = o tanh(c'); planes i, f, g, o; leaves their activations and tanh(c')."""
     for row in range(rows):
         g, b, to = at + row * stride, cells_at + row * units, row * units
         for j in range(0, 2 * units, lane_count(gates)):
@@ -99,7 +99,7 @@ def lstm_step_backward(
 def tanh_step(
     gates, at, stride, before, before_at, before_stride, cells, cells_at, after, cells_after, units, rows
 ):  # fmt: skip
-    """h' = tanh(s); one plane s; leaves h'."""
+    """H' = tanh(s); one plane s; leaves h'."""
     for row in range(rows):
         g, to = at + row * stride, row * units
         for j in range(0, units, lane_count(gates)):
@@ -124,7 +124,7 @@ def tanh_step_backward(
 def relu_step(
     gates, at, stride, before, before_at, before_stride, cells, cells_at, after, cells_after, units, rows
 ):  # fmt: skip
-    """h' = relu(s); one plane s; leaves h'."""
+    """H' = relu(s); one plane s; leaves h'."""
     for row in range(rows):
         g, to = at + row * stride, row * units
         for j in range(0, units, lane_count(gates)):

@@ -19,11 +19,13 @@ from numba.core import cgutils, config
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import intrinsic, lower_builtin, models, register_model
 
+settings: Any = config
+
 
 def _register_bytes() -> int:
     """Return the bytes of a vector register that the loops use: 64 with AVX-512, 32 elsewhere."""
-    if config.CPU_NAME or config.CPU_FEATURES:  # set by NUMBA_CPU_NAME, NUMBA_CPU_FEATURES
-        return 64 if "+avx512f" in (config.CPU_FEATURES or "") else 32
+    if settings.CPU_NAME or settings.CPU_FEATURES:  # set by NUMBA_CPU_NAME, NUMBA_CPU_FEATURES
+        return 64 if "+avx512f" in (settings.CPU_FEATURES or "") else 32
     return 64 if llvmlite.binding.get_host_cpu_features().get("avx512f") else 32
 
 
@@ -52,20 +54,24 @@ def data_of(context: Any, builder: Any, type_: Any, array: Any) -> Any:
 
 
 def address_of(context: Any, builder: Any, type_: Any, array: Any, index: Any) -> Any:
+    """Return the pointer to an element."""
     return builder.gep(data_of(context, builder, type_, array), [index])
 
 
 def load_lanes(context: Any, builder: Any, lanes: Lanes, address: Any) -> Any:
+    """Return lanes from memory, which need not be aligned."""
     address = builder.bitcast(address, context.get_value_type(lanes).as_pointer())
     return builder.load(address, align=lanes.dtype.bitwidth // 8)
 
 
 def store_lanes(context: Any, builder: Any, lanes: Lanes, value: Any, address: Any) -> None:
+    """Write lanes to memory, which need not be aligned."""
     address = builder.bitcast(address, context.get_value_type(lanes).as_pointer())
     builder.store(value, address, align=lanes.dtype.bitwidth // 8)
 
 
 def spread(context: Any, builder: Any, lanes: Lanes, scalar: Any) -> Any:
+    """Return lanes that are all the same number."""
     nothing = ir.Constant(context.get_value_type(lanes), ir.Undefined)
     zeros = ir.Constant(ir.VectorType(ir.IntType(32), lanes.count), None)
     first = builder.insert_element(nothing, scalar, ir.Constant(ir.IntType(32), 0))
@@ -81,6 +87,7 @@ def _all_lanes(context: Any, builder: Any, lanes: Lanes, types_: Any, values: An
 
 
 def fma_of(builder: Any, lanes: Lanes, a: Any, b: Any, c: Any) -> Any:
+    """Return a b + c."""
     name = f"llvm.fmuladd.v{lanes.count}f{lanes.dtype.bitwidth}"
     function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(a.type, [a.type] * 3), name)
     return builder.call(function, [a, b, c])

@@ -1,7 +1,7 @@
 """How the compiled loops lay out weights, inputs and gates in memory.
 
-Legend: B batch, T time, D input features, H hidden units, N the sum of the batch sizes of all steps, `units` H rounded up
-to whole registers (the padding is zero), P planes.
+Legend: B batch, T time, D input features, H hidden units, N the sum of the batch sizes of all steps, P planes; `units`
+is H rounded up to whole registers, and the padding is zero.
 
 - `inputs` (N, units + 1 + D): the rows [h | 1 | x] of every step, where h is the state that the step starts from, and
   zeros up to a multiple of four. One
@@ -33,8 +33,8 @@ class Cell(NamedTuple):
         of_input: for each plane that is a sum of products, the gate of `weight_ih` in it; -1 for none.
         of_hidden: the same for `weight_hh`.
         saved: the planes that a step leaves for the backward pass.
-        groups: planes with the same columns of `inputs` in their sums: (first plane, planes, first column, last column).
-            The columns are counted in blocks, of which h, 1 and x are the three.
+        groups: planes that sum the same columns of `inputs`: (first plane, planes, first block, end of the blocks).
+            The blocks of columns are h, 1 and x.
     """
 
     number: int
@@ -44,7 +44,9 @@ class Cell(NamedTuple):
     groups: tuple[tuple[int, int, int, int], ...]
 
 
-def _cell(number: int, of_input: list[int], of_hidden: list[int], saved: int, *groups: tuple[int, int, int, int]) -> Cell:
+def _cell(
+    number: int, of_input: list[int], of_hidden: list[int], saved: int, *groups: tuple[int, int, int, int]
+) -> Cell:
     return Cell(number, np.array(of_input, np.int64), np.array(of_hidden, np.int64), saved, groups)
 
 
@@ -59,7 +61,10 @@ CELLS = {
 
 
 class Shape(NamedTuple):
-    """The sizes that a loop needs, in elements; planes `h_first` to `h_last` have h in their sums, the first `x_last` x."""
+    """The sizes that a loop needs, in elements.
+
+    Planes `h_first` to `h_last` have h in their sums; the first `x_last` planes have x.
+    """
 
     features: int
     hidden: int

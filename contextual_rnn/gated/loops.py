@@ -19,7 +19,7 @@ MULTIPLY, COPY, ADD, FILL, TAKE, STEP = range(6)
 @compiled
 def forward(leaves, x, x_places, x_stride, h0, c0, weight, inputs, cells, gates, output, out_places, out_stride,
             h_last, c_last, sizes, slots, reverse, groups, shape):  # fmt: skip
-    """Run a cell over a sequence in one direction; `cells` (N, units) are the c that the steps of an LSTM start from."""
+    """Run a cell over a sequence in one direction; `cells` (N, units) are the c that an LSTM's steps start from."""
     features, hidden, units, input_stride, gate_stride, _, _, _, _ = shape
     steps = len(sizes)
     fresh, fresh_c = np.empty(sizes[0] * units, x.dtype), np.empty(sizes[0] * units, x.dtype)

@@ -36,11 +36,11 @@ class _Gated(nn.RNNBase):
             call = _Call.read(self, input, hx)
             if call is None:
                 return super().forward(input, hx)  # which says what is wrong with the arguments
-            reason = unsuitable([call.x, *call.state, *self._flat_weights])
-        if reason is None and (self.backend == "compiled" or call.is_worth_it(self)):
-            return call.give_back(*_run(self, call))
-        if self.backend == "compiled":
-            raise (ImportError if "pip install" in str(reason) else ValueError)(f"backend='compiled' {reason}")
+            reason = unsuitable([call.x, *call.state, *self._flat_weights])  # type: ignore[list-item]
+            if reason is None and (self.backend == "compiled" or call.is_worth_it(self)):
+                return call.give_back(*_run(self, call))
+        if reason is not None and self.backend == "compiled":
+            raise (ImportError if "pip install" in reason else ValueError)(f"backend='compiled' {reason}")
         return super().forward(input, hx)
 
     def config(self) -> dict[str, Any]:
@@ -53,7 +53,7 @@ class _Gated(nn.RNNBase):
 
     def __prepare_scriptable__(self) -> nn.RNNBase:
         """Return what `torch.jit.script` compiles instead."""
-        return to_torch(self)
+        return to_torch(self)  # type: ignore[arg-type]
 
 
 @register
@@ -219,7 +219,8 @@ class _Call:
 def _run(module: _Gated, call: _Call) -> tuple[Tensor, tuple[Tensor, ...]]:
     """Run all layers and directions."""
     operation: Any = operations()
-    x, count, ends = call.x, 4 if module.bias else 2, []
+    x, count = call.x, 4 if module.bias else 2
+    ends: list[list[Tensor]] = []
     for layer in range(module.num_layers):
         if layer and module.dropout and module.training:
             x = torch.dropout(x, module.dropout, True)

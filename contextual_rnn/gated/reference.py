@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 def gru(x: Tensor, h: Tensor, W: Tensor, U: Tensor, b: Tensor, d: Tensor) -> Tensor:
-    """Return h' of x (B, D), h (B, H), W (3 H, D), U (3 H, H), b (3 H,), d (3 H,); Cho et al. 2014, as `nn.GRU` has it."""
+    """Return h' (B, H) of x (B, D), W (3 H, D), U (3 H, H), b and d (3 H,); Cho et al. 2014, as `nn.GRU` has it."""
     (r, z, n), (u, v, m) = (x @ W.T + b).chunk(3, -1), (h @ U.T + d).chunk(3, -1)
     r, z = torch.sigmoid(r + u), torch.sigmoid(z + v)
     n = torch.tanh(n + r * m)
@@ -18,7 +18,7 @@ def gru(x: Tensor, h: Tensor, W: Tensor, U: Tensor, b: Tensor, d: Tensor) -> Ten
 
 
 def lstm(x: Tensor, h: Tensor, c: Tensor, W: Tensor, U: Tensor, b: Tensor, d: Tensor) -> tuple[Tensor, Tensor]:
-    """Return h' and c'; weights (4 H, ..) in the order i, f, g, o; Hochreiter and Schmidhuber 1997, with forget gates."""
+    """Return h' and c' of weights (4 H, ..) in the order i, f, g, o; Hochreiter and Schmidhuber 1997."""
     i, f, g, o = (x @ W.T + b + h @ U.T + d).chunk(4, -1)
     c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
     return torch.sigmoid(o) * torch.tanh(c), c

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from . import loops, packing
+from .backend import unsuitable
 from .cells import STEPS
 from .layout import CELLS, Shape
 from .operation import addresses
@@ -29,7 +30,7 @@ class GatedSteps:
         leaves = state if isinstance(state, tuple) else (state,)
         self.features = core.input_size
         self.rows = len(leaves[0])
-        self.dtype = core._flat_weights[0].dtype
+        self.dtype = core.weight_hh_l0.dtype
         self.layers = [_Layer(core, number, [leaf[:, number] for leaf in leaves]) for number in range(core.num_layers)]
 
     @staticmethod
@@ -37,11 +38,7 @@ class GatedSteps:
         """Whether the compiled loops can take the steps of a core."""
         if not isinstance(core, nn.RNNBase) or core.bidirectional or core.proj_size or (core.training and core.dropout):
             return False
-        weights = [getattr(core, name) for name in core._flat_weights_names]
-        return all(
-            weight.device.type == "cpu" and weight.dtype in (torch.float32, torch.float64) and weight.dtype == weights[0].dtype
-            for weight in weights
-        )
+        return unsuitable([getattr(core, name) for name in core._flat_weights_names]) is None
 
     def __call__(self, x: Tensor) -> Tensor:
         """Take a step: x (B, D) to the output (B, H), which the next step overwrites.

@@ -61,13 +61,12 @@ def multiply_tile(
         builder.cbranch(builder.icmp_signed("<", following, depth), body, after)
 
         builder.position_at_end(after)
-        for place, before, value in zip(places, start, found, strict=True):
-            result = builder.phi(zero.type)
+        results = [builder.phi(zero.type) for _ in places]
+        for result, before, value in zip(results, start, found, strict=True):
             result.add_incoming(before, entry)
             result.add_incoming(value, body)
-            place.result = result
-        for place in places:
-            store_lanes(context, builder, lanes, place.result, place)
+        for place, result in zip(places, results, strict=True):
+            store_lanes(context, builder, lanes, result, place)
         return context.get_dummy_value()
 
     intp = types.intp
