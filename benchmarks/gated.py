@@ -126,7 +126,8 @@ def varying_lengths() -> None:
     lengths[0] = steps
     for name in GATES:
         x = pack_padded_sequence(torch.randn(steps, batch, features), lengths, enforce_sorted=False)
-        rivals = [training_pass(core, x, torch.randn(len(x.data), hidden)) for core in pair(name, features, hidden)]
+        grad = torch.randn(len(x.data), hidden)
+        rivals = [training_pass(core, x, grad) for core in pair(name, features, hidden)]
         check(rivals)
         alive = 100 * len(x.data) / batch / steps
         row(f"{name} packed, {alive:.0f} % of 32, 128, 2, 32", rivals, "" if name == "RNN" else "6")

@@ -66,7 +66,9 @@ def faster(mode: str, total: int, steps: int, hidden: int, varying: bool) -> boo
         return False
     if mode == "LSTM" and not varying:
         return hidden <= 256 and total >= 4 * hidden and total * hidden >= 2**14
-    return steps >= (24 if mode.startswith("RNN") else 8)
+    if mode.startswith("RNN"):
+        return steps >= 24 or (steps >= 8 and total * hidden >= 2**16)
+    return steps >= 8
 
 
 @functools.cache
