@@ -175,6 +175,15 @@ def test_a_graph_that_is_kept_gives_the_same_gradients_twice():
     assert_equal(torch.autograd.grad(loss, [*core.parameters()]), first, 0)
 
 
+def test_gradients_of_many_outputs_at_once():
+    core, x = gated.GRU(2, 3, backend="compiled", dtype=torch.float64), torch.randn(4, 2, 2, dtype=torch.float64)
+    grads = torch.randn(5, 4, 2, 3, dtype=torch.float64)
+    output, weight = core(x)[0], core.weight_hh_l0
+    (found,) = torch.autograd.grad(output, weight, grads, is_grads_batched=True, retain_graph=True)
+    right = [torch.autograd.grad(output, weight, grad, retain_graph=True)[0] for grad in grads]
+    assert_equal([found], [torch.stack(right)], 1e-12)
+
+
 def test_outputs_may_be_changed_in_place():
     core = gated.GRU(2, 8, backend="compiled", dtype=torch.float64)
     x = torch.randn(9, 3, 2, dtype=torch.float64)
@@ -350,7 +359,12 @@ def test_steps_equal_the_whole_pass(name, dtype):
         )
         with pytest.raises(ValueError, match="a step takes x of shape"):
             step(x[:2, 0])
+        with torch.no_grad():
+            again = gated.from_torch(core).stepper(state if name == "LSTM" else state[0])
+            assert torch.equal(again(x[:, 0]), found[:, 0])
     assert not GatedSteps.supports(getattr(nn, name)(5, 4, bidirectional=True))
+    assert getattr(gated, name)(5, 4, backend="torch").stepper(None) is None
+    assert getattr(gated, name)(5, 4, bidirectional=True).stepper(None) is None
 
 
 def test_two_threads_change_nothing():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -42,6 +44,22 @@ class _Gated(nn.RNNBase):
         if reason is not None and self.backend == "compiled":
             raise (ImportError if "pip install" in reason else ValueError)(f"backend='compiled' {reason}")
         return super().forward(input, hx)
+
+    def stepper(self, state: Any) -> Callable[[Tensor], Tensor] | None:
+        """Return what takes one step at a time without gradients, x (B, D) to the output (B, H), and keeps the state.
+
+        Each step overwrites the output of the step before. The weights are those of the moment of this call.
+
+        Args:
+            state: where to start, batch first: h (B, L, H), or h and c of an LSTM.
+
+        Returns:
+            The stepper, or None where the compiled loops cannot take the steps.
+        """
+        if self.backend == "torch" or obstacle(self) is not None:
+            return None
+        steps = importlib.import_module(".stepping", __package__).GatedSteps
+        return steps(self, state) if steps.supports(self) else None
 
     def config(self) -> dict[str, Any]:
         """Return the arguments that build it again."""

@@ -97,14 +97,23 @@ class _Layer(torch.autograd.Function):
         saved = ctx.saved_tensors
         inputs, trace = saved[: ctx.inputs], saved[ctx.inputs :]
         needed = ctx.needs_input_grad[2:]
-        differentiate = _backward_of_reference if torch.is_grad_enabled() else _backward
+        plain = not torch.is_grad_enabled() and not any(map(_batched, grads))
+        differentiate = _backward if plain else _backward_of_reference
         return None, None, *differentiate(ctx.run, ctx.leaves, inputs, trace, grads, needed)
 
 
 def _backward_of_reference(
     run: Run, leaves: int, inputs: tuple[Tensor, ...], _: Any, grads: Any, needed: tuple[bool, ...]
 ) -> list[Tensor | None]:
-    """Return gradients that can be differentiated again, through the plain equations."""
+    """Return gradients through the plain equations, which can be differentiated again and taken for many at once."""
+    create_graph = torch.is_grad_enabled()
+    with torch.enable_grad():
+        return _through_reference(run, leaves, inputs, grads, needed, create_graph)
+
+
+def _through_reference(
+    run: Run, leaves: int, inputs: tuple[Tensor, ...], grads: Any, needed: tuple[bool, ...], create_graph: bool
+) -> list[Tensor | None]:
     # Views, so that one input that is a function of another counts for itself alone.
     x, *tensors = (tensor.view_as(tensor) for tensor in inputs)
     state, weights = tuple(tensors[:leaves]), tensors[leaves:]
@@ -112,7 +121,7 @@ def _backward_of_reference(
     results = [output.view(*x.shape[:-1], -1), *last]
     through, along = zip(*((r, g) for r, g in zip(results, grads, strict=True) if g is not None), strict=True)
     wanted = [tensor for tensor, need in zip((x, *tensors), needed, strict=True) if need]
-    found = iter(torch.autograd.grad(through, wanted, along, create_graph=True, allow_unused=True))
+    found = iter(torch.autograd.grad(through, wanted, along, create_graph=create_graph, allow_unused=True))
     return [next(found) if need else None for need in needed]
 
 
@@ -162,6 +171,12 @@ def _backward(
         packing.unpack(grad_weight, *_biased(of_weights), len(weights) == 4, *plan.gates, plan.sizes)
     of_x = grad_x[..., : shape.features] if has_x else None
     return [of_x, *(leaf[:, : shape.hidden] for leaf in carried), *of_weights]
+
+
+def _batched(grad: Tensor | None) -> bool:
+    """Whether a gradient stands for many at once, as `torch.vmap` and `is_grads_batched` make them."""
+    functorch = torch._C._functorch
+    return grad is not None and (functorch.is_functorch_wrapped_tensor(grad) or functorch.is_legacy_batchedtensor(grad))
 
 
 def _offsets(sizes: np.ndarray) -> np.ndarray:
