@@ -30,16 +30,14 @@ class Cell(NamedTuple):
 
     Attributes:
         number: of the cell, as the loops take it.
-        of_input: for each plane that is a sum of products, the gate of `weight_ih` in it; -1 for none.
-        of_hidden: the same for `weight_hh`.
+        planes: (P, 2), for each plane that is a sum of products its gates of `weight_ih` and `weight_hh`; -1 for none.
         saved: the planes that a step leaves for the backward pass.
         groups: planes that sum the same columns of `inputs`: (first plane, planes, first block, end of the blocks).
             The blocks of columns are h, 1 and x.
     """
 
     number: int
-    of_input: np.ndarray
-    of_hidden: np.ndarray
+    planes: np.ndarray
     saved: int
     groups: tuple[tuple[int, int, int, int], ...]
 
@@ -47,7 +45,7 @@ class Cell(NamedTuple):
 def _cell(
     number: int, of_input: list[int], of_hidden: list[int], saved: int, *groups: tuple[int, int, int, int]
 ) -> Cell:
-    return Cell(number, np.array(of_input, np.int64), np.array(of_hidden, np.int64), saved, groups)
+    return Cell(number, np.array([of_input, of_hidden], np.int64).T.copy(), saved, groups)
 
 
 CELLS = {
@@ -71,7 +69,7 @@ class Shape(NamedTuple):
     units: int
     input_stride: int
     gate_stride: int
-    planes: int
+    lanes: int
     h_first: int
     h_last: int
     x_last: int
@@ -81,9 +79,9 @@ class Shape(NamedTuple):
         """Return the sizes for a cell."""
         units = whole(hidden, itemsize)
         strides = _stride(units + 1 + features, itemsize), _stride(cell.saved * units, itemsize)
-        with_h, with_x = np.flatnonzero(cell.of_hidden >= 0), np.flatnonzero(cell.of_input >= 0)
+        with_x, with_h = (np.flatnonzero(gates >= 0) for gates in cell.planes.T)
         ends = int(with_h[0]), int(with_h[-1]) + 1, int(with_x[-1]) + 1
-        return cls(features, hidden, units, *strides, len(cell.of_input), *ends)
+        return cls(features, hidden, units, *strides, REGISTER_BYTES // itemsize, *ends)
 
     @property
     def depth(self) -> int:

@@ -18,8 +18,6 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from .lanes import data_of
-
 # No fast-math flags: NaN, infinity and the rounding in `split_power` keep their meaning.
 OPTIONS: dict[str, Any] = {"cache": True, "error_model": "numpy"}
 compiled: Any = numba.njit(nogil=True, **OPTIONS)
@@ -51,16 +49,12 @@ def leaf(pointers: str) -> Callable[[Callable[..., None]], Leaf]:
 
 
 @intrinsic
-def call(_: Any, address: Any, *arguments: Any) -> Any:
-    """Call a leaf by its address; arrays are passed as pointers, numbers as integers."""
+def invoke(_: Any, address: Any, *arguments: Any) -> Any:
+    """Call a leaf by its address with integers; an address stands for a pointer."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        values = []
-        for type_, value in zip(sig.args[1], cgutils.unpack_tuple(builder, args[1]), strict=True):
-            if isinstance(type_, (types.Array, types.CPointer)):
-                values.append(data_of(context, builder, type_, value))
-            else:
-                values.append(context.cast(builder, value, type_, types.int64))
+        given = zip(sig.args[1], cgutils.unpack_tuple(builder, args[1]), strict=True)
+        values = [context.cast(builder, value, type_, types.int64) for type_, value in given]
         kind = ir.FunctionType(ir.VoidType(), [value.type for value in values])
         function = builder.inttoptr(context.cast(builder, args[0], sig.args[0], types.int64), kind.as_pointer())
         builder.call(function, values)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from . import loops, packing, reference
+from . import loops, reference
 from .cells import BACKWARD_STEPS, STEPS
 from .layout import CELLS, Shape, whole
 from .leaf import Leaf
-from .product import PRODUCTS
 
 BLOCK = 64  # rows of gradients that one product of the weights' gradients takes, at least
 
@@ -36,12 +36,10 @@ class Plan(NamedTuple):
     """What the loops need to know of a layer, apart from tensors."""
 
     shape: Shape
-    sizes: tuple[int, ...]  # `shape` as the loops take it
-    groups: np.ndarray
-    gates: tuple[np.ndarray, np.ndarray]  # of weight_ih and of weight_hh that each plane sums
+    cell: tuple[np.ndarray, np.ndarray, tuple[int, ...]]  # planes, groups and shape, as the loops take them
+    planes: int
     step: tuple[int, ...]  # the addresses of the functions that `loops.forward` calls
     step_backward: tuple[int, ...]
-    dtype: np.dtype
 
     @classmethod
     @functools.cache
@@ -50,17 +48,13 @@ class Plan(NamedTuple):
         cell, numbers = CELLS[mode], np.dtype(str(dtype).removeprefix("torch."))
         shape = Shape.of(cell, features, hidden, numbers.itemsize)
         steps = addresses(STEPS[cell.number], numbers), addresses(BACKWARD_STEPS[cell.number], numbers)
-        return cls(shape, shape[:], shape.groups(cell), (cell.of_input, cell.of_hidden), *steps, numbers)
-
-    def new(self, size: int) -> np.ndarray:
-        """Return memory for numbers."""
-        return np.empty(size, self.dtype)
+        return cls(shape, (cell.planes, shape.groups(cell), shape[:]), len(cell.planes), *steps)
 
 
 @functools.cache
 def addresses(step: Leaf, dtype: np.dtype) -> tuple[int, ...]:
     """Return the addresses of the compiled functions that a loop calls."""
-    return tuple(leaf.address(dtype) for leaf in (*PRODUCTS, step))
+    return tuple(leaf.address(dtype) for leaf in (*loops.LEAVES, step))
 
 
 def run_layer(run: Run, x: Tensor, state: tuple[Tensor, ...], weights: list[Tensor]) -> tuple[Tensor, ...]:
@@ -88,7 +82,7 @@ class _Layer(torch.autograd.Function):
         results, trace = _forward(run, x, state, weights, keep=True)
         ctx.set_materialize_grads(False)
         ctx.run, ctx.leaves = run, leaves
-        ctx.save_for_backward(x, *tensors, *map(torch.from_numpy, trace))
+        ctx.save_for_backward(x, *tensors, *trace)
         ctx.inputs = 1 + len(tensors)
         return results
 
@@ -127,49 +121,50 @@ def _through_reference(
 
 def _forward(
     run: Run, x: Tensor, state: tuple[Tensor, ...], weights: list[Tensor], keep: bool
-) -> tuple[tuple[Tensor, ...], list[np.ndarray]]:
+) -> tuple[tuple[Tensor, ...], list[Tensor]]:
     """Return the results and, where `keep`, the inputs, gates and cells of all steps that the backward pass reads."""
     plan, rows = Plan.of(run.mode, x.shape[-1], weights[1].shape[1], x.dtype), int(run.sizes[0])
-    shape, new = plan.shape, plan.new
-    slots = _offsets(run.sizes) if keep else np.arange(len(run.sizes)) % 2 * rows
-    held = int(run.sizes.sum()) if keep else 2 * rows
-    inputs, gates = new(held * shape.input_stride), new(held * shape.gate_stride)
-    cells, weight = new(held * shape.units * (len(state) - 1)), new(shape.planes * shape.units * shape.depth)
-    packing.pack(weight, *_biased(weights), len(weights) == 4, *plan.gates, plan.sizes)
-    output, last = x.new_empty(*x.shape[:-1], shape.hidden), [_fresh(leaf) for leaf in state]
+    shape, offsets = plan.shape, np.cumsum(run.sizes) - run.sizes
+    held, leaves = int(offsets[-1] + run.sizes[-1]) if keep else 2 * rows, len(state)
+    x, state, weights = _in_rows(x), tuple(map(_whole, state)), list(map(_whole, weights))
+    kept = [x.new_empty(held * size) for size in (shape.input_stride, shape.gate_stride, shape.units)[: 1 + leaves]]
+    cells = kept[2] if leaves == 2 else None
+    scratch = x.new_empty(plan.planes * shape.units * shape.depth + leaves * rows * shape.units)
+    fresh = scratch.data_ptr() + plan.planes * shape.units * shape.depth * x.element_size()
+    output, last = x.new_empty(*x.shape[:-1], shape.hidden), [torch.empty_like(leaf) for leaf in state]
     loops.forward(
-        plan.step, *_rows(x, run.sizes), *_pair(state), weight, inputs, cells, gates,
-        *_rows(output, run.sizes), *_pair(last), run.sizes, slots, run.reverse, plan.groups, plan.sizes,
+        plan.step, *_strides(x), *pointers(state, 2), *pointers(weights, 4), scratch.data_ptr(), kept[0].data_ptr(),
+        0 if cells is None else cells.data_ptr(), kept[1].data_ptr(), fresh,
+        fresh + rows * shape.units * x.element_size(), *_strides(output), *pointers(last, 2),
+        run.sizes, offsets, keep, run.reverse, *plan.cell,
     )  # fmt: skip
-    return (output, *last), [inputs, gates, cells]
+    return (output, *last), kept
 
 
 def _backward(
     run: Run, leaves: int, tensors: tuple[Tensor, ...], trace: tuple[Tensor, ...], grads: Any, needed: tuple[bool, ...]
 ) -> list[Tensor | None]:
     """Return the gradients of x, the state and the weights."""
-    (x, *others), (inputs, gates, cells) = tensors, map(_flat, trace)
-    state, weights = others[:leaves], others[leaves:]
+    x, *others = tensors
+    state, weights, trace = others[:leaves], list(map(_whole, others[leaves:])), tuple(map(_whole, trace))
     plan, rows = Plan.of(run.mode, x.shape[-1], weights[1].shape[1], x.dtype), int(run.sizes[0])
-    shape, new = plan.shape, plan.new
-    padded = whole(shape.features, x.element_size())
+    shape, offsets, capacity = plan.shape, np.cumsum(run.sizes) - run.sizes, max(rows, BLOCK)
     has_x, has_weight = needed[0], any(needed[1 + leaves :])
+    padded = whole(shape.features, x.element_size()) * has_x
     carried = [_padded(grad, leaf, shape.units) for grad, leaf in zip(grads[1:], state, strict=True)]
-    weight_back = new((shape.units + padded * has_x) * shape.planes * shape.units)
-    packing.pack_back(weight_back, *map(_flat, weights[:2]), *plan.gates, has_x, plan.sizes)
-    grad_weight = np.zeros((shape.depth + 3) * shape.gate_stride * has_weight, inputs.dtype)
-    grad_x = x.new_empty(*x.shape[:-1], padded * has_x)
-    grad_output = x.new_empty(0, 1, 1) if grads[0] is None else grads[0]
+    weight_back = x.new_empty((shape.units + padded) * plan.planes * shape.units)
+    block = x.new_empty(capacity * shape.gate_stride)
+    grad_weight = x.new_zeros((shape.depth + 3) * shape.gate_stride) if has_weight else None
+    of_weights = [torch.empty_like(weight) if has_weight else None for weight in weights]
+    grad_x = x.new_empty(*x.shape[:-1], padded) if has_x else None
+    grad_output = None if grads[0] is None else _in_rows(grads[0])
     loops.backward(
-        plan.step_backward, *_rows(grad_output, run.sizes), grads[0] is not None, *_pair(carried), weight_back, inputs,
-        cells, gates, new(max(rows, BLOCK) * shape.gate_stride), grad_weight, has_weight, _flat(grad_x), has_x,
-        run.sizes, _offsets(run.sizes), run.reverse, plan.groups, plan.sizes,
+        plan.step_backward, *_strides(grad_output), *pointers(carried, 2), *pointers(weights[:2], 2),
+        weight_back.data_ptr(), trace[0].data_ptr(), *pointers(trace[2:], 1), trace[1].data_ptr(), block.data_ptr(),
+        capacity, *pointers([grad_weight], 1), *pointers(of_weights, 4), *pointers([grad_x], 1),
+        run.sizes, offsets, run.reverse, *plan.cell,
     )  # fmt: skip
-    of_weights: list[Tensor | None] = [None] * len(weights)
-    if has_weight:
-        of_weights = [_fresh(weight) for weight in weights]
-        packing.unpack(grad_weight, *_biased(of_weights), len(weights) == 4, *plan.gates, plan.sizes)
-    of_x = grad_x[..., : shape.features] if has_x else None
+    of_x = None if grad_x is None else grad_x[..., : shape.features]
     return [of_x, *(leaf[:, : shape.hidden] for leaf in carried), *of_weights]
 
 
@@ -179,40 +174,28 @@ def _batched(grad: Tensor | None) -> bool:
     return grad is not None and (functorch.is_functorch_wrapped_tensor(grad) or functorch.is_legacy_batchedtensor(grad))
 
 
-def _offsets(sizes: np.ndarray) -> np.ndarray:
-    return np.cumsum(sizes) - sizes
+def _whole(tensor: Tensor) -> Tensor:
+    return tensor.detach().contiguous()
 
 
-def _flat(tensor: Tensor) -> np.ndarray:
-    return np.ascontiguousarray(tensor.detach().numpy()).reshape(-1)
+def _in_rows(tensor: Tensor) -> Tensor:
+    """Return a tensor whose rows are without gaps, its other dimensions of any strides."""
+    tensor = tensor.detach()
+    return tensor if tensor.stride(-1) == 1 else tensor.contiguous()
 
 
-def _biased(weights: list[Any]) -> list[np.ndarray]:
-    """Return four flat weights; those of the inputs stand for biases that are not there."""
-    flat = [_flat(weight) for weight in weights]
-    return flat if len(flat) == 4 else [*flat, flat[0], flat[0]]
+def pointers(tensors: Sequence[Tensor | None], count: int) -> list[int]:
+    """Return addresses; 0 for tensors that are not there."""
+    found = [0 if tensor is None else tensor.data_ptr() for tensor in tensors]
+    return found + [0] * (count - len(found))
 
 
-def _fresh(like: Tensor) -> Tensor:
-    return torch.empty_like(like, memory_format=torch.contiguous_format)
-
-
-def _pair(state: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Return h and c as the loops take them; h stands for the c that a GRU or an RNN has not."""
-    h = _flat(state[0])
-    return h, _flat(state[1]) if len(state) == 2 else h
-
-
-def _rows(tensor: Tensor, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
-    """Return the memory of (T, B, D) or (N, D), the positions of each step's first row, and the distance of rows."""
-    if tensor.is_contiguous() or tensor.stride(-1) != 1:
-        return _flat(tensor), _offsets(sizes) * tensor.shape[-1], tensor.shape[-1]
-    strides = tensor.stride()
-    span = 1 + sum((size - 1) * stride for size, stride in zip(tensor.shape, strides, strict=True))
-    memory = tensor.detach().as_strided((span,), (1,)).numpy()
-    if tensor.dim() == 3:
-        return memory, np.arange(len(sizes)) * strides[0], strides[1]
-    return memory, _offsets(sizes) * strides[0], strides[0]
+def _strides(tensor: Tensor | None) -> tuple[int, int, int]:
+    """Return the address of (T, B, D) or (N, D), and the distances of steps, -1 for packed ones, and of rows."""
+    if tensor is None:
+        return 0, 0, 0
+    step, stride = tensor.stride()[:2] if tensor.dim() == 3 else (-1, tensor.stride(0))
+    return tensor.data_ptr(), step, stride
 
 
 def _padded(grad: Tensor | None, like: Tensor, units: int) -> Tensor:

@@ -80,6 +80,3 @@ def take(target, to, target_stride, source, start, source_stride, rows, count):
             target[t + 1 + j] = source[s + j]
         for j in range(1 + count, (count + 4) // 4 * 4):
             target[t + j] = 0
-
-
-PRODUCTS = (multiply, copy, add, fill, take)

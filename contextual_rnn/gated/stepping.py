@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from . import loops, packing
+from . import loops
 from .backend import unsuitable
-from .cells import STEPS
-from .layout import CELLS, Shape
-from .operation import addresses
+from .operation import Plan, pointers
 
 
 class GatedSteps:
@@ -51,7 +48,8 @@ class GatedSteps:
                 f"a step takes x of shape {(self.rows, self.features)} and {self.dtype}; found {tuple(x.shape)} and "
                 f"{x.dtype}"
             )
-        features, stride = x.detach().contiguous().view(-1).numpy(), self.features
+        x = x.detach().contiguous()
+        features, stride = x.data_ptr(), self.features
         for layer in self.layers:
             features, stride = layer.step(features, stride)
         return self.layers[-1].output
@@ -68,35 +66,34 @@ class _Layer:
 
     def __init__(self, core: nn.RNNBase, number: int, state: list[Tensor]) -> None:
         names = [name for name in core._flat_weights_names if name.endswith(f"_l{number}")]
-        weights = [getattr(core, name).detach().contiguous().view(-1).numpy() for name in names]
-        cell, rows, dtype = CELLS[core.mode], len(state[0]), weights[0].dtype
-        features = core.input_size if number == 0 else core.hidden_size
-        self.shape = shape = Shape.of(cell, features, core.hidden_size, dtype.itemsize)
-        weight = np.empty(shape.planes * shape.units * shape.depth, dtype)
-        biases = weights[2:] or weights[:2]
-        packing.pack(weight, *weights[:2], *biases, core.bias, cell.of_input, cell.of_hidden, shape[:])
-        self.inputs = np.zeros((rows, shape.input_stride), dtype)
+        weights = [getattr(core, name).detach().contiguous() for name in names]
+        features, rows, like = core.input_size if number == 0 else core.hidden_size, len(state[0]), weights[0]
+        plan = Plan.of(core.mode, features, core.hidden_size, like.dtype)
+        self.shape = shape = plan.shape
+        planes, groups, sizes = plan.cell
+        weight = like.new_empty(plan.planes * shape.units * shape.depth)
+        self.inputs = like.new_zeros(rows, shape.input_stride)
         self.inputs[:, shape.units] = 1
-        self.cells = np.zeros((rows * (len(state) - 1), shape.units), dtype)
-        fresh = np.zeros((2, rows, shape.units), dtype)
-        for array, leaf in zip((self.inputs, self.cells), state, strict=False):
-            array[:, : shape.hidden] = leaf.detach().numpy()
-        gates = np.empty(rows * shape.gate_stride, dtype)
-        self.output = torch.from_numpy(fresh[0])[:, : shape.hidden]
-        self.fresh = fresh[0].reshape(-1)
+        self.cells = like.new_zeros(rows * (len(state) - 1), shape.units)
+        fresh, gates = like.new_zeros(2, rows, shape.units), like.new_empty(rows * shape.gate_stride)
+        for tensor, leaf in zip((self.inputs, self.cells), state, strict=False):
+            tensor[:, : shape.hidden] = leaf.detach()
+        self.output = fresh[0, :, : shape.hidden]
+        self.memory = weight, gates, fresh
+        self.leaves = plan.step
+        loops.pack_all(plan.step, *pointers(weights, 4), weight.data_ptr(), planes, sizes)
         self.arguments = (
-            weight, self.inputs.reshape(-1), self.cells.reshape(-1), gates, self.fresh, fresh[1].reshape(-1),
-            shape.groups(cell), shape[:], rows,
+            weight.data_ptr(), self.inputs.data_ptr(), self.cells.data_ptr() if len(self.cells) else 0,
+            gates.data_ptr(), fresh[0].data_ptr(), fresh[1].data_ptr(), plan.planes, groups, sizes, rows,
         )  # fmt: skip
-        self.leaves = addresses(STEPS[cell.number], dtype)
 
-    def step(self, x: np.ndarray, stride: int) -> tuple[np.ndarray, int]:
-        """Take a step: rows of x that are `stride` apart to rows of outputs that are as far apart as is returned."""
+    def step(self, x: int, stride: int) -> tuple[int, int]:
+        """Take a step: the address of x and the distance of its rows to those of the outputs."""
         loops.one_step(self.leaves, x, stride, *self.arguments)
-        return self.fresh, self.shape.units
+        return self.output.data_ptr(), self.shape.units
 
     @property
     def state(self) -> list[Tensor]:
         """A copy of h (B, H), and of c."""
-        arrays = [self.inputs, *([self.cells] if len(self.cells) else [])]
-        return [torch.from_numpy(array[:, : self.shape.hidden].copy()) for array in arrays]
+        tensors = [self.inputs, *([self.cells] if len(self.cells) else [])]
+        return [tensor[:, : self.shape.hidden].clone() for tensor in tensors]
