@@ -69,10 +69,6 @@ class _Gated(nn.RNNBase):
         """Return the arguments that are not defaults."""
         return super().extra_repr() + ("" if self.backend == "auto" else f", backend={self.backend}")
 
-    def __prepare_scriptable__(self) -> nn.RNNBase:
-        """Return what `torch.jit.script` compiles instead."""
-        return to_torch(self)  # type: ignore[arg-type]
-
 
 @register
 class GatedGRU(_Gated, nn.GRU):
