@@ -16,7 +16,7 @@ LAYERS = (
     ("errors",),
     ("_core",),
     ("context",),
-    ("mlp", "initial_state", "fast_weights", "serialization", "scaling"),
+    ("mlp", "initial_state", "fast_weights", "gated", "serialization", "scaling"),
     ("recurrent", "heads", "memory_state", "posterior", "cores", "kinds"),
     ("sequence_model", "seq2seq"),
     ("latent",),
