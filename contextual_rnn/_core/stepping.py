@@ -6,6 +6,7 @@ import functools
 import importlib
 from collections.abc import Callable
 from types import ModuleType
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -31,10 +32,10 @@ def stepper(core: nn.Module, state: State, contract: CoreContract | None = None)
 
     A step may overwrite the outputs of the step before where no gradients are wanted.
     """
-    if hasattr(core, "stepper") and not torch.is_grad_enabled():
-        steps = core.stepper(state)
-        if steps is not None:
-            return steps
+    make_steps: Any = getattr(core, "stepper", None)
+    steps = make_steps(state) if make_steps is not None and not torch.is_grad_enabled() else None
+    if steps is not None:
+        return steps
     if isinstance(core, nn.LSTM) and not torch.is_grad_enabled() and _is_plain(core, state):
         return LSTMSteps(core, state)
     return CoreSteps(core, state, contract)
