@@ -1,5 +1,6 @@
 """Recurrent networks that start from what is already known instead of from zero."""
 
+from . import gated
 from ._core.module_config import register
 from ._core.noise import TrajectorySeeds
 from ._core.state import detach, select_rows, state_shapes, torch_layout
@@ -65,6 +66,7 @@ __all__ = [
     "Vector",
     "Window",
     "detach",
+    "gated",
     "load",
     "memory_shapes",
     "register",

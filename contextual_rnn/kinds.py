@@ -1,6 +1,7 @@
 """The kinds of initial state that jobs offer by name, and the controls that they are compared with.
 
-A new kind is one entry here: every job, the command line and all figures read it.
+A new kind is one entry here. The jobs on series and on generation, the command line and all figures read it; the jobs
+that have an encoder choose a bridge instead.
 """
 
 from __future__ import annotations
@@ -98,7 +99,6 @@ _KINDS = (
     ),
 )
 KINDS = {kind.name: kind for kind in _KINDS}
-INITIAL_STATES = tuple(kind.name for kind in _KINDS if not kind.is_control)  # what one model can be trained with
 COMPARED = tuple(KINDS)  # what comparisons take: those and the controls
 WITHOUT_WINDOW = tuple(kind.name for kind in _KINDS if not kind.needs_window)  # for jobs that know no first steps
 

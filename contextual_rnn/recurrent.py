@@ -269,12 +269,12 @@ class _Run:
 
 
 def _identity(core: nn.Module) -> tuple[nn.Module, type, bool]:
-    """Return what changes when a core is replaced, or its class or its forward."""
+    """Return a key that changes if the core, its class or its `forward` is replaced."""
     return core, type(core), "forward" in vars(core)
 
 
 def _rows_of_episodes(context: Any, episodes: Episodes) -> Any:
-    """Return a context with a row for every episode, of one that has this already or has a row for every row."""
+    """Return a context with one row per episode, from one with a row per sequence or per episode."""
     rows, count = episodes.last.shape[0], episodes.row.shape[0]
 
     def of_episodes(column: Any) -> Any:

@@ -6,7 +6,7 @@ from torch import nn
 
 from contextual_rnn import MLP, ContextState, ContextualRNN, InputError, kinds
 from contextual_rnn.jobs import series
-from contextual_rnn.kinds import COMPARED, INITIAL_STATES, KINDS, Kind, check_kind, comparisons, possible_kinds
+from contextual_rnn.kinds import COMPARED, KINDS, Kind, check_kind, comparisons, possible_kinds
 from contextual_rnn.study.figures import colour
 
 
@@ -21,8 +21,8 @@ def test_every_kind_builds_an_initial_state_and_has_its_own_colour(name):
 
 
 def test_a_model_is_trained_from_any_kind_that_is_no_control():
-    assert INITIAL_STATES == ("zero", "free", "error-noise", "context", "gaussian")
-    assert set(COMPARED) - set(INITIAL_STATES) == {"warm-up", "every-step"}
+    assert {kind.name for kind in KINDS.values() if kind.is_control} == {"warm-up", "every-step"}
+    assert set(COMPARED) == set(KINDS)
 
 
 def test_what_is_known_decides_which_kinds_are_possible():

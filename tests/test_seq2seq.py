@@ -311,7 +311,7 @@ def test_without_attention_and_from_zero_there_is_nothing_to_copy_from():
 SOURCE, TARGET = torch.randint(9, (2, 4)), torch.randint(2, 7, (2, 3))
 REFUSED = {
     "a source past the vocabulary": (
-        lambda whole: whole.loss(SOURCE + 99, TARGET),
+        lambda whole: whole.loss(SOURCE + 100, TARGET),
         "source must hold integers from 0 to 11; found 1",
     ),
     "a negative target": (

@@ -2,7 +2,8 @@
 
 A *state* is a tensor or a nested tuple of tensors, batch first: `(B, L, H)` for `nn.RNN` and `nn.GRU`, a pair of these
 for `nn.LSTM`, `(B, H)` for cells, anything for a core of your own. Its *shapes* are the same nested tuple with the
-shape of one example in place of each tensor: `(L, H)`, `((L, H), (L, H))`, `(H,)`.
+shape of one example in place of each tensor: `(L, H)`, `((L, H), (L, H))`, `(H,)`. A *leaf* is one of these tensors,
+such as h or c.
 
 Legend of shapes, here and everywhere: `B` batch, `T` time, `D` input features, `H` hidden units, `L` layers times
 directions.

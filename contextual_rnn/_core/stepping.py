@@ -6,6 +6,7 @@ import functools
 import importlib
 from collections.abc import Callable
 from types import ModuleType
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -21,7 +22,8 @@ Step = Callable[[Tensor], Tensor]
 def stepper(core: nn.Module, state: State, contract: CoreContract | None = None) -> Step:
     """Return a function that takes one step, from inputs (B, D) to outputs (B, H), and keeps the state.
 
-    A plain `nn.LSTM` is stepped by code of its own where no gradients are wanted; any other core is called.
+    Where no gradients are wanted, a plain `nn.LSTM`, and a core with a method `stepper(state)` that returns such a
+    function, are stepped by code of their own. Any other core is called.
 
     Args:
         core: `nn.RNN`, `nn.LSTM`, `nn.GRU`, or a core of batch-first states.
@@ -30,6 +32,10 @@ def stepper(core: nn.Module, state: State, contract: CoreContract | None = None)
 
     A step may overwrite the outputs of the step before where no gradients are wanted.
     """
+    make_steps: Any = getattr(core, "stepper", None)
+    steps = make_steps(state) if make_steps is not None and not torch.is_grad_enabled() else None
+    if steps is not None:
+        return steps
     if isinstance(core, nn.LSTM) and not torch.is_grad_enabled() and _is_plain(core, state):
         return LSTMSteps(core, state)
     return CoreSteps(core, state, contract)

@@ -52,7 +52,7 @@ class InitialState(nn.Module):
 def tile(state: State, batch_size: int) -> State:
     """Return the state of one example for every row: (B, *shape) for every shape.
 
-    A single row is a copy, since writing to an expanded view would change the parameter.
+    With one row the result is a copy, because writing to an expanded view would change the parameter.
     """
     tiled = map_state(lambda leaf: leaf.expand(batch_size, *leaf.shape), state)
     return map_state(torch.clone, tiled) if shapes_are_traced() or batch_size == 1 else tiled

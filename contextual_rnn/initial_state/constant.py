@@ -19,7 +19,7 @@ class ConstantState(InitialState):
         value: a number for the whole state, or the state of one example, a nested tuple of tensors of `self.shapes`.
 
     Raises:
-        ValueError: a tensor of `value` has another shape than the state.
+        ValueError: a tensor of `value` has a shape other than that of the state.
     """
 
     def __init__(self, core: Any, value: float | State = 0.0) -> None:
@@ -33,7 +33,7 @@ class ConstantState(InitialState):
         return tile(fill(self.shapes, self.constant.buffers()), batch_size)
 
     def config(self) -> dict[str, Any]:
-        """Return the arguments for a file, which holds the value among its tensors."""
+        """Return the arguments of `__init__` for a file; the value is saved as buffers."""
         return {"core": self.shapes}
 
 
@@ -45,7 +45,7 @@ class BufferTree(nn.Module):
         value: a number for all buffers, or a state of one example.
 
     Raises:
-        ValueError: a tensor of `value` has another shape than the state.
+        ValueError: a tensor of `value` has a shape other than that of the state.
     """
 
     def __init__(self, shapes: Shapes, value: float | State) -> None:

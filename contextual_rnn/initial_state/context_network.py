@@ -14,7 +14,7 @@ from ..context import Context, Field, Label
 
 
 def context_network(network: Any) -> Any:
-    """Return the network; a number of classes is that of one-hot labels.
+    """Return `network`, or `Label(n)` if it is a number of classes n.
 
     Raises:
         ValueError: it is neither a module nor a number of classes.
@@ -56,7 +56,7 @@ def read_context(network: Any, context: Any, batch_size: int, features: int, map
     like = next(maps.parameters(), None)  # quantised layers have none
     found = network(_readable(network, context, like))
     if not isinstance(found, Tensor):
-        raise ValueError(f"the context network returned a {type(found).__name__} where a tensor is right")
+        raise ValueError(f"the context network must return a tensor; found a {type(found).__name__}")
     if not shapes_are_traced() and tuple(found.shape) != (batch_size, features):
         raise ValueError(
             f"the context network returned shape {tuple(found.shape)} where (batch, features) = "

@@ -17,10 +17,10 @@ class FreeState(InitialState):
 
     Args:
         core: the core, or its shapes.
-        noise: the standard deviation of normal noise, in the units of the state; each row has its own.
+        noise: the standard deviation of the normal noise that is added to the state, independently for each row.
 
     Attributes:
-        variable: the learned state, a parameter of `shape` for every shape; starts at zero.
+        variable: the learned state, one parameter for each shape in `self.shapes`, initialised to zero.
 
     Raises:
         ValueError: `noise` is negative.

@@ -26,9 +26,9 @@ class GaussianState(InitialState):
 
     Args:
         base: the initial state that gives the mean.
-        scale: the standard deviation at the start of training, softplus(sigma), where sigma is a free variable for
-            every unit of the state (as in the paper); or a network of the context, which a linear map for every leaf
-            and layer follows.
+        scale: a number, the initial standard deviation softplus(sigma), where sigma is one parameter per unit of the
+            state (as in the paper); or a network, whose output a linear map turns into sigma, so that the standard
+            deviation depends on the context and is about 0.25 at first.
         features: the width of what that network returns, as for `ContextState`.
 
     Raises:
@@ -50,7 +50,7 @@ class GaussianState(InitialState):
             self.maps = LeafMaps(self.shapes, self.features, bias=sigma)
 
     def distribution(self, batch_size: int, context: Any = None) -> Any:
-        """Return the distribution of h0, `Independent` normals of batch B and event `shape` in the nest of the state.
+        """Return the distribution of h0: a nested tuple like the state, of `Independent(Normal)` with batch shape (B,).
 
         The mean is the mode of the base: noise of the base itself is not part of it.
         """

@@ -26,11 +26,11 @@ class JoinedState(InitialState):
     Args:
         states: the initial states.
         mask: a nested tuple like the state, in which the mask of each leaf is a bool, or a list or tensor of bools over
-            the first dimensions of the leaf, such as one for each layer; a mask that is no tuple is that of every leaf.
+            the first dimensions of the leaf, such as one for each layer; a single mask applies to every leaf.
 
     Raises:
-        ValueError: there are fewer than two states, or with a mask not two of the same shapes, or the mask does not fit
-            them.
+        ValueError: there are fewer than two states; or there is a mask, but not exactly two states of equal shapes;
+            or the mask does not fit them.
 
     Example:
         >>> import torch

@@ -10,9 +10,9 @@ from .._core.state import Shapes, State, fill, shape_leaves
 
 
 class LeafMaps(nn.ModuleList):
-    """Map a vector to a state, with a linear map for every leaf and layer: (B, F) -> (B, *shape) for every shape.
+    """Map a vector to a state with one linear map per leaf: (B, F) -> (B, *shape) for every shape.
 
-    The maps of a leaf's layers are the blocks of rows of one matrix.
+    The output of a map is reshaped to the leaf, such as (L, H), so that every layer has its own weights.
 
     Args:
         shapes: the shapes of the state.
