@@ -215,7 +215,8 @@ def read_file(path: pathlib.Path) -> tuple[pl.DataFrame, list[int] | None]:
             raise InputError(f"{path}: there is no such file")
         if path.is_dir():
             raise InputError(f"{path} is a folder; give the name of a file")
-        frame, lines = (_read_parquet if path.suffix.lower() == ".parquet" else _read_text)(path)
+        is_parquet = path.suffix.lower() == ".parquet"
+        frame, lines = (pl.read_parquet(path, glob=False), None) if is_parquet else _read_text(path)
     # A damaged Parquet file can make polars panic, which is neither a PolarsError nor an Exception.
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         raise InputError(f"{path} cannot be read: {str(error).partition(chr(10))[0]}") from None
@@ -227,10 +228,6 @@ def read_file(path: pathlib.Path) -> tuple[pl.DataFrame, list[int] | None]:
 def _check_ending(path: pathlib.Path) -> None:
     if path.suffix.lower() not in (*SEPARATORS, ".parquet"):
         raise InputError(f"{path}: a table must be a .csv, .tsv or .parquet file")
-
-
-def _read_parquet(path: pathlib.Path) -> tuple[pl.DataFrame, None]:
-    return pl.read_parquet(path, glob=False), None
 
 
 def _read_text(path: pathlib.Path) -> tuple[pl.DataFrame, list[int]]:

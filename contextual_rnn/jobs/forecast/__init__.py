@@ -8,8 +8,6 @@
 ['step', 'y_predicted']
 """
 
-from __future__ import annotations
-
 from .compare import ForecastComparison, compare
 from .forecast import forecast_file
 from .model import ForecastModel

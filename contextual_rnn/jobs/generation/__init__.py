@@ -8,8 +8,6 @@
 ['id', 'step', 'y', 'slope']
 """
 
-from __future__ import annotations
-
 from .compare import GenerationComparison, compare
 from .model import SeriesGenerator
 from .sample import sample_file

@@ -4,35 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from ...data.series import Batch, Record, collate
-from ...sequence_model import Samples
 from ...study.calibration import crps
 from ...study.differences import ItemMetric, Metric
+from .baselines import NormalSteps
+from .model import SeriesGenerator
 
 CHUNK = 64  # series scored at once, which bounds the memory
 
 
-class Generator(Protocol):
-    """What metrics are computed of: a `SeriesGenerator`, or a baseline."""
-
-    @property
-    def device(self) -> torch.device:
-        """Where it computes."""
-
-    @property
-    def target_scale(self) -> Tensor:
-        """The standard deviation of every target in the training table, (Y,)."""
-
-    def losses(self, targets: Tensor, context: Tensor, lengths: Tensor) -> Tensor:
-        """Return the negative log-likelihood of every step; see `SeriesGenerator.losses`."""
-
-    def trajectories(self, context: Tensor, n: int, steps: int, **options: Any) -> Samples:
-        """Generate series; see `SeriesGenerator.trajectories`."""
+Generator = SeriesGenerator | NormalSteps  # what metrics are computed of: a model, or a baseline
 
 
 @torch.no_grad()

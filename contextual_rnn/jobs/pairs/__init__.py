@@ -1,7 +1,5 @@
 """Pairs of texts: write the target of a source, such as the pronunciation of a spelling."""
 
-from __future__ import annotations
-
 from .compare import PairComparison, compare
 from .decode import Target
 from .model import PairModel

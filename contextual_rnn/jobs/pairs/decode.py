@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..._core.state import State
 from ...data.encoded_pairs import END, START, UNKNOWN, PairBatch, collate
-from ...data.pairs import Pair, Unit, join
+from ...data.pairs import Pair, join
 from ...seq2seq import Ensemble, Found, beam, better, greedy
 from ...seq2seq.search import StepFunction
 from .network import PairNetwork
@@ -30,10 +30,6 @@ class Target(NamedTuple):
     symbols: tuple[str, ...]
     score: float
     ended: bool
-
-    def shortened(self, symbols: tuple[str, ...], unit: Unit) -> Target:
-        """Return the target with these symbols instead."""
-        return self._replace(text=join(symbols, unit), symbols=symbols)
 
 
 def decode(
@@ -106,18 +102,15 @@ def _without_start_and_unknown(step: StepFunction) -> StepFunction:
 
 
 def _targets(found: Found, model: PairNetwork) -> list[list[Target]]:
+    """Return the targets that a search found for every source."""
     numbers = [found.texts(place) for place in range(found.tokens.shape[1])]
     scores, ended = found.scores.tolist(), found.ended.tolist()
+    decoded = [[model.target.decode(text) for text in texts] for texts in numbers]
     return [
         [
-            _target(model, numbers[place][row], scores[row][place], ended[row][place])
-            for place in range(len(numbers))
-            if scores[row][place] > float("-inf")
+            Target(join(decoded[place][row], model.units.target), decoded[place][row], score, ended[row][place])
+            for place, score in enumerate(of_row)
+            if score > float("-inf")
         ]
-        for row in range(len(scores))
+        for row, of_row in enumerate(scores)
     ]
-
-
-def _target(model: PairNetwork, numbers: Sequence[int], score: float, ended: bool) -> Target:
-    symbols = model.target.decode(numbers)
-    return Target(join(symbols, model.units.target), symbols, score, ended)

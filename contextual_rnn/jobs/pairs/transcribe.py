@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from ..._core.settings import check_count
-from ...data.pairs import SourceLine, read_sources, source_line
+from ...data.pairs import SourceLine, join, read_sources, source_line
 from ...errors import InputError
 from .decode import Target, decode
 from .network import PairNetwork
@@ -67,7 +67,8 @@ class Search:
         different: dict[tuple[str, ...], Target] = {}
         for target in targets:
             symbols = target.symbols[: self.longest]
-            different.setdefault(symbols, target.shortened(symbols, model.units.target))
+            text = join(symbols, model.units.target)
+            different.setdefault(symbols, target._replace(text=text, symbols=symbols))
         return list(different.values())
 
     def remark(self, line: SourceLine, targets: list[Target], model: PairNetwork) -> str | None:

@@ -1,7 +1,5 @@
 """Series with inputs and targets: simulate the targets from the inputs and from what is known at the start."""
 
-from __future__ import annotations
-
 from .compare import SeriesComparison, compare
 from .fit import fit
 from .model import SeriesModel

@@ -1,7 +1,5 @@
 """Linear cosine decay (Wenke and Fleming 2019, arXiv 1902.03455, section 2.2.2)."""
 
-from __future__ import annotations
-
 from .reproduce import reproduce
 
 COMMANDS = {"reproduce lcd": reproduce}

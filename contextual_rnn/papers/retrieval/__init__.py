@@ -1,7 +1,5 @@
 """Associative retrieval (Ba et al. 2016, arXiv 1610.06258; Wenke and Fleming 2019, arXiv 1902.03455)."""
 
-from __future__ import annotations
-
 from .reproduce import reproduce
 from .table import reproduce_table
 
