@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
+import pathlib
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from .context import Field
-from .former import upgrade_columns
+from .context import Field, Label, Quantity, Vector
 from .serialization import SavedModel
 
 
@@ -84,3 +85,34 @@ def mean_and_scale(values: Tensor) -> tuple[Tensor, Tensor]:
 def error_unit(targets: Sequence[str]) -> str:
     """Return the unit of errors in words."""
     return "the unit of the target" if len(targets) == 1 else "standard deviations of each target"
+
+
+def upgrade_columns(arguments: dict[str, Any], path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Return the arguments of a model of columns, from those that version 0.1 saved.
+
+    Args:
+        arguments: `{"config": settings of the model, "inputs": U, "targets": Y, "context": C}`, the last three being
+            numbers of columns; arguments of today are returned as they are.
+        path: of the model file. The columns are called `input_1`, `target_1` and so on if no `columns.json` lies beside
+            it.
+    """
+    if "config" not in arguments:
+        return arguments
+    beside = pathlib.Path(path).parent / "columns.json"
+    counts = {name: arguments.get(name, 0) for name in ("inputs", "targets", "context")}
+    if beside.is_file():
+        kept = json.loads(beside.read_text(encoding="utf-8"))
+        fields = {name: _field(field) for name, field in kept["fields"].items()}
+    else:
+        kept = {name: [f"{name[:-1]}_{i + 1}" for i in range(counts[name])] for name in ("inputs", "targets")}
+        kept |= {"context": ["context"] if counts["context"] else [], "series": None}
+        fields = {"context": Vector(counts["context"])} if counts["context"] else {}
+    columns = {name: tuple(kept[name]) for name in ("inputs", "targets", "context")} | {"series": kept["series"]}
+    return {"settings": {**arguments["config"], **columns}, "fields": fields}
+
+
+def _field(kept: dict[str, Any]) -> Field:
+    if "labels" in kept:
+        return Label(kept["labels"])
+    mean, scale = kept["mean"], kept["scale"]
+    return Quantity(mean - scale, mean + scale, extrapolate=True)

@@ -7,7 +7,7 @@ import torch
 
 from contextual_rnn import FastWeightsRNN
 from contextual_rnn.errors import InputError
-from contextual_rnn.papers.common import PAPER_KINDS
+from contextual_rnn.papers.experiment import PAPER_KINDS
 from contextual_rnn.papers.retrieval import reproduce, reproduce_table
 from contextual_rnn.papers.retrieval.data import SYMBOLS, Retrievals
 from contextual_rnn.papers.retrieval.model import RetrievalModel, RetrievalRNN, first_epoch, loss, scores

@@ -1,4 +1,7 @@
-"""Whether the values of tensors can be read, which they cannot while PyTorch traces or vectorises a function."""
+"""Whether PyTorch traces or transforms a function.
+
+Values of tensors cannot be read then, and hand-written kernels must give way to PyTorch's own operations.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +27,22 @@ def refuse_tracing(what: str) -> None:
     """Raise ValueError under `torch.jit.trace`, which would record the values of the example as constants."""
     if torch.jit.is_tracing():
         raise ValueError(f"torch.jit.trace cannot record {what} since it keeps the values of the example")
+
+
+def needs_plain_operations() -> bool:
+    """Return whether only PyTorch's own operations work.
+
+    They are needed in a graph that `torch.export`, `torch.onnx` or `torch.jit.trace` records, and under the transforms
+    of `torch.func`, such as `grad` and `vmap`.
+    """
+    return (
+        torch.compiler.is_exporting() or torch.jit.is_tracing() or torch._C._are_functorch_transforms_active()
+    )  # the last has no public name; torch.autograd.Function asks the same
+
+
+def is_eager() -> bool:
+    """Return whether operations run at once, so that code may branch on the values of tensors."""
+    return not (torch.compiler.is_compiling() or needs_plain_operations())
 
 
 def _under_vmap() -> bool:

@@ -7,7 +7,7 @@ import hashlib
 import io
 import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import IO, Any
 
 import numpy as np
@@ -303,3 +303,30 @@ def _write(frame: pl.DataFrame, file: IO[bytes], ending: str) -> None:
         frame.write_parquet(file)
     else:
         frame.write_csv(file, separator=SEPARATORS[ending])
+
+
+def check_files(
+    read: dict[str, str | os.PathLike[str] | None], written: dict[str, str | os.PathLike[str] | None]
+) -> None:
+    """Raise InputError if a file would be lost, or cannot be written.
+
+    Args:
+        read: the paths that are read, by the name of their argument.
+        written: the paths that are written, likewise.
+    """
+    inputs = {pathlib.Path(path).resolve(): name for name, path in read.items() if path}
+    outputs: dict[pathlib.Path, str] = {}
+    for name, path in written.items():
+        if not path:
+            continue
+        place = pathlib.Path(path)
+        # States may be read from a file and written back to it.
+        if place.resolve() in inputs and {name, inputs[place.resolve()]} != {"start", "end"}:
+            raise InputError(
+                f"`{name}` {path} is the file of `{inputs[place.resolve()]}`; give another name, to lose nothing"
+            )
+        if place.resolve() in outputs:
+            raise InputError(f"`{name}` {path} is also the file of `{outputs[place.resolve()]}`; give another name")
+        if not place.parent.is_dir():
+            raise InputError(f"`{name}` {path}: there is no folder {place.parent}")
+        outputs[place.resolve()] = name

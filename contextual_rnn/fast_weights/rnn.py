@@ -10,9 +10,8 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 
 from .._core.choices import check_choice
-from .._core.plain_operations import is_eager, needs_plain_operations
 from .._core.state import check_state
-from .._core.tracing import shapes_are_traced
+from .._core.tracing import is_eager, needs_plain_operations, shapes_are_traced
 from .attention import look_up
 from .backend import BACKENDS, Backend, choose
 from .graph_operation import graph_fast_weights

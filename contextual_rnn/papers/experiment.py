@@ -1,4 +1,4 @@
-"""`Experiment`: trains every kind of model with every seed in one run folder, and writes what was found.
+"""What papers share; above all `Experiment`, which trains every kind of model with every seed in one run folder.
 
 A kind is a dict of the factors that an experiment varies, such as `{"initial_state": "zero", "period": "nowhere"}`.
 """
@@ -7,23 +7,40 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 import pathlib
 import textwrap
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Literal
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
-from .._core.settings import check_count
+from .._core.settings import check_count, setting
 from ..serialization import load, save
 from ..study.differences import FEWEST, Kind, Metric, Row, difference, in_words, label, summarise
-from ..study.fit import Metrics, fit
+from ..study.fit import Metrics, TrainingSettings, fit
 from ..study.parallel import Run, caller_unchanged, one_thread, run_all
 from ..study.run_folder import RunFolder, read_lines, write_json
-from .common import PaperSettings
 
+PAPER_KINDS = ("zero", "free", "context", "gaussian")  # equations 2a, 2b, 2c and 4 of arXiv 1902.03455
 WIDTH = 80  # columns of a terminal
 Train = Callable[[Any, dict[str, Any], pathlib.Path], dict[str, Any]]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PaperSettings(TrainingSettings):
+    """How a published experiment is trained.
+
+    A field without a description has its published value and is no option of a command.
+    """
+
+    seeds: int = setting(5, "Number of seeds, counted from 0.", group="comparison", least=1)
+    batch_size: int = 128
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.0
+    clip: float | None = None
+    accelerator: Literal["cpu"] = "cpu"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,6 +159,31 @@ class Experiment:
 
     def _name(self, run: Row) -> str:
         return f"{self.name.format(**run)}-seed-{run['seed']}".replace(" ", "-")
+
+
+def shuffled(*columns: Tensor | dict[str, Tensor], batch_size: int) -> Callable[[], Iterator[tuple[Any, ...]]]:
+    """Return a function that yields the minibatches of one epoch, in random order, as `study.fit` calls it.
+
+    Args:
+        columns: what a minibatch holds: tensors of N rows, and dicts of such tensors. The first one is a tensor.
+        batch_size: rows in a minibatch; the last minibatch of an epoch may have fewer.
+    """
+
+    def batches() -> Iterator[tuple[Any, ...]]:
+        for rows in torch.randperm(len(columns[0])).split(batch_size):
+            yield tuple(
+                {name: value[rows] for name, value in column.items()} if isinstance(column, dict) else column[rows]
+                for column in columns
+            )
+
+    return batches
+
+
+def he_truncated_normal(layer: nn.Linear) -> None:
+    """Initialise a layer as He et al. (arXiv 1502.01852), from a normal truncated at two deviations; the bias is 0."""
+    deviation = math.sqrt(2 / layer.in_features) / 0.87962566  # truncation reduces the deviation by this factor
+    nn.init.trunc_normal_(layer.weight, std=deviation, a=-2 * deviation, b=2 * deviation)
+    nn.init.zeros_(layer.bias)
 
 
 def fit_and_save(model: nn.Module, *arguments: Any, folder: pathlib.Path, **options: Any) -> list[Metrics]:

@@ -25,8 +25,7 @@ from ..mlp import MLP
 from ..recurrent import ContextualRNN
 from ..sequence_model import SequenceModel
 from ..study.differences import Metric, Row
-from .common import PaperSettings
-from .experiment import Experiment, compare, fit_and_save, sentences, table, values_of
+from .experiment import Experiment, PaperSettings, compare, fit_and_save, sentences, table, values_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

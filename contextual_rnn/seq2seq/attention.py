@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from .._core.choices import check_choice
-from .._core.plain_operations import is_eager
+from .._core.tracing import is_eager
 from ..errors import InputError
 from .additive_scores import AdditiveScores, reference_scores
 

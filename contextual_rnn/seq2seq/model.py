@@ -11,9 +11,8 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, mse_loss
 
 from .._core.evaluation import evaluation_mode
-from .._core.plain_operations import is_eager
 from .._core.state import State
-from .._core.tracing import shapes_are_traced
+from .._core.tracing import is_eager, shapes_are_traced
 from ..errors import InputError
 from ..recurrent import check_lengths
 from . import search

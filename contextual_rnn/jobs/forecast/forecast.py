@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pathlib
 
-from ...data.files import check_files
-from ...data.table import write_table
+from ...data.table import check_files, write_table
 from .model import ForecastModel
 
 

@@ -25,8 +25,8 @@ from ...mlp import MLP
 from ...recurrent import ContextualRNN
 from ...scaling import StandardisedColumns
 from ...seq2seq import Decoder, Encoder, EncoderDecoder, ScheduledSampling, make_attention, make_bridge
-from .frames import Question
 from .settings import ForecastSettings
+from .windows import Question
 
 CHUNK = 256  # windows forecast at once, which bounds the memory
 

@@ -1,14 +1,96 @@
-"""Windows of series: the past that is read, and the horizon that is forecast."""
+"""Windows of series, of past and horizon; and tables of past and future as windows to forecast."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Iterable, Sequence
+from typing import Any
 
-from ...data.series import Record
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...context import Field
+from ...data.frame import make_frame
+from ...data.series import Record, Series, context_vectors, read_series
+from ...data.table import Source, Table, free_name
 from ...errors import InputError
 from .settings import ForecastSettings
 
 HELD_OUT = 0.2  # the part of each training series, at its end, that is validated on where there is no validation table
+
+
+@dataclasses.dataclass(frozen=True)
+class Question:
+    """What is to be forecast: the steps that follow the series of a table.
+
+    Attributes:
+        past: the table.
+        future: the table with the inputs of the steps that follow, if the model has inputs.
+        series: the series of the past.
+        to_come: the steps that follow each of them; empty without `future`.
+    """
+
+    past: Table
+    future: Table | None
+    series: list[Series]
+    to_come: list[Series]
+
+    @classmethod
+    def read(cls, past: Source, future: Source | None, settings: ForecastSettings) -> Question:
+        """Read the tables; raise InputError if one is wrong, or missing, or has a series that is too short."""
+        if settings.inputs and future is None:
+            raise InputError("the model has inputs, whose values must be known at the steps to forecast: give `future`")
+        if not settings.inputs and future is not None:
+            raise InputError("the model has no inputs, so `future` would not be read; leave it out")
+        known = Table(past, "`past`")
+        series = read_series(known, settings, min_length=settings.past)
+        if future is None:
+            return cls(known, None, series, [])
+        to_come = Table(future, "`future`")
+        return cls(known, to_come, series, _future_of(series, to_come, settings))
+
+    def windows(self, settings: ForecastSettings, fields: dict[str, Field]) -> list[Record]:
+        """Return the last steps of every series with the inputs of the horizon, whose targets are missing."""
+        vectors = context_vectors(fields, settings.context, self.series)
+        to_come: Sequence[Series | None] = self.to_come or [None] * len(self.series)
+        return [_window(*parts, settings) for parts in zip(self.series, to_come, vectors, strict=True)]
+
+    def frame(self, forecasts: Iterable[Tensor], settings: ForecastSettings) -> Any:
+        """Return the forecasts (horizon, Y) of every series as a data frame; see `ForecastModel.forecast`."""
+        predicted, horizon = np.concatenate([np.asarray(values) for values in forecasts]), settings.horizon
+        names = [f"{target}_predicted" for target in settings.targets]
+        columns: dict[str, Any] = {}
+        if settings.series:
+            last = np.repeat([one.rows[-1] for one in self.series], horizon)
+            columns[settings.series] = self.past.identifiers(settings.series, last)
+        columns[free_name("step", (*columns, *names))] = np.tile(np.arange(1, horizon + 1), len(self.series))
+        columns |= {name: predicted[:, place] for place, name in enumerate(names)}
+        if self.future is not None and self.future.backend == self.past.backend and self.future.from_frame:
+            rows = np.concatenate([one.rows[:horizon] for one in self.to_come])
+            return self.future.frame.like(columns, rows)  # type: ignore[union-attr]
+        return make_frame(columns, self.past.backend)
+
+
+def _future_of(series: Sequence[Series], future: Table, settings: ForecastSettings) -> list[Series]:
+    """Return the steps that follow each series, in the order of the series."""
+    found = read_series(future, settings.replace(context=()), known_targets=0, min_length=settings.horizon)
+    if settings.series is None:
+        return found
+    by_name = {one.name: one for one in found}
+    for one in series:
+        if one.name not in by_name:
+            raise InputError(f"{future.name} has no series {one.name!r}, whose inputs are needed")
+    return [by_name[one.name] for one in series]
+
+
+def _window(one: Series, to_come: Series | None, context: Tensor, settings: ForecastSettings) -> Record:
+    """Return the last steps of a series and the inputs of the horizon, whose targets are missing."""
+    horizon, known = settings.horizon, slice(len(one) - settings.past, None)
+    inputs = np.empty((horizon, 0), np.float32) if to_come is None else to_come.inputs[:horizon]
+    missing = np.full((horizon, len(settings.targets)), np.nan, np.float32)
+    joined = np.concatenate([one.inputs[known], inputs]), np.concatenate([one.targets[known], missing])
+    return Record(one.name, torch.from_numpy(joined[0]), torch.from_numpy(joined[1]), context)
 
 
 def cut_windows(records: Sequence[Record], settings: ForecastSettings) -> list[Record]:

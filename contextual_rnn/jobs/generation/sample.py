@@ -7,8 +7,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from ...data.files import check_files
-from ...data.table import write_table
+from ...data.table import check_files, write_table
 from ...errors import InputError
 from .model import SeriesGenerator
 

@@ -19,9 +19,7 @@ from ..._core.settings import setting
 from ...study.calibration import band, covered, crps
 from ...study.comparison import text_table
 from ...study.differences import Kind, Metric, Row, bootstrap_means, label
-from ...study.minibatches import shuffled
-from ..common import PaperSettings
-from ..experiment import Experiment, compare, fit_and_save, sentences
+from ..experiment import Experiment, PaperSettings, compare, fit_and_save, sentences, shuffled
 from .data import STEPS, TRAINING_PERIODS, VALIDATION_PERIODS, Scaling, Sequences
 from .distribution_model import CONTEXTS, OBJECTIVES, DecayDistribution, context_of, loss
 

@@ -12,7 +12,7 @@ from ...initial_state import ContextState, Generator
 from ...kinds import KINDS
 from ...mlp import MLP
 from ...recurrent import ContextualRNN
-from ..common import he_truncated_normal
+from ..experiment import he_truncated_normal
 from .data import STEPS, Scaling, Sequences
 
 HIDDEN, CONTEXT_HIDDEN = 128, 50

@@ -15,9 +15,7 @@ import torch
 from ..._core.settings import setting, takes_settings
 from ...errors import InputError
 from ...study.differences import Kind, Metric, Row, difference, found
-from ...study.minibatches import shuffled
-from ..common import PAPER_KINDS, PaperSettings
-from ..experiment import Experiment, compare, fit_and_save, sentences, table
+from ..experiment import PAPER_KINDS, Experiment, PaperSettings, compare, fit_and_save, sentences, shuffled, table
 from .data import TRAINING_PERIODS, VALIDATION_PERIODS, Scaling, Sequences
 from .distribution import DistributionSettings, reproduce_distribution
 from .model import DecayModel, free_run_error, loss, one_step_error

@@ -12,9 +12,7 @@ import torch
 
 from ..._core.settings import setting, takes_settings
 from ...study.differences import Metric, Row, mean_interval
-from ...study.minibatches import shuffled
-from ..common import PaperSettings
-from ..experiment import Experiment, compare, fit_and_save, sentences, table
+from ..experiment import Experiment, PaperSettings, compare, fit_and_save, sentences, shuffled, table
 from ..published import PEN_DIGITS_TEST, PEN_DIGITS_TRAINING, find
 from .data import PenDigits, accuracy
 from .model import LABELS, PenModel, loss, scores

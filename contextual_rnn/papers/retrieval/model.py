@@ -15,7 +15,7 @@ from ...fast_weights.backend import Backend
 from ...fast_weights.rnn import FastWeightsRNN
 from ...initial_state import ContextState
 from ...kinds import KINDS
-from ..common import he_truncated_normal
+from ..experiment import he_truncated_normal
 from .data import PAIRS, SYMBOLS, Retrievals
 
 EMBEDDING, HEAD = 100, 100

@@ -16,9 +16,7 @@ import torch
 from ..._core.settings import setting, takes_settings
 from ...study.differences import Metric, Row
 from ...study.fit import Metrics
-from ...study.minibatches import shuffled
-from ..common import PAPER_KINDS, PaperSettings
-from ..experiment import Experiment, compare, fit_and_save, sentences, table
+from ..experiment import PAPER_KINDS, Experiment, PaperSettings, compare, fit_and_save, sentences, shuffled, table
 from .data import PAIRS, Retrievals
 from .model import RetrievalModel, first_epoch, loss, scores
 

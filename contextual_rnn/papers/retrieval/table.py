@@ -20,10 +20,8 @@ from torch import nn
 from ..._core.settings import setting, takes_settings
 from ...study.comparison import text_table
 from ...study.differences import Kind, Row
-from ...study.minibatches import shuffled
 from ...study.parallel import one_thread
-from ..common import PaperSettings
-from ..experiment import Experiment, fit_and_save
+from ..experiment import Experiment, PaperSettings, fit_and_save, shuffled
 from .data import Retrievals
 from .model import CELLS, RetrievalRNN, loss, scores
 
