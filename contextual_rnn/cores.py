@@ -10,12 +10,7 @@ from .fast_weights.rnn import FastWeightsRNN
 
 GATED: dict[str, Callable[..., nn.RNNBase]] = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
 
-NAMES = {"lstm": "an LSTM", "gru": "a GRU", "rnn": "an RNN", "fast-weights": "a network with fast weights"}
-
-
-def in_words(name: str) -> str:
-    """Return what a core is called in a sentence, such as "an LSTM"."""
-    return NAMES[name]
+IN_WORDS = {"lstm": "an LSTM", "gru": "a GRU", "rnn": "an RNN", "fast-weights": "a network with fast weights"}
 
 
 def make_core(name: str, inputs: int, hidden: int, layers: int, *, bidirectional: bool = False) -> nn.Module:

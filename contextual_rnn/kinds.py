@@ -99,7 +99,7 @@ _KINDS = (
     ),
 )
 KINDS = {kind.name: kind for kind in _KINDS}
-COMPARED = tuple(KINDS)  # what comparisons take: those and the controls
+COMPARED = tuple(KINDS)  # with the controls
 WITHOUT_WINDOW = tuple(kind.name for kind in _KINDS if not kind.needs_window)  # for jobs that know no first steps
 
 

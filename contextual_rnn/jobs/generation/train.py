@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ..._core.settings import check_count, takes_settings
-from ...cores import in_words
+from ...cores import IN_WORDS
 from ...data.series import Batch, Datasets, Record, shuffled
 from ...data.table import Source
 from ...serialization import save
@@ -129,7 +129,7 @@ def _report(data: Datasets, model: SeriesGenerator, result: dict[str, Any], hist
     for name, generator in baselines(data.training).items():
         rows[f"{name}, {last}"] = scores(generator, data.test or data.training, metrics)
     sentences = [
-        f"Trained {in_words(settings.cell)} of {settings.hidden} units, with initial state {settings.kind.name!r}, on "
+        f"Trained {IN_WORDS[settings.cell]} of {settings.hidden} units, with initial state {settings.kind.name!r}, on "
         f"{len(data.training)} series for {settings.epochs} epochs.",
         "Lower is better.",
     ]

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..._core.settings import takes_settings
-from ...cores import in_words
+from ...cores import IN_WORDS
 from ...data.series import Datasets, Record
 from ...data.table import Source
 from ...scaling import error_unit
@@ -78,7 +78,7 @@ def _report(data: Datasets, model: SeriesModel, result: dict[str, Any], history:
     for name, predict in baselines.items():
         rows[f"{name}, {last}"] = scores(predict, data.test or data.training, scoring)
     sentences = [
-        f"Trained {in_words(settings.cell)} of {settings.hidden} units, with initial state {settings.kind.name!r}, on "
+        f"Trained {IN_WORDS[settings.cell]} of {settings.hidden} units, with initial state {settings.kind.name!r}, on "
         f"{len(data.training)} series for {settings.epochs} epochs.",
         f"Errors are in {error_unit(settings.targets)}.",
     ]

@@ -97,16 +97,6 @@ class Prediction:
 
 def predict(model: SeriesModel, table: Source, start: States | None = None) -> Prediction:
     """Predict the targets of every series of a table; see `SeriesModel.predict`."""
-    columns, read = predicted_columns(model, table, start)
-    source, rows, state, rmse = read
-    frame = source.frame.like(columns, rows) if isinstance(source.frame, FrameColumns) else pl.DataFrame(columns)
-    return Prediction(frame, state, rmse)
-
-
-def predicted_columns(
-    model: SeriesModel, table: Source, start: States | None
-) -> tuple[dict[str, Any], tuple[Table, np.ndarray, States, dict[str, float] | None]]:
-    """Return the columns of a prediction; and the table, the rows predicted, the final states, and the errors."""
     settings = model.settings
     window = 0 if start is not None else settings.window
     source = Table(table, "`table`")
@@ -115,10 +105,11 @@ def predicted_columns(
     keys = [record.name if settings.series else WHOLE for record in known]
     model.eval()
     runs = list(model.simulate(known) if start is None else _carry_on(model, known, keys, start))
-    states = States(zip(keys, (state for _, _, state in runs), strict=True))
     rows = np.concatenate([one.rows[window:] for one in series])
     columns = _columns(model, source, series, rows, np.concatenate([predicted for _, predicted, _ in runs]))
-    return columns, (source, rows, states, _rmse(runs, window, settings.targets))
+    frame = source.frame.like(columns, rows) if isinstance(source.frame, FrameColumns) else pl.DataFrame(columns)
+    states = States(zip(keys, (state for _, _, state in runs), strict=True))
+    return Prediction(frame, states, _rmse(runs, window, settings.targets))
 
 
 def _columns(

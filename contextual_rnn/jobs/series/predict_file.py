@@ -6,7 +6,7 @@ import pathlib
 
 from ...data.table import check_files, write_table
 from .model import SeriesModel
-from .predict import States, predicted_columns
+from .predict import States
 
 
 def predict_file(
@@ -36,11 +36,11 @@ def predict_file(
     check_files(read={"inputs": inputs, "start": start}, written={"out": out, "end": end})
     model = SeriesModel.load(run)
     states = States.load(start, model) if start else None
-    columns, (_, rows, state, rmse) = predicted_columns(model, inputs, states)
-    write_table(out, columns)
+    found = model.predict(inputs, states)
+    write_table(out, found.frame)
     if end:  # keep the states of series that this table lacks, for a later call
-        States({**(states or {}), **state}).save(end)
-    errors = "" if rmse is None else "; RMSE: " + ", ".join(f"{error:.4g} ({name})" for name, error in rmse.items())
-    return f"{len(rows)} predicted steps of {len(state)} series{errors}.\nPredictions: {out}" + (
-        f"\nStates:      {end}" if end else ""
-    )
+        States({**(states or {}), **found.state}).save(end)
+    values = ", ".join(f"{error:.4g} ({name})" for name, error in (found.rmse or {}).items())
+    errors = f"; RMSE: {values}" if values else ""
+    report = f"{len(found.frame)} predicted steps of {len(found.state)} series{errors}.\nPredictions: {out}"
+    return report + (f"\nStates:      {end}" if end else "")
