@@ -131,7 +131,7 @@ def test_a_verb_lists_its_settings_and_refuses_other_names():
     assert list(parameters) == ["table", "seed", "share", "names", "size", "flag", "mood"]
     assert parameters["names"].default is inspect.Parameter.empty
     assert parameters["size"].default == 3
-    assert "    size: A size. Of several values, the best on validation data is taken." in verb.__doc__
+    assert "    size: A size. Accepts several values; the best on validation data is used." in verb.__doc__
     assert verb(1, names=["a"], size=2) == (1, 0, 0.75, {"names": ["a"], "size": 2})
     with pytest.raises(TypeError, match=r"verb\(\) has no argument 'sizes'; did you mean 'size'"):
         verb(1, sizes=2)
@@ -166,7 +166,7 @@ SERIES = {"inputs": ("u",), "targets": ("y",)}
         ({"weight_decay": float("inf")}, "`weight_decay` must be at least 0; found inf"),
         ({"inputs": ()}, "`inputs` needs at least one column"),
         ({"targets": ()}, "`targets` needs at least one value"),
-        ({"washout": 128}, "`washout` 128 leaves nothing of a `length` of 128 steps"),
+        ({"washout": 128}, "`washout` (128) must be less than `length` (128)"),
         ({"initial_state": "context"}, "context needs something to start from: give `window`, `context`, or both"),
         ({"initial_state": "warm-up", "context": ("c",)}, "warm-up reads the targets of a window: give `window`"),
     ],
