@@ -17,7 +17,12 @@ def values_are_known() -> bool:
     It may not under `torch.compile`, `torch.export`, `torch.jit.trace` and `torch.func.vmap`. Checks of values are
     skipped there.
     """
-    return not (torch.compiler.is_compiling() or torch.jit.is_tracing() or _under_vmap())
+    return not (torch.compiler.is_compiling() or torch.jit.is_tracing() or _in_vmap_stack())
+
+
+def under_vmap() -> bool:
+    """Return whether `torch.func.vmap` is vectorising a function."""
+    return not torch.compiler.is_compiling() and _in_vmap_stack()
 
 
 def refuse_tracing(what: str) -> None:
@@ -26,6 +31,6 @@ def refuse_tracing(what: str) -> None:
         raise ValueError(f"torch.jit.trace cannot record {what} since it keeps the values of the example")
 
 
-def _under_vmap() -> bool:
+def _in_vmap_stack() -> bool:
     stack = _functorch.get_interpreter_stack()
     return any(layer.key() == _functorch.TransformType.Vmap for layer in stack or ())

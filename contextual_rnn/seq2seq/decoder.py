@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from .._core.categorical import draw_category
 from .._core.state import State, shape_leaves
-from .._core.tracing import shapes_are_traced
+from .._core.tracing import refuse_tracing, shapes_are_traced
 from ..errors import InputError
 from ..recurrent import ContextualRNN
 from .attention import Attention
@@ -238,14 +238,15 @@ class Decoder(nn.Module):
         feeding: ScheduledSampling | None,
         training_step: int,
     ) -> Decoded:
+        if feeding is not None:
+            refuse_tracing("scheduled sampling")
         size, steps = inputs.shape[:2]
         coins = None if feeding is None else feeding.coins(training_step, size, steps, inputs.device)
         uniform = None if feeding is None else feeding.uniform(training_step, size, steps, inputs.device)
         truth, fed = self._embed(inputs), inputs.clone() if self.is_category else None
         outputs: list[Tensor] = []
         weights: list[Tensor | None] = []
-        for t in range(steps):
-            embedded = truth[:, t]
+        for t, embedded in enumerate(truth.unbind(1)):  # unbind, so that a trace takes no other length
             if feeding is not None and coins is not None and uniform is not None and t and bool(coins[:, t].any()):
                 predicted, drawn = self._embed_output(outputs[-1], inputs[:, t], feeding, uniform[:, t])
                 embedded = torch.where(coins[:, t].unsqueeze(1), predicted, embedded)
