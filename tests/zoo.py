@@ -282,3 +282,15 @@ def run(model: Callable[..., Any], arguments: tuple, seed: int = 1) -> list[Tens
     """Return all tensors that a call returns; a model that draws noise draws the same in every call."""
     torch.manual_seed(seed)
     return [leaf for leaf in tree_leaves(model(*arguments)) if isinstance(leaf, Tensor)]
+
+
+class Positional(nn.Module):
+    """Calls a model with positional arguments, and returns all tensors: what torch.onnx and torch.jit.trace need."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+        self.train(model.training)
+
+    def forward(self, *arguments: Any) -> tuple[Tensor, ...]:
+        return tuple(leaf for leaf in tree_leaves(self.model(*arguments)) if isinstance(leaf, Tensor))

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from .._core.categorical import draw_category
-from .._core.state import State, shape_leaves
+from .._core.state import State, leaves, shape_leaves
 from .._core.tracing import refuse_tracing, shapes_are_traced
 from ..errors import InputError
 from ..recurrent import ContextualRNN
@@ -160,7 +160,8 @@ class Decoder(nn.Module):
             noise: `sample` and `generator` of the bridge.
         """
         core_state = self.rnn.start(batch_size, context, **noise)
-        return core_state, self.output.weight.new_zeros(batch_size, self.attentional_size * self.input_feeding)
+        like = next(leaves(core_state))  # not the output layer's weight, which is no tensor where it is quantised
+        return core_state, like.new_zeros(batch_size, self.attentional_size * self.input_feeding)
 
     def forward(
         self,
