@@ -31,6 +31,15 @@ def refuse_tracing(what: str) -> None:
         raise ValueError(f"torch.jit.trace cannot record {what} since it keeps the values of the example")
 
 
+def refuse_vmap(what: str) -> None:
+    """Raise ValueError under `torch.func.vmap`, where no code can branch on values."""
+    if under_vmap():
+        raise ValueError(
+            f"torch.func.vmap cannot vectorise {what}, since the steps that run depend on their values: give it rows "
+            "of one length"
+        )
+
+
 def _in_vmap_stack() -> bool:
     stack = _functorch.get_interpreter_stack()
     return any(layer.key() == _functorch.TransformType.Vmap for layer in stack or ())
