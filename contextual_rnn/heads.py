@@ -241,7 +241,8 @@ class CategoryHead(Head):
 
     def loss(self, hidden: Tensor, target: Tensor, last: Tensor | None = None) -> Tensor:
         """Return the negative log likelihood in nats, (...)."""
-        return cross_entropy(self.linear(hidden).movedim(-1, 1), target, reduction="none")
+        logits = self.linear(hidden)
+        return cross_entropy(logits.movedim(logits.dim() - 1, 1), target, reduction="none")  # ONNX refuses -1
 
     def sample(self, hidden: Tensor, last: Tensor | None, uniform: Tensor, temperature: float = 1.0) -> Tensor:
         """Draw the next category; the logits are divided by the temperature. At 0 it is the most likely category."""

@@ -14,12 +14,12 @@ from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import kl_divergence
+from torch.distributions import Independent, kl_divergence
 
 from ._core.evaluation import evaluation_mode
 from ._core.noise import TrajectorySeeds
 from ._core.state import State, leaves, map_state
-from ._core.tracing import values_are_known
+from ._core.tracing import shapes_are_traced, values_are_known
 from .initial_state import GaussianState, LatentState
 from .posterior import Posterior
 from .recurrent import check_lengths
@@ -127,7 +127,7 @@ class LatentModel(nn.Module):
         """
         x, inside = _masked(x, lengths)
         prior, posterior = self._distributions(x, inside, context)
-        latent = map_state(lambda one: one.rsample(), posterior)
+        latent = map_state(_draw, posterior)
         divergence = sum(leaves(map_state(kl_divergence, posterior, prior)))
         return -self._losses(x, inside, latent, context).sum(1) - kl_weight * divergence
 
@@ -151,7 +151,7 @@ class LatentModel(nn.Module):
         prior, posterior = self._distributions(x, inside, context)
         weights = []
         for _ in range(samples):
-            latent = map_state(lambda one: one.sample(), posterior)
+            latent = map_state(_draw, posterior)
             ratio = sum(leaves(map_state(lambda p, q, h: p.log_prob(h) - q.log_prob(h), prior, posterior, latent)))
             weights.append(ratio - self._losses(x, inside, latent, context).sum(1))
         return torch.stack(weights).logsumexp(0) - math.log(samples)
@@ -206,6 +206,8 @@ class LatentModel(nn.Module):
 
     def _losses(self, x: Tensor, inside: Tensor, latent: State, context: Any) -> Tensor:
         """Return -log p(x_t | latent) of every element, (B, T), in nats; 0 past the ends."""
+        if self.feed == "own" and shapes_are_traced():
+            x = torch.stack(x.unbind(1), dim=1)  # a trace then fails at another length, where it could broadcast
         start = self.model.rnn.initial_state
         h0 = latent
         if isinstance(start, LatentState):
@@ -230,6 +232,12 @@ class LatentModel(nn.Module):
             last = model.head(outputs[-1], last).mean
             inputs = model.inputs(last)
         return torch.stack(outputs, dim=1), torch.stack(before, dim=1)
+
+
+def _draw(one: Independent) -> Tensor:
+    """Return a sample of independent normals, reparameterised; `rsample` cannot be vectorised by `torch.func.vmap`."""
+    mean, deviation = one.base_dist.loc, one.base_dist.scale
+    return mean + torch.randn(mean.shape, dtype=mean.dtype, device=mean.device) * deviation
 
 
 def _masked(x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor]:

@@ -11,6 +11,7 @@ from torch.distributions import Independent, Normal
 from torch.nn.functional import softplus
 
 from ._core.state import leaves, map_state, shape_leaves, state_shapes
+from ._core.tracing import values_are_known
 from .initial_state import LeafMaps
 
 _SOFTPLUS_INVERSE_OF_1 = math.log(math.expm1(1.0))
@@ -52,9 +53,12 @@ class Posterior(nn.Module):
         expected = leaves(map_state(lambda one: one.base_dist.loc, prior)) if self.reads_prior else ()
         features = torch.cat([encoded, *(leaf.flatten(1) for leaf in expected)], dim=1)
 
+        check = None if values_are_known() else False
+
         def around(prior: Independent, shift: Tensor, spread: Tensor) -> Independent:
             mean, deviation = prior.base_dist.loc, prior.base_dist.scale
-            return Independent(Normal(mean + deviation * shift, deviation * softplus(spread)), shift.dim() - 1)
+            normal = Normal(mean + deviation * shift, deviation * softplus(spread), validate_args=check)
+            return Independent(normal, shift.dim() - 1, validate_args=check)
 
         return map_state(around, prior, self.shift(features), self.spread(features))
 
@@ -67,6 +71,7 @@ class Posterior(nn.Module):
         time = torch.arange(steps.shape[1], device=steps.device)
         reverse = (lengths.unsqueeze(1) - 1 - time).clamp(min=0)
         reversed_steps = steps.gather(1, reverse.unsqueeze(2).expand(-1, -1, steps.shape[2]))
-        output, _ = self.encoder(reversed_steps)
+        zero = steps.new_zeros(1, steps.shape[0], self.hidden)  # vmap needs it; it is what nn.GRU starts from
+        output, _ = self.encoder(reversed_steps, zero)
         last = (lengths - 1).clamp(min=0).view(-1, 1, 1).expand(-1, 1, output.shape[2])
         return torch.where(lengths.unsqueeze(1) > 0, output.gather(1, last).squeeze(1), 0)

@@ -16,7 +16,8 @@ from ._core.packed import Episodes, run_packed
 from ._core.rows import count_rows, map_columns, take_rows
 from ._core.state import State, check_state, fill, leaves, select_rows, where_rows
 from ._core.stepping import CoreSteps, stepper
-from ._core.tracing import refuse_tracing, shapes_are_traced, values_are_known
+from ._core.tracing import refuse_tracing, refuse_vmap, shapes_are_traced, values_are_known
+from ._core.transforms import inside_transform
 from ._core.unroll import Unroll
 from .initial_state import Generator, InitialState
 from .serialization import load, save
@@ -180,6 +181,10 @@ class ContextualRNN(nn.Module):
         return self._contract.match_dtype(self.core, fill(self.state_shapes, leaves(state)))
 
     def _run_padded(self, x: Tensor, run: _Run, h0: State, lengths: Tensor) -> tuple[Tensor, State]:
+        refuse_vmap("lengths")
+        if inside_transform():  # PyTorch's own packing is not differentiated there
+            whole = torch.zeros(lengths.shape[0], x.shape[1 if self.batch_first else 0], dtype=torch.bool)
+            return self._run_split(x, run, h0, lengths, Episodes.split(whole.to(x.device), lengths.clamp(min=1)))
         # Packing takes no empty sequences: they run for one step of zeros, and the result is discarded.
         at_least_one = lengths.clamp(min=1).cpu()
         packed = pack_padded_sequence(self._zero_empty(x, lengths), at_least_one, self.batch_first, False)
@@ -197,13 +202,20 @@ class ContextualRNN(nn.Module):
 
     def _run_episodes(self, x: Tensor, run: _Run, lengths: Tensor | None, resets: Tensor) -> tuple[Tensor, State]:
         refuse_tracing("resets")
+        refuse_vmap("resets")
         size, steps = resets.shape
         lengths = torch.full((size,), steps, device=x.device) if lengths is None else lengths
         if not size:
             return run.contract.call(self.core, x, run.start_of_rows(0))
         inside = torch.arange(steps, device=x.device) < lengths.view(-1, 1)
         episodes = Episodes.split(resets.to(x.device) & inside, lengths.clamp(min=1))
-        h0 = run.start_of_episodes(episodes)
+        return self._run_split(x, run, run.start_of_episodes(episodes), lengths, episodes)
+
+    def _run_split(
+        self, x: Tensor, run: _Run, h0: State, lengths: Tensor, episodes: Episodes
+    ) -> tuple[Tensor, State]:
+        """Run rows that are split into episodes, of which each has an h0."""
+        size, steps = (x.shape[0], x.shape[1]) if self.batch_first else (x.shape[1], x.shape[0])
         x = self._zero_empty(x, lengths)
         rows = x if self.batch_first else x.transpose(0, 1)
         packed, state = run_packed(self.core, run.contract, episodes.pack(rows.flatten(0, 1)), h0)

@@ -327,6 +327,31 @@ def test_what_load_would_lose_is_refused_before_anything_is_written(tmp_path, wh
     assert not list(tmp_path.iterdir())
 
 
+@register
+class Counting(nn.Module):
+    def __init__(self, size, name):
+        super().__init__()
+        self.linear, self.name = nn.Linear(size, size), name
+        setattr(self, name, 0)
+
+    def forward(self, x):
+        setattr(self, self.name, getattr(self, self.name) + 1)
+        return self.linear(x)
+
+
+def test_a_counter_is_left_out_where_its_name_says_that_it_is_private(tmp_path):
+    x = torch.zeros(1, 3)
+    for name in ("calls", "_calls"):
+        module = Counting(3, name)
+        expected = module(x)
+        if name == "calls":
+            with pytest.raises(ValueError, match="as on a counter, begin its name with an underscore"):
+                save(module, tmp_path / "model")
+        else:
+            save(module, tmp_path / "model")
+            assert torch.equal(load(tmp_path / "model")(x), expected)
+
+
 def test_what_is_removed_or_a_class_applies_itself_can_be_saved(tmp_path):
     linear = parametrizations.weight_norm(nn.Linear(2, 3))
     parametrize.remove_parametrizations(linear, "weight")

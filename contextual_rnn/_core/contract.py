@@ -21,7 +21,7 @@ from .state import (
     unwrap,
     weight_dtype,
 )
-from .tracing import shapes_are_traced
+from .tracing import shapes_are_traced, under_vmap
 from .unroll import Unroll
 
 _TORCH_FORWARDS = (nn.RNN.forward, nn.LSTM.forward, nn.GRU.forward)
@@ -132,6 +132,8 @@ class CoreContract:
 
     def call_in_own_layout(self, core: nn.Module, x: Any, state: State) -> tuple[Any, State]:
         """Call the core with a state in its own layout, and return the state in this layout; see `call`."""
+        if under_vmap():
+            x, state = _mapped_alike(core, x, state)
         result = core(_autocast_input(core, x), state)
         if (self.takes_packed or type(core) is Unroll) and not core._forward_hooks:  # known to return what is right
             return result
@@ -213,6 +215,16 @@ def _autocast_input(core: nn.Module, x: Any) -> Any:
     if not torch.is_autocast_enabled("cpu") or not isinstance(x, Tensor) or x.device.type != "cpu":
         return x
     return x.to(torch.get_autocast_dtype("cpu")) if isinstance(unwrap(core), nn.LSTM) else x
+
+
+def _mapped_alike(core: nn.Module, x: Tensor, state: State) -> tuple[Tensor, State]:
+    """Return inputs and state that `torch.func.vmap` maps over both, where it maps over either or over weights.
+
+    The cores of PyTorch write products with what is mapped over into products with what is not, which vmap refuses.
+    """
+    tensors = [x, *leaves(state), *core.parameters()]
+    zero = sum(tensor.new_zeros(()) for tensor in tensors if tensor.is_floating_point())
+    return x + zero, map_state(lambda leaf: leaf + zero, state)
 
 
 def _is_narrower(dtype: torch.dtype, than: torch.dtype) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Any
 
 import numpy as np
 import torch
@@ -83,7 +84,9 @@ def standard_normal(
     if isinstance(generator, TrajectorySeeds):
         noise = generator.draw(batch_size, sum(sizes)).to(like)
     else:
-        noise = torch.randn(batch_size, sum(sizes), generator=generator, device=like.device, dtype=like.dtype)
+        # Even generator=None is refused where the batch size is symbolic, as in torch.export.
+        options: dict[str, Any] = {} if generator is None else {"generator": generator}
+        noise = torch.randn(batch_size, sum(sizes), device=like.device, dtype=like.dtype, **options)
     parts = noise.split(sizes, dim=1)
     return fill(
         shapes,

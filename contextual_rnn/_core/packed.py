@@ -16,6 +16,7 @@ from torch.nn.utils.rnn import PackedSequence
 from .contract import CoreContract
 from .state import State, map_state, select_rows
 from .tracing import refuse_tracing
+from .transforms import inside_transform
 
 
 def run_packed(
@@ -23,7 +24,7 @@ def run_packed(
 ) -> tuple[PackedSequence, State]:
     """Run a core over a packed sequence.
 
-    PyTorch's own cores take the packed sequence itself. A causal core is called once for every segment of time in which
+    PyTorch's own cores take the packed sequence itself, but not under the transforms of `torch.func`. A causal core is called once for every segment of time in which
     the same sequences are running. Any other core is called with whole sequences, once for every length.
 
     Args:
@@ -38,7 +39,7 @@ def run_packed(
     Raises:
         ValueError: `torch.jit.trace` would record the lengths of the example.
     """
-    if contract.takes_packed:
+    if contract.takes_packed and not inside_transform():
         return contract.call(core, packed, state)
     refuse_tracing("lengths, for any core but nn.RNN, nn.LSTM and nn.GRU,")
     if packed.sorted_indices is not None:

@@ -154,5 +154,5 @@ def _check_attributes(name: str, own: nn.Module, other: nn.Module) -> None:
             where = f"{name}.{key}" if name else key
             raise ValueError(
                 f"{where} cannot be saved: it is {value!r} where the module's arguments give {built!r}, and it is no "
-                "argument"
+                "argument; if the outputs do not depend on it, as on a counter, begin its name with an underscore"
             )

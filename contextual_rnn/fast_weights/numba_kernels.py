@@ -45,7 +45,7 @@ def forward(
 ) -> None:
     """Run a chunk; see `attention.forward`."""
     loops.forward(
-        _array(projected), weight_hh.contiguous().numpy(), _matrices(fast, projected), fast is not None,
+        _array(projected), _weights(weight_hh), _matrices(fast, projected), fast is not None,
         _vector(gain, projected), _vector(offset, projected), gain is not None,
         *map(_array, vars(trace).values()), *_settings(len(projected), projected.dtype, recurrence), recurrence.epsilon,
     )  # fmt: skip
@@ -143,11 +143,16 @@ def _array(rows: Tensor) -> np.ndarray:
 
 
 def _vector(tensor: Tensor | None, like: Tensor) -> np.ndarray:
-    return _empty_array(1, like.dtype) if tensor is None else tensor.contiguous().numpy()
+    return _empty_array(1, like.dtype) if tensor is None else _weights(tensor)
 
 
 def _matrices(fast: Tensor | None, like: Tensor) -> np.ndarray:
     return _empty_array(3, like.dtype) if fast is None else fast.permute(1, 2, 0).contiguous().numpy()
+
+
+def _weights(parameter: Tensor) -> np.ndarray:
+    """Return a copy, since the memory of a tensor that has been an array cannot be freed, as FSDP frees it."""
+    return parameter.clone(memory_format=torch.contiguous_format).numpy()
 
 
 @functools.cache

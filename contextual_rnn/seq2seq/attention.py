@@ -8,7 +8,7 @@ The memory is an argument of each call; an attention does not store it. Its keys
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -109,8 +109,13 @@ class AdditiveAttention(Attention):
 
     def scores(self, query: Tensor, keys: Tensor) -> Tensor:
         """Return the scores, (B, T, S)."""
-        arguments = self.query(query), keys, self.score.weight[0]
+        arguments = self.query(query), keys, self._vector()
         return AdditiveScores.apply(*arguments) if is_eager() else reference_scores(*arguments)
+
+    def _vector(self) -> Tensor:
+        """Return v, (K,)."""
+        weight: Any = self.score.weight
+        return (weight().dequantize() if callable(weight) else weight)[0]  # a quantised layer's weight is a method
 
 
 class MultiplicativeAttention(Attention):

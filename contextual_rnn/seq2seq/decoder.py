@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from .._core.categorical import draw_category
-from .._core.state import State, shape_leaves
-from .._core.tracing import shapes_are_traced
+from .._core.state import State, leaves, shape_leaves
+from .._core.tracing import refuse_tracing, shapes_are_traced
 from ..errors import InputError
 from ..recurrent import ContextualRNN
 from .attention import Attention
@@ -160,7 +160,8 @@ class Decoder(nn.Module):
             noise: `sample` and `generator` of the bridge.
         """
         core_state = self.rnn.start(batch_size, context, **noise)
-        return core_state, self.output.weight.new_zeros(batch_size, self.attentional_size * self.input_feeding)
+        like = next(leaves(core_state))  # not the output layer's weight, which is no tensor where it is quantised
+        return core_state, like.new_zeros(batch_size, self.attentional_size * self.input_feeding)
 
     def forward(
         self,
@@ -238,14 +239,15 @@ class Decoder(nn.Module):
         feeding: ScheduledSampling | None,
         training_step: int,
     ) -> Decoded:
+        if feeding is not None:
+            refuse_tracing("scheduled sampling")
         size, steps = inputs.shape[:2]
         coins = None if feeding is None else feeding.coins(training_step, size, steps, inputs.device)
         uniform = None if feeding is None else feeding.uniform(training_step, size, steps, inputs.device)
         truth, fed = self._embed(inputs), inputs.clone() if self.is_category else None
         outputs: list[Tensor] = []
         weights: list[Tensor | None] = []
-        for t in range(steps):
-            embedded = truth[:, t]
+        for t, embedded in enumerate(truth.unbind(1)):  # unbind, so that a trace takes no other length
             if feeding is not None and coins is not None and uniform is not None and t and bool(coins[:, t].any()):
                 predicted, drawn = self._embed_output(outputs[-1], inputs[:, t], feeding, uniform[:, t])
                 embedded = torch.where(coins[:, t].unsqueeze(1), predicted, embedded)
