@@ -1,4 +1,4 @@
-"""When hand-written kernels and checks of values must give way to PyTorch's own operations."""
+"""Detect modes in which only PyTorch's own operations work, without hand-written kernels or checks of values."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ def needs_plain_operations() -> bool:
     """
     return (
         torch.compiler.is_exporting() or torch.jit.is_tracing() or torch._C._are_functorch_transforms_active()
-    )  # the last has no public name; torch.autograd.Function asks the same
+    )  # the last has no public name; torch.autograd.Function makes the same test
 
 
 def is_eager() -> bool:
-    """Return whether operations run at once, so that code may branch on the values of tensors."""
+    """Return whether operations run immediately, so that code may branch on the values of tensors."""
     return not (torch.compiler.is_compiling() or needs_plain_operations())

@@ -1,4 +1,4 @@
-"""Whether the values of tensors can be read, which they cannot while PyTorch traces or vectorises a function."""
+"""Detect whether the values of tensors can be read; they cannot while PyTorch traces or vectorises a function."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ def shapes_are_traced() -> bool:
 def values_are_known() -> bool:
     """Return whether code may branch on the values of tensors.
 
-    It may not under `torch.compile`, `torch.export`, `torch.jit.trace` and `torch.func.vmap`. Checks of values are
-    skipped there.
+    It must not under `torch.compile`, `torch.export`, `torch.jit.trace` and `torch.func.vmap`, where checks of values
+    are skipped.
     """
     return not (torch.compiler.is_compiling() or torch.jit.is_tracing() or _under_vmap())
 
@@ -23,7 +23,7 @@ def values_are_known() -> bool:
 def refuse_tracing(what: str) -> None:
     """Raise ValueError under `torch.jit.trace`, which would record the values of the example as constants."""
     if torch.jit.is_tracing():
-        raise ValueError(f"torch.jit.trace cannot record {what} since it keeps the values of the example")
+        raise ValueError(f"torch.jit.trace cannot record {what} because it records the values of the example")
 
 
 def _under_vmap() -> bool:
