@@ -25,7 +25,7 @@ def _set(count: int | None) -> Iterator[None]:
 
 
 def examples_in_batch(count: int | None) -> contextlib.AbstractContextManager[None]:
-    """Set the number of examples for the initial states that are called in this context; None means their batch size."""
+    """Set the number of examples for initial states that are called in this context; None means their batch size."""
     unchanged = torch.compiler.is_compiling() or _EXAMPLES.get() is count
     return contextlib.nullcontext() if unchanged else _set(count)
 

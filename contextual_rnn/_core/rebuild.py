@@ -153,6 +153,6 @@ def _check_attributes(name: str, own: nn.Module, other: nn.Module) -> None:
         if is_plain(value) and is_plain(built) and not same(value, built):
             where = f"{name}.{key}" if name else key
             raise ValueError(
-                f"{where} cannot be saved: it is {value!r}, but the module's arguments give {built!r}, and it is not an "
-                "argument itself"
+                f"{where} cannot be saved: it is {value!r}, but the module's arguments give {built!r}, and it is not "
+                "an argument itself"
             )

@@ -67,13 +67,13 @@ def state_shapes(core: Any) -> Shapes:
             f"{type(core).__name__} is not a recurrent core: it has no attribute state_shapes, a nested tuple of the "
             "shapes of one example's state without the batch dimension, for example ((5,), (5, 3)). A core with this "
             "attribute takes and returns batch-first states: a module that wraps nn.LSTM must swap the first two "
-            "dimensions of its states, (B, L, H) and (L, B, H), before and after the call"
+            "dimensions of its states before and after the call, (B, L, H) and (L, B, H)"
         )
     return _check_shapes(shapes)
 
 
 def unwrap(core: Any) -> Any:
-    """Return the module inside `torch.compile`, `DataParallel`, DDP or FSDP, or the core itself if it is not wrapped."""
+    """Return the module inside `torch.compile`, `DataParallel`, DDP or FSDP; if there is none, the core itself."""
     while True:
         if isinstance(core, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
             core = core.module

@@ -183,7 +183,7 @@ class Decoder(nn.Module):
             training_step: the number of this update (0, 1, ...), which `feeding` depends on.
 
         Raises:
-            InputError: `feeding` is given without `training_step`, or its form is `"embedding"` but elements are vectors.
+            InputError: `feeding` is given without `training_step`, or has form `"embedding"` but elements are vectors.
         """
         sampling = self._samples(feeding, training_step)
         if not sampling and not self.input_feeding:

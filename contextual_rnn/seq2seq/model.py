@@ -226,7 +226,7 @@ class EncoderDecoder(nn.Module):
         return cross_entropy(predict(source, inputs).outputs.transpose(1, 2), labels, ignore_index=-1)
 
     def framed(self, target: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Return the decoder's inputs, the target after the start symbol, and the labels, the target and the end symbol.
+        """Return the decoder's inputs (start symbol, then target) and its labels (target, then end symbol).
 
         Args:
             target: categories (B, T) without start and end, padded.
