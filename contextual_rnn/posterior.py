@@ -22,13 +22,13 @@ class Posterior(nn.Module):
 
         q = N(m + s a, s softplus(b)),  (a, b) = maps([GRU(x); m]),  with m and s the prior's mean and deviation
 
-    The maps read m, so that the posterior can correct what a noisy context made the prior expect. Where the sequence
-    determines all that the context says, they need not read it.
+    The maps read m, so that the posterior can correct the prior of a noisy context. If the sequence determines the
+    context, they need not read it.
 
     Args:
         core: the core whose initial state this is, or the nested tuple of its state's shapes.
         features: D, the size of an element.
-        hidden: units of the GRU.
+        hidden: the number of units of the GRU.
         reads_prior: whether the maps read m.
     """
 
@@ -42,7 +42,7 @@ class Posterior(nn.Module):
         self.spread = LeafMaps(self.shapes, width, bias=_SOFTPLUS_INVERSE_OF_1)
 
     def forward(self, x: Tensor, inside: Tensor, prior: Any) -> Any:
-        """Return the posterior, `Independent` normals nested as those of the prior are.
+        """Return the posterior, `Independent` normals nested like those of the prior.
 
         Args:
             x: sequences (B, T, D), 0 past their ends.
@@ -65,7 +65,7 @@ class Posterior(nn.Module):
     def _encode(self, steps: Tensor, inside: Tensor) -> Tensor:
         """Return the output of the GRU (B, H) after reading each sequence from its end to its start; 0 if it is empty.
 
-        The padding comes after the first element, where the GRU's output is no longer read.
+        The GRU reads the padding last, after the first element, and these outputs are not used.
         """
         lengths = inside.sum(1)
         time = torch.arange(steps.shape[1], device=steps.device)

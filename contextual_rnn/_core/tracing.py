@@ -17,8 +17,8 @@ def shapes_are_traced() -> bool:
 def values_are_known() -> bool:
     """Return whether code may branch on the values of tensors.
 
-    It may not under `torch.compile`, `torch.export`, `torch.jit.trace` and `torch.func.vmap`. Checks of values are
-    skipped there.
+    It must not under `torch.compile`, `torch.export`, `torch.jit.trace` and `torch.func.vmap`, where checks of values
+    are skipped.
     """
     return not (torch.compiler.is_compiling() or torch.jit.is_tracing() or _in_vmap_stack())
 
@@ -31,7 +31,7 @@ def under_vmap() -> bool:
 def refuse_tracing(what: str) -> None:
     """Raise ValueError under `torch.jit.trace`, which would record the values of the example as constants."""
     if torch.jit.is_tracing():
-        raise ValueError(f"torch.jit.trace cannot record {what} since it keeps the values of the example")
+        raise ValueError(f"torch.jit.trace cannot record {what} because it records the values of the example")
 
 
 def needs_plain_operations() -> bool:

@@ -1,7 +1,7 @@
 """The operations of `attention` as compiled loops for the CPU.
 
 The batch comes last in memory, (T, H, B). So every inner loop runs along the batch, which is long and needs no sum
-across vector lanes, and the product of a step with W is one BLAS call. Numba compiles the loops at their first call,
+across vector lanes, and the product of a step with W is one BLAS call. Numba compiles the loops on their first call,
 for float32 or float64, and caches the result on disk; no C compiler is needed.
 """
 
@@ -83,7 +83,7 @@ def backward(
 
 
 def write(fast: Tensor | None, trace: Trace, recurrence: Recurrence) -> Tensor:
-    """Return A after a chunk; see `attention.write`. In memory the batch comes last."""
+    """Return A after a chunk; see `attention.write`. The batch comes last in memory."""
     written = trace.written(recurrence)
     steps, rows, units = written.shape
     after = written.new_empty(units, units, rows)
@@ -114,7 +114,7 @@ class _LookUp(torch.autograd.Function):
         rows, steps = symbols.shape
         least, most = (int(end) for end in torch.aminmax(symbols)) if symbols.numel() else (0, 0)
         if not 0 <= least <= most < len(table):
-            raise IndexError(f"symbols must lie in 0 to {len(table) - 1}; found {least} to {most}")
+            raise IndexError(f"symbols must be from 0 to {len(table) - 1}; found {least} to {most}")
         ctx.symbols, ctx.shape = symbols.T.contiguous(), table.shape
         found = table.new_empty(steps, table.shape[1], rows)
         loops.look_up(table.T.contiguous().numpy(), ctx.symbols.numpy(), found.numpy())

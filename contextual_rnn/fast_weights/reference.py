@@ -1,4 +1,4 @@
-"""The fast-weights recurrence as Ba et al. (arXiv 1610.06258) write it, with an explicit matrix per example."""
+"""The fast-weights recurrence as in Ba et al. (arXiv 1610.06258), with an explicit matrix per example."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""Attention: for every query, the mean of a memory, weighted by how well each of its elements matches the query.
+"""Attention: for every query, the mean of a memory, weighted by how well each element matches the query.
 
     weights = softmax_s score(query, key_s),  read = sum_s weights_s memory_s
 
-The memory is an argument of each call; an attention does not store it. Its keys do not depend on the queries, so that
-`keys(memory)` computes them once per source.
+The memory is an argument of each call; an attention does not store it. The keys do not depend on the queries, so
+`keys(memory)` is called once per source.
 """
 
 from __future__ import annotations
@@ -137,7 +137,7 @@ class MultiplicativeAttention(Attention):
         check_choice(score, get_args(Score), "score")
         if score != "general" and query_size != memory_size:
             found = f"found query_size {query_size} and memory_size {memory_size}"
-            raise InputError(f"score {score!r} needs queries as wide as the memory; {found}")
+            raise InputError(f"score {score!r} needs equal query_size and memory_size; {found}")
         self.score = score
         self.key = nn.Linear(memory_size, query_size, bias=False) if score == "general" else nn.Identity()
         self.scale = memory_size**-0.5 if score == "scaled" else 1.0
