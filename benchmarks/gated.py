@@ -120,7 +120,7 @@ def equal_lengths(of_product: float) -> None:
 
 
 def varying_lengths() -> None:
-    """Measure packed sequences of random lengths of which 42 % of the steps are alive."""
+    """Measure packed sequences of random lengths of which 42% of the steps are alive."""
     batch, steps, features, hidden = 32, 128, 2, 32
     lengths = (torch.rand(batch, generator=torch.Generator().manual_seed(0)) * 0.84 * steps).long().clamp(min=1)
     lengths[0] = steps
@@ -130,7 +130,7 @@ def varying_lengths() -> None:
         rivals = [training_pass(core, x, grad) for core in pair(name, features, hidden)]
         check(rivals)
         alive = 100 * len(x.data) / batch / steps
-        row(f"{name} packed, {alive:.0f} % of 32, 128, 2, 32", rivals, "" if name == "RNN" else "6")
+        row(f"{name} packed, {alive:.0f}% of 32, 128, 2, 32", rivals, "" if name == "RNN" else "6")
 
 
 def free_runs() -> None:

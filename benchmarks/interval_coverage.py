@@ -13,7 +13,7 @@ CASES = [(5, 500, 1.0, 0.2), (5, 40, 0.2, 1.0), (5, 10, 0.2, 1.0), (5, 450, 0.01
 
 
 def coverage(seeds: int, sequences: int, of_seed: float, of_sequence: float) -> float:
-    """Return the share of trials whose 95 % interval contains 0."""
+    """Return the share of trials whose 95% interval contains 0."""
     random, covered = np.random.default_rng(1), 0
     for trial in range(TRIALS):
         losses = of_seed * random.standard_normal((seeds, 1)) + of_sequence * random.standard_normal((1, sequences))
@@ -29,5 +29,5 @@ def main() -> int:
     for seeds, sequences, of_seed, of_sequence in CASES:
         share = coverage(seeds, sequences, of_seed, of_sequence)
         case = f"{seeds:2} seeds, {sequences:3} sequences, noise of seeds {of_seed:g}, of sequences {of_sequence:g}"
-        print(f"{case}: 95 % intervals contain the truth in {100 * share:.0f} %")
+        print(f"{case}: 95% intervals contain the truth in {100 * share:.0f}%")
     return 0

@@ -10,7 +10,7 @@ import sys
 
 
 def macro(errors):
-    """Return the mean rate and half of its 95 % interval, nearly, from the languages' own, which are independent."""
+    """Return the mean rate and half of its 95% interval, nearly, from the languages' own, which are independent."""
     rates = [error["word_error_rate"] for error in errors]
     halves = [(error["high"] - error["low"]) / 2 for error in errors]
     return sum(rates) / len(rates), math.hypot(*halves) / len(halves)
@@ -31,7 +31,7 @@ for kind, title in (("errors", "mean of the seeds"), ("ensembles", "ensemble of 
     if len(firsts) < len(results):
         print(f"no {title}: a folder has one seed alone")
         continue
-    print(f"{title}: word error, % [95 %], phone error, %")
+    print(f"{title}: word error, % [95%], phone error, %")
     for folder, first in zip(folders, firsts, strict=True):
         print(shown(folder.name, first))
     middle, half = macro(firsts)

@@ -90,7 +90,7 @@ def test_reproduce_draws_the_figures_and_reports(tmp_path, monkeypatch):
     out = tmp_path / "art"
     options = {"out": out, "smoke": True, "seeds": 1, "jobs": 1, "initial_states": ["zero", "context"]}
     said = reproduce(**options)
-    assert "number of epochs to 90 % accuracy" in said
+    assert "number of epochs to 90% accuracy" in said
     assert str(out / "results.json") in said
     for name in ("figure_2", "accuracy_by_pair", "attention"):
         assert (out / "figures" / f"{name}.png").stat().st_size > 10_000

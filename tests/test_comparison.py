@@ -13,7 +13,7 @@ from contextual_rnn.study.parallel import run_directory
 from contextual_rnn.study.report import FitReport
 
 ERROR = Metric("error", "test error", "mV")
-LATE = Metric("late", "first epoch <= 1 %")
+LATE = Metric("late", "first epoch <= 1%")
 assert TopInputError is InputError
 
 
@@ -67,10 +67,10 @@ def test_the_table_ranks_kinds_and_shows_what_is_missing(tmp_path):
     assert found.ranked() == ["context", "zero", "persistence"]
     table = found.table()
     assert "test error, mV" in table
-    assert "first epoch <= 1 %" in table
+    assert "first epoch <= 1%" in table
     rows = [line.split() for line in table.splitlines()[-3:]]
     assert [row[0] for row in rows] == ["context", "zero", "persistence"]
-    assert (rows[0][-1], rows[2][1:]) == ("-", ["9", "-"])  # context never came under 1 %, and nor did persistence
+    assert (rows[0][-1], rows[2][1:]) == ("-", ["9", "-"])  # context never came under 1%, and nor did persistence
     assert rows[0][1:4] == ["1.02", "[1,", "1.04]"]
 
 
@@ -92,7 +92,7 @@ def test_long_names_do_not_break_the_table(tmp_path, width):
 def test_figures_draw_every_run_and_baseline(tmp_path):
     figure = comparison(tmp_path).plot_errors()
     labels = [axes.get_xlabel() for axes in figure.axes]
-    assert labels == ["test error, mV", "first epoch <= 1 %"]
+    assert labels == ["test error, mV", "first epoch <= 1%"]
     drawn = [len(line.get_xdata()) for line in figure.axes[0].get_lines() if line.get_marker() == "o"]
     assert sorted(drawn) == [1, 5, 5]
     assert figure._repr_png_().startswith(b"\x89PNG")

@@ -47,7 +47,7 @@ def said(a, b, metric=ERROR):
 
 def test_the_t_interval_is_the_textbook_one():
     interval = mean_interval([1.0, 2.0, 3.0, 4.0, 5.0])
-    half = 2.7764451 * math.sqrt(2.5 / 5)  # t of 4 degrees of freedom, two-sided 95 %
+    half = 2.7764451 * math.sqrt(2.5 / 5)  # t of 4 degrees of freedom, two-sided 95%
     assert interval.middle == pytest.approx(3)
     assert (interval.low, interval.high) == pytest.approx((3 - half, 3 + half))
 
@@ -102,7 +102,7 @@ def test_sizes_read_well_however_small_or_large(ratio, words):
 
 def test_percentages_are_compared_by_their_difference():
     assert said([7, 8, 7, 8, 7.5], [5, 6, 5, 6, 5.5], RATE).startswith(
-        "The error rate of a is 2 percentage points higher than that of b (difference 2, 95 % interval 2 to 2, 5 seeds)"
+        "The error rate of a is 2 percentage points higher than that of b (difference 2, 95% interval 2 to 2, 5 seeds)"
     )
     assert "No difference in error rate" in said([0] * 5, [0] * 5, RATE)
 

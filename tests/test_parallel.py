@@ -142,7 +142,7 @@ def test_a_terminal_shows_a_bar_with_the_newest_run_and_its_loss(tmp_path, monke
     monkeypatch.setattr(parallel, "INTERVAL", 0.01)
     with Progress([("a", 3), ("b", 3)], tmp_path, "training", 1) as finished:
         time.sleep(0.05)
-        assert sys.stderr.getvalue() == ""  # no bar at 0 %
+        assert sys.stderr.getvalue() == ""  # no bar at 0%
         epochs(tmp_path / "a", 3.0, 2.0, 1.0)
         finished("a")
         time.sleep(0.05)

@@ -29,7 +29,7 @@ def found(tmp_path_factory):
 def test_the_answer_comes_first_and_every_comparison_follows(found):
     assert found.verdict.startswith("Does the initial state matter? ")
     assert str(found).split()[:5] == ["Does", "the", "initial", "state", "matter?"]
-    for words in ("Knowing the targets of the window (warm-up against zero)", "95 % interval", "12 test series and 5 seeds",
+    for words in ("Knowing the targets of the window (warm-up against zero)", "95% interval", "12 test series and 5 seeds",
                   "Starting from h0 = g(context), rather than warming up"):  # fmt: skip
         assert words in found.verdict
     assert "persistence" in str(found)

@@ -213,7 +213,7 @@ def sentences(differences: Sequence[Row], metrics: Sequence[Metric]) -> list[str
 
 
 def table(runs: Sequence[Row], factors: Sequence[str], metrics: Sequence[Metric]) -> list[str]:
-    """Return the lines of a table: for every metric, the mean of every kind and its 95 % interval over seeds.
+    """Return the lines of a table: for every metric, the mean of every kind and its 95% interval over seeds.
 
     A kind of which no seed has a value has a dash; where only some seeds have one, their number is given.
     """
@@ -222,7 +222,7 @@ def table(runs: Sequence[Row], factors: Sequence[str], metrics: Sequence[Metric]
     width = max(map(len, kinds))
     lines = []
     for metric in metrics:
-        lines.append(f"{metric.label}: mean [95 % interval over seeds]")
+        lines.append(f"{metric.label}: mean [95% interval over seeds]")
         lines += [f"  {kind:<{width}}  {_cell(rows.get((kind, metric.key)))}" for kind in kinds]
     return lines
 

@@ -110,7 +110,7 @@ class Comparison:
         answer: one sentence: whether it matters and by how much, that no difference was found, or that the runs are
             too few.
         runs: the metrics of every run.
-        summary: mean, median and 95 % interval over seeds of every metric of every kind.
+        summary: mean, median and 95% interval over seeds of every metric of every kind.
         differences: every comparison, with its interval.
         sentences: what else was found, in words.
         metrics: in the order of the table; kinds are ranked by the first.
@@ -156,8 +156,8 @@ class Comparison:
         return self.summary
 
     def table(self, width: int = WIDTH) -> str:
-        """Return the metrics of every kind as a table, the best kind first: mean and 95 % interval over seeds."""
-        names = [f"{metric.label}\nmean [95 % interval]" for metric in self.metrics]
+        """Return the metrics of every kind as a table, the best kind first: mean and 95% interval over seeds."""
+        names = [f"{metric.label}\nmean [95% interval]" for metric in self.metrics]
         return text_table([self.heading, *names], self._cells(), width)
 
     def ranked(self) -> list[str]:
@@ -229,7 +229,7 @@ class Comparison:
         return [*([self.note] if self.note else []), *files]
 
     def _repr_html_(self) -> str:
-        names = [f"{metric.name}, mean [95 % interval]" for metric in self.metrics]
+        names = [f"{metric.name}, mean [95% interval]" for metric in self.metrics]
         return f"<p>{html.escape(self.answer)}</p>{html_table([self.heading, *names], self._cells())}"
 
     def _cells(self) -> list[list[str]]:

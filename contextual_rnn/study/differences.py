@@ -55,7 +55,7 @@ class ItemMetric(Metric):
 
 
 def summarise(runs: Sequence[Row], factors: Sequence[str]) -> list[Row]:
-    """Return the mean, median and 95 % interval over seeds of every metric of every kind.
+    """Return the mean, median and 95% interval over seeds of every metric of every kind.
 
     Seeds without a value, such as the epoch at which an accuracy is first reached, are left out: `seeds` counts the
     seeds with a value, and `of` counts all of them. A metric that no seed of a kind has gets no row.
@@ -174,7 +174,7 @@ def in_words(row: Row, metric: Metric, items: str | None = None) -> str:
         return f"{size}; no interval can be given, because too many of the resampled values are 0."
     over = f"{row[items]} test {items} and {seeds}" if items else seeds
     sign = "ratio" if "ratio" in row else "difference"
-    interval = f"{sign} {effect:.3g}, 95 % interval {row['low']:.3g} to {row['high']:.3g}, {over}"
+    interval = f"{sign} {effect:.3g}, 95% interval {row['low']:.3g} to {row['high']:.3g}, {over}"
     if not found(row):
         return f"No difference in {metric.name} was found between {a} and {b} ({interval})."
     return f"The {metric.name} of {a} is {_size(row, metric)} {b} ({interval})."
@@ -288,7 +288,7 @@ def _of(runs: Sequence[Row], kind: Kind) -> list[Row]:
 
 @dataclasses.dataclass(frozen=True)
 class Interval:
-    """An estimate and its 95 % interval, whose ends are None with fewer than 5 seeds.
+    """An estimate and its 95% interval, whose ends are None with fewer than 5 seeds.
 
     Everything is None for a ratio of values that are not positive.
     """
@@ -299,14 +299,14 @@ class Interval:
 
 
 def mean_interval(values: Sequence[float]) -> Interval:
-    """Return the mean and its 95 % t interval, which describes the variation between training runs only."""
+    """Return the mean and its 95% t interval, which describes the variation between training runs only."""
     mean = float(np.mean(values))
     half = _half_width(values)
     return Interval(mean, None, None) if half is None else Interval(mean, mean - half, mean + half)
 
 
 def ratio_interval(a: Sequence[float], b: Sequence[float]) -> Interval:
-    """Return the ratio a / b, the exponential of the mean paired log-ratio over seeds, with its 95 % t interval.
+    """Return the ratio a / b, the exponential of the mean paired log-ratio over seeds, with its 95% t interval.
 
     Everything is None if a value is not positive.
     """
@@ -318,11 +318,11 @@ def ratio_interval(a: Sequence[float], b: Sequence[float]) -> Interval:
 
 
 def bootstrap_ratio(a: np.ndarray, b: np.ndarray, draws: int = 2000, seed: int = 0) -> Interval:
-    """Return the ratio of root mean squared errors, a / b, with its 95 % percentile bootstrap interval.
+    """Return the ratio of root mean squared errors, a / b, with its 95% percentile bootstrap interval.
 
     Seeds and items are both resampled, in pairs. A percentile bootstrap of few things is too narrow: in simulations
-    of five seeds the intervals covered the truth in 87 % of cases where seeds cause the variation, in 90 % with ten
-    items, and in 93 to 95 % where forty or more items cause most of it (`python -m benchmarks interval_coverage`).
+    of five seeds the intervals covered the truth in 87% of cases where seeds cause the variation, in 90% with ten
+    items, and in 93 to 95% where forty or more items cause most of it (`python -m benchmarks interval_coverage`).
 
     Args:
         a: (S, N) mean squared error of each of N test items after training with each of S seeds.
@@ -347,7 +347,7 @@ def bootstrap_ratio(a: np.ndarray, b: np.ndarray, draws: int = 2000, seed: int =
 
 
 def bootstrap_mean(values: np.ndarray, draws: int = 2000, seed: int = 0) -> Interval:
-    """Return the mean of (S, N) values of N test items after training with S seeds, with its 95 % bootstrap interval.
+    """Return the mean of (S, N) values of N test items after training with S seeds, with its 95% bootstrap interval.
 
     Seeds and items are both resampled; with one seed, only items are.
     """
@@ -363,7 +363,7 @@ def bootstrap_means(values: np.ndarray, draws: int = 2000, seed: int = 0) -> lis
 
 
 def bootstrap_shift(a: np.ndarray, b: np.ndarray, draws: int = 2000, seed: int = 0) -> Interval:
-    """Return the difference of means, a - b, with its 95 % percentile bootstrap interval.
+    """Return the difference of means, a - b, with its 95% percentile bootstrap interval.
 
     The arguments are those of `bootstrap_ratio`, with values that may be negative.
     """

@@ -116,14 +116,14 @@ def line_with_band(axes: Axes, x: Any, values: np.ndarray, name: str, kind: str,
 
 
 def bands(axes: Axes, samples: Any, kind: str, shown: int = 3) -> None:
-    """Draw the median of sampled curves (N, T), their central 50 % and 90 % bands, and a few of the curves."""
+    """Draw the median of sampled curves (N, T), their central 50% and 90% bands, and a few of the curves."""
     samples = np.asarray(samples)
     low, lower, middle, upper, high = np.quantile(samples, [0.05, 0.25, 0.5, 0.75, 0.95], axis=0)
     steps = np.arange(samples.shape[1])
     axes.fill_between(
-        steps, low, high, color=colour(kind), alpha=0.15, linewidth=0, label=f"90 % of {len(samples)} samples"
+        steps, low, high, color=colour(kind), alpha=0.15, linewidth=0, label=f"90% of {len(samples)} samples"
     )
-    axes.fill_between(steps, lower, upper, color=colour(kind), alpha=0.3, linewidth=0, label="50 % of samples")
+    axes.fill_between(steps, lower, upper, color=colour(kind), alpha=0.3, linewidth=0, label="50% of samples")
     axes.plot(steps, middle, color=colour(kind), linewidth=2, label="median")
     names = [f"{shown} samples", *[None] * (shown - 1)]
     axes.plot(steps, samples[:shown].T, color=colour(kind), linewidth=0.7, alpha=0.8, label=names)

@@ -69,7 +69,7 @@ def reproduce_distribution(out: pathlib.Path, settings: DistributionSettings, *,
     differences = compare(runs, zip(kinds[1::2], kinds[::2], strict=True), ERRORS)
     rows = calibration(runs, kinds)
     verdict = [
-        "Calibration: true values in central bands of the samples, with 95 % intervals; CRPS; width of the 90 % band.",
+        "Calibration: true values in central bands of the samples, with 95% intervals; CRPS; width of the 90% band.",
         _table(rows, kinds),
         *sentences(differences, ERRORS),
     ]
@@ -154,7 +154,7 @@ def _coverage(runs: list[Row], level: float) -> dict[str, list[float]]:
 def _table(rows: list[Row], kinds: list[Kind]) -> str:
     """Return coverage, CRPS and width over the training periods and the unseen ones, in columns."""
     of = {(row["told"], row["objective"], row["periods"], row["measure"]): row for row in rows}
-    lines = [["context, objective", "in 50 % band, %", "in 90 % band, %", "CRPS", "width"]]
+    lines = [["context, objective", "in 50% band, %", "in 90% band, %", "CRPS", "width"]]
     for kind in kinds:
         lines.append([label(kind), "", "", "", ""])
         for periods in GROUPS:

@@ -87,7 +87,7 @@ def reproduce(
     real_accuracy, shortfall = accuracy(test, training), _shortfall(runs)
     verdict = [
         *table(runs, FACTORS, METRICS),
-        f"A classifier that is trained on real digits has an accuracy of {real_accuracy:.2f} % on real test digits.",
+        f"A classifier that is trained on real digits has an accuracy of {real_accuracy:.2f}% on real test digits.",
         *_shortfall_in_words(shortfall),
         *sentences(differences, METRICS),
     ]
@@ -138,5 +138,5 @@ def _shortfall_in_words(shortfall: dict[str, Any] | None) -> list[str]:
         return []
     return [
         f"Trained on generated digits, the label in h0 alone is {shortfall['middle']:.2f} percentage points behind the "
-        f"label at every step (95 % interval {shortfall['low']:.2f} to {shortfall['high']:.2f})."
+        f"label at every step (95% interval {shortfall['low']:.2f} to {shortfall['high']:.2f})."
     ]

@@ -23,7 +23,7 @@ from .model import RetrievalModel, first_epoch, loss, scores
 FACTORS = ("initial_state",)
 LEVELS = (50, 90, 99)
 ACCURACY = Metric("accuracy", "accuracy (share of correct answers)")
-EPOCHS = {level: Metric(f"epochs_to_{level}", f"number of epochs to {level} % accuracy") for level in LEVELS}
+EPOCHS = {level: Metric(f"epochs_to_{level}", f"number of epochs to {level}% accuracy") for level in LEVELS}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -42,7 +42,7 @@ class RetrievalSettings(PaperSettings):
     )
     epochs: int = setting(
         200,
-        "Number of training epochs, at most; training stops at 100 % validation accuracy.",
+        "Number of training epochs, at most; training stops at 100% validation accuracy.",
         group="training",
         least=1,
     )
@@ -115,7 +115,7 @@ def train(settings: RetrievalSettings, config: dict[str, Any], folder: pathlib.P
 
 
 def _differences(runs: list[Row], initial_states: Sequence[str]) -> list[Row]:
-    """Compare the epochs to 90 and 99 % of every kind with those of zero, if every seed of both reached the level."""
+    """Compare the epochs to 90 and 99% of every kind with those of zero, if every seed of both reached the level."""
     found = []
     for metric in (EPOCHS[90], EPOCHS[99]):
         missed = {run["initial_state"] for run in runs if run["metrics"][metric.key] is None}
@@ -129,7 +129,7 @@ def _spreads(curves: dict[str, list[list[Metrics]]]) -> list[str]:
     """Return how far the accuracies of the pairs lie apart when the accuracy first reached a level, seed by seed."""
     lines = []
     for level in LEVELS[:2]:
-        lines.append(f"accuracy of the best pair less that of the worst, in points, at {level} % accuracy, by seed")
+        lines.append(f"accuracy of the best pair less that of the worst, in points, at {level}% accuracy, by seed")
         width = max(map(len, curves))
         lines += [
             f"  {name:<{width}}  {', '.join(_spread(history, level) for history in histories)}"

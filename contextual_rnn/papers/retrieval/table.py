@@ -48,7 +48,7 @@ class TableSettings(PaperSettings):
     seeds: int = setting(3, "Number of seeds, counted from 0.", group="comparison", least=1)
     epochs: int = setting(
         60,
-        "Number of training epochs, at most; training stops at 100 % validation accuracy.",
+        "Number of training epochs, at most; training stops at 100% validation accuracy.",
         group="training",
         least=1,
     )
