@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 def gru(x: Tensor, h: Tensor, W: Tensor, U: Tensor, b: Tensor, d: Tensor) -> Tensor:
-    """Return h' (B, H) for x (B, D), W (3 H, D), U (3 H, H), b and d (3 H,); Cho et al. 2014, in the form of `nn.GRU`."""
+    """Return h' (B, H) for x (B, D), W (3 H, D), U (3 H, H), b and d (3 H,); Cho et al. 2014, as in `nn.GRU`."""
     (r, z, n), (u, v, m) = (x @ W.T + b).chunk(3, -1), (h @ U.T + d).chunk(3, -1)
     r, z = torch.sigmoid(r + u), torch.sigmoid(z + v)
     n = torch.tanh(n + r * m)
