@@ -145,7 +145,10 @@ def test_a_wrong_config_file_is_named(table, tmp_path, capsys, text, words):
         (["--hidden"], "--hidden needs at least one value"),
         (["--learning-rate", "nan"], "--learning-rate must be greater than 0; found nan"),
         (["--washout", "10"], "--washout 10 leaves nothing of a --length of 10 steps"),
-        (["--initial-state", "context"], "context needs something to start from: give --window, --context, or both"),
+        (
+            ["--initial-state", "context"],
+            "initial state 'context' needs context columns or a window: give --context, --window, or both",
+        ),
         (["--cell", "fast-weights", "--layers", "2"], "--layers must be 1 for --cell fast-weights; found 2"),
         (["--folds", "1"], "--folds must be an integer of at least 2; found 1"),
         (["--targets"], "--targets needs at least one value"),
@@ -198,7 +201,7 @@ def test_predict_says_what_is_wrong(table, tmp_path, capsys):
 def test_help_is_grouped_and_says_defaults_in_words(capsys):
     text = shown(capsys, "fit", "series", "--help")
     for words in ("data options", "model options", "training options", "files options", "(default: gru)", "(required)",
-                  "Example:\n  contextual-rnn fit series --train train.csv", "Of several values, the best"):  # fmt: skip
+                  "Example:\n  contextual-rnn fit series --train train.csv", "If several values are given, the best"):  # fmt: skip
         assert words in text
     assert not any(
         word in text

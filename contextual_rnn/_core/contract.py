@@ -55,8 +55,8 @@ class CoreContract:
         layers_first = isinstance(inner, nn.RNNBase)
         if layers_first and isinstance(core, nn.DataParallel) and len(core.device_ids) > 1:
             raise ValueError(
-                "DataParallel splits the first dimension of a state, which is that of the layers in nn.RNN, "
-                "nn.GRU and nn.LSTM, not the batch: wrap the whole model, not its core"
+                "DataParallel splits the first dimension of a state, which in nn.RNN, nn.GRU and nn.LSTM is the layers "
+                "and not the batch: wrap the whole model instead of its core"
             )
         return cls(
             state_shapes=state_shapes(inner),

@@ -244,8 +244,8 @@ def check_state(
     wanted = _with_batch(shapes, batch_size)
     if found != wanted:
         raise ValueError(
-            f"{name} has shape {_show(found)}; expected {_show(wanted)} (in this library, the batch is the first "
-            "dimension of every state, even for nn.LSTM)"
+            f"{name} has shape {_show(found)}; expected {_show(wanted)} (batch first: the batch is the first dimension "
+            "of every state in this library, even for nn.LSTM)"
         )
     for leaf in leaves(state) if dtype is not None else ():
         if leaf.is_floating_point() and leaf.dtype != dtype:

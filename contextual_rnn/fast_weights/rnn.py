@@ -48,7 +48,7 @@ class _FastWeights(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Set W to 0.05 times the identity (Ba et al.); draw C and b from U(-1/sqrt(H), 1/sqrt(H))."""
+        """Set W to 0.05 times the identity (Ba et al.); draw C and b uniformly within 1 / sqrt(H), as `nn.RNN` does."""
         bound = self.hidden_size**-0.5
         nn.init.uniform_(self.weight_ih, -bound, bound)
         nn.init.uniform_(self.bias, -bound, bound)

@@ -116,7 +116,7 @@ def _end(leaves, last, fresh, hidden, units, begin, end):
 
 @compiled
 def one_step(leaves, x, x_stride, weight, inputs, cells, gates, fresh, fresh_c, planes, groups, shape, rows):
-    """Take one step in place: `inputs` (B, units + 1 + D) contains h, `cells` c; `fresh` (B, units) gets the new h."""
+    """Take one step in place: `inputs` (B, units + 1 + D) has h, `cells` has c; `fresh` (B, units) gets the new h."""
     features, _, units, input_stride, gate_stride, _ = shape[:6]
     invoke(leaves[TAKE], inputs, units, input_stride, x, 0, x_stride, rows, features)
     _sums(leaves, gates, 0, inputs, 0, weight, planes, groups, shape, rows)
