@@ -113,7 +113,9 @@ def check_kind(kind: Kind, window: int | None, context: Sequence[str]) -> None:
         context: the context columns.
     """
     if kind.needs_window and not window:
-        raise InputError(f"{kind.name} reads the targets of a window: give `window`, or leave {kind.name} out")
+        raise InputError(
+            f"initial state {kind.name!r} needs the targets of a window: give `window`, or leave {kind.name} out"
+        )
     if kind.needs_context and not window and not context:
         needed, given = ("context columns", "`context`")
         if window is not None:

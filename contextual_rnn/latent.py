@@ -97,8 +97,8 @@ class LatentModel(nn.Module):
             lengths: (B,) the number of elements of each sequence; None is T.
             kl_weight: see `bound`.
             prior_weight: the weight of the published loss (arXiv 1902.03455, equation 4): the loss of every element but
-                the first, where h0 is drawn from the prior and the true elements are fed. With it, one step is
-                predicted as well as by a network trained on this loss alone.
+                the first, where h0 is drawn from the prior and the true elements are fed. With it, the model
+                predicts one step as well as a network that is trained on this loss only.
 
         Raises:
             ValueError: the batch has no element; or no second element, if `prior_weight` is not 0.

@@ -229,7 +229,7 @@ class ContextualRNN(nn.Module):
         return self._zero_empty(output, lengths), state
 
     def _zero_empty(self, steps: Tensor, lengths: Tensor) -> Tensor:
-        """Return the steps with zeros in the rows of length 0, even where these contain NaN."""
+        """Set the rows of length 0 to zero, even if they contain NaN."""
         empty = lengths == 0
         if values_are_known() and not empty.any():
             return steps

@@ -34,7 +34,7 @@ class Samples(NamedTuple):
 
 
 class SequenceModel(nn.Module):
-    """Predict every element of a sequence from the elements before it and from its context.
+    """Predict every element of a sequence from the previous elements and the context.
 
         output_t = rnn(embedding(x_{t-1})), p(x_t | x_{<t}, context) = head(output_t, x_{t-1})
 
@@ -311,7 +311,7 @@ class SequenceModel(nn.Module):
 
 
 def number_of_sequences(context: Any, first: Tensor | None) -> int:
-    """Return the number of rows of the context, or of the first elements where there is no context."""
+    """Return the number of rows of the context, or of the first elements if there is no context."""
     for part in (context, first):
         count = count_rows(part)
         if count is not None:

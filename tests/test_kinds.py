@@ -34,7 +34,7 @@ def test_what_is_known_decides_which_kinds_are_possible():
         InputError, match="initial state 'context' needs context columns or a window: give `context`, `window`, or both"
     ):
         check_kind(KINDS["context"], 0, ())
-    with pytest.raises(InputError, match="warm-up reads the targets of a window: give `window`"):
+    with pytest.raises(InputError, match="initial state 'warm-up' needs the targets of a window: give `window`"):
         check_kind(KINDS["warm-up"], 0, ("c",))
 
 

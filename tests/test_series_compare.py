@@ -157,7 +157,7 @@ def test_a_window_longer_than_the_figure_is_drawn():
         ),
         (
             {"initial_states": ["warm-up"], "window": 0, "context": ["area"]},
-            "warm-up reads the targets of a window: give `window`",
+            "initial state 'warm-up' needs the targets of a window: give `window`",
         ),
         ({"targets": ["z"]}, "has no column 'z'"),
         ({"window": 100}, "has 60 steps, but at least 102 are needed"),

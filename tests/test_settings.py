@@ -171,7 +171,10 @@ SERIES = {"inputs": ("u",), "targets": ("y",)}
             {"initial_state": "context"},
             "initial state 'context' needs context columns or a window: give `context`, `window`, or both",
         ),
-        ({"initial_state": "warm-up", "context": ("c",)}, "warm-up reads the targets of a window: give `window`"),
+        (
+            {"initial_state": "warm-up", "context": ("c",)},
+            "initial state 'warm-up' needs the targets of a window: give `window`",
+        ),
     ],
 )
 def test_settings_of_series_are_checked_where_they_are_made(options, words):

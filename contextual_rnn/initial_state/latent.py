@@ -22,7 +22,7 @@ class LatentState(InitialState):
         prior: p(z | context), a `GaussianState` of one leaf (K,), such as
             `GaussianState(ContextState((K,), network), scale)`.
         state: g, an initial state of the core. Its context is z (B, K), concatenated with the output of `told`.
-        told: a module of the context whose output (B, F) is concatenated with z; None passes z alone to g.
+        told: a module of the context whose output (B, F) is concatenated with z; None passes only z to g.
     """
 
     def __init__(self, prior: GaussianState, state: InitialState, told: nn.Module | None = None) -> None:
