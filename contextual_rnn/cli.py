@@ -1,6 +1,6 @@
-"""The command line: the verbs of jobs and papers as commands, and errors as exit codes.
+"""The command line: functions of jobs and papers as commands, and errors as exit codes.
 
-Options are built from a verb's signature and settings; their help is its docstring. Nothing is declared twice.
+The options of a command and their help come from the function's signature, settings and docstring; see `options`.
 """
 
 from __future__ import annotations
@@ -15,15 +15,24 @@ import pathlib
 import re
 import sys
 import textwrap
-import types
-import typing
 from collections.abc import Callable, Iterator, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from .errors import InputError
+from .options import (
+    ORDER,
+    POSITIONAL,
+    PROGRAM,
+    WIDTH,
+    Option,
+    as_arguments,
+    description,
+    in_words,
+    option_of,
+)
 
-# The commands of every room. A new job is one line.
-ROOMS = {
+# The commands of each job and paper. A new job is one line.
+MODULES = {
     "jobs.series": ("fit series", "compare series", "predict"),
     "jobs.generation": ("fit generation", "compare generation", "sample"),
     "jobs.forecast": ("fit forecast", "compare forecast", "forecast"),
@@ -33,17 +42,6 @@ ROOMS = {
     "papers.pen_digits": ("reproduce pen-digits",),
     "papers.image_context": ("reproduce image-context",),
 }
-PROGRAM = "contextual-rnn"
-POSITIONAL = ("run", "runs")
-WIDTH = 80  # columns of a terminal
-GROUPS = {
-    **dict.fromkeys(POSITIONAL, "arguments"),
-    **dict.fromkeys(("train", "validation", "test", "columns", "inputs", "start"), "data"),
-    **dict.fromkeys(("seed", "folds"), "training"),
-    **dict.fromkeys(("seeds", "initial_states"), "comparison"),
-    **dict.fromkeys(("out", "end", "resume", "jobs", "config", "verbose"), "files"),
-}
-ORDER = ("arguments", "data", "model", "training", "comparison", "files")
 CONFIG_HELP = "YAML file of options, such as `hidden: 64`; options on the command line take precedence."
 
 
@@ -84,9 +82,9 @@ def find_command(arguments: list[str]) -> tuple[Command, list[str]] | None:
     """Return the command and its own arguments; None if help or the version was printed instead.
 
     Raises:
-        InputError: there is no such command.
+        InputError: if there is no such command.
     """
-    names = [name for room in ROOMS.values() for name in room]
+    names = [name for commands in MODULES.values() for name in commands]
     if arguments[:1] == ["--version"]:
         from . import __version__
 
@@ -120,7 +118,7 @@ def _renamed(name: str, arguments: list[str]) -> str:
 
 
 def _hint(name: str, known: Sequence[str], help_does: str, command: str = "") -> str:
-    """Return "; did you mean ...?", or what `--help` does where no known name is near."""
+    """Return "; did you mean ...?", or what `--help` does if no known name is similar."""
     from ._core.choices import nearest
 
     close = nearest(name, known).replace("'", "")
@@ -135,34 +133,8 @@ def print_commands(names: Sequence[str]) -> None:
         print(f"  {name}\n{textwrap.fill(first, WIDTH, initial_indent=' ' * 6, subsequent_indent=' ' * 6)}")
 
 
-@dataclasses.dataclass(frozen=True)
-class Option:
-    """An option of a command.
-
-    Attributes:
-        name: of the verb's argument.
-        kind: the type that tyro reads.
-        default: `inspect.Parameter.empty` if it is required.
-        help: what it means.
-        group: the heading under which `--help` lists it.
-        metavar: how `--help` shows its value; None lists its choices.
-    """
-
-    name: str
-    kind: Any
-    default: Any
-    help: str
-    group: str
-    metavar: str | None
-
-    @property
-    def flag(self) -> str:
-        """The option as it is typed."""
-        return self.name.upper() if self.name in POSITIONAL else f"--{self.name.replace('_', '-')}"
-
-
 class Command:
-    """A command: a verb of a room, and the options that its arguments become.
+    """A command: a function, and the options for its arguments.
 
     Args:
         name: such as "fit series".
@@ -170,14 +142,14 @@ class Command:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        room = next(room for room, names in ROOMS.items() if name in names)
-        self.function: Callable[..., Any] = importlib.import_module(f"{__package__}.{room}").COMMANDS[name]
+        module = next(module for module, names in MODULES.items() if name in names)
+        self.function: Callable[..., Any] = importlib.import_module(f"{__package__}.{module}").COMMANDS[name]
         parameters = inspect.signature(self.function).parameters.values()
-        self.options = {parameter.name: _option(self.function, parameter) for parameter in parameters}
-        self.options["config"] = Option("config", str | None, None, CONFIG_HELP, "files", "PATH")
+        self.options = {parameter.name: option_of(name, self.function, parameter) for parameter in parameters}
+        self.options["config"] = Option("config", str | None, None, CONFIG_HELP, "execution", "PATH")
         if name.startswith("compare "):
             text = "Print every comparison with its interval, not only the answer and the table."
-            self.options["verbose"] = Option("verbose", bool, False, text, "files", None)
+            self.options["verbose"] = Option("verbose", bool, False, text, "output", None)
 
     def in_options(self, message: str) -> str:
         """Return an error's message with the names of arguments, which stand in backticks, as options."""
@@ -186,16 +158,17 @@ class Command:
         )
 
     def parse(self, arguments: list[str]) -> dict[str, Any]:
-        """Return the arguments of the verb; tyro prints help or an error and ends the program.
+        """Return the arguments of the function. Tyro prints help, or an error that is not checked here, and exits.
 
         Raises:
-            InputError: an option is unknown, or a `--config` file is wrong.
+            InputError: if an option is unknown, a value is invalid, or a `--config` file is invalid.
         """
         import tyro
 
         conf: Any = tyro.conf
         arguments = self._with_config(arguments)
         self._check_names(arguments)
+        self._check_values(arguments)
         groups = {}
         for heading in dict.fromkeys((*ORDER, *(option.group for option in self.options.values()))):
             fields = [self._field(option) for option in self.options.values() if option.group == heading]
@@ -207,7 +180,7 @@ class Command:
             conf.FlagCreatePairsOff[whole],
             args=arguments,
             prog=f"{PROGRAM} {self.name}",
-            description=_description(inspect.getdoc(self.function) or "", self.name),
+            description=self.in_options(description(inspect.getdoc(self.function) or "", self.name)),
         )
         values: dict[str, Any] = {}
         for heading in groups:
@@ -222,6 +195,22 @@ class Command:
             if name.startswith("--") and name not in (*flags, "--help"):
                 hint = _hint(name, flags, "lists the options", self.name)
                 raise InputError(f"`{PROGRAM} {self.name}` has no option {name}{hint}")
+
+    def _check_values(self, arguments: list[str]) -> None:
+        """Raise InputError for the first value of an option that its type or choices do not allow."""
+        flags = {option.flag: option for option in self.options.values() if option.name not in POSITIONAL}
+        current: Option | None = None
+        for argument in arguments:
+            if argument.startswith("--"):
+                flag, equals, value = argument.partition("=")
+                current = flags.get(flag.replace("_", "-"))
+                values = [value] if equals else []
+            else:
+                values = [argument]
+            for value in values:
+                if current is not None and current.kind is not bool:
+                    current.check(value)
+                current = current if current and current.takes_several else None
 
     def _with_config(self, arguments: list[str]) -> list[str]:
         """Return the arguments with the options of `--config` files before them, so that later ones take precedence."""
@@ -251,7 +240,7 @@ class Command:
             if name not in self.options or name in ("config", *POSITIONAL):
                 hint = _hint(name, [*self.options], "lists the options", self.name)
                 raise InputError(f"--config {path}: `{self.name}` has no option {str(key)!r}{hint}")
-            found += _as_arguments(self.options[name], value)
+            found += as_arguments(self.options[name], value)
         return found
 
     def _field(self, option: Option) -> tuple[str, Any, Any]:
@@ -260,7 +249,7 @@ class Command:
 
         conf: Any = tyro.conf
         required = option.default is inspect.Parameter.empty
-        hint = "(required)" if required else _in_words(option.default)
+        hint = "(required)" if required else in_words(option.default)
         metavar = option.name.upper() if option.name in POSITIONAL else option.metavar
         about = conf.arg(help=self.in_options(option.help), metavar=metavar, help_behavior_hint=hint)
         kind: Any = conf.Positional[option.kind] if option.name in POSITIONAL else option.kind
@@ -288,105 +277,3 @@ def run(command: Command, arguments: list[str]) -> None:
             print(result.details() if verbose else result)
         else:
             print(getattr(result, "report", None) or result)
-
-
-def _option(function: Callable[..., Any], parameter: inspect.Parameter) -> Option:
-    """Return the option of a verb's argument, which is its own or one of its settings."""
-    from ._core.settings import choices_of, described
-
-    name, default = parameter.name, parameter.default
-    settings = getattr(function, "settings", {})
-    settings_class: Any = getattr(function, "settings_class", None)
-    known = {field.name: field for field in dataclasses.fields(settings_class)} if settings_class else {}
-    field = known.get(name)
-    choices = choices_of(settings_class, field) if field is not None and field.metadata else None
-    if name in settings:
-        kind, metavar = _type(typing.get_type_hints(settings_class)[name], choices)
-        text, group = described(settings[name]), settings[name].metadata["group"]
-        metavar = settings[name].metadata["metavar"] or metavar
-        if settings[name].metadata["tunable"]:
-            kind, default = tuple[_without_none(kind), ...], (default,)  # type: ignore[misc]
-        if typing.get_origin(kind) is tuple and metavar and not metavar.endswith("..."):
-            metavar = f"{metavar} ..."
-        return Option(name, kind, default, text, group, metavar)
-    kind, metavar = _type(typing.get_type_hints(inspect.unwrap(function)).get(name, str), choices)
-    group = GROUPS.get(name, field.metadata["group"] if field is not None and field.metadata else "other")
-    text = _argument_help(inspect.getdoc(function) or "").get(name, "")
-    if name == "out" and default is None:  # without a folder, the results of a command would be lost
-        default, text = inspect.Parameter.empty, text.partition(";")[0].removesuffix(".") + "."
-    return Option(name, kind, default, text, group, metavar)
-
-
-def _type(annotation: Any, choices: Sequence[str] | None) -> tuple[Any, str | None]:
-    """Return the type that tyro reads for an annotation, and how help shows a value of it."""
-    is_union = typing.get_origin(annotation) in (typing.Union, types.UnionType)
-    members = typing.get_args(annotation) if is_union else (annotation,)
-    optional = type(None) in members
-    kind: Any = next((member for member in members if member is not type(None)), str)
-    metavar: str | None = {int: "N", float: "NUMBER", bool: None}.get(kind, "TEXT")
-    if any(typing.get_origin(member) is Sequence for member in members) and Any in members:  # several files
-        kind, metavar = tuple[str, ...], "PATH ..."
-    elif Any in members or any(member is os.PathLike or typing.get_origin(member) is os.PathLike for member in members):
-        kind, metavar = str, "PATH"
-    elif kind is pathlib.Path:
-        metavar = "PATH"
-    elif typing.get_origin(kind) is Literal:
-        metavar = None
-    elif typing.get_origin(kind) is not None:  # a sequence or a tuple
-        inner = typing.get_args(kind)[0]
-        inner, metavar = _type(inner, choices)
-        kind, metavar = tuple[inner, ...], metavar and f"{metavar} ..."  # type: ignore[valid-type]
-        choices = None
-    if choices is not None:
-        kind = Literal[tuple(choices)]
-        metavar = "{" + ",".join(choices) + "}" if optional else None
-    return (kind | None if optional else kind), metavar
-
-
-def _without_none(kind: Any) -> Any:
-    members = typing.get_args(kind)
-    return members[0] if type(None) in members else kind
-
-
-def _in_words(default: Any) -> str:
-    if default is None or default is False or default == () or default == "":
-        return ""
-    values = default if isinstance(default, tuple) else (default,)
-    return f"(default: {' '.join(map(str, values))})"
-
-
-def _as_arguments(option: Option, value: Any) -> list[str]:
-    """Return an option of a `--config` file as arguments."""
-    if value is None or value is False:
-        return []
-    if value is True:
-        return [option.flag]
-    return [option.flag, *(str(one) for one in (value if isinstance(value, list) else [value]))]
-
-
-def _argument_help(documentation: str) -> dict[str, str]:
-    """Return the text of every argument in the `Args:` section of a docstring."""
-    found = re.search(r"^Args:\n((?:    .*\n?|\n)*)", documentation, re.MULTILINE)
-    texts: dict[str, str] = {}
-    name = ""
-    for line in found[1].splitlines() if found else ():
-        start = re.match(r"    (\w+): (.*)", line)
-        if start:
-            name, texts[start[1]] = start[1], start[2]
-        elif name and line.strip():
-            texts[name] += " " + line.strip()
-    return texts
-
-
-def _description(documentation: str, name: str) -> str:
-    """Return the paragraphs before the sections of a command's docstring, and its example."""
-    sections = re.split(r"^(?:Args|Returns|Raises|Yields|Settings|Example):\n", documentation, flags=re.MULTILINE)
-    example = re.search(r"^Example:\n((?:    .*\n?)+)", documentation, re.MULTILINE)
-    paragraphs = [sections[0].strip()]
-    if example:
-        words = re.sub(r"\s+(?!--|\s)", "\u00a0", inspect.cleandoc(example[1]))  # lines break before options only
-        lines = textwrap.wrap(
-            words, WIDTH - 4, break_on_hyphens=False, subsequent_indent=" " * len(f"{PROGRAM} {name} ")
-        )
-        paragraphs.append("Example:\n" + " \\\n".join(f"  {line}" for line in lines).replace("\u00a0", " "))
-    return "\n\n".join(paragraphs)

@@ -26,6 +26,7 @@ class Kind:
 
     Attributes:
         name: the name that users choose it by.
+        meaning: what it is, in a few words.
         build: `build(core, make_context_state)` returns the initial state; the second argument makes
             `ContextState(core, network)` for the kinds that use one.
         colour: its colour in every figure, from the palette of Okabe and Ito, which colour-blind readers can
@@ -38,6 +39,7 @@ class Kind:
     """
 
     name: str
+    meaning: str
     build: Callable[[nn.Module, MakeContextState], InitialState]
     colour: str
     needs_context: bool = False
@@ -48,21 +50,24 @@ class Kind:
 
 
 _KINDS = (
-    Kind("zero", lambda core, _: ConstantState(core), "#000000"),
+    Kind("zero", "all zeros", lambda core, _: ConstantState(core), "#000000"),
     Kind(
         "free",
+        "learned, the same for all series",
         lambda core, _: FreeState(core),
         "#E69F00",
         questions=(("zero", "Learning one h0 for all sequences, rather than starting from zero"),),
     ),
     Kind(
         "error-noise",
+        "free, with noise in proportion to the back-propagated error",
         lambda core, _: ErrorNoise(FreeState(core)),
         "#CC79A7",
         questions=(("free", "Adding noise to h0 in proportion to the back-propagated error"),),
     ),
     Kind(
         "warm-up",
+        "control: zero, with what is known read during the window",
         lambda core, _: ConstantState(core),
         "#D55E00",
         needs_context=True,
@@ -72,6 +77,7 @@ _KINDS = (
     ),
     Kind(
         "every-step",
+        "control: zero, with what is known joined to every input",
         lambda core, _: ConstantState(core),
         "#56B4E9",
         needs_context=True,
@@ -80,6 +86,7 @@ _KINDS = (
     ),
     Kind(
         "context",
+        "a function of what is known about the series",
         lambda _, make_context_state: make_context_state(),
         "#0072B2",
         needs_context=True,
@@ -92,6 +99,7 @@ _KINDS = (
     ),
     Kind(
         "gaussian",
+        "context, with Gaussian noise",
         lambda _, make_context_state: GaussianState(make_context_state()),
         "#009E73",
         needs_context=True,
@@ -102,6 +110,11 @@ _KINDS = (
 KINDS = {kind.name: kind for kind in _KINDS}
 COMPARED = tuple(KINDS)  # the kinds that a comparison accepts, controls included
 WITHOUT_WINDOW = tuple(kind.name for kind in _KINDS if not kind.needs_window)  # for jobs without a window
+
+
+def in_words(names: Sequence[str]) -> str:
+    """Return the names of kinds, each with its meaning."""
+    return ", ".join(f"{name} ({KINDS[name].meaning})" for name in names)
 
 
 def check_kind(kind: Kind, window: int | None, context: Sequence[str]) -> None:
@@ -129,7 +142,7 @@ class CoreSettings(Settings):
 
     initial_state: str | None = setting(
         None,
-        "Kind of initial state; without it, context if a window or context is given, else zero.",
+        f"Kind of initial state: {in_words(COMPARED)}. By default, context if a window or context is given, else zero.",
         group="model",
         choices=COMPARED,
     )
@@ -170,7 +183,7 @@ def kinds_to_compare(
     """Return the names of the kinds to compare, each once.
 
     Args:
-        names: those that were asked for; None or an empty list takes all that the window and the context allow.
+        names: of the requested kinds; None or an empty list requests all that the window and the context allow.
         allowed: the names that the job knows.
         window: the number of steps that are known at the start.
         context: the context columns.

@@ -10,9 +10,9 @@ from tanks import OPTIONS, write
 
 import contextual_rnn
 from contextual_rnn import cli
-from contextual_rnn.cli import ROOMS, Command, main
+from contextual_rnn.cli import MODULES, Command, main
 
-COMMANDS = [name for room in ROOMS.values() for name in room]
+COMMANDS = [name for room in MODULES.values() for name in room]
 
 
 @pytest.fixture(autouse=True)

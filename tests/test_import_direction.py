@@ -24,6 +24,7 @@ LAYERS = (
     ("study",),
     ("data",),
     ("jobs", "papers"),
+    ("options",),
     ("cli",),
     ("__main__",),
 )

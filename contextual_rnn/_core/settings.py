@@ -23,7 +23,7 @@ from typing import Any, Literal, Self, TypeVar
 from ..errors import InputError
 from .choices import check_choice, nearest
 
-GROUPS = ("data", "model", "training", "comparison", "files")
+GROUPS = ("data", "model", "training", "comparison", "output")
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -230,8 +230,8 @@ def takes_settings(settings: type[Settings], without: Sequence[str] = ()) -> Cal
 
 
 def described(field: dataclasses.Field[Any]) -> str:
-    """Return the description of a field, with the meaning of several values."""
-    several = " If several values are given, the best on validation data is used." if field.metadata["tunable"] else ""
+    """Return the description of a field, and say so if it accepts several values."""
+    several = " Accepts several values; the best on validation data is used." if field.metadata["tunable"] else ""
     return field.metadata["description"] + several
 
 

@@ -9,14 +9,14 @@ from .._core.settings import Settings, setting
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TargetSettings(Settings):
-    """Which columns of a table are targets and context, and which one tells series apart; there are no inputs."""
+    """The target and context columns of a table, and the column that identifies its series; there are no inputs."""
 
     targets: tuple[str, ...] = setting(
         dataclasses.MISSING, "Columns to predict.", group="data", least=1, metavar="COLUMN"
     )
     context: tuple[str, ...] = setting(
         (),
-        "Columns that are constant within a series; numbers are quantities, text is labels.",
+        "Columns that are constant within a series; numeric columns are standardised, text columns one-hot encoded.",
         group="data",
         metavar="COLUMN",
     )
@@ -35,6 +35,6 @@ class TargetSettings(Settings):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ColumnSettings(TargetSettings):
-    """Which columns of a table are inputs, targets and context, and which one tells series apart."""
+    """The input, target and context columns of a table, and the column that identifies its series."""
 
     inputs: tuple[str, ...] = setting((), "Input columns, known at every step.", group="data", metavar="COLUMN")

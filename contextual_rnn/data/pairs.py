@@ -92,7 +92,7 @@ def read_pairs(
 
     Raises:
         InputError: the source of data is missing, empty or of no such kind, a text is missing, empty or too long, or
-            labels are incomplete; says where.
+            labels are incomplete.
     """
     parts = _parts(source, name)
     tables = [_labelled(_rows(part, columns, part_name), label) for label, part, part_name in parts]
@@ -253,7 +253,7 @@ def read_sources(lines: Iterable[bytes], name: str, unit: Unit) -> Iterator[Sour
         unit: of the sources.
 
     Raises:
-        InputError: a line is not UTF-8, has a tab, or is too long; says which.
+        InputError: a line is not UTF-8, has a tab, or is too long.
     """
     for number, line in enumerate(lines, start=1):
         yield source_line(f"{name}, line {number}", _decoded(name, number, line), unit)

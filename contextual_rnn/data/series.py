@@ -53,7 +53,7 @@ def read_series(
         min_length: the smallest number of steps that a series may have.
 
     Raises:
-        InputError: one sentence with the file, the line or row, and the column.
+        InputError: if the table is invalid; the message names the file, the line or row, and the column.
     """
     table = source if isinstance(source, Table) else Table(source)
     targets = columns.targets
@@ -109,12 +109,12 @@ def context_vectors(fields: dict[str, Field], names: Sequence[str], series: Sequ
     """Return the context vector of every series, (N, C).
 
     Args:
-        fields: as `learn_fields` returned them.
-        names: the order of the columns in the vector.
-        series: with a value for every field.
+        fields: as returned by `learn_fields`.
+        names: the context columns, in the order of the vector.
+        series: N series.
 
     Raises:
-        InputError: a label was not in the training table, or text stands where it had numbers; names series and column.
+        InputError: if a label is not in the training table, or a column of numbers contains text.
     """
     if not names:
         return torch.zeros(len(series), 0)
@@ -186,7 +186,7 @@ def records(series: Sequence[Series], fields: dict[str, Field], names: Sequence[
 
     Args:
         series: of a table.
-        fields: those of the context columns, as `context.learn_fields` returned them.
+        fields: of the context columns, as returned by `learn_fields`.
         names: the order of the context columns.
     """
     vectors = context_vectors(fields, names, series)
@@ -244,7 +244,10 @@ def shuffled(records: Sequence[Record], batch_size: int) -> Callable[[], Iterato
 
 
 def consecutive_windows(records: Sequence[Record], window: int, length: int) -> list[Record]:
-    """Cut records into consecutive windows of `window + length` steps; the last of a record may be shorter."""
+    """Cut records into consecutive windows of `window + length` steps.
+
+    The last window of a record may be shorter; a remainder of `window` steps or fewer is dropped.
+    """
     steps = window + length
     starts = ((record, start) for record in records for start in range(0, len(record) - window, steps))
     return [record.part(start, start + steps) for record, start in starts]
@@ -292,7 +295,7 @@ class Datasets:
             least: the same for the other tables.
 
         Raises:
-            InputError: a table is wrong; says where.
+            InputError: if a table is invalid.
         """
         sources = {"train": train, "validation": validation, "test": test}
         given = [name for name, source in sources.items() if source is not None or name == "train"]

@@ -15,6 +15,7 @@ import polars as pl
 
 from .._core.choices import nearest
 from ..errors import InputError
+from ..serialization import MODEL
 from .frame import FrameColumns
 
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
@@ -308,13 +309,13 @@ def _write(frame: pl.DataFrame, file: IO[bytes], ending: str) -> None:
 def check_files(
     read: dict[str, str | os.PathLike[str] | None], written: dict[str, str | os.PathLike[str] | None]
 ) -> None:
-    """Raise InputError if a file would be lost, or cannot be written.
+    """Raise InputError if writing would overwrite an input or another output, or a folder is missing.
 
     Args:
-        read: the paths that are read, by the name of their argument.
-        written: the paths that are written, likewise.
+        read: the paths that are read, by the name of their argument; a run folder stands for its model.
+        written: the paths that are written, by the name of their argument.
     """
-    inputs = {pathlib.Path(path).resolve(): name for name, path in read.items() if path}
+    inputs = {_file(path).resolve(): name for name, path in read.items() if path}
     outputs: dict[pathlib.Path, str] = {}
     for name, path in written.items():
         if not path:
@@ -322,11 +323,15 @@ def check_files(
         place = pathlib.Path(path)
         # States may be read from a file and written back to it.
         if place.resolve() in inputs and {name, inputs[place.resolve()]} != {"start", "end"}:
-            raise InputError(
-                f"`{name}` {path} is the file of `{inputs[place.resolve()]}`; give another name, to lose nothing"
-            )
+            raise InputError(f"`{name}` {path} is the file of `{inputs[place.resolve()]}`; give another name")
         if place.resolve() in outputs:
             raise InputError(f"`{name}` {path} is also the file of `{outputs[place.resolve()]}`; give another name")
         if not place.parent.is_dir():
             raise InputError(f"`{name}` {path}: there is no folder {place.parent}")
         outputs[place.resolve()] = name
+
+
+def _file(path: str | os.PathLike[str]) -> pathlib.Path:
+    """Return a path; for a run folder, that of its model file."""
+    file = pathlib.Path(path)
+    return file / MODEL if file.is_dir() else file

@@ -104,16 +104,15 @@ class Models(Mapping[str, Any]):
 
 @dataclasses.dataclass
 class Comparison:
-    """What a comparison found. Printing it shows the answer and a table; `verdict` has every sentence.
+    """The results of a comparison. Printing it shows the answer and a table; `verdict` has every sentence.
 
     Attributes:
-        answer: one sentence: whether it matters and by how much, that no difference was found, or that the runs are
-            too few.
+        answer: a short answer: it matters, and by how much; no difference was found; or there are too few runs.
         runs: the metrics of every run.
         summary: mean, median and 95% interval over seeds of every metric of every kind.
         differences: every comparison, with its interval.
         sentences: what else was found, in words.
-        metrics: in the order of the table; kinds are ranked by the first.
+        metrics: in the order of the table; kinds are ranked by their mean of the first.
         models: every run's model, by the name of the run.
         config: the settings, as JSON.
         report: further fields of `results.json`.
@@ -152,7 +151,7 @@ class Comparison:
         return {**own, **self.report, "verdict": self.verdict}
 
     def table_rows(self) -> list[Row]:
-        """Return the rows that the table shows: a metric of a kind each, with its mean, median and interval."""
+        """Return the rows that the table shows: one for each kind and metric, with the mean and its interval."""
         return self.summary
 
     def table(self, width: int = WIDTH) -> str:
@@ -161,9 +160,9 @@ class Comparison:
         return text_table([self.heading, *names], self._cells(), width)
 
     def ranked(self) -> list[str]:
-        """Return the kinds and baselines by the median of the first metric, the lowest first; those without it last."""
+        """Return the kinds and baselines by their mean of the first metric, the lowest first; those without it last."""
         rows = [row for row in self.table_rows() if row["metric"] == self.metrics[0].key]
-        ranked = [row[self.factor] for row in sorted(rows, key=lambda row: row["median"])]
+        ranked = [row[self.factor] for row in sorted(rows, key=lambda row: row["mean"])]
         return list(dict.fromkeys([*ranked, *(row[self.factor] for row in self.table_rows())]))
 
     def plot_errors(self) -> Figure:
@@ -300,7 +299,7 @@ def train_kinds(
     """Choose the settings of every kind, train it with every seed, and yield what was trained, in a single thread.
 
     Args:
-        training: does the runs.
+        training: executes the runs.
         candidates: the settings to choose from, for every kind.
         seeds: the number of seeds, counted from 0.
         out: the run folder; None works in a temporary one, which is deleted at the end.
@@ -308,7 +307,7 @@ def train_kinds(
         jobs: the number of processes; None is one per processor.
 
     Raises:
-        InputError: an argument is wrong, there are no test data, or the folder cannot be used.
+        InputError: if an argument is invalid, there are no test data, or the folder cannot be used.
     """
     check_count(seeds=seeds, **({} if jobs is None else {"jobs": jobs}))
     if not training.data.test:

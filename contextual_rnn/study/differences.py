@@ -107,8 +107,8 @@ def difference(runs: Sequence[Row], a: Kind, b: Kind, metric: Metric) -> Row:
 
     Returns:
         `{"a", "b", "metric", "ratio" or "shift", "low", "high", "seeds"}`, where `seeds` counts the seeds for which
-        both kinds have the metric. The ends of the interval are None with fewer than 5 seeds. The effect is None too
-        if there is no such seed, or if a value of a ratio is not positive.
+        both kinds have the metric. The ends of the interval are None with fewer than 5 seeds. The effect is None
+        too if there is no such seed, or if a value of a ratio is not positive.
     """
     first, second = _by_seed(runs, a, metric.key), _by_seed(runs, b, metric.key)
     seeds = sorted(first.keys() & second.keys())
@@ -146,7 +146,7 @@ def label(kind: Kind) -> str:
 
 
 def found(row: Row) -> bool | None:
-    """Return whether a difference was found: its interval excludes equality. None where there is no interval."""
+    """Return whether the interval of a difference excludes equality; None if there is no interval."""
     if row["low"] is None:
         return None
     equal = 1 if "ratio" in row else 0
@@ -181,10 +181,10 @@ def in_words(row: Row, metric: Metric, items: str | None = None) -> str:
 
 
 def answer(subject: str, row: Row | None, metric: Metric, items: str | None = None) -> str:
-    """Answer in one sentence whether something matters: yes and by how much, no difference found, or too few runs.
+    """Return a short answer to whether something matters: yes and by how much, no difference found, or too few runs.
 
     Args:
-        subject: what is asked about, such as "the initial state".
+        subject: what may matter, such as "the initial state".
         row: of `difference` or `difference_over_items`; None where nothing was compared.
         metric: what was compared.
         items: what the test items are called, where they were resampled.
@@ -192,7 +192,7 @@ def answer(subject: str, row: Row | None, metric: Metric, items: str | None = No
     if row is None:
         return f"Does {subject} matter? Only one kind was trained, so there is nothing to compare."
     if row["low"] is None:
-        reason = "Not enough runs to tell." if row["seeds"] < FEWEST else "That cannot be told."
+        reason = "Not enough runs to tell." if row["seeds"] < FEWEST else "Undetermined."
         return f"Does {subject} matter? {reason} {in_words(row, metric, items)}"
     if not found(row):
         return f"Does {subject} matter? No difference was found. {in_words(row, metric, items)}"
@@ -239,20 +239,20 @@ def findings(
 
 
 def _primary(differences: list[Row], metric: Metric) -> Row | None:
-    """Return the comparison that answers the question: of h0 = g(context) with zero, else the first."""
+    """Return the comparison that gives the answer: that of context with zero, else the first."""
     rows = [row for row in differences if row["metric"] == metric.key]
     return next((row for row in rows if (row["a"], row["b"]) == ("context", "zero")), rows[0] if rows else None)
 
 
 def _caution(differences: list[Row], items: str) -> list[str]:
-    """Return a sentence about what the intervals do not say; nothing where there are no intervals."""
+    """Return a sentence on the limits of the intervals; an empty list if there are none."""
     claims = sum(row["low"] is not None for row in differences)
     if not claims:
         return []
     return [
         f"Intervals over seeds hold for other seeds on these test {items}, not for other {items}. The {claims} "
-        "intervals are not corrected for their number: of twenty comparisons without a true difference, about one "
-        "shows one."
+        "intervals are not corrected for their number: if there are no true differences, about one interval in "
+        "twenty still excludes equality."
     ]
 
 
@@ -288,7 +288,7 @@ def _of(runs: Sequence[Row], kind: Kind) -> list[Row]:
 
 @dataclasses.dataclass(frozen=True)
 class Interval:
-    """An estimate and its 95% interval, whose ends are None with fewer than 5 seeds.
+    """An estimate and its 95% interval, whose ends are None if no interval can be given.
 
     Everything is None for a ratio of values that are not positive.
     """

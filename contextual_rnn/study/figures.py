@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import io
 import math
+import os
 import pathlib
 import re
 import sys
@@ -218,14 +219,24 @@ def finish(axes: Axes, x: str, y: str, title: str = "", legend: bool = True) -> 
 
 @styled
 def write_figure(figure: MatplotlibFigure, folder: pathlib.Path, name: str) -> pathlib.Path:
-    """Write `name.png` and `name.svg` to the folder, and return the path of the first."""
+    """Write `name.png` and `name.svg` to the folder, each atomically, and return the path of the first."""
     path = folder / f"{name}.png"
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        figure.savefig(path, dpi=150)
-        figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
+        _save(figure, path, dpi=150)
+        _save(figure, path.with_suffix(".svg"), metadata={"Date": None})
     _report_missing_symbols(path, [str(warning.message) for warning in caught])
     return path
+
+
+def _save(figure: MatplotlibFigure, path: pathlib.Path, **options: Any) -> None:
+    """Write a figure atomically, in the format of the path's ending."""
+    part = path.with_name(path.name + ".part")
+    try:
+        figure.savefig(part, format=path.suffix[1:], **options)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _report_missing_symbols(path: pathlib.Path, messages: list[str]) -> None:

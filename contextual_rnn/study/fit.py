@@ -32,7 +32,7 @@ class TrainingSettings(Settings):
     batch_size: int = setting(32, "Sequences, windows or pairs in a minibatch.", group="training", least=1)
     learning_rate: float = setting(
         0.01,
-        "Learning rate of AdamW in the first epoch; it falls to 0 by a cosine.",
+        "Learning rate of AdamW in the first epoch; decayed to 0 with a cosine schedule.",
         group="training",
         above=0,
         tunable=True,
@@ -54,7 +54,9 @@ def check_finite(metrics: Metrics) -> None:
     """Raise DivergedError for the first metric that is not a finite number."""
     for name, value in metrics.items():
         if not math.isfinite(value):
-            raise DivergedError(f"the {name} became {value}: are the targets too large, or is the learning rate?")
+            raise DivergedError(
+                f"the {name} became {value}; try a lower `learning_rate`, or check for very large targets"
+            )
 
 
 def fit(

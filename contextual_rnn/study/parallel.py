@@ -1,4 +1,4 @@
-"""Runs in parallel: one process per run, one thread per process, and one progress bar for all."""
+"""Run training jobs in a pool of worker processes, one thread each, with a shared progress bar."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ class Run:
 
     Attributes:
         name: of the run and of its folder.
-        config: its settings, which JSON can hold.
-        epochs: the number of its epochs, at most, for the progress bar.
+        config: its settings, which can be stored as JSON.
+        epochs: the maximum number of its epochs, for the progress bar.
     """
 
     name: str
@@ -45,11 +45,11 @@ class Run:
 
 @dataclasses.dataclass(frozen=True)
 class Training:
-    """The training of a job: what every one of its runs does. A copy goes to each worker process.
+    """The training of a job, which executes its runs. Each worker process gets a copy.
 
     Attributes:
         data: what the runs read. It has `validation` and `test`, which are empty where they were not given, and
-            `identity`, which tells these data from others and which JSON can hold.
+            `identity`, which identifies them and can be stored as JSON.
         folds: the number of folds of the training data; settings are chosen on them if there are no validation data.
         minimise: the validation metrics to minimise, in order of priority.
     """
@@ -60,7 +60,7 @@ class Training:
     minimise: ClassVar[tuple[str, ...]]
 
     def __call__(self, config: dict[str, Any], folder: pathlib.Path) -> dict[str, Any]:
-        """Do a run and return its results, whose `metrics` are numbers by name; `config` is that of `run`."""
+        """Execute a run with the `config` of `run`, and return its results, whose `metrics` are numbers by name."""
         raise NotImplementedError
 
     def average(self, values: Sequence[float]) -> float:
@@ -73,7 +73,7 @@ class Training:
         return 1 if self.data.validation else self.folds
 
     def run(self, name: str, settings: TrainingSettings, seed: int, fold: int | None = None) -> Run:
-        """Return a run: a trial on a fold or on the validation data; or the training of a model if `fold` is None."""
+        """Return a run: a trial on a fold or on the validation data, or the final training if `fold` is None."""
         return Run(name, {"settings": settings.to_json(), "seed": seed, "fold": fold}, settings.epochs)
 
 
@@ -86,19 +86,19 @@ def run_all(
     title: str,
     jobs: int | None = None,
 ) -> list[dict[str, Any]]:
-    """Do all runs in parallel, and return their results in order.
+    """Execute all runs in parallel, and return their results in order.
 
     Args:
         runs: each gets the folder `out / name`.
-        work: `work(config, folder)` does one run and returns its results, which are written to `results.json`.
+        work: `work(config, folder)` executes one run and returns its results, which are written to `results.json`.
         out: the folder that holds the runs' folders.
         resume: skip the runs that are finished, and continue those that are not.
         title: of the progress bar.
-        jobs: the number of processes; None takes one per processor. A single one is this process itself.
+        jobs: the number of processes; None takes one per processor. With 1, runs execute in the calling process.
 
     Raises:
-        InputError: a folder cannot be used, or another process works in it.
-        DivergedError: a run diverged; names it.
+        InputError: if a folder cannot be used, or another process works in it.
+        DivergedError: if a run diverges; the message names the run.
     """
     import joblib
 

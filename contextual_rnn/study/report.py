@@ -1,4 +1,4 @@
-"""`fit_one`, which trains one model for a job, and `FitReport`, which shows what it found as a table and a figure."""
+"""`fit_one`, which trains one model for a job, and `FitReport`, which shows its metrics as a table and a figure."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass
 class FitReport:
-    """What `fit` found. Printing it shows what was trained and a table of metrics.
+    """The report of `fit`. Printing it shows what was trained and a table of metrics.
 
     Attributes:
         sentences: what was trained, and what was inferred or chosen.
         metrics: the columns of the table.
-        rows: the rows: metrics by their key, of the model and of baselines on each table.
+        rows: row name -> {metric key: value}, of the model and of baselines on each table.
         history: the metrics of every epoch.
         validation: the validation metrics of every candidate, where several settings were tried.
         out: the run folder; None where nothing was kept on disk.
@@ -107,10 +107,10 @@ def fit_one(
     """Choose settings, train one model with them, and report on it.
 
     Args:
-        training: does the runs.
+        training: executes the runs.
         candidates: the settings to choose from; a single one is taken as it is.
-        report: `report(model, result, history)` says what was found; `result` is that of the run, and `history` holds
-            the metrics of every epoch. The chosen settings are added.
+        report: `report(model, result, history)` returns the report, from the results of the run and the metrics of
+            every epoch. The chosen settings are added to it.
         figures: `figures(model)` returns what draws each figure, by the name of its file.
         seed: of the run.
         out: the run folder; None keeps nothing on disk.
@@ -121,7 +121,7 @@ def fit_one(
         The trained model, with its `report`.
 
     Raises:
-        InputError: an argument is wrong, or the folder cannot be used.
+        InputError: if an argument is invalid, or the folder cannot be used.
     """
     check_seed(seed)
     check_count(**({} if jobs is None else {"jobs": jobs}))

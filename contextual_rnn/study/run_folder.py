@@ -82,8 +82,8 @@ class RunFolder:
         if before != config:
             name, old, new = _first_difference(before, config)
             raise InputError(
-                f"{self.path} holds a run with {name} = {old!r}, but {new!r} was requested; give the settings of that "
-                "run, or another `out`"
+                f"{self.path} holds a run with {_last_name(name)} {old!r}, but {new!r} was requested; give the "
+                "settings of that run, or another `out`"
             )
 
     def copy(self, file: pathlib.Path) -> None:
@@ -124,7 +124,7 @@ def make_folder(path: pathlib.Path) -> None:
 
 
 def _belongs_to_user(file: pathlib.Path) -> bool:
-    """Whether a file is no trace of a run that was interrupted before it began."""
+    """Return True unless the file is a leftover (`.part`, `.lock`) of an interrupted start."""
     return file.suffix != ".part" and file.name != ".lock"
 
 
@@ -136,6 +136,12 @@ def _first_difference(before: Any, after: Any, name: str = "") -> tuple[str, Any
         return name, before, after
     key = next(key for key in [*before, *after] if before.get(key) != after.get(key))
     return _first_difference(before.get(key), after.get(key), f"{name}.{key}" if name else str(key))
+
+
+def _last_name(name: str) -> str:
+    """Return the last part of a dotted name that is no index, in backticks; for SHA-256, "data of `train`"."""
+    parts = [part for part in name.split(".") if not part.isdigit()]
+    return f"data of `{parts[-1]}`" if parts[0] == "sha256" else f"`{parts[-1]}`"
 
 
 def write_json(path: pathlib.Path, value: Any) -> None:

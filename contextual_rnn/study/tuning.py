@@ -38,7 +38,8 @@ def choose(
     """Choose, for every kind, the candidate with the lowest validation error, averaged over folds.
 
     Args:
-        training: does the trials, all with seed 0; their results have the metrics that it minimises.
+        training: executes the trials, all with seed 0. Its `run` returns the run that evaluates one candidate on one
+            fold; its `average` averages a metric over folds.
         candidates: the settings to choose from, for every kind; a single candidate is chosen without a trial.
         out: the folder of the trials.
         resume: skip the trials that are finished.

@@ -20,24 +20,24 @@ if TYPE_CHECKING:
 
 
 class ForecastComparison(Comparison):
-    """What a comparison found on forecasts; see `Comparison`. Its first variant is the base."""
+    """The results of a comparison of forecasts; see `Comparison`. Its first variant is the baseline model."""
 
     heading: ClassVar[str] = "bridge, attention, feeding"
 
     baselines_by_step: dict[str, list[float]]
 
     def plot_forecasts(self, shown: int = 4) -> Figure:
-        """Draw the forecasts of a few windows of the test table by the base, seed 0.
+        """Draw the forecasts of a few windows of the test table by the baseline model of seed 0.
 
         Args:
-            shown: the number of windows to draw, at most.
+            shown: the maximum number of windows.
         """
         from .figures import plot_forecasts
 
         return plot_forecasts(self._base(), self.test, shown)
 
     def plot_horizon(self) -> Figure:
-        """Draw how the error of every variant grows over the horizon."""
+        """Draw the error of every variant by step of the horizon."""
         from .figures import plot_horizon
 
         return plot_horizon(self.runs, self.baselines_by_step, error_unit(self._base().settings.targets))
@@ -47,7 +47,7 @@ class ForecastComparison(Comparison):
         return {**super().figures(), "horizon": self.plot_horizon, "forecasts": self.plot_forecasts}
 
     def _base(self) -> Any:
-        """Return the model of the base, seed 0."""
+        """Return the baseline model of seed 0."""
         return next(iter(self.models.values()))
 
 
@@ -66,16 +66,19 @@ def compare(
     jobs: int | None = None,
     **options: Any,
 ) -> ForecastComparison:
-    """Say whether bridge, attention and feeding matter to forecasts of these series.
+    """Compare variants of an encoder and decoder, and report whether bridge, attention and feeding matter to forecasts.
 
-    The first value of each makes the base. Every other value is tried alone against the base.
+    The first values form the baseline model; each further value changes one setting of it.
 
     Args:
-        train: Training table: a file or a data frame with one row per time step, in order.
+        train: Training table with one row per time step, in order: a CSV, TSV or Parquet file; in Python, also a data
+            frame.
         test: Table to report errors on; nothing is chosen on it.
-        bridge: Functions from the encoder's final state to the decoder's initial state; zero ignores the encoder.
-        attention: Attentions of the decoder over the past.
-        feeding: What the decoder reads in training: the true targets, or more and more often its own outputs.
+        bridge: Maps from the encoder's final state to the decoder's initial state: zero (ignore the encoder), project
+            (linear map and tanh), concat (linear map of that projection and the state itself) or copy.
+        attention: Attention of the decoder over the past: none, additive (Bahdanau) or multiplicative (Luong).
+        feeding: What the decoder reads during training: the true targets (truth), or increasingly its own outputs
+            (output).
         seeds: Number of seeds, counted from 0; with fewer than 5, no difference is claimed.
         validation: Table to choose the epoch on; by default, the end of each training series that is long enough.
         out: Run folder to create; by default, nothing is kept on disk.
@@ -86,7 +89,7 @@ def compare(
         The answer, the tables and the figures.
 
     Raises:
-        InputError: a table or a setting is wrong; says what and where.
+        InputError: if a table or a setting is invalid.
 
     Example:
         contextual-rnn compare forecast --train train.csv --test test.csv --targets y --past 50 --horizon 20
@@ -119,5 +122,5 @@ def _statement(values: dict[str, str], base: dict[str, str]) -> str:
 
 
 def _subject(pairs: Sequence[tuple[str, str, str]]) -> str:
-    """Return the factor of the first comparison, which the answer is about."""
-    return f"the {pairs[0][2].partition(' ')[0].lower()}" if pairs else "bridge, attention or feeding"
+    """Return the subject of the answer: the factor of the first comparison."""
+    return f"the {pairs[0][2].partition(' ')[0].lower()}" if pairs else "the choice of bridge, attention or feeding"

@@ -13,12 +13,12 @@ from ...study.figures import Figure, colour, finish, line_with_band, logarithmic
 
 @styled
 def plot_forecasts(model: Any, windows: Sequence[Record], shown: int = 4) -> Figure:
-    """Draw a few windows with their forecasts, evenly spread over the table: a row of panels per target.
+    """Draw windows and their forecasts, evenly spaced over the table, with one row of panels per target.
 
     Args:
-        model: what forecasts.
-        windows: of past and horizon.
-        shown: the number of windows to draw, at most.
+        model: the forecasting model.
+        windows: the windows, each of `past` + `horizon` steps.
+        shown: the maximum number of windows.
     """
     past, targets = model.settings.past, model.settings.targets
     chosen = range(0, len(windows), max(1, len(windows) // shown))[:shown]
@@ -38,12 +38,12 @@ def plot_forecasts(model: Any, windows: Sequence[Record], shown: int = 4) -> Fig
 
 @styled
 def plot_horizon(runs: Sequence[dict[str, Any]], baselines: dict[str, list[float]], unit: str) -> Figure:
-    """Draw how the error grows over the horizon: the mean over seeds, and a band from their minimum to their maximum.
+    """Draw the error by step of the horizon: the mean over seeds, and a band from their minimum to their maximum.
 
     Args:
-        runs: `{"initial_state": name of the variant, "rmse_by_step": values}`.
-        baselines: the errors of every baseline, by step.
-        unit: of the errors, in words.
+        runs: the runs, each with `initial_state`, the name of its variant, and `rmse_by_step`, its errors.
+        baselines: the errors of every baseline by step of the horizon.
+        unit: the unit of the errors, in words.
     """
     figure, axes = subplots(width=7, height=4)
     panel, steps = axes[0, 0], np.arange(1, 1 + len(runs[0]["rmse_by_step"]))

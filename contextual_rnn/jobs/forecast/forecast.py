@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
 
 from ...data.table import check_files, write_table
 from .model import ForecastModel
 
 
-def forecast_file(run: pathlib.Path, past: str, out: str, *, future: str | None = None) -> str:
+def forecast_file(
+    run: pathlib.Path,
+    past: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    future: str | os.PathLike[str] | None = None,
+) -> str:
     """Forecast the steps that follow the series of a table with a trained model, and write them to a file.
 
     Args:
         run: Run folder that `fit forecast` made, or a model file.
-        past: Table of series with their inputs and targets, of which the last steps are read.
+        past: Table of series with their inputs and targets; the model reads the last steps of each.
         out: Table to write, CSV, TSV or Parquet.
         future: Table with the inputs of the steps to forecast, for a model with inputs.
 
     Raises:
-        InputError: a table is wrong or missing, or a series is too short.
+        InputError: if a table is invalid or missing, or a series is too short.
 
     Example:
         contextual-rnn forecast runs/load --past today.csv --future weather.csv --out tomorrow.csv
     """
-    check_files(read={"past": past, "future": future}, written={"out": out})
+    check_files(read={"run": run, "past": past, "future": future}, written={"out": out})
     model = ForecastModel.load(run)
     found = model.forecast(past, future)
     write_table(out, found)

@@ -9,6 +9,7 @@ from ..._core.settings import setting
 from ...data.columns import ColumnSettings
 from ...seq2seq import ATTENTIONS, BRIDGES
 from ...study.fit import TrainingSettings
+from .. import choices
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -16,7 +17,10 @@ class ForecastSettings(ColumnSettings, TrainingSettings):
     """An encoder and decoder that forecasts series, and its training."""
 
     inputs: tuple[str, ...] = setting(
-        (), "Input columns, known at every step, those of the forecast included.", group="data", metavar="COLUMN"
+        (),
+        "Input columns. Their values must be known at every step, including the steps to forecast.",
+        group="data",
+        metavar="COLUMN",
     )
     past: int = setting(50, "Number of steps that the encoder reads before a forecast.", group="data", least=1)
     horizon: int = setting(20, "Number of steps to forecast.", group="data", least=1)
@@ -25,13 +29,17 @@ class ForecastSettings(ColumnSettings, TrainingSettings):
     layers: int = setting(1, "Layers of the encoder and of the decoder.", group="model", least=1)
     bridge: str = setting(
         "project",
-        "Function from the encoder's final state to the decoder's initial state; zero ignores the encoder.",
+        choices.BRIDGES,
         group="model",
         choices=BRIDGES,
         compared=True,
     )
     attention: str = setting(
-        "none", "Attention of the decoder over the past.", group="model", choices=ATTENTIONS, compared=True
+        "none",
+        f"Attention of the decoder over the past: {choices.ATTENTIONS}.",
+        group="model",
+        choices=ATTENTIONS,
+        compared=True,
     )
     context_hidden: int = setting(
         32,
@@ -41,22 +49,26 @@ class ForecastSettings(ColumnSettings, TrainingSettings):
     )
     feeding: Literal["truth", "output"] = setting(
         "output",
-        "What the decoder reads in training: always the true targets, or more and more often its own outputs.",
+        "What the decoder reads during training: the true targets (truth), or increasingly its own outputs (output).",
         group="training",
         compared=True,
     )
     sampling: float = setting(
         1.0,
-        "Probability, at the end of training, that the decoder reads its own output; it grows linearly from 0.",
+        "Probability, at the end of training, of feeding an output; grows linearly from 0. Ignored with `feeding` "
+        "truth.",
         group="training",
         least=0,
         most=1,
     )
     learning_rate: float = setting(
-        5e-3, "Learning rate of AdamW in the first epoch; it falls to 0 by a cosine.", group="training", above=0
+        5e-3,
+        "Learning rate of AdamW in the first epoch; decayed to 0 with a cosine schedule.",
+        group="training",
+        above=0,
     )
     weight_decay: float = setting(0.1, "Weight decay of AdamW.", group="training", least=0)
     epochs: int = setting(
         40, "Number of training epochs; the weights of the best one are kept.", group="training", least=1
     )
-    updates: int = setting(50, "Minibatches per epoch, of windows drawn at random.", group="training", least=1)
+    updates: int = setting(50, "Minibatches per epoch, each of windows drawn at random.", group="training", least=1)

@@ -115,28 +115,27 @@ def fit(
     seed: int = 0,
     out: str | os.PathLike[str] | None = None,
     resume: bool = False,
-    jobs: int | None = None,
     **options: Any,
 ) -> ForecastModel:
-    """Train a model that reads the past of a series and writes its future.
+    """Train an encoder and decoder to forecast series.
 
     The weights of the epoch with the lowest validation error are kept.
 
     Args:
-        train: Training table: a file or a data frame with one row per time step, in order.
+        train: Training table with one row per time step, in order: a CSV, TSV or Parquet file; in Python, also a data
+            frame.
         validation: Table to choose the epoch on; by default, the end of each training series that is long enough: a
             fifth, and at least `past` + `horizon` steps.
         test: Table to report errors on; nothing is chosen on it.
-        seed: Seed of weights, windows and scheduled sampling.
+        seed: Random seed of the weights, the windows and scheduled sampling.
         out: Run folder to create; by default, nothing is kept on disk.
         resume: Continue in a folder that already holds this run.
-        jobs: Number of processes; a single run needs one.
 
     Returns:
         The trained model; `model.report` shows its errors.
 
     Raises:
-        InputError: a table or a setting is wrong; says what and where.
+        InputError: if a table or a setting is invalid.
 
     Example:
         contextual-rnn fit forecast --train load.csv --targets mw --inputs temperature --past 168 --horizon 24 --out run
@@ -144,7 +143,7 @@ def fit(
     settings = ForecastSettings.of(options)
     data = read_tables(train, validation, test, settings)
     report, figures = functools.partial(_report, data), functools.partial(_figures, data)
-    return fit_one(Training(data), [settings], report, figures, seed=seed, out=out, resume=resume, jobs=jobs)
+    return fit_one(Training(data), [settings], report, figures, seed=seed, out=out, resume=resume, jobs=1)
 
 
 def _report(data: Datasets, model: ForecastModel, result: dict[str, Any], history: list[dict[str, Any]]) -> FitReport:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class GenerationComparison(Comparison):
-    """What a comparison of initial states found on generated series; see `Comparison`."""
+    """The results of a comparison of initial states on generated series; see `Comparison`."""
 
     def plot_bands(self, series: int = 0, steps: int = 150) -> Figure:
         """Draw the first steps of a test series, and the bands of series generated for its context by every kind.
@@ -54,15 +54,19 @@ def compare(
     jobs: int | None = None,
     **options: Any,
 ) -> GenerationComparison:
-    """Train the same generator from every kind of initial state, and say whether the initial state matters here.
+    """Train the same generator from every kind of initial state, and report whether the initial state matters.
 
-    Settings with several values are chosen for every kind alike, on validation data. Metrics are those on the test
-    table.
+    Settings with several values are chosen for each kind in the same way, on validation data. The table shows
+    metrics on the test table.
 
     Args:
-        train: Training table: a file or a data frame with one row per time step, in order.
+        train: Training table with one row per time step, in order: a CSV, TSV or Parquet file; in Python, also a data
+            frame.
         test: Table to report metrics on; nothing is chosen on it.
-        initial_states: Kinds of initial state, and the control every-step; by default, all that the context allows.
+        initial_states: Kinds of initial state to compare: zero, free (learned), context (a function of what is known
+            about the series), gaussian (context with noise), error-noise (free with noise in proportion to the
+            back-propagated error), and the control every-step (zero, with the context joined to every input). By
+            default, all that the context allows.
         seeds: Number of seeds, counted from 0; with fewer than 5, no difference is claimed.
         validation: Table to choose settings on, instead of folds of the training table.
         folds: Number of folds of the training series, at least 2; used if a setting has several values.
@@ -74,7 +78,7 @@ def compare(
         The answer, the tables and the figures.
 
     Raises:
-        InputError: a table or a setting is wrong; says what and where.
+        InputError: if a table or a setting is invalid.
 
     Example:
         contextual-rnn compare generation --train train.csv --test test.csv --targets y --context digit --series id

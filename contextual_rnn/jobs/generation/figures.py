@@ -13,7 +13,7 @@ from .settings import GenerationSettings
 
 @styled
 def plot_samples(drawn: Tensor, settings: GenerationSettings, context: dict[str, Any]) -> Figure:
-    """Draw the median and the central bands of generated series, one panel per target.
+    """Draw the median and the 50% and 90% bands of generated series, one panel per target.
 
     Args:
         drawn: (n, T, Y), the series.

@@ -65,7 +65,7 @@ class SeriesGenerator(StandardisedColumns):
 
     @classmethod
     def upgrade(cls, arguments: dict[str, Any], path: str | os.PathLike[str]) -> dict[str, Any]:
-        """Return the arguments of a file of today or of version 0.1."""
+        """Convert constructor arguments saved by version 0.1; return current ones unchanged."""
         upgraded = super().upgrade(arguments, path)
         settings = {name: value for name, value in upgraded["settings"].items() if name not in ("inputs", "window")}
         return {**upgraded, "settings": settings}
@@ -117,8 +117,8 @@ class SeriesGenerator(StandardisedColumns):
             context: the value of every context column, such as `{"digit": 7}`.
             n: the number of series.
             steps: the largest number of steps of a series.
-            temperature: 1 samples from the model's distribution, 0 takes its mode.
-            seed: series i of a seed is the same for every n.
+            temperature: 1 samples from the model's distribution; 0 takes its mode.
+            seed: random seed; series i does not depend on `n`.
             like: a data frame whose kind the result takes; None takes the kind of `backend`.
 
         Returns:
@@ -126,7 +126,7 @@ class SeriesGenerator(StandardisedColumns):
             in their own units, and the context columns.
 
         Raises:
-            InputError: a context column is missing, unknown, or has a value that the training table rules out; `n`,
+            InputError: a context column is missing, unknown, or has an invalid value; `n`,
                 `steps`, `temperature` or `seed` is out of range; `like` is no data frame.
         """
         check_count(n=n, steps=steps)
@@ -138,19 +138,31 @@ class SeriesGenerator(StandardisedColumns):
         found = self.trajectories(self._vector(known), n, steps, temperature=temperature, seed=seed)
         return make_frame(sampled_columns(found, known, self.settings), backend)
 
-    def plot_samples(self, context: dict[str, Any] | None = None, n: int = 200, steps: int = 100, seed: int = 0) -> Any:
-        """Draw the median and the central bands of generated series of one context, one panel per target.
+    def plot_samples(
+        self,
+        context: dict[str, Any] | None = None,
+        n: int = 200,
+        steps: int = 100,
+        seed: int = 0,
+        temperature: float = 1.0,
+    ) -> Any:
+        """Draw the median and the 50% and 90% bands of series generated for one context, one panel per target.
+
+        All series have `steps` steps: the end flag is ignored, so that every step has bands of `n` values.
 
         Args:
             context: the value of every context column.
             n: the number of series.
-            steps: the number of steps of each; the end flag is not heeded.
-            seed: of the series.
+            steps: the number of steps of each series.
+            seed: random seed.
+            temperature: as in `sample`.
         """
         from .figures import plot_samples
 
         known = context or {}
-        drawn = self.trajectories(self._vector(known), n, steps, seed=seed, stop=False).elements.cpu()
+        drawn = self.trajectories(
+            self._vector(known), n, steps, seed=seed, temperature=temperature, stop=False
+        ).elements.cpu()
         return plot_samples(drawn, self.settings, known)
 
     def _vector(self, context: dict[str, Any]) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
 from collections.abc import Sequence
 
@@ -14,14 +15,14 @@ from .model import SeriesGenerator
 
 def sample_file(
     run: pathlib.Path,
-    out: str,
+    out: str | os.PathLike[str],
     *,
     context: Sequence[str] = (),
     n: int = 100,
     steps: int = 1000,
     temperature: float = 1.0,
     seed: int = 0,
-    figure: str | None = None,
+    figure: str | os.PathLike[str] | None = None,
 ) -> str:
     """Generate series of one context with a trained model, and write them to a file.
 
@@ -30,20 +31,22 @@ def sample_file(
         out: Table to write, CSV, TSV or Parquet.
         context: Value of every context column, as NAME=VALUE.
         n: Number of series.
-        steps: Largest number of steps of a series.
-        temperature: 1 samples from the model's distribution, 0 takes its mode.
-        seed: Seed of the series; series i of a seed is the same for every `n`.
-        figure: PNG file to draw the median and bands of 200 such series in.
+        steps: Maximum number of steps of a series.
+        temperature: 1 samples from the model's distribution; 0 takes its mode.
+        seed: Random seed; series i does not depend on `n`.
+        figure: PNG file of the median and the 50% and 90% bands of 200 generated series of `steps` steps; an SVG is
+            written next to it.
 
     Raises:
-        InputError: an argument is wrong, or the file holds no such model.
+        InputError: if an argument is invalid, or the file holds no such model.
 
     Example:
         contextual-rnn sample runs/digits --out sevens.csv --context digit=7 --n 20
     """
-    check_files(read={}, written={"out": out, "figure": figure})
     if figure and pathlib.Path(figure).suffix != ".png":
         raise InputError(f"`figure` must end in .png; found {figure}")
+    drawing = figure and pathlib.Path(figure).with_suffix(".svg")
+    check_files(read={"run": run}, written={"out": out, "figure": figure, "figure as SVG": drawing})
     values = dict(_name_and_value(text) for text in context)
     model = SeriesGenerator.load(run)
     table = model.sample(values, n, steps, temperature, seed, like=pl.DataFrame())
@@ -57,7 +60,7 @@ def sample_file(
         from ...study.figures import write_figure
 
         path = pathlib.Path(figure)
-        drawn = model.plot_samples(values, steps=steps, seed=seed)
+        drawn = model.plot_samples(values, steps=steps, seed=seed, temperature=temperature)
         report += f"\nFigure: {write_figure(drawn, path.parent, path.stem)}"
     return report
 

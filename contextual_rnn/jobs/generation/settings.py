@@ -6,7 +6,7 @@ import dataclasses
 
 from ..._core.settings import setting
 from ...data.columns import TargetSettings
-from ...kinds import WITHOUT_WINDOW, CoreSettings
+from ...kinds import WITHOUT_WINDOW, CoreSettings, in_words
 from ...study.fit import TrainingSettings
 
 
@@ -16,7 +16,8 @@ class GenerationSettings(CoreSettings, TargetSettings, TrainingSettings):
 
     initial_state: str | None = setting(
         None,
-        "Kind of initial state; without it, context if there are context columns, else zero.",
+        f"Kind of initial state: {in_words(WITHOUT_WINDOW)}. By default, context if there are context columns, else "
+        "zero.",
         group="model",
         choices=WITHOUT_WINDOW,
     )

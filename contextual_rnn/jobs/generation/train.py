@@ -88,14 +88,15 @@ def fit(
     jobs: int | None = None,
     **options: Any,
 ) -> SeriesGenerator:
-    """Train a model that generates series from their context.
+    """Train a model to generate series from their context.
 
     Args:
-        train: Training table: a file or a data frame with one row per time step, in order.
+        train: Training table with one row per time step, in order: a CSV, TSV or Parquet file; in Python, also a data
+            frame.
         validation: Table to choose settings on, instead of folds of the training table.
         test: Table to report metrics on; nothing is chosen on it.
         folds: Number of folds of the training series, at least 2; used if a setting has several values.
-        seed: Seed of weights, minibatches and noise.
+        seed: Random seed of the weights, the minibatches and the noise.
         out: Run folder to create; by default, nothing is kept on disk.
         resume: Continue in a folder that already holds this run.
         jobs: Number of processes; by default, one per processor.
@@ -104,7 +105,7 @@ def fit(
         The trained model; `model.report` shows its metrics.
 
     Raises:
-        InputError: a table or a setting is wrong; says what and where.
+        InputError: if a table or a setting is invalid.
 
     Example:
         contextual-rnn fit generation --train digits.csv --targets x y --context digit --series id --out runs/digits

@@ -1,4 +1,4 @@
-"""`compare`: what the bridge, the attention, the feeding and the label are worth on these pairs."""
+"""`compare`: whether the bridge, the attention, the feeding and the label matter, and by how much."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class PairComparison(Comparison):
-    """What a comparison of bridges, attentions, feeding policies or labels found; see `Comparison`."""
+    """The results of a comparison of bridges, attentions, feeding policies or labels; see `Comparison`."""
 
     factor: ClassVar[str] = "variant"
     heading: ClassVar[str] = "variant"
@@ -32,7 +32,7 @@ class PairComparison(Comparison):
     def table_rows(self) -> list[Row]:
         """Return the errors of every variant, averaged over seeds, and those of its ensemble.
 
-        The intervals of the word error rate are over the test words.
+        The intervals of the sequence error rate are over the test words.
         """
         shown = [(one["variant"], one) for one in self.report["errors"]]
         shown += [(f"{one['variant']}, ensemble", one) for one in self.report["ensembles"]]
@@ -42,7 +42,6 @@ class PairComparison(Comparison):
                 "variant": name,
                 "metric": metric.key,
                 "mean": one[metric.key],
-                "median": one[metric.key],
                 **({"low": one["low"], "high": one["high"]} if metric.key == BY_WORD.key else none),
             }
             for name, one in shown
@@ -50,13 +49,13 @@ class PairComparison(Comparison):
         ]
 
     def plot_attention(self, shown: int = 6) -> Figure:
-        """Draw the attention weights of the base variant's first model on some test sources.
+        """Draw the attention weights of the baseline model of seed 0 on some test sources.
 
         Args:
             shown: the number of sources.
 
         Raises:
-            InputError: the base variant has no attention.
+            InputError: if the baseline model has no attention.
         """
         from .figures import plot_attention
 
@@ -85,34 +84,39 @@ def compare(
     jobs: int | None = None,
     **options: Any,
 ) -> PairComparison:
-    """Train variants of a model of pairs, and say what the bridge and other choices are worth here.
+    """Train variants of an encoder-decoder, and report whether the bridge and other choices matter.
 
-    The first values of bridge, attention, feeding and label make the base; every other value is tried alone against
-    the base. Other settings with several values are chosen for every variant alike, on validation pairs. Errors are
-    those on the test pairs.
+    The first values of bridge, attention, feeding and label form the baseline model; each further value changes one
+    setting of it. Other settings with several values are chosen for each variant in the same way, on validation pairs.
+    The table shows errors on the test pairs: the sequence error rate is the share of wrong targets, and the symbol
+    error rate counts the edits per 100 symbols.
 
     Args:
-        train: Training pairs: a file with one pair per line (source, tab, target), several files as LABEL=PATH, a data
-            frame, a list of tuples, or a dict from labels to any of these.
+        train: Training pairs: a file with one pair per line (source, tab, target), or several files as LABEL=PATH; in
+            Python, also a data frame, a list of tuples, or a dict from labels to any of these.
         test: Pairs to report errors on; nothing is chosen on them.
-        bridge: How the encoder's final state becomes the decoder's h0; zero ignores it.
-        attention: Attention of the decoder over the encoder's outputs.
-        feeding: What the decoder is fed in training: the true symbols, or at random its own predictions.
-        label: Where the model reads the label of a source, if pairs have labels.
+        bridge: Maps from the encoder's final state to the decoder's initial state: zero (ignore the encoder), project
+            (linear map and tanh), concat (linear map of that projection and the state itself) or copy.
+        attention: Attention of the decoder over the encoder's outputs: none, additive (Bahdanau) or multiplicative
+            (Luong).
+        feeding: What the decoder reads during training: the true symbols (truth), or at random its own predictions, as
+            the embedding of a sampled symbol (embedding) or as the expected embedding (output).
+        label: Where the model reads the label of a source, if pairs have labels: in the encoder's initial state (h0),
+            in an additional first symbol (token), or nowhere (none).
         seeds: Number of seeds, counted from 0; with fewer than 5, no difference is claimed.
-        validation: Pairs to choose the epoch and the settings on; without them, a tenth of the training sources is
+        validation: Pairs to choose the epoch and the settings on; by default, a tenth of the training sources is
             held out.
-        columns: Columns of source, target and, if there are labels, label, in data frames, and in files that are
-            tables with a header (CSV, TSV or Parquet).
-        out: Run folder to create; without it nothing is kept on disk.
+        columns: Columns of source, target and, if there are labels, label. Files are then read as tables with a header
+            (CSV, TSV or Parquet).
+        out: Run folder to create; by default, nothing is kept on disk.
         resume: Continue in a folder that already holds this run, and skip what is finished.
-        jobs: Number of processes; without it, one per processor.
+        jobs: Number of processes; by default, one per processor.
 
     Returns:
         The answer, the tables and the figures.
 
     Raises:
-        InputError: a pair or a setting is wrong; says what and where.
+        InputError: if a pair or a setting is invalid.
 
     Example:
         contextual-rnn compare pairs --train train.tsv --validation dev.tsv --test test.tsv --out runs/spelling
@@ -130,16 +134,16 @@ def compare(
 
 
 def _candidates(values: dict[str, str], variants: list[dict[str, str]], options: dict[str, Any]) -> list[PairSettings]:
-    """Return the settings to choose from for a variant.
+    """Return the candidate settings of a variant.
 
-    Without attention there is nothing for input feeding to feed, so that a variant without attention lacks both.
+    Input feeding needs an attention, so a variant without attention has no input feeding either.
     """
     lacks = values["attention"] == "none" and any(one["attention"] != "none" for one in variants)
     return PairSettings.candidates({**options, **values, **({"input_feeding": False} if lacks else {})})
 
 
 def _named(variants: list[dict[str, str]]) -> list[Row]:
-    """Return variants with their names for readers.
+    """Return variants with the names that the table shows.
 
     The name is the value of the factor that varies; if several factors do, "base", or the factor and its value.
     """
@@ -155,7 +159,7 @@ def _named(variants: list[dict[str, str]]) -> list[Row]:
 
 
 def _findings(trained: Trained, variants: dict[str, Row], data: PairData) -> dict[str, Any]:
-    """Return the fields of the comparison that say what was found; `variants` are by their names in the files."""
+    """Return the result fields of the comparison; `variants` maps names in files to variants."""
     kinds, choices = list(variants.values()), trained.choices
     runs = [{**run, **variants[run["initial_state"]]} for run in trained.runs]
     differences = [_difference(runs, kind, kinds[0]) for kind in kinds[1:]]
@@ -164,7 +168,9 @@ def _findings(trained: Trained, variants: dict[str, Row], data: PairData) -> dic
         if choice.in_words():
             sentences.append(f"Chosen for {name} on the validation pairs: {choice.in_words()}.")
     if len({choice.settings.input_feeding for choice in choices.values()}) > 1:
-        sentences.append("Input feeding needs an attention, so the variant without attention lacks both.")
+        sentences.append(
+            "Input feeding needs an attention, so the variant without attention has no input feeding either."
+        )
     report = {
         "errors": [_errors(kind, runs) for kind in kinds],
         "chosen": trained.chosen(),
@@ -184,7 +190,7 @@ def _findings(trained: Trained, variants: dict[str, Row], data: PairData) -> dic
 
 
 def _note(kinds: list[Row]) -> str:
-    """Return what a reader of the table must know."""
+    """Return the note under the table."""
     note = "Intervals are over the test words. An ensemble averages the models of all seeds."
     if kinds[0]["variant"] != "base":
         return note
@@ -200,7 +206,7 @@ def _difference(runs: list[Row], kind: Row, base: Row) -> Row:
 
 
 def _errors(kind: Row, runs: list[Row]) -> Row:
-    """Return the metrics of a variant, averaged over seeds, and the interval of its word error rate over words."""
+    """Return the metrics of a variant, averaged over seeds, and the interval of its sequence error rate over words."""
     own = [run for run in runs if run["variant"] == kind["variant"]]
     interval = bootstrap_mean(100 * np.mean([run["wrong"] for run in own], axis=0, keepdims=True))
     means = {metric.key: float(np.mean([run["metrics"][metric.key] for run in own])) for metric in METRICS}

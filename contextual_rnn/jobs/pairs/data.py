@@ -1,4 +1,4 @@
-"""The data of a run: pairs to train on, and questions to validate and test on."""
+"""The data of a run: training pairs, and the sources and references to validate and test on."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Symbols = tuple[str, ...]
 
 @dataclasses.dataclass(frozen=True)
 class Question:
-    """A source, its label, and every target that is right."""
+    """A source with its label and all its correct targets, the references."""
 
     source: Symbols
     label: str | None
@@ -26,7 +26,7 @@ class Question:
 
 
 def questions(pairs: Sequence[Pair]) -> list[Question]:
-    """Return every source once, in order, with all targets that it has in the pairs."""
+    """Return each distinct source once, in order of appearance, with all its targets."""
     found: dict[tuple[Symbols, str | None], list[Symbols]] = {}
     for pair in pairs:
         targets = found.setdefault((pair.source, pair.label), [])
@@ -37,12 +37,12 @@ def questions(pairs: Sequence[Pair]) -> list[Question]:
 
 @dataclasses.dataclass(frozen=True)
 class PairData:
-    """The pairs to train on, the questions to validate and test on, and what identifies them.
+    """The training pairs, the questions to validate and test on, and their identity.
 
     Attributes:
         training: the pairs to train on.
-        validation: questions that choose the epoch and the settings.
-        test: questions whose errors are reported; empty if there are no test pairs.
+        validation: the questions on which the epoch and the settings are chosen.
+        test: the questions on which errors are reported; empty if there are no test pairs.
         labels: of the sources; empty if pairs have none.
         units: what a symbol of each side is.
         identity: the names and SHA-256 of the data, so that a run is not resumed on other data.
@@ -59,7 +59,7 @@ class PairData:
     def read(
         cls, train: PairSource, validation: PairSource | None, test: PairSource | None, columns: Sequence[str]
     ) -> PairData:
-        """Read all pairs once; raise InputError if a source of data is wrong or has labels that `train` lacks.
+        """Read all pairs once; raise InputError if data are invalid or have labels that `train` lacks.
 
         Without validation pairs, a tenth of the training sources is held out.
         """
@@ -82,16 +82,16 @@ class PairData:
         return cls(kept, questions(held_out), tested, training.labels, training.units, identity)
 
     def overlap(self) -> list[str]:
-        """Return a sentence for the validation and test sources that are in the training data too, if there are any.
+        """Return a sentence on the validation and test sources that are also in the training data, if there are any.
 
-        Errors on such sources say less about new ones.
+        Errors on such sources underestimate those on new ones.
         """
         known = {(pair.source, pair.label) for pair in self.training}
         sentences = []
-        for name, asked in (("validation", self.validation), ("test", self.test)):
-            count = sum((one.source, one.label) in known for one in asked)
+        for name, sources in (("validation", self.validation), ("test", self.test)):
+            count = sum((one.source, one.label) in known for one in sources)
             if count:
-                sentences.append(f"Of the {len(asked)} {name} sources, {count} are in the training data too.")
+                sentences.append(f"Of the {len(sources)} {name} sources, {count} are in the training data too.")
         return sentences
 
 
@@ -104,10 +104,10 @@ def _check_labels(name: str, pairs: Pairs, training: Pairs) -> None:
 
 
 def hold_out(pairs: list[Pair]) -> tuple[list[Pair], list[Pair]]:
-    """Return the pairs to train on, and those of a random tenth of the sources, which is always the same.
+    """Hold out the pairs of a random tenth of the sources, always the same one; return the other pairs and these.
 
     Raises:
-        InputError: there is a single source.
+        InputError: if there is a single source.
     """
     sources = list(dict.fromkeys((pair.source, pair.label) for pair in pairs))
     if len(sources) < 2:

@@ -13,20 +13,20 @@ Symbols = Sequence[str]
 
 
 def word_errors(found: Sequence[Symbols], references: Sequence[Sequence[Symbols]]) -> list[bool]:
-    """Return for every target whether it equals none of its references."""
+    """Return for every target whether it differs from all its references."""
     return [all(list(one) != list(right) for right in rights) for one, rights in zip(found, references, strict=True)]
 
 
 def word_error_rate(found: Sequence[Symbols], references: Sequence[Sequence[Symbols]]) -> float:
-    """Return the percentage of targets that equal none of their references."""
+    """Return the sequence error rate: the percentage of targets that equal none of their references."""
     errors = word_errors(found, references)
     return 100 * sum(errors) / len(errors)
 
 
 def phone_error_rate(found: Sequence[Symbols], references: Sequence[Sequence[Symbols]]) -> float:
-    """Return the edits (insertions, deletions, substitutions) per 100 symbols of the references.
+    """Return the symbol error rate: insertions, deletions and substitutions per 100 symbols of the references.
 
-    Of several references, the one with the fewest edits counts; of those, the longest.
+    If a target has several references, the one with the fewest edits is used; among those, the longest.
     """
     edits = length = 0
     for one, rights in zip(found, references, strict=True):
@@ -43,7 +43,9 @@ class PairMetric(Metric):
 
 
 METRICS = (
-    PairMetric("word_error_rate", "word error rate", "%", "difference", compute=word_error_rate),
+    PairMetric("word_error_rate", "sequence error rate", "%", "difference", compute=word_error_rate),
     PairMetric("phone_error_rate", "symbol error rate", "%", "difference", compute=phone_error_rate),
 )
-BY_WORD = ItemMetric("word_error_rate", "word error rate", "%", "difference", values="wrong", items="words", factor=100)
+BY_WORD = ItemMetric(
+    "word_error_rate", "sequence error rate", "%", "difference", values="wrong", items="words", factor=100
+)

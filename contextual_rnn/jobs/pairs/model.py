@@ -14,15 +14,15 @@ from .transcribe import transcribe
 
 @register
 class PairModel(PairNetwork):
-    """A `PairNetwork` with the verbs of a trained model."""
+    """A `PairNetwork` that transcribes sources and reads files of version 0.1."""
 
     @classmethod
     def upgrade(cls, arguments: dict[str, Any], path: str | os.PathLike[str]) -> dict[str, Any]:
-        """Return the arguments of a file of today or of version 0.1, whose settings were called `config`."""
+        """Convert constructor arguments saved by version 0.1; return current ones unchanged."""
         if "config" not in arguments:
             return arguments
         settings = dict(arguments["config"])
-        if settings.get("attention") == "none":  # input feeding then had no effect, and is refused today
+        if settings.get("attention") == "none":  # it had no effect without attention, and is refused now
             settings["input_feeding"] = False
         others = {name: value for name, value in arguments.items() if name != "config"}
         return {"settings": settings, **others}
@@ -38,10 +38,10 @@ class PairModel(PairNetwork):
         longest: int = 100,
         scores: bool = False,
     ) -> list[str] | list[list[Target]]:
-        """Write the targets of sources; a warning names symbols that the model does not know, and targets cut short.
+        """Write the targets of sources. Warns of symbols that the model does not know, and of truncated targets.
 
         Args:
-            sources: texts, or a single one.
+            sources: a list of texts, or a single text.
             label: of all sources, for a model that reads labels.
             beam: the width of the beam search; 1 is greedy search.
             n_best: the number of targets per source, at most `beam`.
@@ -55,7 +55,7 @@ class PairModel(PairNetwork):
             target.
 
         Raises:
-            InputError: an argument or a source is wrong; says which.
+            InputError: if an argument or a source is invalid.
         """
         return transcribe(
             [self],

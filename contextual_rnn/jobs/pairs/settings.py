@@ -9,6 +9,7 @@ from ..._core.settings import setting
 from ...errors import InputError
 from ...seq2seq import ATTENTIONS, BRIDGES, FEEDINGS
 from ...study.fit import TrainingSettings
+from .. import choices
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -27,60 +28,70 @@ class PairSettings(TrainingSettings):
     embedding: int = setting(128, "Size of the embedding of a symbol.", group="model", least=1, tunable=True)
     bridge: str = setting(
         "project",
-        "How the encoder's final state becomes the decoder's h0; zero ignores it.",
+        choices.BRIDGES,
         group="model",
         choices=BRIDGES,
         compared=True,
     )
-    attention: str = setting("additive", "Attention of the decoder.", group="model", choices=ATTENTIONS, compared=True)
+    attention: str = setting(
+        "additive",
+        f"Attention of the decoder over the encoder's outputs: {choices.ATTENTIONS}.",
+        group="model",
+        choices=ATTENTIONS,
+        compared=True,
+    )
     dropout: float = setting(
         0.5, "Dropout of embeddings and of the output layer's input.", group="model", least=0, below=1, tunable=True
     )
     input_feeding: bool = setting(
-        False, "Feed the attention's result of each step to the decoder at the next step; slower.", group="model"
+        False, "Also feed the attention output of each step to the decoder at the next step; slower.", group="model"
     )
     feeding: str = setting(
         "truth",
-        "What the decoder is fed in training: the true symbols, or at random its own predictions, as the embedding of "
-        "a drawn symbol (embedding) or as the mean embedding (output).",
+        "What the decoder reads during training: the true symbols (truth), or at random its own predictions, as the "
+        "embedding of a sampled symbol (embedding) or as the expected embedding (output).",
         group="training",
         choices=FEEDINGS,
         compared=True,
     )
     label: Literal["none", "token", "h0"] = setting(
         "h0",
-        "Where the model reads the label of a source, if pairs have labels: in the encoder's h0, in a first symbol "
-        "(token), or nowhere.",
+        "Where the model reads the label of a source, if pairs have labels: in the encoder's initial state (h0), in an "
+        "additional first symbol (token), or nowhere (none).",
         group="model",
         compared=True,
     )
     sampling: float = setting(
         0.3,
-        "Probability in the last epoch that the decoder is fed its own prediction; it grows from 0.",
+        "Probability, at the end of training, of feeding a prediction; grows linearly from 0. Ignored with `feeding` "
+        "truth.",
         group="training",
         least=0,
         most=1,
     )
     unknown: float = setting(
         0.005,
-        "Share of source symbols that training hides, so that the model learns to handle unknown ones.",
+        "Share of source symbols replaced by the unknown symbol in training, so that the model learns its embedding.",
         group="training",
         least=0,
         below=1,
     )
-    epochs: int = setting(40, "Number of training epochs, at most.", group="training", least=1)
+    epochs: int = setting(40, "Maximum number of training epochs.", group="training", least=1)
     patience: int = setting(
-        20, "Number of epochs without a lower validation error after which training stops.", group="training", least=1
+        20,
+        "Number of epochs without improvement of the validation error after which training stops.",
+        group="training",
+        least=1,
     )
     learning_rate: float = setting(
         2e-3,
-        "Learning rate of AdamW in the first epoch; it falls to 0 by a cosine.",
+        "Learning rate of AdamW in the first epoch; decayed to 0 with a cosine schedule.",
         group="training",
         above=0,
         tunable=True,
     )
     weight_decay: float = setting(0.3, "Weight decay of AdamW.", group="training", least=0, tunable=True)
-    beam: int = setting(5, "Width of the beam search that answers the test pairs.", group="training", least=1)
+    beam: int = setting(5, "Beam width of the search on the test pairs.", group="training", least=1)
 
     def __post_init__(self) -> None:
         """Check the settings."""
@@ -90,4 +101,4 @@ class PairSettings(TrainingSettings):
                 f"`hidden` must be even, because each direction of the encoder has half the units; found {self.hidden}"
             )
         if self.input_feeding and self.attention == "none":
-            raise InputError("`input_feeding` feeds the attention's result: give an `attention` other than none")
+            raise InputError("`input_feeding` needs an `attention` other than none")

@@ -78,9 +78,9 @@ class Training(parallel.Training):
 
 
 def check_label(labels: Sequence[str], data: PairData) -> None:
-    """Raise InputError if ways of reading a label were asked for or compared, and the pairs have no labels."""
+    """Raise InputError if the settings read labels, or compare ways of reading them, and the pairs have none."""
     if not data.labels and ("token" in labels or len(labels) > 1):
-        raise InputError(f"`label` {', '.join(labels)}: the pairs have no labels for the model to read")
+        raise InputError(f"`label` {', '.join(labels)}: the pairs have no labels")
 
 
 @takes_settings(PairSettings)
@@ -96,26 +96,26 @@ def fit(
     jobs: int | None = None,
     **options: Any,
 ) -> PairModel:
-    """Train a model that writes the target of a source text, such as the pronunciation of a spelling.
+    """Train an encoder-decoder to write the target of a source text, such as the pronunciation of a spelling.
 
     Args:
-        train: Training pairs: a file with one pair per line (source, tab, target), several files as LABEL=PATH, a data
-            frame, a list of tuples, or a dict from labels to any of these.
-        validation: Pairs to choose the epoch and the settings on; without them, a tenth of the training sources is
+        train: Training pairs: a file with one pair per line (source, tab, target), or several files as LABEL=PATH; in
+            Python, also a data frame, a list of tuples, or a dict from labels to any of these.
+        validation: Pairs to choose the epoch and the settings on; by default, a tenth of the training sources is
             held out.
         test: Pairs to report errors on; nothing is chosen on them.
-        columns: Columns of source, target and, if there are labels, label, in data frames, and in files that are
-            tables with a header (CSV, TSV or Parquet).
-        seed: Seed of weights, minibatches and noise.
-        out: Run folder to create; without it nothing is kept on disk.
+        columns: Columns of source, target and, if there are labels, label. Files are then read as tables with a header
+            (CSV, TSV or Parquet).
+        seed: Random seed of the weights, the minibatches and the noise.
+        out: Run folder to create; by default, nothing is kept on disk.
         resume: Continue in a folder that already holds this run.
-        jobs: Number of processes; without it, one per processor.
+        jobs: Number of processes; by default, one per processor.
 
     Returns:
         The trained model; `model.report` shows its errors.
 
     Raises:
-        InputError: a pair or a setting is wrong; says what and where.
+        InputError: if a pair or a setting is invalid.
 
     Example:
         contextual-rnn fit pairs --train train.tsv --validation dev.tsv --test test.tsv --out runs/spelling

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import math
+import os
 import sys
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,7 +22,7 @@ BATCH = 64  # sources that are decoded at once
 
 @dataclasses.dataclass(frozen=True)
 class Search:
-    """How targets are searched; see `transcribe`. Values are checked when an instance is made."""
+    """Options of the search; see `transcribe`. They are checked when an instance is made."""
 
     label: str | None = None
     beam: int = 5
@@ -37,10 +38,13 @@ class Search:
             raise InputError(f"`alpha` must be at least 0 and finite; found {self.alpha}")
 
     def check_models(self, models: Sequence[PairNetwork], names: Sequence[str]) -> None:
-        """Raise InputError unless the models can be an ensemble, and `label` is given if and only if they read one."""
+        """Raise InputError unless the models can form an ensemble and `label` fits them."""
         for name, model in zip(names, models, strict=True):
             if _vocabulary(model) != _vocabulary(models[0]):
-                raise InputError(f"{name} has other symbols or labels than {names[0]}; an ensemble needs the same data")
+                raise InputError(
+                    f"{name} and {names[0]} cannot form an ensemble: their vocabularies, labels and `label` setting must "
+                    "be equal"
+                )
         labels = models[0].labels
         if self.label is not None and self.label not in labels:
             known = f"has the labels {', '.join(labels)}" if labels else "was trained without labels"
@@ -51,7 +55,7 @@ class Search:
     def run(
         self, models: Sequence[PairNetwork], lines: Iterable[SourceLine], batch_size: int
     ) -> Iterator[tuple[SourceLine, list[Target]]]:
-        """Yield every source with its different targets, the best first; none for an empty source."""
+        """Yield every source with its distinct targets, the best first; an empty source has none."""
         for model in models:
             model.eval()
         for batch in _batches(lines, batch_size):
@@ -63,7 +67,7 @@ class Search:
                 yield line, self._cut(next(found), models[0]) if line.symbols else []
 
     def _cut(self, targets: list[Target], model: PairNetwork) -> list[Target]:
-        """Return targets cut at the largest length; of those that are then equal, the first."""
+        """Truncate targets to the largest length, and drop those that become equal to an earlier one."""
         different: dict[tuple[str, ...], Target] = {}
         for target in targets:
             symbols = target.symbols[: self.longest]
@@ -72,7 +76,7 @@ class Search:
         return list(different.values())
 
     def remark(self, line: SourceLine, targets: list[Target], model: PairNetwork) -> str | None:
-        """Return what to tell the user about a source: unknown symbols, and targets that were cut."""
+        """Return a remark on unknown symbols and truncated targets; None if there are none."""
         remarks = []
         unknown = model.source.unknown(line.symbols)
         if unknown:
@@ -113,7 +117,7 @@ def transcribe(
 
     Args:
         models: with the same vocabularies, such as those of several seeds.
-        sources: texts, or a single one.
+        sources: a list of texts, or a single text.
         scores: return targets with their scores, even if `n_best` is 1.
         search: `label`, `beam`, `n_best`, `alpha` and `longest`, as for `PairModel.transcribe`.
 
@@ -121,7 +125,7 @@ def transcribe(
         What `PairModel.transcribe` returns.
 
     Raises:
-        InputError: an argument or a source is wrong, or the models have different vocabularies; says which.
+        InputError: if an argument or a source is invalid, or the models cannot form an ensemble.
     """
     options = Search(**search)
     if not models:
@@ -148,9 +152,9 @@ def _lines_of(sources: Iterable[str] | str, model: PairNetwork) -> list[SourceLi
 
 
 def transcribe_lines(
-    runs: Sequence[str],
+    runs: Sequence[str | os.PathLike[str]],
     *,
-    input: str = "-",
+    input: str | os.PathLike[str] = "-",
     label: str | None = None,
     beam: int = 5,
     n_best: int = 1,
@@ -163,20 +167,20 @@ def transcribe_lines(
 
     Args:
         runs: Run folders that `fit pairs` made, or model files; the predictions of several are averaged.
-        input: Text file, UTF-8, with one source per line; - is standard input.
-        label: Label of all sources, for a model that reads labels.
+        input: UTF-8 text file with one source per line; - reads standard input.
+        label: Label of all sources, for a model that was trained with labels.
         beam: Width of the beam search; 1 is greedy search.
         n_best: Number of targets per source, at most the width of the beam.
         alpha: Exponent of the length penalty: the score is the log probability over the length to this power.
         scores: Write the score of each target after it, separated by a tab.
-        longest: Largest number of symbols of a target, its end not included.
-        batch_size: Number of lines decoded at once; without it, 1 if a person types them, else 64.
+        longest: Maximum number of symbols in a target.
+        batch_size: Number of lines decoded at once; by default, 1 if standard input is a terminal, else 64.
 
     Returns:
         An iterator of lines, each with a remark about its source or None. An empty line stays empty.
 
     Raises:
-        InputError: an argument or a line is wrong; says which. Lines before a wrong one are written.
+        InputError: if an argument or a line is invalid. The lines before an invalid one are written.
 
     Example:
         contextual-rnn transcribe runs/spelling --input words.txt --n-best 3 --scores
@@ -193,10 +197,10 @@ def transcribe_lines(
 
 
 def _written(
-    models: Sequence[PairNetwork], search: Search, path: str, scores: bool, size: int
+    models: Sequence[PairNetwork], search: Search, path: str | os.PathLike[str], scores: bool, size: int
 ) -> Iterator[tuple[str, str | None]]:
     with _opened(path) as stream:
-        lines = read_sources(stream, "standard input" if path == "-" else path, models[0].units.source)
+        lines = read_sources(stream, "standard input" if path == "-" else str(path), models[0].units.source)
         for line, targets in search.run(models, lines, size):
             columns = [line.text] if line.symbols else [""]
             for target in targets:
@@ -205,7 +209,7 @@ def _written(
 
 
 @contextlib.contextmanager
-def _opened(path: str) -> Iterator[Iterable[bytes]]:
+def _opened(path: str | os.PathLike[str]) -> Iterator[Iterable[bytes]]:
     if path == "-" and sys.stdin is None:
         raise InputError("standard input is closed; give a file of sources as `input`")
     if path == "-":

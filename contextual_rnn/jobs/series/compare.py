@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class SeriesComparison(Comparison):
-    """What a comparison of initial states found on series; see `Comparison`."""
+    """The results of a comparison of initial states on series; see `Comparison`."""
 
     def plot_start(self, series: int = 0, steps: int = 150) -> Figure:
         """Draw the first steps of a test series, as measured and as predicted from every kind of initial state.
@@ -53,17 +53,20 @@ def compare(
     jobs: int | None = None,
     **options: Any,
 ) -> SeriesComparison:
-    """Train the same model from every kind of initial state, and say whether the initial state matters here.
+    """Train the same model from every kind of initial state, and report whether the initial state matters.
 
-    Settings with several values are chosen for every kind alike, on validation data. Errors are those on the test
-    table.
+    Settings with several values are chosen for each kind in the same way, on validation data. The table shows errors on
+    the test table: free-run RMSE (over whole series), first-20-steps RMSE (over the first 20 predicted steps) and
+    windowed RMSE (over consecutive windows of `length` steps, each predicted from a new start).
 
     Args:
         train: Training table with one row per time step, in order: a CSV, TSV or Parquet file; in Python, also a data
             frame.
         test: Table to report errors on; nothing is chosen on it.
-        initial_states: Kinds of initial state, and the controls warm-up and every-step; by default, all that the
-            window and the context allow.
+        initial_states: Kinds of initial state to compare: zero, free (learned), context (a function of what is known
+            about the series), gaussian (context with noise), error-noise (free with noise in proportion to the
+            back-propagated error), and the controls warm-up and every-step (zero, with what is known read during the
+            window, or at every step). By default, all that the window and the context allow.
         seeds: Number of seeds, counted from 0; with fewer than 5, no difference is claimed.
         validation: Table to choose settings on, instead of folds of the training table.
         folds: Number of folds of the training table, at least 2; used if a setting has several values.
@@ -75,7 +78,7 @@ def compare(
         The answer, the tables and the figures.
 
     Raises:
-        InputError: a table or a setting is wrong; says what and where.
+        InputError: if a table or a setting is invalid.
 
     Example:
         contextual-rnn compare series --train train.csv --test test.csv --inputs u --targets y --window 5

@@ -36,7 +36,7 @@ def fit(
     jobs: int | None = None,
     **options: Any,
 ) -> SeriesModel:
-    """Train a model that simulates the targets of series from their inputs.
+    """Train a model to simulate the targets of series from their inputs.
 
     Args:
         train: Training table with one row per time step, in order: a CSV, TSV or Parquet file; in Python, also a data
@@ -44,7 +44,7 @@ def fit(
         validation: Table to choose settings on, instead of folds of the training table.
         test: Table to report errors on; nothing is chosen on it.
         folds: Number of folds of the training table, at least 2; used if a setting has several values.
-        seed: Seed of weights, windows and noise.
+        seed: Random seed of the weights, the windows and the noise.
         out: Run folder to create; by default, nothing is kept on disk.
         resume: Continue in a folder that already holds this run.
         jobs: Number of processes; by default, one per processor.
@@ -53,7 +53,7 @@ def fit(
         The trained model; `model.report` shows its errors.
 
     Raises:
-        InputError: a table or a setting is wrong; says what and where.
+        InputError: if a table or a setting is invalid.
 
     Example:
         contextual-rnn fit series --train train.csv --inputs u --targets y --window 5 --out runs/tank
@@ -61,13 +61,15 @@ def fit(
     candidates = SeriesSettings.candidates(options)
     data = read_tables(train, validation, test, candidates[0])
     training = Training.of(data, [candidates], folds)
-    report = functools.partial(_report, data)
+    report = functools.partial(_report, data, training.scored_length)
     figures = functools.partial(_figures, (data.test or data.training)[0])
     return fit_one(training, candidates, report, figures, seed=seed, out=out, resume=resume, jobs=jobs)
 
 
-def _report(data: Datasets, model: SeriesModel, result: dict[str, Any], history: list[dict[str, Any]]) -> FitReport:
-    settings, scoring = model.settings, scoring_of(model, model.settings.length)
+def _report(
+    data: Datasets, scored_length: int, model: SeriesModel, result: dict[str, Any], history: list[dict[str, Any]]
+) -> FitReport:
+    settings, scoring = model.settings, scoring_of(model, scored_length)  # one length for all rows of the table
     rows = {"training table": scores(model.predictions, data.training, scoring)}
     if data.test:
         rows["test table"] = result["metrics"]

@@ -83,7 +83,7 @@ class Prediction:
             there is one, `step` (0 is the first row of a series in the table), the measured targets if the table has
             them, and the predicted targets, with `_predicted` after their names. A pandas index is kept.
         state: the states at the end; give them as `start` to carry on.
-        rmse: the root mean squared error of every target; None where a target is missing.
+        rmse: the RMSE of each target, by name; None if any measured target is missing.
     """
 
     frame: Any

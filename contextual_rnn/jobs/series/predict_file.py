@@ -33,7 +33,7 @@ def predict_file(
     Example:
         contextual-rnn predict runs/tank --inputs monday.csv --out predicted.csv
     """
-    check_files(read={"inputs": inputs, "start": start}, written={"out": out, "end": end})
+    check_files(read={"run": run, "inputs": inputs, "start": start}, written={"out": out, "end": end})
     model = SeriesModel.load(run)
     states = States.load(start, model) if start else None
     found = model.predict(inputs, states)

@@ -16,19 +16,23 @@ class SeriesSettings(CoreSettings, ColumnSettings, TrainingSettings):
     """A model that simulates targets from inputs, and its training."""
 
     inputs: tuple[str, ...] = setting(
-        (),
-        "Input columns, known at every step. Series without inputs are the job `generation`.",
+        dataclasses.MISSING,
+        "Input columns, known at every step. Use the job generation for series without inputs.",
         group="data",
         metavar="COLUMN",
     )
     window: int = setting(0, "Number of steps at the start of a series whose targets are known.", group="data", least=0)
     length: int = setting(
-        128, "Steps of a training window, after the known ones.", group="training", least=1, tunable=True
+        128,
+        "Steps of a training window after the known ones, and of the windows on which the windowed RMSE is computed.",
+        group="training",
+        least=1,
+        tunable=True,
     )
     washout: int = setting(
-        0, "Steps after the known ones that the training loss leaves out.", group="training", least=0, tunable=True
+        0, "Steps after the known ones that the training loss ignores.", group="training", least=0, tunable=True
     )
-    updates: int = setting(50, "Minibatches per epoch, of windows drawn at random.", group="training", least=1)
+    updates: int = setting(50, "Minibatches per epoch, each of windows drawn at random.", group="training", least=1)
 
     def __post_init__(self) -> None:
         """Check the settings, and choose the kind of initial state if none is given."""
@@ -38,5 +42,5 @@ class SeriesSettings(CoreSettings, ColumnSettings, TrainingSettings):
                 "`inputs` needs at least one column; contextual_rnn.jobs.generation generates series without inputs"
             )
         if self.washout >= self.length:
-            raise InputError(f"`washout` {self.washout} leaves nothing of a `length` of {self.length} steps")
+            raise InputError(f"`washout` ({self.washout}) must be less than `length` ({self.length})")
         self.choose_kind(self.window, self.context)
