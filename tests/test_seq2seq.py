@@ -324,7 +324,7 @@ REFUSED = {
     ),
     "targets of other sources": (
         lambda whole: whole.loss(SOURCE, TARGET[:1]),
-        "there must be as many targets as sources; found 2 sources and 1 targets",
+        "sources and targets must be equal in number; found 2 sources and 1 targets",
     ),
     "a probability over 1": (lambda whole: ScheduledSampling(1.5), "must be a probability from 0 to 1; found 1.5"),
     "sampling that is not told the update": (

@@ -260,7 +260,7 @@ def test_weights_without_a_configuration_are_refused(tmp_path):
 
 
 def test_a_file_that_is_not_there(tmp_path):
-    with pytest.raises(InputError, match="does not exist"):
+    with pytest.raises(InputError, match="there is no such file"):
         load(tmp_path / "model")
     with pytest.raises(OSError, match="cannot be written"):
         save(nn.Linear(2, 3), tmp_path / "no folder" / "model")
