@@ -211,9 +211,7 @@ class ContextualRNN(nn.Module):
         episodes = Episodes.split(resets.to(x.device) & inside, lengths.clamp(min=1))
         return self._run_split(x, run, run.start_of_episodes(episodes), lengths, episodes)
 
-    def _run_split(
-        self, x: Tensor, run: _Run, h0: State, lengths: Tensor, episodes: Episodes
-    ) -> tuple[Tensor, State]:
+    def _run_split(self, x: Tensor, run: _Run, h0: State, lengths: Tensor, episodes: Episodes) -> tuple[Tensor, State]:
         """Run rows that are split into episodes, of which each has an h0."""
         size, steps = (x.shape[0], x.shape[1]) if self.batch_first else (x.shape[1], x.shape[0])
         x = self._zero_empty(x, lengths)

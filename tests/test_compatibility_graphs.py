@@ -20,7 +20,10 @@ GAUSSIAN = [name for name in CASES if "Latent" in name and "Model" in name]  # a
 GAUSSIAN += ["SequenceModel: MixtureHead", "SequenceModel: GaussianHead"]
 GAUSSIAN += ["SequenceModel: no start, lengths, end, every step"]
 LOOPS = [  # Python loops over time
-    *(f"ContextualRNN: {core}" for core in ("nn.RNNCell", "nn.GRUCell", "nn.LSTMCell", "FastWeightsRNN", "FastWeightsCell")),
+    *(
+        f"ContextualRNN: {core}"
+        for core in ("nn.RNNCell", "nn.GRUCell", "nn.LSTMCell", "FastWeightsRNN", "FastWeightsCell")
+    ),
     *("MemoryState", "LatentModel: GaussianState, own", "LatentModel: LatentState, own"),
     *("EncoderDecoder: GRU, copy, additive, input feeding", "EncoderDecoder: fast weights, copy, multiplicative"),
 ]
@@ -71,7 +74,10 @@ def test_an_export_in_training_mode_draws_the_noise_of_the_model(name):
 def test_a_dynamic_length_is_beyond_torch_export():
     time = torch.export.Dim("time", min=2, max=64)
     case = CASES["ContextualRNN: nn.GRU"]
-    for model, arguments in ((nn.GRU(D, H, batch_first=True), case.arguments(4)[:1]), (case.model(), case.arguments(4))):
+    for model, arguments in (
+        (nn.GRU(D, H, batch_first=True), case.arguments(4)[:1]),
+        (case.model(), case.arguments(4)),
+    ):
         shapes = ({1: time}, *[None] * (len(arguments) - 1))
         with pytest.raises(Exception, match="Constraints violated"):
             torch.export.export(model.eval(), arguments, dynamic_shapes=shapes)
@@ -151,7 +157,9 @@ def onnx_outputs(session, arguments):
 def named_axes(case):
     layouts = [one for layout in case.dims for one in (layout.values() if isinstance(layout, dict) else [layout])]
     return {
-        f"input_{number}": {place: "batch" if letter == "b" else f"time_{number}" for place, letter in enumerate(layout)}
+        f"input_{number}": {
+            place: "batch" if letter == "b" else f"time_{number}" for place, letter in enumerate(layout)
+        }
         for number, layout in enumerate(layouts)
     }
 

@@ -46,7 +46,14 @@ from contextual_rnn import (
     memory_shapes,
     state_shapes,
 )
-from contextual_rnn.seq2seq import BRIDGES, Decoder, Encoder, EncoderDecoder, ScheduledSampling, make_attention, make_bridge
+from contextual_rnn.seq2seq import (
+    BRIDGES,
+    Decoder,
+    Encoder,
+    EncoderDecoder,
+    make_attention,
+    make_bridge,
+)
 
 D, H, C = 3, 8, 2  # features of a step, hidden units, numbers of a context
 
@@ -269,7 +276,9 @@ def _sequence_cases() -> dict[str, Case]:
 
 def _pair_cases() -> dict[str, Case]:
     made = {f"{bridge}, none": encoder_decoder(bridge, "none") for bridge in BRIDGES}
-    made |= {f"project, {attention}": encoder_decoder("project", attention) for attention in ("additive", "multiplicative")}
+    made |= {
+        f"project, {attention}": encoder_decoder("project", attention) for attention in ("additive", "multiplicative")
+    }
     made["GRU, copy, additive, input feeding"] = encoder_decoder("copy", "additive", nn.GRU, input_feeding=True)
     made["fast weights, copy, multiplicative"] = encoder_decoder("copy", "multiplicative", FastWeightsRNN)
     return {f"EncoderDecoder: {name}": Case(make, pairs, dims=("bt", "bt")) for name, make in made.items()}

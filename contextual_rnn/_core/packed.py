@@ -24,8 +24,9 @@ def run_packed(
 ) -> tuple[PackedSequence, State]:
     """Run a core over a packed sequence.
 
-    PyTorch's own cores take the packed sequence itself, but not under the transforms of `torch.func`. A causal core is called once for every segment of time in which
-    the same sequences are running. Any other core is called with whole sequences, once for every length.
+    PyTorch's own cores take the packed sequence itself, but not under the transforms of `torch.func`. A causal core is
+    called once for every segment of time in which the same sequences are running. Any other core is called with whole
+    sequences, once for every length.
 
     Args:
         core: the core.
