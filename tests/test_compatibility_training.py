@@ -19,9 +19,10 @@ DISTRIBUTED = [
     "JoinedState, mask",
     "SequenceModel: FixedGaussianHead",
     "SequenceModel: CategoryHead",
+    "SequenceModel: GaussianHead",
     "EncoderDecoder: project, additive",
 ]
-SHARDED = ["ContextualRNN: nn.LSTM", "ContextualRNN: FastWeightsRNN", "EncoderDecoder: project, additive"]
+SHARDED = [name for name in DISTRIBUTED if name != "SequenceModel: CategoryHead"]
 
 
 def loss(outputs):
