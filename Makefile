@@ -6,11 +6,12 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt
 
-.PHONY: help demo test lint clean
+.PHONY: help demo test compatibility lint clean
 
 help:
 	@echo "make demo   train the paper's cosine-decay model and draw its figures 4, 5 and 6 in runs/demo"
 	@echo "make test   run the tests"
+	@echo "make compatibility  install the tools of docs/compatibility.md and try every class with them; takes 30 minutes"
 	@echo "make lint   check style and types"
 	@echo "make .venv  install everything into .venv; the others do so when it is missing"
 
@@ -29,6 +30,12 @@ demo: .venv/installed
 
 test: .venv/installed
 	$(BIN)/python -m pytest --numprocesses 2
+
+# opacus asks for packages that it needs only for its own examples; what it imports is opt_einsum.
+compatibility: .venv/installed
+	$(PIP) lightning skorch huggingface_hub onnx onnxscript onnxruntime opt_einsum
+	$(PIP) --no-deps opacus
+	EVERY_CASE=1 $(BIN)/python -m pytest tests/test_compatibility*.py tests/test_examples.py
 
 lint: .venv/installed
 	$(BIN)/ruff check .

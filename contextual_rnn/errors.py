@@ -2,4 +2,4 @@
 
 
 class InputError(ValueError):
-    """Report bad input in one sentence: what was wrong, where, and what would be right."""
+    """Report bad input in one sentence: what was wrong, where, and what was expected."""

@@ -1,8 +1,9 @@
-"""Heads: from a hidden state to the next element of a sequence.
+"""Heads: modules that predict the next element of a sequence from a hidden state.
 
-A head is called as `head(hidden, last) -> prediction`, which is a distribution where the head is one. `loss(hidden,
-target, last)` is the loss of each step. `sample(hidden, last, uniform, temperature)` draws the next element by uniform
-numbers that the caller gives, so that trajectories can be repeated; `draws` is the number of these per element.
+A head is called as `head(hidden, last) -> prediction`; the prediction is an element or a distribution. `loss(hidden,
+target, last)` is the loss of each step. `sample(hidden, last, uniform, temperature)` draws the next element with
+uniform random numbers that the caller provides, so that trajectories are reproducible; `draws` is the number of these
+per element.
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ class Head(nn.Module):
 
     Attributes:
         size: D, the size of an element; or the number of categories.
-        draws: the number of uniform numbers that drawing an element takes.
+        draws: the number of uniform random numbers needed to draw an element.
         is_category: whether elements are integers.
-        hidden_features: H, the width of the hidden state that the head reads; None where it is not known.
+        hidden_features: H, the width of the hidden state that the head reads; None if it is not known.
     """
 
     size: int
@@ -61,11 +62,11 @@ class ChangeHead(Head):
 
     Args:
         hidden: H.
-        low: the smallest change of each of the D numbers in training, in its unit.
-        high: the largest change of each.
+        low: the smallest change of each of the D features in training, in its unit.
+        high: the largest change of each feature.
 
     Raises:
-        ValueError: a smallest change is not less than the largest, or their numbers differ.
+        ValueError: `low` and `high` differ in length, or a smallest change is not less than the largest.
     """
 
     low: Tensor
@@ -74,7 +75,7 @@ class ChangeHead(Head):
     def __init__(self, hidden: int, low: list[float], high: list[float]) -> None:
         super().__init__()
         if len(low) != len(high) or not all(a < b for a, b in zip(low, high, strict=True)):
-            raise ValueError(f"low and high must be lists of one length, with low < high; found {low} and {high}")
+            raise ValueError(f"low and high must be lists of equal length, with low < high; found {low} and {high}")
         self.size = len(low)
         self.hidden_features = hidden
         self.linear = nn.Linear(hidden, self.size)
@@ -87,7 +88,7 @@ class ChangeHead(Head):
         return _required(last) + self.low + share * self.range
 
     def loss(self, hidden: Tensor, target: Tensor, last: Tensor | None = None) -> Tensor:
-        """Return the squared error of the scaled change, the mean over the D numbers, (...)."""
+        """Return the squared error of the scaled change, averaged over the D features, (...)."""
         scaled = 2 * (target - _required(last) - self.low) / self.range - 1
         return (self.linear(hidden) - scaled).square().mean(-1)
 
@@ -152,7 +153,7 @@ class MixtureHead(Head):
 
     def _components_of(self, hidden: Tensor, last: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         """Return logits (..., K), means (..., K, D) and Cholesky factors (..., K, D, D)."""
-        # In half precision triangular systems cannot be solved, and logarithms of densities are too inexact.
+        # Half precision has no solver of triangular systems, and is too inexact for log densities.
         logits, mean, diagonal, below = at_least_single(self.linear(hidden)).split(self.widths, dim=-1)
         mean = mean.unflatten(-1, (self.components, self.size))
         if self.change:
@@ -183,8 +184,8 @@ class FixedGaussianHead(Head):
 
         p(x) = N(x; mu, scale^2 I)
 
-    In a `LatentModel` a small deviation makes h0 carry what the previous elements do not, since the head cannot treat
-    it as noise.
+    In a `LatentModel`, a small deviation forces h0 to carry the information that is missing from the previous elements,
+    since the head cannot treat it as noise.
 
     Args:
         hidden: H.
@@ -241,7 +242,8 @@ class CategoryHead(Head):
 
     def loss(self, hidden: Tensor, target: Tensor, last: Tensor | None = None) -> Tensor:
         """Return the negative log likelihood in nats, (...)."""
-        return cross_entropy(self.linear(hidden).movedim(-1, 1), target, reduction="none")
+        logits = self.linear(hidden)
+        return cross_entropy(logits.movedim(logits.dim() - 1, 1), target, reduction="none")  # ONNX refuses -1
 
     def sample(self, hidden: Tensor, last: Tensor | None, uniform: Tensor, temperature: float = 1.0) -> Tensor:
         """Draw the next category; the logits are divided by the temperature. At 0 it is the most likely category."""
@@ -250,7 +252,7 @@ class CategoryHead(Head):
 
 
 def _normal(uniform: Tensor, variance: float) -> Tensor:
-    """Convert pairs of uniform numbers (N, 2 n) to as many normal ones (Box and Muller 1958)."""
+    """Convert pairs of uniform random numbers (N, 2 n) to as many normal ones (Box and Muller 1958)."""
     pairs = uniform.unflatten(1, (-1, 2))
     radius, angle = (-2 * variance * pairs[..., 0].log()).sqrt(), 2 * math.pi * pairs[..., 1]
     return torch.stack([radius * angle.cos(), radius * angle.sin()], 2).flatten(1)

@@ -25,14 +25,15 @@ class Kind:
     """A kind of initial state, or a control.
 
     Attributes:
-        name: what a user calls it.
+        name: the name that users choose it by.
         meaning: what it is, in a few words.
         build: `build(core, make_context_state)` returns the initial state; the second argument makes
             `ContextState(core, network)` for the kinds that use one.
-        colour: in every figure; of the palette of Okabe and Ito, which colour-blind readers can tell apart.
+        colour: its colour in every figure, from the palette of Okabe and Ito, which colour-blind readers can
+            distinguish.
         needs_context: whether it is a function of a context.
         needs_window: whether it is a function of the first steps of a series.
-        is_control: whether it starts from zero and is given the context in another way.
+        is_control: whether it starts from zero and uses the context in another way.
         runs_over_window: whether the core runs over the known window too, instead of starting after it.
         questions: `(other kind, statement)` for every comparison that this kind answers.
     """
@@ -107,8 +108,8 @@ _KINDS = (
     ),
 )
 KINDS = {kind.name: kind for kind in _KINDS}
-COMPARED = tuple(KINDS)  # with the controls
-WITHOUT_WINDOW = tuple(kind.name for kind in _KINDS if not kind.needs_window)  # for jobs that know no first steps
+COMPARED = tuple(KINDS)  # the kinds that a comparison accepts, controls included
+WITHOUT_WINDOW = tuple(kind.name for kind in _KINDS if not kind.needs_window)  # for jobs without a window
 
 
 def in_words(names: Sequence[str]) -> str:
@@ -117,18 +118,22 @@ def in_words(names: Sequence[str]) -> str:
 
 
 def check_kind(kind: Kind, window: int | None, context: Sequence[str]) -> None:
-    """Raise InputError if a kind needs context columns or a window of known steps that are not there.
+    """Raise InputError if a kind needs context columns or a window of known steps and these are not given.
 
     Args:
-        kind: of the initial state.
+        kind: the kind of initial state.
         window: the number of known steps; None for jobs without a window.
         context: the context columns.
     """
     if kind.needs_window and not window:
-        raise InputError(f"{kind.name} reads the targets of a window: give `window`, or leave {kind.name} out")
+        raise InputError(
+            f"initial state {kind.name!r} needs the targets of a window: give `window`, or leave {kind.name} out"
+        )
     if kind.needs_context and not window and not context:
-        given = "`context`" if window is None else "`window`, `context`, or both"
-        raise InputError(f"{kind.name} needs something to start from: give {given}")
+        needed, given = ("context columns", "`context`")
+        if window is not None:
+            needed, given = ("context columns or a window", "`context`, `window`, or both")
+        raise InputError(f"initial state {kind.name!r} needs {needed}: give {given}")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -165,7 +170,7 @@ class CoreSettings(Settings):
 
 
 def possible_kinds(window: int, context: Sequence[str]) -> list[str]:
-    """Return the names of the kinds that a window of known steps and context columns allow."""
+    """Return the names of the kinds that are possible with a window of known steps and context columns."""
     known = bool(window) or bool(context)
     return [
         kind.name for kind in KINDS.values() if (window or not kind.needs_window) and (known or not kind.needs_context)
@@ -197,9 +202,9 @@ def kinds_to_compare(
 
 
 def comparisons(names: Sequence[str]) -> list[tuple[str, str, str]]:
-    """Return `(a, b, statement)` for every comparison of kinds to make.
+    """Return `(a, b, statement)` for every comparison of two of these kinds.
 
-    Every kind is in one, where there are two or more: a kind without a question of its own is compared with the first.
+    If there are two kinds or more, every kind is compared: a kind without a question of its own, with the first kind.
     """
     pairs = [
         (name, other, statement)

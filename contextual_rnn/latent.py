@@ -1,7 +1,8 @@
 """A latent h0: a prior given the context, and a posterior given the sequence too.
 
-An h0 that is sampled and trained on a squared error (equation 4 of arXiv 1902.03455) has no reason to spread as the
-data do. Here h0 is the latent variable of a conditional variational model (Kingma and Welling, arXiv 1312.6114):
+If h0 is sampled and trained on a squared error (equation 4 of arXiv 1902.03455), nothing makes its distribution match
+that of the data. Here h0 is the latent variable of a conditional variational model (Kingma and Welling, arXiv
+1312.6114):
 
     log p(x | context) >= E_q[log p(x | h0)] - KL(q(h0 | x, context) || p(h0 | context))
 """
@@ -14,12 +15,12 @@ from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import kl_divergence
+from torch.distributions import Independent, kl_divergence
 
 from ._core.evaluation import evaluation_mode
 from ._core.noise import TrajectorySeeds
 from ._core.state import State, leaves, map_state
-from ._core.tracing import values_are_known
+from ._core.tracing import shapes_are_traced, values_are_known
 from .initial_state import GaussianState, LatentState
 from .posterior import Posterior
 from .recurrent import check_lengths
@@ -40,11 +41,11 @@ class LatentModel(nn.Module):
             variable instead of h0.
         posterior: q(h0 | x, context), for training and for likelihoods; made for the shapes of the prior.
         feed: `"own"` feeds the mean of each element to the next step, so that only h0 distinguishes one sequence from
-            another. `"truth"` feeds the true element, which gives the network the information that h0 would: the
+            another. `"truth"` feeds the true element, which gives the network the information that h0 would give: the
             posterior then tends to the prior, and samples differ mainly by the draws of the head.
 
     Raises:
-        ValueError: the model or the posterior is not as described, or `feed` is neither.
+        ValueError: the model or the posterior is not as described, or `feed` is not one of these.
     """
 
     def __init__(self, model: SequenceModel, posterior: Posterior, feed: Feed = "own") -> None:
@@ -96,20 +97,20 @@ class LatentModel(nn.Module):
             lengths: (B,) the number of elements of each sequence; None is T.
             kl_weight: see `bound`.
             prior_weight: the weight of the published loss (arXiv 1902.03455, equation 4): the loss of every element but
-                the first, where h0 is drawn from the prior and the true elements are fed. With it, one step is
-                predicted as well as by a network trained on this loss alone.
+                the first, where h0 is drawn from the prior and the true elements are fed. With it, the model
+                predicts one step as well as a network that is trained on this loss only.
 
         Raises:
             ValueError: the batch has no element; or no second element, if `prior_weight` is not 0.
         """
         count = x.shape[0] * x.shape[1] if lengths is None else torch.as_tensor(lengths).sum()
         if values_are_known() and not count:
-            raise ValueError("the batch has no element to predict: no sequence has one element")
+            raise ValueError("the batch has no element to predict: every sequence is empty")
         loss = -self.bound(x, context, lengths, kl_weight=kl_weight).sum() / count
         if prior_weight:
             x, inside = _masked(x, lengths)
             if values_are_known() and not inside[:, 1:].any():
-                raise ValueError("prior_weight is for elements after the first, and no sequence has two elements")
+                raise ValueError("prior_weight needs a sequence of at least two elements; the batch has none")
             hidden, last = self.model.teacher_forced(x, context)
             later = self.model.head.loss(hidden[:, 1:], x[:, 1:], last[:, 1:])
             loss = loss + prior_weight * later[inside[:, 1:]].mean()
@@ -123,11 +124,11 @@ class LatentModel(nn.Module):
             context: the context of each sequence, B rows.
             lengths: (B,) the number of elements of each sequence; None is T.
             kl_weight: the weight of the divergence. With less than 1 the result is no longer a bound; training can
-                begin so to fit the data first.
+                start with such a weight to fit the data first.
         """
         x, inside = _masked(x, lengths)
         prior, posterior = self._distributions(x, inside, context)
-        latent = map_state(lambda one: one.rsample(), posterior)
+        latent = map_state(_draw, posterior)
         divergence = sum(leaves(map_state(kl_divergence, posterior, prior)))
         return -self._losses(x, inside, latent, context).sum(1) - kl_weight * divergence
 
@@ -139,19 +140,20 @@ class LatentModel(nn.Module):
 
             log (1 / K) sum_k p(x | h_k) p(h_k | context) / q(h_k | x, context),  h_k ~ q
 
-        (Burda et al., arXiv 1509.00519.) The bound increases with K to the likelihood; report K with it.
+        (Burda et al., arXiv 1509.00519.) The bound increases with K and converges to the log likelihood; report K with
+        it.
 
         Args:
             x: (B, T, D).
             context: the context of each sequence, B rows.
             lengths: (B,) the number of elements of each sequence; None is T.
-            samples: K.
+            samples: K, the number of draws of h0.
         """
         x, inside = _masked(x, lengths)
         prior, posterior = self._distributions(x, inside, context)
         weights = []
         for _ in range(samples):
-            latent = map_state(lambda one: one.sample(), posterior)
+            latent = map_state(_draw, posterior)
             ratio = sum(leaves(map_state(lambda p, q, h: p.log_prob(h) - q.log_prob(h), prior, posterior, latent)))
             weights.append(ratio - self._losses(x, inside, latent, context).sum(1))
         return torch.stack(weights).logsumexp(0) - math.log(samples)
@@ -205,7 +207,9 @@ class LatentModel(nn.Module):
         return prior, self.posterior(x, inside, prior)
 
     def _losses(self, x: Tensor, inside: Tensor, latent: State, context: Any) -> Tensor:
-        """Return -log p(x_t | latent) of every element, (B, T), in nats; 0 past the ends."""
+        """Return -log p(x_t | latent) of every element, (B, T), in nats; 0 past the end of a sequence."""
+        if self.feed == "own" and shapes_are_traced():
+            x = torch.stack(x.unbind(1), dim=1)  # a trace then fails at another length, where it could broadcast
         start = self.model.rnn.initial_state
         h0 = latent
         if isinstance(start, LatentState):
@@ -218,7 +222,11 @@ class LatentModel(nn.Module):
         return torch.where(inside, self.model.head.loss(hidden, x, last), 0)
 
     def _run_on_means(self, h0: State, context: Any, steps: int) -> tuple[Tensor, Tensor]:
-        """Run from h0, feeding the mean of each element: outputs (B, T, H), and the mean before each (B, T, D)."""
+        """Run the core from h0 and feed it the mean of each predicted element.
+
+        Returns:
+            The outputs (B, T, H), and the mean of the element before each (B, T, D).
+        """
         model, size = self.model, next(leaves(h0)).shape[0]
         assert model.start is not None
         step, control = model.rnn.stepper(h0, keep_outputs=True), model.control(context)
@@ -232,8 +240,14 @@ class LatentModel(nn.Module):
         return torch.stack(outputs, dim=1), torch.stack(before, dim=1)
 
 
+def _draw(one: Independent) -> Tensor:
+    """Return a sample of independent normals, reparameterised; `rsample` cannot be vectorised by `torch.func.vmap`."""
+    mean, deviation = one.base_dist.loc, one.base_dist.scale
+    return mean + torch.randn(mean.shape, dtype=mean.dtype, device=mean.device) * deviation
+
+
 def _masked(x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Return the sequences with 0 past their ends, and a mask (B, T) that is true up to the end of each."""
+    """Return the sequences with 0 past their ends, and a mask (B, T) that is true up to the end of each sequence."""
     steps = torch.arange(x.shape[1], device=x.device)
     inside = torch.ones(x.shape[:2], dtype=torch.bool, device=x.device)
     if lengths is not None:

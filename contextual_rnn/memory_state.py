@@ -1,4 +1,4 @@
-"""Fast weights that start from a few virtual past hidden states instead of from a whole matrix."""
+"""Fast weights that start from a few virtual past hidden states instead of a whole matrix."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ def memory_shapes(core: Any, memories: int) -> Shapes:
         memories: r, the number of virtual past hidden states.
 
     Raises:
-        ValueError: the state of the core is not that of fast weights, or `memories` is below 1.
+        ValueError: the state of the core is not that of fast weights, or `memories` is less than 1.
     """
     shapes = state_shapes(core)
     units = shapes[0][0] if shapes and isinstance(shapes[0], tuple) else 0
     if shapes != ((units,), (units, units)):
-        raise ValueError(f"memories are for a core of fast weights, whose state is ((H,), (H, H)); found {shapes}")
+        raise ValueError(f"the core must have fast weights, with state shapes ((H,), (H, H)); found {shapes}")
     if memories < 1:
         raise ValueError(f"memories must be at least 1; found {memories}")
     return (units,), (memories, units)
 
 
 class MemoryState(InitialState):
-    """Start the fast weights from what r virtual past hidden states m_i, the oldest first, would have written to them.
+    """Start the fast weights as if r virtual past hidden states m_i, the oldest first, had been written to them.
 
         A_0 = rate sum_i decay^(r-i) m_i m_i^T
 
@@ -38,10 +38,10 @@ class MemoryState(InitialState):
     Ba et al., arXiv 1610.06258).
 
     Args:
-        core: the `FastWeightsRNN` or `FastWeightsCell`, which gives decay and rate.
+        core: the `FastWeightsRNN` or `FastWeightsCell`.
         base: an initial state made for `memory_shapes(core, r)`, which gives h_0 (B, H) and m (B, r, H).
-        decay: of the fast weights per step; None takes that of the core.
-        rate: of writing to the fast weights; None takes that of the core.
+        decay: the decay of the fast weights per step; None means that of the core.
+        rate: the rate of writing to the fast weights; None means that of the core.
 
     Raises:
         ValueError: the base was made for other shapes.
@@ -63,7 +63,7 @@ class MemoryState(InitialState):
         memories = base.shapes[1][0] if isinstance(base.shapes[-1], tuple) else 0
         if base.shapes != memory_shapes(self.shapes, max(memories, 1)):
             raise ValueError(
-                f"the base was made for the shapes {base.shapes}; make it for memory_shapes(core, memories), such as "
+                f"the base was made for the shapes {base.shapes}; expected memory_shapes(core, memories), such as "
                 f"{memory_shapes(self.shapes, 4)}"
             )
         self.base = base

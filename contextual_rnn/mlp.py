@@ -25,19 +25,19 @@ class MLP(nn.Sequential):
 
     Args:
         in_features: D, the width of the context.
-        hidden: the width of each layer, at least one, of which the last is `out_features`; a number is one layer.
+        hidden: the width of each layer, one or more; the last is `out_features`. A number means one layer.
         activation: one of relu, tanh, sigmoid, gelu, silu.
 
     Raises:
-        ValueError: there is no layer, a width is not a positive number, or the activation is not one of these.
+        ValueError: there is no layer, a width is not a positive integer, or the activation is not one of these.
     """
 
     def __init__(self, in_features: int, hidden: int | Sequence[int], activation: str = "relu") -> None:
         widths = list(hidden) if isinstance(hidden, Iterable) else [hidden]
         if not widths:
-            raise ValueError("hidden must name at least one width, for example MLP(2, [50])")
+            raise ValueError("hidden must contain at least one width, for example MLP(2, [50])")
         if not all(_is_width(width) for width in [in_features, *widths]):
-            raise ValueError(f"the widths must be positive whole numbers; found {in_features!r} and {hidden!r}")
+            raise ValueError(f"the widths must be positive integers; found {in_features!r} and {hidden!r}")
         if activation not in ACTIVATIONS:
             raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}; found {activation!r}")
         layers: list[nn.Module] = []
@@ -50,10 +50,10 @@ class MLP(nn.Sequential):
         """Return (B, out_features), in the dtype and on the device of the weights.
 
         Args:
-            input: real numbers (B, in_features), a tensor, an array of NumPy, or a frame or series of pandas or polars.
+            input: real numbers (B, in_features): a tensor, a NumPy array, or a frame or series of pandas or polars.
 
         Raises:
-            ValueError: `input` is not that.
+            ValueError: `input` is of another type or shape.
         """
         return super().forward(linear_input(input, self.in_features, next(self.parameters(), None)))
 

@@ -11,6 +11,7 @@ from torch.distributions import Independent, Normal
 from torch.nn.functional import softplus
 
 from ._core.state import leaves, map_state, shape_leaves, state_shapes
+from ._core.tracing import values_are_known
 from .initial_state import LeafMaps
 
 _SOFTPLUS_INVERSE_OF_1 = math.log(math.expm1(1.0))
@@ -21,13 +22,13 @@ class Posterior(nn.Module):
 
         q = N(m + s a, s softplus(b)),  (a, b) = maps([GRU(x); m]),  with m and s the prior's mean and deviation
 
-    The maps read m, so that the posterior can correct what a noisy context made the prior expect. Where the sequence
-    determines all that the context says, they need not read it.
+    The maps read m, so that the posterior can correct the prior of a noisy context. If the sequence determines the
+    context, they need not read it.
 
     Args:
         core: the core whose initial state this is, or the nested tuple of its state's shapes.
         features: D, the size of an element.
-        hidden: units of the GRU.
+        hidden: the number of units of the GRU.
         reads_prior: whether the maps read m.
     """
 
@@ -41,7 +42,7 @@ class Posterior(nn.Module):
         self.spread = LeafMaps(self.shapes, width, bias=_SOFTPLUS_INVERSE_OF_1)
 
     def forward(self, x: Tensor, inside: Tensor, prior: Any) -> Any:
-        """Return the posterior, `Independent` normals nested as those of the prior are.
+        """Return the posterior, `Independent` normals nested like those of the prior.
 
         Args:
             x: sequences (B, T, D), 0 past their ends.
@@ -52,21 +53,25 @@ class Posterior(nn.Module):
         expected = leaves(map_state(lambda one: one.base_dist.loc, prior)) if self.reads_prior else ()
         features = torch.cat([encoded, *(leaf.flatten(1) for leaf in expected)], dim=1)
 
+        check = None if values_are_known() else False
+
         def around(prior: Independent, shift: Tensor, spread: Tensor) -> Independent:
             mean, deviation = prior.base_dist.loc, prior.base_dist.scale
-            return Independent(Normal(mean + deviation * shift, deviation * softplus(spread)), shift.dim() - 1)
+            normal = Normal(mean + deviation * shift, deviation * softplus(spread), validate_args=check)
+            return Independent(normal, shift.dim() - 1, validate_args=check)
 
         return map_state(around, prior, self.shift(features), self.spread(features))
 
     def _encode(self, steps: Tensor, inside: Tensor) -> Tensor:
         """Return the output of the GRU (B, H) after reading each sequence from its end to its start; 0 if it is empty.
 
-        The padding comes after the first element, where the GRU's output is no longer read.
+        The GRU reads the padding last, after the first element, and these outputs are not used.
         """
         lengths = inside.sum(1)
         time = torch.arange(steps.shape[1], device=steps.device)
         reverse = (lengths.unsqueeze(1) - 1 - time).clamp(min=0)
         reversed_steps = steps.gather(1, reverse.unsqueeze(2).expand(-1, -1, steps.shape[2]))
-        output, _ = self.encoder(reversed_steps)
+        zero = steps.new_zeros(1, steps.shape[0], self.hidden)  # vmap needs it; it is what nn.GRU starts from
+        output, _ = self.encoder(reversed_steps, zero)
         last = (lengths - 1).clamp(min=0).view(-1, 1, 1).expand(-1, 1, output.shape[2])
         return torch.where(lengths.unsqueeze(1) > 0, output.gather(1, last).squeeze(1), 0)

@@ -16,7 +16,8 @@ from ._core.packed import Episodes, run_packed
 from ._core.rows import count_rows, map_columns, take_rows
 from ._core.state import State, check_state, fill, leaves, select_rows, where_rows
 from ._core.stepping import CoreSteps, stepper
-from ._core.tracing import refuse_tracing, shapes_are_traced, values_are_known
+from ._core.tracing import refuse_tracing, refuse_vmap, shapes_are_traced, values_are_known
+from ._core.transforms import inside_transform
 from ._core.unroll import Unroll
 from .initial_state import Generator, InitialState
 from .serialization import load, save
@@ -27,33 +28,33 @@ class ContextualRNN(nn.Module):
 
         h_t = f(h_{t-1}, x_t),  h_0 = initial_state(context)
 
-    Equations (1) and (2) of Wenke and Fleming (arXiv 1902.03455). Given the same h0 it computes what the core computes.
+    Equations (1) and (2) of Wenke and Fleming (arXiv 1902.03455). Given the same h0, it returns what the core returns.
 
     Args:
         core: `nn.RNN`, `nn.LSTM` or `nn.GRU`; `nn.RNNCell`, `nn.LSTMCell` or `nn.GRUCell`, which is then run over time
-            with batch-first inputs; or a module of your own, see below.
+            with batch-first inputs; or a module of your own (see below).
         initial_state: any `InitialState` made for this core.
 
     A core of your own is called as `core(x, state) -> (output, state)`, with inputs (B, T, D), outputs (B, T, H) and a
-    batch-first state, (B, ...) for every tensor. Its attributes say how it works:
+    batch-first state, (B, ...) for every tensor. Its attributes describe how it works:
 
-    - `state_shapes`: a nested tuple of the shapes of one example's state without the batch, such as
+    - `state_shapes`: a nested tuple of the shapes of one example's state without the batch dimension, such as
       `((5,), ((5, 3), (2,)))`. Required.
-    - `causal = True`: running the parts of a sequence one after the other, each from the state of the part before,
-      gives what running the whole sequence gives. With `lengths` or `resets` such a core is called once for each
-      segment of time in which the same sequences are running. A core that does not say so, because it reads ahead,
-      normalises over time or draws one dropout mask a sequence, gets every sequence whole, in one call for each
-      length. `Unroll` and `FastWeightsRNN` are causal.
-    - `bidirectional = True`: it reads a sequence in both directions. It is then not causal.
+    - `causal = True`: running the parts of a sequence one after the other, each from the final state of the part
+      before it, gives the same result as running the whole sequence. With `lengths` or `resets`, such a core is called
+      once for each range of time steps in which the same sequences are running. For other cores (those that read
+      ahead, normalise over time or draw one dropout mask per sequence), sequences of equal length are run together,
+      each in one piece. `Unroll` and `FastWeightsRNN` are causal.
+    - `bidirectional = True`: it reads a sequence in both directions, and is not causal.
     - `batch_first = False`: inputs and outputs are (T, B, ...). The default is True.
 
-    The layout of the core is decided when the model is made. The core may be replaced later by one of the same layout,
+    The layout of the core is fixed when the model is created. The core can be replaced later by one of the same layout,
     such as `torch.compile(rnn.core)` or a quantised LSTM.
 
     Raises:
         TypeError: `core` is not a recurrent core, or is a class instead of a module.
         ValueError: the initial state was made for a core of other shapes; or, when called, the core was replaced by one
-            of another layout, or returns something else than `(output, state)`.
+            of another layout, or returns anything other than `(output, state)`.
 
     Example:
         >>> import torch
@@ -83,7 +84,7 @@ class ContextualRNN(nn.Module):
 
     @property
     def batch_first(self) -> bool:
-        """Whether inputs and outputs are (B, T, ...) instead of (T, B, ...); states are batch first either way."""
+        """Whether inputs and outputs are (B, T, ...) instead of (T, B, ...); states are always batch first."""
         return self._contract.batch_first
 
     @property
@@ -118,14 +119,15 @@ class ContextualRNN(nn.Module):
         Args:
             x: inputs (B, T, D), or (T, B, D) where the core is not batch first, or a `PackedSequence`.
             context: the input of the initial state, B rows: a tensor or whatever its network takes. With `resets` it
-                may instead have one row for each episode, ordered by row and then by time; a row without steps counts
-                as one episode.
-            state: a batch-first state to carry on from instead, such as one that an earlier call returned.
+                may instead have one row for each episode, ordered by row and then by time. An episode is the steps of
+                a row from one reset to the next; a row without steps counts as one episode.
+            state: a batch-first state to continue from instead of the initial state, such as one that an earlier call
+                returned.
             lengths: (B,) the number of steps of each row of a padded batch, 0 to T. Outputs past the end of a row are
-                0, and its state is that after its last step. A row without steps keeps its initial state.
+                0, and the returned state is that after its last step. A row without steps keeps its initial state.
             resets: (B, T) true where a step starts a new episode from the initial state. The first step of a row always
-                does, unless `state` is given. Resets past the end of a row are ignored.
-            sample: whether the initial state draws noise; None means in training only.
+                starts one, unless `state` is given. Resets past the end of a row are ignored.
+            sample: whether the initial state draws noise; None means in training mode only.
             generator: the source of that noise, a `torch.Generator` or `TrajectorySeeds`.
 
         Returns:
@@ -140,7 +142,8 @@ class ContextualRNN(nn.Module):
         if isinstance(x, PackedSequence):
             return self._run_packed(x, run, lengths, resets)
         if x.dim() != 3:
-            raise ValueError(f"x must have three dimensions, batch, time and features; found shape {tuple(x.shape)}")
+            order = "(batch, time, features)" if self.batch_first else "(time, batch, features)"
+            raise ValueError(f"x must have three dimensions, {order}; found shape {tuple(x.shape)}")
         size, steps = (x.shape[0], x.shape[1]) if self.batch_first else (x.shape[1], x.shape[0])
         if not shapes_are_traced() and not steps:
             raise ValueError(f"x must have at least one time step; found shape {tuple(x.shape)}")
@@ -157,7 +160,7 @@ class ContextualRNN(nn.Module):
     ) -> State:
         """Return h0 as `forward` uses it, batch first; the arguments are those of an `InitialState`.
 
-        Convert it by `torch_layout(state)` before you give it to `nn.LSTM`, `nn.GRU` or `nn.RNN` yourself.
+        Convert it with `torch_layout(state)` before you pass it to `nn.LSTM`, `nn.GRU` or `nn.RNN` directly.
         """
         with examples_in_batch(None):
             state = self.initial_state(batch_size, context, sample=sample, generator=generator)
@@ -167,9 +170,9 @@ class ContextualRNN(nn.Module):
         """Return a function that runs the core one step at a time, from inputs (B, D) to outputs (B, H).
 
         Args:
-            state: the state to start from, batch first. The function keeps the later states.
-            keep_outputs: whether outputs stay as they are. If False, a step may overwrite the outputs of the step
-                before where no gradients are wanted, which is faster.
+            state: the state to start from, batch first. The function stores the state after each step.
+            keep_outputs: if True, every output is a new tensor. If False and gradients are disabled, a step may
+                overwrite the previous output, which is faster.
         """
         steps = CoreSteps if keep_outputs else stepper
         return steps(self.core, self._prepare(state, next(leaves(state)).shape[0]), self.contract)
@@ -180,6 +183,10 @@ class ContextualRNN(nn.Module):
         return self._contract.match_dtype(self.core, fill(self.state_shapes, leaves(state)))
 
     def _run_padded(self, x: Tensor, run: _Run, h0: State, lengths: Tensor) -> tuple[Tensor, State]:
+        refuse_vmap("lengths")
+        if inside_transform():  # PyTorch's own packing is not differentiated there
+            whole = torch.zeros(lengths.shape[0], x.shape[1 if self.batch_first else 0], dtype=torch.bool)
+            return self._run_split(x, run, h0, lengths, Episodes.split(whole.to(x.device), lengths.clamp(min=1)))
         # Packing takes no empty sequences: they run for one step of zeros, and the result is discarded.
         at_least_one = lengths.clamp(min=1).cpu()
         packed = pack_padded_sequence(self._zero_empty(x, lengths), at_least_one, self.batch_first, False)
@@ -192,18 +199,26 @@ class ContextualRNN(nn.Module):
         self, x: PackedSequence, run: _Run, lengths: Any, resets: Tensor | None
     ) -> tuple[PackedSequence, State]:
         if lengths is not None or resets is not None:
-            raise ValueError("a PackedSequence has its own lengths: give lengths and resets with a padded tensor")
+            raise ValueError(
+                "lengths and resets cannot be given with a PackedSequence, which has its own lengths: give a padded "
+                "tensor"
+            )
         return run_packed(self.core, run.contract, x, run.start_of_rows(int(x.batch_sizes[0])))
 
     def _run_episodes(self, x: Tensor, run: _Run, lengths: Tensor | None, resets: Tensor) -> tuple[Tensor, State]:
         refuse_tracing("resets")
+        refuse_vmap("resets")
         size, steps = resets.shape
         lengths = torch.full((size,), steps, device=x.device) if lengths is None else lengths
         if not size:
             return run.contract.call(self.core, x, run.start_of_rows(0))
         inside = torch.arange(steps, device=x.device) < lengths.view(-1, 1)
         episodes = Episodes.split(resets.to(x.device) & inside, lengths.clamp(min=1))
-        h0 = run.start_of_episodes(episodes)
+        return self._run_split(x, run, run.start_of_episodes(episodes), lengths, episodes)
+
+    def _run_split(self, x: Tensor, run: _Run, h0: State, lengths: Tensor, episodes: Episodes) -> tuple[Tensor, State]:
+        """Run rows that are split into episodes, of which each has an h0."""
+        size, steps = (x.shape[0], x.shape[1]) if self.batch_first else (x.shape[1], x.shape[0])
         x = self._zero_empty(x, lengths)
         rows = x if self.batch_first else x.transpose(0, 1)
         packed, state = run_packed(self.core, run.contract, episodes.pack(rows.flatten(0, 1)), h0)
@@ -214,24 +229,24 @@ class ContextualRNN(nn.Module):
         return self._zero_empty(output, lengths), state
 
     def _zero_empty(self, steps: Tensor, lengths: Tensor) -> Tensor:
-        """Return the steps with zeros in the rows of length 0, even where these hold NaN."""
+        """Set the rows of length 0 to zero, even if they contain NaN."""
         empty = lengths == 0
         if values_are_known() and not empty.any():
             return steps
         return steps.masked_fill(empty.view((-1, 1, 1) if self.batch_first else (1, -1, 1)), 0)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the model, weights and configuration, to one safetensors file; see `serialization`."""
+        """Save the weights and the configuration of the model to one safetensors file; see `serialization`."""
         save(self, path)
 
     @staticmethod
     def load(path: str | os.PathLike[str]) -> ContextualRNN:
-        """Read a model that `save` wrote. No code in the file is run."""
+        """Load a model that `save` wrote. No code in the file is run."""
         return cast(ContextualRNN, load(path, ContextualRNN))
 
 
 class _Run:
-    """One call of a `ContextualRNN`: how its core is called, and the states that its rows start from."""
+    """One call of a `ContextualRNN`: the contract of its core, and the states that its rows start from."""
 
     def __init__(
         self, rnn: ContextualRNN, context: Any, state: State | None, sample: bool | None, generator: Generator
@@ -245,8 +260,8 @@ class _Run:
             return self.rnn.start(size, self.context, **self.noise)
         if self.context is not None:
             raise ValueError(
-                "context and state are both given, and without resets only one is used: give a context to start from, "
-                "or a state to carry on from"
+                "context and state are both given, but without resets only one can be used: give a context to start "
+                "from, or a state to continue from"
             )
         return self.rnn._prepare(self.state, size)
 
@@ -274,7 +289,7 @@ def _identity(core: nn.Module) -> tuple[nn.Module, type, bool]:
 
 
 def _rows_of_episodes(context: Any, episodes: Episodes) -> Any:
-    """Return a context with one row per episode, from one with a row per sequence or per episode."""
+    """Return a context with one row per episode; the given context has a row per sequence or per episode."""
     rows, count = episodes.last.shape[0], episodes.row.shape[0]
 
     def of_episodes(column: Any) -> Any:
@@ -300,14 +315,14 @@ def check_lengths(lengths: Any, size: int, steps: int, device: torch.device, nam
     lengths = lengths.to(device) if isinstance(lengths, Tensor) else torch.as_tensor(lengths, device=device)
     wrong_shape = not shapes_are_traced() and lengths.shape != (size,)
     if not wrong_shape and not shapes_are_traced() and not size:
-        lengths = lengths.long()  # PyTorch makes floats of an empty list
+        lengths = lengths.long()  # an empty list becomes a tensor of floats
     if wrong_shape or lengths.is_floating_point() or lengths.dtype == torch.bool:
         raise ValueError(
             f"{name} must be {size} integers, one per row; found {lengths.dtype} of shape {tuple(lengths.shape)}"
         )
     if values_are_known() and size and not 0 <= int(lengths.min()) <= int(lengths.max()) <= steps:
         raise ValueError(
-            f"{name} must lie in 0 to {steps}, the number of steps; found {int(lengths.min())} to {int(lengths.max())}"
+            f"{name} must be from 0 to {steps}, the number of steps; found {int(lengths.min())} to {int(lengths.max())}"
         )
     return lengths
 

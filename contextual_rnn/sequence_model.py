@@ -18,7 +18,7 @@ from ._core.tracing import values_are_known
 from .heads import Head
 from .recurrent import ContextualRNN, check_lengths
 
-_STEP_STREAMS = 1 << 32  # lower streams of a trajectory's random numbers are for h0, the others for its steps
+_STEP_STREAMS = 1 << 32  # the lower streams of random numbers of a trajectory are for h0, the others for its steps
 
 
 class Samples(NamedTuple):
@@ -26,7 +26,7 @@ class Samples(NamedTuple):
 
     Attributes:
         elements: (n, T, D), or (n, T) of categories; 0 past the end of a sequence.
-        lengths: (n,) the number of elements of each.
+        lengths: (n,) the number of elements of each sequence.
     """
 
     elements: Tensor
@@ -34,7 +34,7 @@ class Samples(NamedTuple):
 
 
 class SequenceModel(nn.Module):
-    """Predict every element of a sequence from the elements before it and from its context.
+    """Predict every element of a sequence from the previous elements and the context.
 
         output_t = rnn(embedding(x_{t-1})), p(x_t | x_{<t}, context) = head(output_t, x_{t-1})
 
@@ -49,13 +49,14 @@ class SequenceModel(nn.Module):
         start: whether to predict the first element too, from a learned input. If False, the first element is given.
         every_step: a network from the context to a vector (B, C) that is concatenated to every input of the core. It
             is a control for the use of the context in h0.
-        end: how a sequence ends: a category; True for a flag that is predicted with every element; None for no end.
+        end: how a sequence ends: the category that ends it; True for a flag that is predicted with every element; None
+            for sequences without an end.
 
-    A head that predicts changes takes the element before the first to be 0.
+    For a head that predicts changes, the element before the first is 0.
 
     Raises:
-        ValueError: the core is not batch first, or is bidirectional; `end` does not suit the head; or the widths of
-            head, core and embedding do not agree.
+        ValueError: the core is not batch first, or is bidirectional; `end` is of a kind that the head does not predict;
+            or the widths of head, core and embedding do not agree.
     """
 
     def __init__(
@@ -72,7 +73,7 @@ class SequenceModel(nn.Module):
             raise ValueError("the core must be batch first: make it with batch_first=True")
         if rnn.bidirectional:
             raise ValueError(
-                "the core must not be bidirectional: the backward direction reads the elements to be predicted"
+                "the core must not be bidirectional: its backward direction would read the elements to be predicted"
             )
         if (head.is_category and end is True) or (not head.is_category and end not in (None, True)):
             raise ValueError(
@@ -141,7 +142,7 @@ class SequenceModel(nn.Module):
         """
         size, steps = x.shape[:2]
         if not steps:
-            raise ValueError(f"x must have at least one element in time; found shape {tuple(x.shape)}")
+            raise ValueError(f"x must have at least one time step; found shape {tuple(x.shape)}")
         if lengths is None:
             lengths = torch.full((size,), steps, device=x.device)
         else:
@@ -222,23 +223,24 @@ class SequenceModel(nn.Module):
     ) -> Iterator[Samples]:
         """Generate sequences, `batch_size` at a time.
 
-        The model generates in evaluation mode, without dropout, also while it is being trained.
+        The model generates in evaluation mode, without dropout, even if it is in training mode.
 
         Args:
             context: the context of the sequences: n rows, or one row for all.
             n: the number of sequences; None is the number of rows of the context.
             steps: the number of elements of each, at most.
-            temperature: of the head: 1 is the model itself; at 0 every element, and h0, is the mode.
-            seed: trajectory i of a seed is the same in batches of any size.
-            first: the first elements (n, D), or one for all. Only a model without a learned start takes and needs it.
+            temperature: the temperature of the head. 1 samples from the model; at 0, h0 and every element are the mode.
+            seed: the seed of the random numbers. Trajectory i of a seed is the same for every `batch_size`.
+            first: the first elements (n, D), or one for all sequences. It is required by a model without a learned
+                start, and not accepted by others.
             batch_size: the number of sequences that are generated at once.
-            stop: whether sequences stop where they end; else all have `steps` elements.
+            stop: whether sequences stop at their end; if False, all have `steps` elements.
 
         Raises:
-            ValueError: n does not agree with the rows of the context, or `first` with the model.
+            ValueError: the context does not have n rows or one row; or `first` is missing, or not accepted.
         """
         if (first is None) != (self.start is not None):
-            raise ValueError("first is needed by a model without a learned start, and refused by one with it")
+            raise ValueError("first is required by a model without a learned start, and not accepted by one with it")
         count = number_of_sequences(context, first) if n is None else n
         for at in range(0, count, batch_size):
             size = min(batch_size, count - at)
@@ -286,7 +288,7 @@ class SequenceModel(nn.Module):
         """Return the random numbers of a step, (size, 1 + head.draws) in (0, 1). The first is for the end flag."""
         like = next(self.parameters())
         if not self.head.draws and self.flag is None:
-            return like.new_zeros(size, 1)  # they are not used
+            return like.new_zeros(size, 1)  # not used
         return (
             seeds.next_stream(_STEP_STREAMS + step)
             .uniform(size, 1 + self.head.draws)
@@ -309,19 +311,19 @@ class SequenceModel(nn.Module):
 
 
 def number_of_sequences(context: Any, first: Tensor | None) -> int:
-    """Return the number of rows of the context, or of the first elements where there is no context."""
+    """Return the number of rows of the context, or of the first elements if there is no context."""
     for part in (context, first):
         count = count_rows(part)
         if count is not None:
             return count
-    raise ValueError("n, the number of sequences, is needed where there is no context")
+    raise ValueError("n, the number of sequences, is required without a context")
 
 
 def select_batch(part: Any, at: int, size: int, count: int) -> Any:
-    """Return the rows of one batch from a context of `count` rows, or copies of the row of a context of one row.
+    """Return `size` rows of a context of `count` rows, from row `at`; a context of one row is repeated.
 
     Raises:
-        ValueError: it has neither one row nor `count`.
+        ValueError: the context has neither one row nor `count` rows.
     """
 
     def select(column: Any) -> Any:
@@ -329,14 +331,14 @@ def select_batch(part: Any, at: int, size: int, count: int) -> Any:
         if found == count:
             return take_rows(column, slice(at, at + size))
         if found != 1:
-            raise ValueError(f"the context or the first elements have {found} rows; expected {count}, or one for all")
+            raise ValueError(f"the context or first has {found} rows; expected {count}, or one row for all sequences")
         return repeat_row(column, size)
 
     return map_columns(select, part)
 
 
 def _out_width(module: nn.Module | None) -> int | None:
-    """Return the width of what a network returns, or None where it has no attribute that says so."""
+    """Return the width of the output of a network, or None if none of its attributes states it."""
     for layer in [module, *(reversed(module) if isinstance(module, nn.Sequential) else ())]:
         for name in ("embedding_dim", "out_features"):
             width = getattr(layer, name, None)

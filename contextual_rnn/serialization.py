@@ -1,6 +1,6 @@
-"""Models written whole to one file, weights and configuration, and read back without running code.
+"""Save a model, weights and configuration, to one file, and load it without running code.
 
-The file is safetensors; its header carries the configuration as JSON.
+The file is a safetensors file; its header contains the configuration as JSON.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from ._core.module_config import build, module_config, registered
 from ._core.rebuild import differences, first_names, named_tensors, tie
 from .errors import InputError
 
-MODEL = "model.safetensors"  # the file of a model in the folder of a run
+MODEL = "model.safetensors"  # the name of the model's file in the folder of a run
 
-# What a class may raise when it is built with the arguments in a file.
+# The errors that a class may raise when it is built with the arguments in a file.
 _REFUSALS = (
     ArithmeticError,
     AssertionError,
@@ -38,19 +38,19 @@ _DTYPES = {
 
 
 def save(module: nn.Module, path: str | os.PathLike[str], extra: dict[str, Any] | None = None) -> None:
-    """Write a module to a safetensors file, whole or not at all. The same weights give the same bytes.
+    """Save a module to a safetensors file, completely or not at all. The same weights give the same bytes.
 
-    The file holds the class of the module and the arguments that build it, its parameters and persistent buffers, which
-    of these are the same tensor, and `requires_grad`. A module that `load` could not give back is refused, before
+    The file contains the class of the module and the arguments that build it, its parameters and persistent buffers,
+    which of these are the same tensor, and `requires_grad`. A module that `load` could not restore is refused before
     anything is written.
 
     Args:
-        module: of a class that `register` was called with, as are the classes of the modules in it.
+        module: the module. Its class and the classes of its submodules must be registered with `register`.
         path: the file.
-        extra: anything that JSON takes, to store in the header; `read_header(path)["extra"]` returns it.
+        extra: any data that JSON can represent, stored in the header; `read_header(path)["extra"]` returns it.
 
     Raises:
-        TypeError: a class is not registered, or an argument of its `__init__` or `extra` is nothing that JSON takes.
+        TypeError: a class is not registered, or JSON cannot represent `extra` or an argument of an `__init__`.
         ValueError: the module was changed after construction in a way that its arguments do not describe: a layer was
             added or removed, a hook, weight norm or another parametrisation applied, or an attribute changed that
             disagrees with the tensors.
@@ -65,12 +65,12 @@ def save(module: nn.Module, path: str | os.PathLike[str], extra: dict[str, Any] 
     except (TypeError, ValueError) as error:
         raise TypeError(f"extra cannot be saved: {error}") from error
     tensors = {name: tensor.detach().clone().contiguous() for name, tensor in _tensors(module).items()}
-    # One entry only: safetensors writes several in no fixed order.
+    # Only one entry, because safetensors writes several in no fixed order.
     write_tensors(tensors, pathlib.Path(path), {"contextual_rnn": text})
 
 
 def write_tensors(tensors: dict[str, Tensor], path: pathlib.Path, metadata: dict[str, str] | None = None) -> None:
-    """Write a safetensors file whole or not at all; raise OSError where the system refuses."""
+    """Write a safetensors file completely or not at all; raise OSError if the system refuses to write it."""
     part = path.with_name(path.name + ".part")
     try:
         save_file(tensors, str(part), metadata=metadata)
@@ -82,21 +82,21 @@ def write_tensors(tensors: dict[str, Tensor], path: pathlib.Path, metadata: dict
 
 
 def load(path: str | os.PathLike[str], kind: type[nn.Module] | None = None) -> Any:
-    """Read a module that `save` wrote, in evaluation mode as `nn.Module.eval` has it. No code in the file is run.
+    """Load a module that `save` wrote, in evaluation mode (see `nn.Module.eval`). No code in the file is run.
 
     Args:
-        path: the file, or the folder of a run, which has a file model.safetensors.
-        kind: the class that is wanted; None takes any that is registered.
+        path: the file, or the folder of a run, which contains a file model.safetensors.
+        kind: the expected class; None accepts every registered class.
 
     Raises:
-        InputError: the file does not exist, was not written by `save`, or holds a class that is not registered or not
-            the one wanted.
+        InputError: the file does not exist, was not written by `save`, or contains a class that is not registered or
+            not the expected one.
     """
     file, header = _model_file(path), read_header(path)
     try:
         found = header["class"]["class"]
         if kind is not None and not issubclass(registered(found) or nn.Module, kind):
-            raise InputError(f"{path} holds a {found}, not a {kind.__name__}")
+            raise InputError(f"{path} contains a {found}; expected a {kind.__name__}")
         module = build(header["class"], file).to(_DTYPES[header["dtype"]])
         for name, first in header.get("ties", {}).items():
             tie(module, name, named_tensors(module)[first])
@@ -106,14 +106,14 @@ def load(path: str | os.PathLike[str], kind: type[nn.Module] | None = None) -> A
     except InputError:
         raise
     except _REFUSALS as error:
-        raise InputError(f"{path} holds a configuration that builds no model: {error!r}") from error
+        raise InputError(f"no model can be built from the configuration in {path}: {error!r}") from error
     return module.eval()
 
 
 def read_header(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Return the configuration in the header of a model's file, or of that in a run's folder.
+    """Return the configuration in the header of a model's file, or of the model's file in the folder of a run.
 
-    Its entry `"extra"` is what `save` was called with. Raise InputError if there is no such header.
+    Its entry `"extra"` is the `extra` that `save` was called with. Raise InputError if there is no such header.
     """
     path = _model_file(path)
     try:
@@ -124,18 +124,18 @@ def read_header(path: str | os.PathLike[str]) -> dict[str, Any]:
     except (SafetensorError, OSError) as error:
         raise InputError(f"{path} cannot be read as safetensors: {error}") from None
     if "contextual_rnn" not in metadata:
-        raise InputError(f"{path} holds weights but no configuration: it was not written by contextual_rnn")
+        raise InputError(f"{path} contains weights but no configuration: it was not written by contextual_rnn")
     try:
         header = json.loads(metadata["contextual_rnn"])
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} holds a configuration that is no JSON: {error}") from None
+        raise InputError(f"the configuration in {path} is not valid JSON: {error}") from None
     if not isinstance(header, dict):
-        raise InputError(f"{path} holds a configuration that is no JSON object")
+        raise InputError(f"the configuration in {path} is not a JSON object")
     return header
 
 
 def _model_file(path: str | os.PathLike[str]) -> pathlib.Path:
-    """Return the file of a path that may be a run's folder."""
+    """Return the path of a model's file; `path` may be the folder of a run."""
     path = pathlib.Path(path)
     if not path.is_dir():
         return path
@@ -145,20 +145,20 @@ def _model_file(path: str | os.PathLike[str]) -> pathlib.Path:
 
 
 def _tensors(module: nn.Module) -> dict[str, Tensor]:
-    """Return what is saved by name; a tensor that has two names goes by the first."""
+    """Return the tensors to save by name; a tensor with two names is saved under the first."""
     tensors = named_tensors(module)
     return {name: tensors[name] for name, first in first_names(tensors).items() if name == first}
 
 
 def _fill(module: nn.Module, tensors: dict[str, Tensor]) -> None:
-    """Give the module the tensors of a file, in the file's dtypes; InputError if they are not the same ones."""
+    """Copy the tensors of a file to the module, in the file's dtypes; raise InputError if names or shapes differ."""
     own = _tensors(module)
     wanted = {name: tuple(tensor.shape) for name, tensor in own.items()}
     found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     if wanted != found:
         unlike = min(name for name in {*wanted, *found} if wanted.get(name) != found.get(name))
         raise InputError(
-            f"the file's {unlike} has shape {found.get(unlike)} where its configuration has {wanted.get(unlike)}"
+            f"{unlike} has shape {found.get(unlike)} in the file; its configuration expects {wanted.get(unlike)}"
         )
     for name, tensor in own.items():
         tensor.data = tensors[name].clone()

@@ -105,7 +105,7 @@ def test_noise_on_a_bridge():
 
 def test_a_bridge_says_what_it_was_given():
     bridge = ProjectBridge(nn.LSTM(3, 4), nn.GRU(3, 4))
-    with pytest.raises(ValueError, match=r"the encoder's final state, of shapes .* found \[\]"):
+    with pytest.raises(ValueError, match=r"the encoder's final state; expected .* found \[\]"):
         bridge(2)
     with pytest.raises(ValueError, match=r"found \[\(3, 1, 4\)\]"):
         bridge(2, torch.zeros(3, 1, 4))

@@ -149,7 +149,7 @@ def test_copies_and_pickles_compute_the_same(make):
 def test_modules_that_are_no_core_are_refused_and_told_about_layouts():
     with pytest.raises(TypeError, match=r"no attribute state_shapes.*must swap the first two dimensions"):
         ContextualRNN(Undescribed(nn.LSTM(D, H)), ConstantState((1, H)))
-    with pytest.raises(TypeError, match="the core is the class LSTM; give a module made from it"):
+    with pytest.raises(TypeError, match="the core is the class LSTM; give an instance of it"):
         ContextualRNN(nn.LSTM, ConstantState((1, H)))
     with pytest.raises(TypeError, match="must be an InitialState; found MLP"):
         ContextualRNN(nn.GRU(D, H), MLP(2, [5]))

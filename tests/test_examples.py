@@ -1,5 +1,6 @@
 """Every example runs as a user runs it."""
 
+import importlib
 import json
 import math
 import pathlib
@@ -8,9 +9,11 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
 FOLDER = pathlib.Path(__file__).parents[1] / "examples"
-ALONE = sorted(set(FOLDER.glob("*.py")) - {FOLDER / "macro_average.py"})
+NEEDS = {"lightning_module.py": "lightning", "hub.py": "huggingface_hub", "skorch_regressor.py": "skorch"}
+ALONE = sorted(path for path in FOLDER.glob("*.py") if path.name not in {"macro_average.py", *NEEDS})
 
 
 def run(path, folder, *arguments):
@@ -18,12 +21,46 @@ def run(path, folder, *arguments):
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
 
 
-@pytest.mark.parametrize("path", ALONE, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [path for path in ALONE if path.name != "distributed.py"], ids=lambda path: path.name)
 def test_every_example_runs_and_says_something(path, tmp_path):
     done = run(path, tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()
     assert not done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "said"),
+    [
+        ("lightning_module.py", [], r"loss after 20 updates: -0.3"),
+        ("lightning_module.py", ["2"], r"loss after 20 updates: -0.3"),
+        ("hub.py", [], "the loaded model generates the same: True"),
+        ("skorch_regressor.py", [], r"mean squared error: 0.0[01]\d+ of a variance of 0.2"),
+    ],
+)
+def test_every_example_of_another_tool_says_what_is_right(name, arguments, said, tmp_path):
+    pytest.importorskip(NEEDS[name], reason="not installed: pip install 'contextual-rnn[compatibility]'")
+    command = [sys.executable, str(FOLDER / name), *arguments]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    assert re.search(said, done.stdout), done.stdout
+
+
+def test_two_processes_learn_what_one_learns(tmp_path):
+    found = run(FOLDER / "distributed.py", tmp_path).stdout
+    sys.path.insert(0, str(FOLDER))
+    try:
+        example = importlib.import_module("distributed")
+    finally:
+        sys.path.remove(str(FOLDER))
+    model, (x, context) = example.make_model(), example.make_data()
+    optimizer, losses = torch.optim.Adam(model.parameters(), lr=0.01), []
+    for _ in range(20):
+        losses.append(model(x, context))
+        optimizer.zero_grad()
+        losses[-1].backward()
+        optimizer.step()
+    assert found == f"update 1: loss {losses[0]:.6f}\nupdate 20: loss {losses[-1]:.6f}\n"
 
 
 def test_the_example_of_an_own_core_learns(tmp_path):

@@ -61,5 +61,5 @@ def test_the_state_alone_and_no_rows():
 def test_it_is_chosen_on_cuda_alone():
     chosen = backend.choose("auto", torch.zeros(2, 3, device=DEVICE))
     assert (chosen is triton_operation) == (DEVICE == "cuda")
-    with pytest.raises(ValueError, match=r"runs on float32 on a CUDA device, up to 128 units; found torch\.float64"):
+    with pytest.raises(ValueError, match=r"supports float32 on a CUDA device, up to 128 units; found torch\.float64"):
         FastWeightsRNN(3, 5, backend="triton").double()(torch.zeros(2, 4, 3).double())

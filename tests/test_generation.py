@@ -267,7 +267,7 @@ def test_what_means_nothing_without_inputs_is_refused():
         generation.compare(ramps(4), ramps(4), **COLUMNS, **TINY, initial_states=["contxt"])
     with pytest.raises(InputError, match="`test` is required"):
         generation.compare(ramps(4), None, **COLUMNS, **TINY)
-    with pytest.raises(InputError, match=r"context needs something to start from: give `context`$"):
+    with pytest.raises(InputError, match=r"initial state 'context' needs context columns: give `context`$"):
         generation.fit(ramps(4), targets=["y"], series="id", **TINY, initial_state="context")
 
 

@@ -101,7 +101,7 @@ def test_the_change_is_scaled_from_its_range_and_clipped_to_it():
     torch.testing.assert_close(head.sample(hidden, last, torch.zeros(1, 0)), torch.tensor([[13.0]]))
     with pytest.raises(ValueError, match="predicts the change from the last element"):
         head(hidden)
-    with pytest.raises(ValueError, match="lists of one length, with low < high"):
+    with pytest.raises(ValueError, match="lists of equal length, with low < high"):
         ChangeHead(2, [1.0], [1.0])
 
 

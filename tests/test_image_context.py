@@ -10,7 +10,7 @@ from contextual_rnn.errors import InputError
 
 pytest.importorskip("sklearn", reason="scikit-learn is not installed: its digits were not read (extra digits)")
 
-from contextual_rnn.papers.image_context import Digits, ReadingModel, accuracy, loss, random_pairs, reproduce
+from contextual_rnn.papers.image_context import Digits, ReadingModel, accuracy, loss, reproduce
 
 
 def test_pairs_are_two_digits_side_by_side_and_no_image_is_in_two_parts():
@@ -35,7 +35,7 @@ def test_the_image_in_h0_is_read_and_none_is_chance():
     for kind in ("none", "coarse"):
         model = ReadingModel(kind, hidden=64)
         optimizer = torch.optim.Adam(model.parameters(), 3e-3)
-        for batch in random_pairs(training, 150, 128)():
+        for batch in (training.pairs(128) for _ in range(150)):
             optimizer.zero_grad()
             loss(model, batch).backward()
             optimizer.step()

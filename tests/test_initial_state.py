@@ -239,7 +239,7 @@ def test_constant_of_integers_is_a_state_of_floats():
 
 def test_constant_of_a_wrong_shape_is_refused():
     with pytest.raises(
-        ValueError, match=r"\[\(1, 4\), \(1, 5\)\] where the state of one example has \[\(1, 5\), \(1, 5"
+        ValueError, match=r"\[\(1, 4\), \(1, 5\)\]; expected those of the state of one example, \[\(1, 5\), \(1, 5"
     ):
         ConstantState(lstm(), (torch.zeros(1, 4), torch.zeros(1, 5)))
 
@@ -298,7 +298,7 @@ def test_context_activation_is_applied_to_the_mapped_state():
 def test_the_width_of_a_network_is_found_or_asked_for():
     assert ContextState(lstm(), nn.Sequential(nn.Linear(2, 6), nn.ReLU())).features == 6
     network = nn.Sequential(nn.Flatten())
-    with pytest.raises(ValueError, match="width of what Sequential returns is not known: give features="):
+    with pytest.raises(ValueError, match="width of the output of Sequential is not known: pass features="):
         ContextState(lstm(), network)
     assert ContextState(lstm(), network, features=2)(BATCH, context())[0].shape == (BATCH, 1, 5)
 
@@ -316,7 +316,7 @@ def test_a_network_may_take_any_context():
 
 @pytest.mark.parametrize("kind", [name for name in KINDS if "context" in name or "network" in name])
 def test_no_context_is_refused_with_what_to_do(kind):
-    with pytest.raises(ValueError, match=r"function of context and none was given: call rnn\(x, context\)"):
+    with pytest.raises(ValueError, match=r"function of context, but no context was given: call rnn\(x, context\)"):
         KINDS[kind](lstm())(BATCH)
 
 
@@ -505,7 +505,7 @@ def test_scale_is_softplus_of_sigma():
 def test_a_context_of_the_wrong_width_or_kind_gets_one_clear_sentence(bad):
     core = nn.LSTM(2, 4, batch_first=True)
     rnn = ContextualRNN(core, ContextState(core, MLP(5, [8])))
-    with pytest.raises(ValueError, match=r"the context is .* where a tensor of real numbers \(batch, 5\) is right"):
+    with pytest.raises(ValueError, match=r"the context must be a tensor of real numbers \(batch, 5\); found"):
         rnn(torch.zeros(3, 7, 2), bad)
 
 
@@ -542,7 +542,7 @@ def test_a_field_a_number_of_classes_and_an_embedding_are_context_networks():
     core = lstm()
     rnn = ContextualRNN(core, ContextState(core, 10))
     assert rnn(torch.zeros(3, 2, 3), index)[0].shape == (3, 2, 5)
-    with pytest.raises(ValueError, match="row 0 is 10 where a label in 0 to 9 is right"):
+    with pytest.raises(ValueError, match="row 0 has label 10; labels must be from 0 to 9"):
         rnn(torch.zeros(1, 2, 3), torch.tensor([10]))
 
 
@@ -556,7 +556,7 @@ def test_the_widths_of_an_mlp():
     assert MLP(2, 50).out_features == MLP(2, [50]).out_features == 50
     assert [layer.out_features for layer in list(MLP(2, (7, 6)))[::2]] == [7, 6]
     for wrong in (0, [], [5, 0], "50", 2.5, [True]):
-        with pytest.raises(ValueError, match=r"hidden must name|widths must be positive whole numbers"):
+        with pytest.raises(ValueError, match=r"hidden must contain|widths must be positive integers"):
             MLP(2, wrong)
 
 
@@ -566,9 +566,7 @@ def test_contexts_take_the_dtype_of_the_network_that_reads_them():
         state = ContextState(lstm(), network)
         assert equal(state(BATCH, double), state(BATCH, context()))
         assert {leaf.dtype for leaf in leaves(state.bfloat16()(BATCH, context()))} == {torch.bfloat16}
-    with pytest.raises(
-        ValueError, match=r"a tensor of int64 of shape \(4, 2\) where a tensor of real numbers \(batch, 2\)"
-    ):
+    with pytest.raises(ValueError, match=r"a tensor of real numbers \(batch, 2\); found int64 of shape \(4, 2\)"):
         ContextState(lstm(), nn.Linear(2, 6))(BATCH, torch.zeros(4, 2, dtype=torch.long))
 
 
@@ -627,14 +625,14 @@ def test_joined_noise_is_independent():
 @pytest.mark.parametrize(
     ("make", "said"),
     [
-        (lambda: JoinedState(FreeState((3,))), "joins two or more initial states"),
-        (lambda: JoinedState(FreeState((3,)), nn.Linear(1, 1)), "joins two or more initial states"),
+        (lambda: JoinedState(FreeState((3,))), "needs two or more initial states"),
+        (lambda: JoinedState(FreeState((3,)), nn.Linear(1, 1)), "needs two or more initial states"),
         (lambda: JoinedState(FreeState((3,)), FreeState((4,)), mask=True), "two initial states of the same shapes"),
         (lambda: JoinedState(FreeState((3,)), FreeState((3,)), mask=[True]), r"the mask of a leaf of shape \(3,\)"),
         (lambda: JoinedState(FreeState((3,)), FreeState((3,)), mask=1), r"the mask of a leaf of shape \(3,\)"),
         (
             lambda: JoinedState(FreeState(((3,), (3,))), FreeState(((3,), (3,))), mask=(True,)),
-            "the mask has 1 items where the state has 2",
+            "the mask has 1 items; expected 2, as many as the state",
         ),
     ],
 )

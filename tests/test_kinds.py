@@ -30,9 +30,11 @@ def test_what_is_known_decides_which_kinds_are_possible():
     assert possible_kinds(0, ("c",)) == ["zero", "free", "error-noise", "every-step", "context", "gaussian"]
     assert possible_kinds(2, ()) == list(COMPARED)
     check_kind(KINDS["context"], 2, ())
-    with pytest.raises(InputError, match="context needs something to start from: give `window`, `context`, or both"):
+    with pytest.raises(
+        InputError, match="initial state 'context' needs context columns or a window: give `context`, `window`, or both"
+    ):
         check_kind(KINDS["context"], 0, ())
-    with pytest.raises(InputError, match="warm-up reads the targets of a window: give `window`"):
+    with pytest.raises(InputError, match="initial state 'warm-up' needs the targets of a window: give `window`"):
         check_kind(KINDS["warm-up"], 0, ("c",))
 
 

@@ -237,7 +237,7 @@ def test_a_batch_with_nothing_to_predict_is_refused():
     latent, x = lstm(), torch.randn(3, 4, 1)
     with pytest.raises(ValueError, match="the batch has no element to predict"):
         latent.loss(x, torch.zeros(3, 1), torch.zeros(3, dtype=torch.long))
-    with pytest.raises(ValueError, match="no sequence has two elements"):
+    with pytest.raises(ValueError, match="needs a sequence of at least two elements"):
         latent.loss(x, torch.zeros(3, 1), torch.ones(3, dtype=torch.long), prior_weight=1.0)
     assert latent.loss(x, torch.zeros(3, 1), torch.tensor([0, 2, 0]), prior_weight=1.0).isfinite()
 

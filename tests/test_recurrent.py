@@ -481,11 +481,11 @@ ERRORS = {
     ),
     "packed, with lengths": (
         lambda x, _: ((pack_padded_sequence(x, [7] * 4, True), torch.zeros(4, 2)), {"lengths": [7] * 4}),
-        "PackedSequence has its own lengths",
+        "cannot be given with a PackedSequence",
     ),
     "packed, with resets": (
         lambda x, _: ((pack_padded_sequence(x, [7] * 4, True), torch.zeros(4, 2)), {"resets": torch.zeros(4, 7)}),
-        "PackedSequence has its own lengths",
+        "cannot be given with a PackedSequence",
     ),
     "a context of neither the batch nor the episodes": (
         lambda x, _: ((x, torch.zeros(5, 2)), {"resets": torch.eye(7)[1:5]}),
@@ -493,7 +493,7 @@ ERRORS = {
     ),
     "no context for a fresh episode": (
         lambda x, h0: ((x,), {"state": h0, "resets": torch.eye(7)[1:5]}),
-        "function of context and none was given",
+        "function of context, but no context was given",
     ),
     "a context of another batch": (lambda x, _: ((x, torch.zeros(3, 2)), {}), "one row for each of the 4 sequences"),
 }

@@ -149,7 +149,7 @@ def test_schedules():
     values = [inverse_sigmoid(10)(step) for step in range(100)]
     assert values == sorted(values)
     assert ScheduledSampling(lambda step: step / 10).probability(4) == 0.4
-    with pytest.raises(ValueError, match=r"gives 2 at step 9, but must give a probability"):
+    with pytest.raises(ValueError, match=r"must be a probability from 0 to 1; found 2 at step 9"):
         ScheduledSampling(lambda step: 2).probability(9)
 
 
@@ -225,11 +225,11 @@ def test_vectors_are_forecast_and_fed_on():
     torch.testing.assert_close(loss, (free - future).square().mean())
     half = network.loss(past, future, target_lengths=torch.tensor([4, 0, 0]), first=past[:, -1], **own)
     torch.testing.assert_close(half, (free - future)[0].square().mean())
-    with pytest.raises(ValueError, match="give the element before them, first="):
+    with pytest.raises(ValueError, match="need the element before them: give first="):
         network.loss(past, future)
-    with pytest.raises(ValueError, match="for vectors give form='output'"):  # before the first coin falls so
+    with pytest.raises(ValueError, match="for vectors, give form='output'"):  # before the first coin falls so
         network.loss(past, future, first=past[:, -1], feeding=ScheduledSampling(0.0), training_step=0)
-    with pytest.raises(ValueError, match="targets must be 2 wide, the decoder's size; found 3"):
+    with pytest.raises(ValueError, match="targets must have width 2, the decoder's size; found 3"):
         network.loss(past, torch.randn(3, 4, 3), first=past[:, -1])
     with pytest.raises(ValueError, match="steps must be at least 1; found 0"):
         network.free_run(past, past[:, -1], 0)
@@ -312,24 +312,24 @@ SOURCE, TARGET = torch.randint(9, (2, 4)), torch.randint(2, 7, (2, 3))
 REFUSED = {
     "a source past the vocabulary": (
         lambda whole: whole.loss(SOURCE + 100, TARGET),
-        "source must hold integers from 0 to 11; found 1",
+        "source must contain integers from 0 to 11; found 1",
     ),
     "a negative target": (
         lambda whole: whole.loss(SOURCE, TARGET - 99),
-        "target must hold integers from 0 to 11; found -",
+        "target must contain integers from 0 to 11; found -",
     ),
     "numbers that are no categories": (
         lambda whole: whole.loss(SOURCE.float(), TARGET),
-        "source must hold integers from 0 to 11; found a tensor of float32",
+        "source must contain integers from 0 to 11; found a tensor of float32",
     ),
     "targets of other sources": (
         lambda whole: whole.loss(SOURCE, TARGET[:1]),
-        "there must be as many targets as sources; found 2 sources and 1 targets",
+        "sources and targets must be equal in number; found 2 sources and 1 targets",
     ),
-    "a probability over 1": (lambda whole: ScheduledSampling(1.5), "the schedule is 1.5, but must give a probability"),
+    "a probability over 1": (lambda whole: ScheduledSampling(1.5), "must be a probability from 0 to 1; found 1.5"),
     "sampling that is not told the update": (
         lambda whole: whole.loss(SOURCE, TARGET, feeding=ScheduledSampling(0.3)),
-        "feeding depends on the number of the update: give training_step=0",
+        "feeding needs the number of the update: give training_step=0",
     ),
     "a schedule of no steps": (lambda whole: linear(0, 1, 0), "steps must be at least 1; found 0"),
     "an end that is never predicted": (
@@ -338,15 +338,15 @@ REFUSED = {
     ),
     "an attention of another query": (
         lambda whole: Decoder(whole.decoder.rnn, 7, whole.decoder.embedding, AdditiveAttention(99, 99, 5)),
-        "query_size 99, but the output of the decoder's core is 24 wide",
+        "query_size 99, but the output of the decoder's core has width 24",
     ),
     "a cell's inputs of another width": (
         lambda whole: Decoder(ContextualRNN(cell := nn.GRUCell(4, 10), ConstantState(cell)), 9, nn.Embedding(9, 5)),
-        "input_size 4, but the embeddings are 5 wide",
+        "input_size 4, but the embeddings have width 5",
     ),
     "targets longer than there are steps": (
         lambda whole: whole.framed(torch.ones(2, 5, dtype=torch.long), torch.tensor([5, 6])),
-        "target_lengths must lie in 0 to 5, the number of steps; found 5 to 6",
+        "target_lengths must be from 0 to 5, the number of steps; found 5 to 6",
     ),
     "a length for all targets": (
         lambda whole: whole.framed(torch.ones(2, 5, dtype=torch.long), torch.tensor([5])),
@@ -354,7 +354,7 @@ REFUSED = {
     ),
     "inputs of another width": (
         lambda whole: Decoder(whole.decoder.rnn, 7, nn.Embedding(7, 99)),
-        "input_size 8, but the embeddings are 99 wide",
+        "input_size 8, but the embeddings have width 99",
     ),
 }
 

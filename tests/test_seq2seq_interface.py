@@ -57,11 +57,11 @@ def test_forward_with_a_target_is_the_loss_and_with_inputs_the_predictions():
     past, future, known = torch.randn(2, 5, 3), torch.randn(2, 4, 2), torch.randn(2, 4, 1)
     options = {"first": future[:, 0], "known": known}
     assert torch.equal(vectors()(past, target=future, **options), vectors().loss(past, future, **options))
-    with pytest.raises(InputError, match="or target= for the loss; found neither"):
+    with pytest.raises(InputError, match="or target=, for the loss; found neither"):
         network(source)
-    with pytest.raises(InputError, match="or target= for the loss; found both"):
+    with pytest.raises(InputError, match="or target=, for the loss; found both"):
         network(source, target, target=target)
-    with pytest.raises(InputError, match="target_lengths, first and known belong to target="):
+    with pytest.raises(InputError, match="can only be used with target="):
         network(source, target, target_lengths=torch.tensor([1, 1, 1]))
 
 
@@ -253,14 +253,17 @@ REFUSED = {
     "a bare core as decoder": (lambda: Decoder(nn.GRU(5, 6), 9), "decoder's rnn must be a ContextualRNN"),
     "a bidirectional decoder": (lambda: Decoder(gru(bidirectional=True), 9, TOKENS), "must have one direction"),
     "an attention's name": (lambda: Decoder(gru(), 9, TOKENS, "additive"), "attention must be an Attention"),
-    "input feeding alone": (lambda: Decoder(gru(), 9, TOKENS, input_feeding=True), "there is no attention"),
-    "an encoder's embedding": (lambda: Encoder(gru(4), TOKENS), "encoder's core has input_size 4, .* are 5 wide"),
-    "a linear embedding": (lambda: Encoder(gru(4), nn.Linear(2, 5)), "encoder's core has input_size 4, .* are 5 wide"),
+    "input feeding alone": (lambda: Decoder(gru(), 9, TOKENS, input_feeding=True), "input_feeding needs an attention"),
+    "an encoder's embedding": (lambda: Encoder(gru(4), TOKENS), "encoder's core has input_size 4, .* have width 5"),
+    "a linear embedding": (
+        lambda: Encoder(gru(4), nn.Linear(2, 5)),
+        "encoder's core has input_size 4, .* have width 5",
+    ),
     "input feeding's width": (
         lambda: Decoder(gru(5), 9, TOKENS, AdditiveAttention(6, 6, 3), input_feeding=True),
-        r"input_size 5, but the embeddings and the attentional vector are 5 \+ 6 = 11 wide",
+        r"input_size 5, but the embeddings and the attentional vector have width 5 \+ 6 = 11",
     ),
-    "vectors wider than the inputs": (lambda: Decoder(gru(5), 7), "input_size 5, but the predicted vectors.* 7 wide"),
+    "vectors wider than the inputs": (lambda: Decoder(gru(5), 7), "input_size 5, but the predicted vectors.* width 7"),
     "a bridge of another encoder": (
         lambda: EncoderDecoder(
             Encoder(gru(), TOKENS), Decoder(ContextualRNN(LONG, ProjectBridge(LONG, LONG)), 9, TOKENS)
@@ -276,14 +279,14 @@ REFUSED = {
     ),
     "an attention of another encoder": (
         lambda: EncoderDecoder(Encoder(gru(), TOKENS), Decoder(gru(), 9, TOKENS, AdditiveAttention(6, 7, 3))),
-        "the attention has memory_size 7, but the encoder's outputs are 6 wide",
+        "the attention has memory_size 7, but the encoder's outputs have width 6",
     ),
     "a start without an embedding": (
         lambda: EncoderDecoder(Encoder(gru(), TOKENS), Decoder(gru(), 9, TOKENS), start=9),
         "start must be from 0 to 8, a row of the embedding; found 9",
     ),
-    "vectors to search for": (lambda: vectors().generate(torch.randn(2, 4, 3)), "for vectors call free_run"),
-    "more targets than the beam": (lambda: categories().generate(SOURCE, n_best=2), "n_best must be from 1 to"),
+    "vectors to search for": (lambda: vectors().generate(torch.randn(2, 4, 3)), "for vectors, call free_run"),
+    "more targets than the beam": (lambda: categories().generate(SOURCE, n_best=2), "n_best must be between 1 and"),
     "truth values as categories": (lambda: categories().loss(SOURCE > 3, SOURCE), "found a tensor of bool"),
     "a backend's name": (lambda: FastWeightsRNN(3, 4, backend="numbaa"), "did you mean 'numba'"),
 }

@@ -164,24 +164,22 @@ def test_bad_arguments_get_one_sentence():
         SequenceModel(ContextualRNN(core, ConstantState(core)), MixtureHead(8, 2))
     with pytest.raises(ValueError, match="end must be a category or None for a head of categories"):
         SequenceModel(rnn_of(2), MixtureHead(8, 2), end=3)
-    with pytest.raises(ValueError, match="n, the number of sequences, is needed"):
+    with pytest.raises(ValueError, match="n, the number of sequences, is required"):
         control().sample()
-    with pytest.raises(ValueError, match="2 rows; expected 5, or one for all"):
+    with pytest.raises(ValueError, match="2 rows; expected 5, or one row for all"):
         mixture().sample(known(2), 5)
-    with pytest.raises(ValueError, match="first is needed by a model without a learned start"):
+    with pytest.raises(ValueError, match="first is required by a model without a learned start"):
         change().sample(known(2))
 
 
 def test_a_core_that_reads_what_it_is_to_predict_is_refused():
     core = nn.LSTM(2, 8, bidirectional=True, batch_first=True)
-    with pytest.raises(
-        ValueError, match="must not be bidirectional: the backward direction reads the elements to be predicted"
-    ):
+    with pytest.raises(ValueError, match="must not be bidirectional: its backward direction would read the elements"):
         SequenceModel(ContextualRNN(core, ConstantState(core)), MixtureHead(16, 2))
 
 
 def test_lengths_past_the_end_are_refused():
-    with pytest.raises(ValueError, match="lengths must lie in 0 to 4"):
+    with pytest.raises(ValueError, match="lengths must be from 0 to 4"):
         mixture().loss(torch.randn(2, 4, 2), {"digit": torch.tensor([0, 1])}, torch.tensor([4, 40]))
 
 
@@ -219,7 +217,7 @@ def test_a_batch_with_nothing_to_predict_is_refused(name):
     with pytest.raises(ValueError, match=r"the batch has no element to predict: no sequence has (one|two) element"):
         model.loss(elements(model, 3, 4), known(3), torch.full((3,), length))
     assert model.loss(elements(model, 3, 4), known(3), torch.tensor([0, length + 1, 0])).isfinite()
-    with pytest.raises(ValueError, match=r"no element to predict|at least one element in time"):
+    with pytest.raises(ValueError, match=r"no element to predict|at least one time step"):
         model.loss(elements(model, 3, length), known(3))
 
 

@@ -192,7 +192,7 @@ def test_any_module_of_registered_classes_can_be_saved(tmp_path):
 
 def test_what_is_not_a_contextual_rnn_is_not_loaded_as_one(tmp_path):
     save(nn.Linear(2, 3), tmp_path / "model")
-    with pytest.raises(InputError, match="holds a Linear, not a ContextualRNN"):
+    with pytest.raises(InputError, match="contains a Linear; expected a ContextualRNN"):
         ContextualRNN.load(tmp_path / "model")
 
 
@@ -211,17 +211,17 @@ def test_a_class_that_is_not_registered_is_refused_when_loaded(tmp_path, monkeyp
     save(OwnCore(3, nn.Identity()), tmp_path / "model")
     monkeypatch.delitem(module_config._REGISTRY, "OwnCore")
     with pytest.raises(
-        InputError, match="holds a OwnCore, a class not known here: import the module that registers it"
+        InputError, match="contains a OwnCore, which is not registered: import the module that registers it"
     ):
         load(tmp_path / "model")
 
 
 def test_two_classes_of_one_name_are_refused():
     other = type("OwnCore", (nn.Module,), {"__module__": "elsewhere"})
-    with pytest.raises(ValueError, match="a class named OwnCore is registered already"):
+    with pytest.raises(ValueError, match="a class named OwnCore is already registered"):
         register(other)
     assert register(OwnCore) is OwnCore
-    with pytest.raises(ValueError, match="a class named Sequential is registered already"):
+    with pytest.raises(ValueError, match="a class named Sequential is already registered"):
         register(type("Sequential", (nn.Module,), {}))
 
 
@@ -232,13 +232,13 @@ def test_arguments_that_would_be_lost_are_refused(tmp_path, monkeypatch):
             self.size, self._scale = size, scale
 
     monkeypatch.setitem(module_config._REGISTRY, "Forgetful", Forgetful)
-    with pytest.raises(TypeError, match="Forgetful cannot be saved: it keeps no attribute scale"):
+    with pytest.raises(TypeError, match="Forgetful cannot be saved: it has no attribute scale"):
         save(Forgetful(3), tmp_path / "model")
 
 
 @pytest.mark.parametrize("value", [torch.zeros(2), {1: 2}, {3}], ids=["tensor", "number as key", "set"])
 def test_arguments_that_are_no_json_are_refused(tmp_path, value):
-    with pytest.raises(TypeError, match=r"OwnCore\.scale cannot be saved: a (Tensor|dict|set) where"):
+    with pytest.raises(TypeError, match=r"OwnCore\.scale cannot be saved: .*, found a (Tensor|dict|set)"):
         save(OwnCore(3, nn.Identity(), scale=value), tmp_path / "model")
 
 
@@ -255,7 +255,7 @@ def test_a_pickle_is_refused_and_not_run(tmp_path):
 
 def test_weights_without_a_configuration_are_refused(tmp_path):
     save_file({"a": torch.zeros(1)}, tmp_path / "model")
-    with pytest.raises(InputError, match="holds weights but no configuration"):
+    with pytest.raises(InputError, match="contains weights but no configuration"):
         load(tmp_path / "model")
 
 
@@ -362,7 +362,7 @@ def test_arguments_that_no_module_takes_are_refused(tmp_path, what):
     given = BUILDS_NOTHING[what]
     header = given if isinstance(given, str) else json.dumps({"class": given, "dtype": "float32"})
     save_file({"a": torch.zeros(1)}, tmp_path / "model", metadata={"contextual_rnn": header})
-    with pytest.raises(InputError, match="configuration that"):
+    with pytest.raises(InputError, match="configuration"):
         load(tmp_path / "model")
 
 
@@ -371,5 +371,5 @@ def test_weights_of_another_shape_are_refused_by_name(tmp_path):
     header = serialization.read_header(tmp_path / "model")
     weights = {"weight": torch.zeros(3, 4), "bias": torch.zeros(3)}
     save_file(weights, tmp_path / "model", metadata={"contextual_rnn": json.dumps(header)})
-    with pytest.raises(InputError, match=r"weight has shape \(3, 4\) where its configuration has \(3, 2\)"):
+    with pytest.raises(InputError, match=r"weight has shape \(3, 4\) in the file; its configuration expects \(3, 2\)"):
         load(tmp_path / "model")

@@ -153,11 +153,11 @@ def test_a_window_longer_than_the_figure_is_drawn():
         ({"initial_states": ["contxt"]}, "found 'contxt'; did you mean 'context'?"),
         (
             {"initial_states": ["context"], "window": 0},
-            "context needs something to start from: give `window`, `context`, or both",
+            "initial state 'context' needs context columns or a window: give `context`, `window`, or both",
         ),
         (
             {"initial_states": ["warm-up"], "window": 0, "context": ["area"]},
-            "warm-up reads the targets of a window: give `window`",
+            "initial state 'warm-up' needs the targets of a window: give `window`",
         ),
         ({"targets": ["z"]}, "has no column 'z'"),
         ({"window": 100}, "has 60 steps, but at least 102 are needed"),

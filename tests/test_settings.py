@@ -64,7 +64,7 @@ def test_values_are_kept_and_plain():
         ({"mood": "mery"}, "`mood` must be one of merry, sad; found 'mery'; did you mean 'merry'?"),
         ({"mood": 5}, "`mood` must be one of merry, sad; found 5"),
         ({"mood": None}, "`mood` must be one of merry, sad; found None"),
-        ({"path": 5}, "`path` must be text; found 5"),
+        ({"path": 5}, "`path` must be a string; found 5"),
         ({"names": []}, "`names` needs at least one value"),
         ({"names": [1]}, "`names` must be a list of names; found [1]"),
         ({"names": 7}, "`names` must be a list of names; found 7"),
@@ -131,7 +131,7 @@ def test_a_verb_lists_its_settings_and_refuses_other_names():
     assert list(parameters) == ["table", "seed", "share", "names", "size", "flag", "mood"]
     assert parameters["names"].default is inspect.Parameter.empty
     assert parameters["size"].default == 3
-    assert "    size: A size. Accepts several values; the best on validation data is used." in verb.__doc__
+    assert "    size: A size. If several values are given, the best on validation data is used." in verb.__doc__
     assert verb(1, names=["a"], size=2) == (1, 0, 0.75, {"names": ["a"], "size": 2})
     with pytest.raises(TypeError, match=r"verb\(\) has no argument 'sizes'; did you mean 'size'"):
         verb(1, sizes=2)
@@ -167,8 +167,14 @@ SERIES = {"inputs": ("u",), "targets": ("y",)}
         ({"inputs": ()}, "`inputs` needs at least one column"),
         ({"targets": ()}, "`targets` needs at least one value"),
         ({"washout": 128}, "`washout` (128) must be less than `length` (128)"),
-        ({"initial_state": "context"}, "context needs something to start from: give `window`, `context`, or both"),
-        ({"initial_state": "warm-up", "context": ("c",)}, "warm-up reads the targets of a window: give `window`"),
+        (
+            {"initial_state": "context"},
+            "initial state 'context' needs context columns or a window: give `context`, `window`, or both",
+        ),
+        (
+            {"initial_state": "warm-up", "context": ("c",)},
+            "initial state 'warm-up' needs the targets of a window: give `window`",
+        ),
     ],
 )
 def test_settings_of_series_are_checked_where_they_are_made(options, words):

@@ -1,4 +1,4 @@
-"""Make tensors of what people hold their data in, in the dtype and on the device of what reads them."""
+"""Convert arrays, lists and data frames to tensors, in the dtype and on the device of the layer that reads them."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ def as_tensor(value: Any) -> Tensor:
     """Return numbers as a tensor; a tensor is returned as it is.
 
     Args:
-        value: a tensor, a NumPy array, a list, or anything that has `to_numpy()`, such as a series or a frame of pandas
-            or polars. A value that is missing (None, `pandas.NA`) becomes NaN.
+        value: a tensor, a NumPy array, a list, or any object with `to_numpy()`, such as a series or a frame of pandas
+            or polars. Missing values (None, `pandas.NA`) become NaN.
 
     Raises:
-        ValueError: it is not numbers.
+        ValueError: the value is not numeric.
     """
     if isinstance(value, Tensor):
         return value
@@ -31,38 +31,38 @@ def as_tensor(value: Any) -> Tensor:
         if array.dtype == object:
             numbers = [math.nan if is_missing(item) else float(item) for item in array.flat]
             array = np.array(numbers).reshape(array.shape)
-        return torch.tensor(array)  # copies: an array may be read-only
+        return torch.tensor(array)  # copied, because an array may be read-only
     except (TypeError, ValueError, RuntimeError):
-        raise ValueError(f"it must be numbers; found {_shown(value)}") from None
+        raise ValueError(f"expected numbers, found {_shown(value)}") from None
 
 
 def is_missing(value: Any) -> bool:
-    """Return whether a value stands for one that is not known: None, NaN or `pandas.NA`."""
+    """Return whether a value is a missing value: None, NaN or `pandas.NA`."""
     return value is None or (isinstance(value, float) and math.isnan(value)) or type(value).__name__ == "NAType"
 
 
 def linear_input(value: Any, features: int, like: Tensor | None) -> Tensor:
-    """Return what a linear layer reads, (..., D), in the dtype and on the device of `like`.
+    """Return the input of a linear layer, (..., D), in the dtype and on the device of `like`.
 
     Args:
-        value: anything that `as_tensor` takes; one number for each row, (B,), is a column (B, 1) where D is 1.
+        value: any value that `as_tensor` accepts; if D is 1, one number for each row, (B,), becomes a column (B, 1).
         features: D.
-        like: a parameter of the layer, if it has one.
+        like: a parameter of the layer, or None.
 
     Raises:
         ValueError: the value is not real numbers of that shape.
     """
-    wanted = f"a tensor of real numbers (batch, {features}) is right"
+    wanted = f"a tensor of real numbers (batch, {features})"
     try:
         found = as_tensor(value)
     except ValueError:
-        raise ValueError(f"the context is {_shown(value)} where {wanted}") from None
+        raise ValueError(f"the context must be {wanted}; found {_shown(value)}") from None
     if features == 1 and found.dim() == 1:
         found = found.unsqueeze(1)
     fits = found.is_floating_point() and found.dim() >= 1
     if not fits or (not shapes_are_traced() and found.shape[-1] != features):
         kind = str(found.dtype).removeprefix("torch.")
-        raise ValueError(f"the context is a tensor of {kind} of shape {tuple(found.shape)} where {wanted}")
+        raise ValueError(f"the context must be {wanted}; found {kind} of shape {tuple(found.shape)}")
     return found if like is None else found.to(like)
 
 

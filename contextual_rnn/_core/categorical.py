@@ -1,4 +1,4 @@
-"""Draws from categorical distributions by uniform numbers that the caller gives."""
+"""Draw from categorical distributions with uniform random numbers that the caller provides."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def draw_category(logits: Tensor, uniform: Tensor) -> Tensor:
 
     Args:
         logits: (N, V).
-        uniform: (N,) numbers in (0, 1).
+        uniform: (N,) uniform random numbers in (0, 1).
 
     Returns:
         (N,) category numbers.
@@ -23,5 +23,5 @@ def draw_category(logits: Tensor, uniform: Tensor) -> Tensor:
 
 
 def at_least_single(values: Tensor) -> Tensor:
-    """Convert to float32 or wider, since in half precision a sum over many categories loses the unlikely ones."""
+    """Convert to float32 or wider, because half-precision sums over many categories lose the unlikely categories."""
     return values.to(torch.promote_types(values.dtype, torch.float32))

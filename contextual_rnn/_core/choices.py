@@ -1,4 +1,4 @@
-"""Arguments that are one of a few names, and the name that was probably meant."""
+"""Check arguments that must be one of a few names."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from ..errors import InputError
 
 
 def check_choice(value: object, choices: Sequence[str], argument: str) -> None:
-    """Raise InputError, naming the choices and the nearest one, unless `value` is one of them.
+    """Raise InputError, with the choices and the nearest choice, unless `value` is one of them.
 
     Args:
-        value: what the caller passed.
-        choices: the names that are allowed.
-        argument: the name of the argument, which the message begins with.
+        value: the value that the caller passed.
+        choices: the allowed names.
+        argument: the name of the argument, for the message.
 
     Raises:
         InputError: `value` is not one of `choices`.

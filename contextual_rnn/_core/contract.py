@@ -21,7 +21,7 @@ from .state import (
     unwrap,
     weight_dtype,
 )
-from .tracing import shapes_are_traced
+from .tracing import shapes_are_traced, under_vmap
 from .unroll import Unroll
 
 _TORCH_FORWARDS = (nn.RNN.forward, nn.LSTM.forward, nn.GRU.forward)
@@ -29,16 +29,16 @@ _TORCH_FORWARDS = (nn.RNN.forward, nn.LSTM.forward, nn.GRU.forward)
 
 @dataclasses.dataclass(frozen=True)
 class CoreContract:
-    """How a core is called. `ContextualRNN` decides it once, when it is made.
+    """How a core is called. `ContextualRNN` determines it once, when it is created.
 
     Attributes:
         state_shapes: the shapes of one example's state.
         layers_first: whether the core's states are (L, B, H), as in `nn.LSTM`, instead of batch first.
         batch_first: whether inputs and outputs are (B, T, ...) instead of (T, B, ...).
         bidirectional: whether the core reads a sequence in both directions.
-        causal: whether running the parts of a sequence one after the other, each from the state of the part before,
-            gives what running the whole sequence gives.
-        takes_packed: whether the core is one of PyTorch's own and takes a `PackedSequence`.
+        causal: whether running the parts of a sequence one after the other, each from the final state of the part
+            before it, gives the same result as running the whole sequence.
+        takes_packed: whether the core is one of PyTorch's own and accepts a `PackedSequence`.
     """
 
     state_shapes: Shapes
@@ -55,8 +55,8 @@ class CoreContract:
         layers_first = isinstance(inner, nn.RNNBase)
         if layers_first and isinstance(core, nn.DataParallel) and len(core.device_ids) > 1:
             raise ValueError(
-                "DataParallel splits the first dimension of a state, the layers in nn.RNN, nn.GRU and nn.LSTM, instead "
-                "of the batch: wrap the whole model instead of its core"
+                "DataParallel splits the first dimension of a state, which in nn.RNN, nn.GRU and nn.LSTM is the layers "
+                "and not the batch: wrap the whole model instead of its core"
             )
         return cls(
             state_shapes=state_shapes(inner),
@@ -68,17 +68,17 @@ class CoreContract:
         )
 
     def for_core(self, core: nn.Module) -> CoreContract:
-        """Return the contract of the core that now stands in place of the one that this contract was made for.
+        """Return the contract of the core that replaced the core of this contract.
 
-        A core that describes itself, by its class or an attribute `state_shapes`, is called as it says. Any other,
-        such as a quantised `nn.LSTM`, is called as the core that it replaced.
+        A core that describes itself, by its class or an attribute `state_shapes`, is called in that way. Any other
+        core, such as a quantised `nn.LSTM`, is called like the core that it replaced.
 
         Raises:
-            ValueError: the core has another state or another layout of inputs, or reads in other directions.
+            ValueError: the core has another state, another layout of inputs or other directions.
         """
         inner = unwrap(core)
         if isinstance(inner, nn.RNNCellBase):
-            raise ValueError(f"the core was replaced by a cell, {type(inner).__name__}: give Unroll(cell) instead")
+            raise ValueError(f"the core was replaced by a cell, {type(inner).__name__}: use Unroll(cell) instead")
         if isinstance(inner, nn.RNNBase) or hasattr(inner, "state_shapes"):
             now = CoreContract.of(core)
         else:
@@ -92,7 +92,7 @@ class CoreContract:
         return now
 
     def _undescribed(self, inner: nn.Module) -> CoreContract:
-        """Return this contract with the attributes that a core without `state_shapes` has."""
+        """Return this contract, updated with the attributes of a core without `state_shapes`."""
         shapes, bidirectional = self.state_shapes, bool(getattr(inner, "bidirectional", self.bidirectional))
         layers, units = getattr(inner, "num_layers", None), getattr(inner, "hidden_size", None)
         if self.layers_first and isinstance(layers, int) and isinstance(units, int):
@@ -114,14 +114,14 @@ class CoreContract:
 
         Args:
             core: the core.
-            x: inputs in the core's layout; or a `PackedSequence`, where `takes_packed`.
+            x: inputs in the core's layout; or a `PackedSequence`, if `takes_packed`.
             state: batch first.
 
         Returns:
-            What the core returns: the outputs in its layout, and the state, batch first.
+            The outputs, in the core's layout, and the state, batch first.
 
         Raises:
-            ValueError: the core does not return `(output, state)` of the right shapes.
+            ValueError: the core does not return `(output, state)` of the expected shapes.
         """
         output, state = self.call_in_own_layout(core, x, self.to_own_layout(state))
         return output, swap_batch_and_layers(state) if self.layers_first else state
@@ -131,9 +131,11 @@ class CoreContract:
         return swap_batch_and_layers(state) if self.layers_first else state
 
     def call_in_own_layout(self, core: nn.Module, x: Any, state: State) -> tuple[Any, State]:
-        """Call the core with a state in its own layout, and return the state in this layout; see `call`."""
+        """Call the core with a state in its own layout, and return the state in the same layout; see `call`."""
+        if under_vmap():
+            x, state = _mapped_alike(core, x, state)
         result = core(_autocast_input(core, x), state)
-        if (self.takes_packed or type(core) is Unroll) and not core._forward_hooks:  # known to return what is right
+        if (self.takes_packed or type(core) is Unroll) and not core._forward_hooks:  # its results need no check
             return result
         return self._check_result(type(unwrap(core)).__name__, result, x)
 
@@ -159,10 +161,10 @@ class CoreContract:
         return output, state
 
     def match_dtype(self, core: nn.Module, state: State) -> State:
-        """Return the state in the dtype of the core's weights; a narrower dtype, as autocast leaves it, is widened.
+        """Convert a state of a narrower dtype than the core's weights (autocast returns these) to their dtype.
 
         Raises:
-            ValueError: one of PyTorch's own cores would get a state of another dtype than its weights'.
+            ValueError: the core is one of PyTorch's own, and the dtype of the state is not that of its weights.
         """
         dtype = weight_dtype(core)
         if dtype is None or all(leaf.dtype == dtype for leaf in leaves(state)):
@@ -175,7 +177,7 @@ class CoreContract:
 
 
 def output_size(core: nn.Module) -> int | None:
-    """Return the width of the outputs of one of PyTorch's cores or cells; None where it is not known."""
+    """Return the width of the outputs of one of PyTorch's cores or cells; None if it is not known."""
     inner = unwrap(core)
     cell = unwrap(getattr(inner, "cell", inner))
     if isinstance(cell, nn.RNNCellBase):
@@ -186,7 +188,7 @@ def output_size(core: nn.Module) -> int | None:
 
 
 def input_size(core: nn.Module) -> int | None:
-    """Return the width of the inputs of one of PyTorch's cores or cells; None where it is not known."""
+    """Return the width of the inputs of one of PyTorch's cores or cells; None if it is not known."""
     inner = unwrap(core)
     cell = unwrap(getattr(inner, "cell", inner))
     return cell.input_size if isinstance(cell, (nn.RNNCellBase, nn.RNNBase)) else None
@@ -205,14 +207,24 @@ def _runs_torch_code(core: nn.Module) -> bool:
 
 
 def _autocast_input(core: nn.Module, x: Any) -> Any:
-    """Cast the input of an `nn.LSTM` as autocast casts it on the CPU.
+    """Cast the input of an `nn.LSTM` as autocast does on the CPU.
 
-    oneDNN refuses LSTMs of float32 inputs under autocast ("could not create a primitive descriptor") where the
-    processor has no instructions for bfloat16; of cast inputs, PyTorch runs its own code.
+    On processors without bfloat16 instructions, oneDNN refuses an LSTM of float32 inputs under autocast ("could not
+    create a primitive descriptor"). With cast inputs, PyTorch runs its own code.
     """
     if not torch.is_autocast_enabled("cpu") or not isinstance(x, Tensor) or x.device.type != "cpu":
         return x
     return x.to(torch.get_autocast_dtype("cpu")) if isinstance(unwrap(core), nn.LSTM) else x
+
+
+def _mapped_alike(core: nn.Module, x: Tensor, state: State) -> tuple[Tensor, State]:
+    """Return inputs and state that `torch.func.vmap` maps over both, where it maps over either or over weights.
+
+    The cores of PyTorch write products with what is mapped over into products with what is not, which vmap refuses.
+    """
+    tensors = [x, *leaves(state), *core.parameters()]
+    zero = sum(tensor.new_zeros(()) for tensor in tensors if tensor.is_floating_point())
+    return x + zero, map_state(lambda leaf: leaf + zero, state)
 
 
 def _is_narrower(dtype: torch.dtype, than: torch.dtype) -> bool:

@@ -1,4 +1,4 @@
-"""A module in evaluation mode for a while."""
+"""Set a module to evaluation mode temporarily."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import nn
 
 @contextlib.contextmanager
 def evaluation_mode(module: nn.Module) -> Iterator[None]:
-    """Set `training` to False in a module and its parts, and restore what each had before."""
+    """Set `training` to False in a module and its submodules, and restore the previous values afterwards."""
     training = [part for part in module.modules() if part.training]
     for part in training:
         part.training = False

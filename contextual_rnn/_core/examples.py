@@ -1,6 +1,6 @@
-"""The number of examples whose mean loss is back-propagated, where it is not the number of initial states.
+"""The number of examples whose mean loss is back-propagated, which may differ from the number of initial states.
 
-Where `ContextualRNN` is called with resets, a batch of B rows has one initial state for every episode, more than B.
+If `ContextualRNN` is called with resets, a batch of B rows has one initial state for every episode, so more than B.
 `ErrorNoise` scales gradients by the number of examples, which is B.
 """
 
@@ -25,12 +25,12 @@ def _set(count: int | None) -> Iterator[None]:
 
 
 def examples_in_batch(count: int | None) -> contextlib.AbstractContextManager[None]:
-    """Set the number of examples for the initial states that are called inside; None is their batch size."""
+    """Set the number of examples for initial states that are called in this context; None means their batch size."""
     unchanged = torch.compiler.is_compiling() or _EXAMPLES.get() is count
     return contextlib.nullcontext() if unchanged else _set(count)
 
 
 def example_count(batch_size: int) -> int:
-    """Return the number of examples in the batch: B of the rows that the initial states are for."""
+    """Return the number of examples that was set, or `batch_size`, the number of initial states."""
     count = None if torch.compiler.is_compiling() else _EXAMPLES.get()
     return batch_size if count is None else count

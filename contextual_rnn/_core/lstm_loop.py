@@ -2,9 +2,9 @@
 
     c <- sigmoid(f) c + sigmoid(i) tanh(g),  h <- sigmoid(o) tanh(c),  sigmoid(x) = (1 + tanh(x / 2)) / 2
 
-On [-8, 8] tanh x is approximated by x P(x^2) / Q(x^2). Outside, it takes the value at the end of the interval, where
+On [-8, 8], tanh x is approximated by x P(x^2) / Q(x^2). Outside, the value at the end of the interval is used. There,
 1 - tanh 8 is 2.3e-7, so that no sigmoid is less than 1.1e-7. P has degree 4 and Q degree 3. They were fitted for the
-least relative error, 2.2e-7, which float32 rounding raises to 5e-7. Quotients share one denominator because divisions
+least relative error, 2.2e-7; float32 rounding raises it to 5e-7. Quotients share one denominator because divisions
 take most of the time.
 """
 
@@ -41,7 +41,7 @@ def lstm_step(gates, c, h):
     """Take one step, in place.
 
     Args:
-        gates: (4 H, B), one half of the arguments of i, f and o, then the argument of g.
+        gates: (4 H, B), half the arguments of i, f and o, then the argument of g.
         c: (H, B), overwritten.
         h: (H, B), overwritten.
     """

@@ -1,6 +1,6 @@
-"""The configuration of a module: its class and the arguments that build it, as JSON takes them.
+"""The configuration of a module: its class and the arguments that build it, as data for JSON.
 
-Only registered classes are built, so a file cannot name code that was not already there.
+Only registered classes are built, so a file cannot make other code run.
 """
 
 from __future__ import annotations
@@ -34,22 +34,22 @@ def register(cls: Class, *, formerly: tuple[str, ...] = ()) -> Class: ...
 @overload
 def register(*, formerly: tuple[str, ...] = ()) -> Callable[[Class], Class]: ...
 def register(cls: Any = None, *, formerly: tuple[str, ...] = ()) -> Any:
-    """Let a class be saved and loaded by its name; usable as a decorator, with or without arguments.
+    """Register a class, so that it can be saved and loaded by its name; a decorator, with or without arguments.
 
-    The arguments of every later call of `__init__` are recorded, and a file holds them. They may be modules, numbers,
-    text, dataclasses, and tuples, lists and dicts of these. Three rules make a file describe a module as it is now:
+    The arguments of every later call of `__init__` are recorded and saved in files. They may be modules, numbers,
+    strings, dataclasses, and tuples, lists and dicts of these. A file describes a module as it is when it is saved:
 
-    - A module argument is described as it is when the file is written, even if it was exchanged after construction. A
-      recurrent core that is not kept as a submodule is described by the shapes of its state.
+    - A module argument is described as it is at that time, even if it was replaced after construction. A recurrent core
+      that is not stored as a submodule is described by the shapes of its state.
     - An argument that is also an attribute of the same name is described by the attribute.
-    - A class that has a method `config()` is described by the dict of arguments which that returns.
+    - A class with a method `config()` is described by the dict of arguments that this method returns.
 
-    A class may have a classmethod `upgrade(arguments, path)`. `load` calls it with the arguments in a file and the path
-    of that file, and builds the module with the arguments that it returns: it converts those of older files.
+    A class may have a classmethod `upgrade(arguments, path)`, which converts the arguments in older files. `load` calls
+    it with the arguments in a file and the path of that file, and builds the module with the arguments that it returns.
 
     Args:
         cls: the class, a subclass of `nn.Module`.
-        formerly: names that the class had before; files that hold them are loaded as this class.
+        formerly: former names of the class; files with these names are loaded as this class.
 
     Raises:
         ValueError: another class is registered by one of these names.
@@ -60,7 +60,7 @@ def register(cls: Any = None, *, formerly: tuple[str, ...] = ()) -> Any:
     for name in names:
         known = _REGISTRY.get(name, cls)
         if (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
-            raise ValueError(f"a class named {name} is registered already: {known.__module__}")
+            raise ValueError(f"a class named {name} is already registered: {known.__module__}")
     record_arguments(cls)
     _REGISTRY.update(dict.fromkeys(names, cls))
     return cls
@@ -85,21 +85,22 @@ for _module in (
 
 
 def module_config(module: nn.Module) -> dict[str, Any]:
-    """Return what builds a module: its class and arguments, as JSON takes them.
+    """Return the configuration that builds a module: its class and arguments, as data for JSON.
 
-    A module that occurs twice, such as a network that gives the mean and the scale, is described once.
+    A module that occurs twice, such as one network for the mean and the scale, is described once.
 
     Raises:
-        TypeError: its class, or that of a module in it, is not registered, or an argument is not known or no JSON.
+        TypeError: its class, or that of a submodule, is not registered, or an argument is not known or cannot be
+            represented in JSON.
         ValueError: a submodule that was an argument has been removed, or has a parametrisation.
     """
     return _describe(module, {})
 
 
 def registered(name: str) -> type[nn.Module] | None:
-    """Return the class that is registered by a name, present or former; None if there is none.
+    """Return the class that is registered by a current or former name; None if there is none.
 
-    The modules of this package that register models are imported if the name is not known without them.
+    If the name is not known, the modules of this package that register models are imported first.
     """
     if name not in _REGISTRY:
         for late in _late_modules():
@@ -112,16 +113,16 @@ def build(config: dict[str, Any], path: pathlib.Path | None = None) -> nn.Module
 
     Args:
         config: the description.
-        path: the file that holds it, which the classmethod `upgrade` of a class receives; None calls no `upgrade`.
+        path: the file that contains it, passed to the classmethod `upgrade` of a class; None calls no `upgrade`.
 
     Raises:
-        InputError: it names a class that is not registered.
+        InputError: the description names a class that is not registered.
     """
     return _build(config, [], path)
 
 
 def _late_modules() -> Iterator[str]:
-    """Yield the names of the modules `model` and `*_model` in every job and paper, and of papers of one module."""
+    """Yield the names of the modules `model` and `*_model` in every job and paper, and of single-module papers."""
     for package in _LATE:
         for name, is_package in _modules_in(f"{_ROOT}.{package}"):
             if not is_package:
@@ -132,7 +133,7 @@ def _late_modules() -> Iterator[str]:
 
 
 def _modules_in(package: str) -> Iterator[tuple[str, bool]]:
-    """Yield the name of each module in a package, and whether it is a package itself; imports none of them."""
+    """Yield the name of each module in a package, and whether it is a package itself, without importing it."""
     spec = importlib.util.find_spec(package)
     places = spec.submodule_search_locations if spec else None
     for module in pkgutil.iter_modules(places or [], f"{package}."):
@@ -140,7 +141,7 @@ def _modules_in(package: str) -> Iterator[tuple[str, bool]]:
 
 
 def _describe(module: nn.Module, numbers: dict[nn.Module, int]) -> dict[str, Any]:
-    """Return the config; `numbers` counts the modules in the order in which `_build` finishes them."""
+    """Return the configuration; `numbers` counts the modules in the order in which `_build` completes them."""
     module = compiled_from(module)
     if module in numbers:
         return {"shared": numbers[module]}
@@ -161,7 +162,7 @@ def _describe(module: nn.Module, numbers: dict[nn.Module, int]) -> dict[str, Any
 
 
 def compiled_from(module: nn.Module) -> nn.Module:
-    """Return the module that `torch.compile` made another one from; any other module is returned as it is."""
+    """Return the original of a module that `torch.compile` returned; any other module is returned unchanged."""
     return module._modules["_orig_mod"] or module if type(module).__name__ == "OptimizedModule" else module
 
 
@@ -175,7 +176,7 @@ def _registered_name(module: nn.Module) -> str:
             "torch.nn.utils.parametrize.remove_parametrizations, or apply it in the __init__ of a registered class"
         )
     if isinstance(module, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
-        raise ValueError(f"a {cls.__name__} cannot be saved: save the module in it, its attribute module")
+        raise ValueError(f"a {cls.__name__} cannot be saved: save the wrapped module, its attribute module")
     name = f"{cls.__module__}.{cls.__name__}" if cls.__name__ in _REGISTRY else cls.__name__
     raise TypeError(f"{name} cannot be saved: decorate it with contextual_rnn.register")
 
@@ -186,7 +187,7 @@ def _build(config: dict[str, Any], built: list[nn.Module], path: pathlib.Path | 
     name = config["class"]
     cls = registered(name)
     if cls is None:
-        raise InputError(f"the file holds a {name}, a class not known here: import the module that registers it first")
+        raise InputError(f"the file contains a {name}, which is not registered: import the module that registers it")
     if "layers" in config:
         layers = [_build(layer, built, path) for layer in config["layers"]]
         names = config.get("names", [str(number) for number in range(len(layers))])
@@ -201,7 +202,7 @@ def _build(config: dict[str, Any], built: list[nn.Module], path: pathlib.Path | 
 
 
 def _arguments(module: nn.Module) -> tuple[list[Any], dict[str, Any]]:
-    """Return what builds it again: from config(), else as recorded, else from the attributes of the same names."""
+    """Return the arguments that rebuild a module: from config(), from the record, or from attributes of their names."""
     config = getattr(module, "config", None)
     if callable(config):
         return [], config()
@@ -218,10 +219,10 @@ def _from_attributes(module: nn.Module) -> dict[str, Any]:
         kept["bias"] = module._parameters["bias"] is not None
     parameters = [] if initialise is nn.Module.__init__ else list(inspect.signature(initialise).parameters)[1:]
     lost = [name for name in parameters if name not in kept]
-    if lost and not type(module).__module__.startswith("torch."):  # torch keeps all but device and dtype
+    if lost and not type(module).__module__.startswith("torch."):  # torch stores all but device and dtype
         raise TypeError(
-            f"{type(module).__name__} cannot be saved: it keeps no attribute {lost[0]}, an argument of its __init__; "
-            "register the class before making the module, or give it a method config() that returns them all"
+            f"{type(module).__name__} cannot be saved: it has no attribute {lost[0]}, an argument of its __init__; "
+            "register the class before creating the module, or give it a method config() that returns all arguments"
         )
     return {name: kept[name] for name in parameters if name in kept}
 
@@ -232,8 +233,8 @@ def _encode(value: Any, where: str, numbers: dict[nn.Module, int]) -> Any:
     value = plain(value)
     if isinstance(value, Unsupported):
         raise TypeError(
-            f"{where} cannot be saved: a {value.kind} where a module, number, text, tuple, list or dict with text for "
-            "keys is right"
+            f"{where} cannot be saved: expected a module, number, string, tuple, list or dict with string keys, found "
+            f"a {value.kind}"
         )
     if isinstance(value, tuple):
         return {"tuple": [_encode(item, where, numbers) for item in value]}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from .state import Shapes, State, fill, shape_leaves
 
 @dataclasses.dataclass(frozen=True)
 class TrajectorySeeds:
-    """Draw noise that depends on the seed and the number of the trajectory, and not on the batch it is drawn in.
+    """Draw noise that depends on the seed and the index of the trajectory, but not on the batch.
 
     Row r of a draw belongs to trajectory `first + r`. The numbers come from a counter-based generator (Philox) with the
     key (seed, stream), whose counter increases from trajectory to trajectory. So trajectory 7 of seed 0 is the same
@@ -22,9 +23,9 @@ class TrajectorySeeds:
 
     Attributes:
         seed: the seed.
-        first: the number of the trajectory in row 0.
-        stream: separates draws for the same trajectory. Where an initial state contains another and both draw, each
-            uses its own stream.
+        first: the index of the trajectory in row 0.
+        stream: the stream of random numbers, which separates independent draws for the same trajectory. If an initial
+            state contains another and both draw, each uses its own stream.
     """
 
     seed: int
@@ -34,8 +35,8 @@ class TrajectorySeeds:
     def draw(self, batch_size: int, size: int) -> Tensor:
         """Return (batch_size, size) standard normal numbers in float32.
 
-        Two uniform numbers u and v give two normal numbers: sqrt(-2 ln u) times the cosine and the sine of 2 pi v (Box
-        and Muller 1958).
+        Two uniform random numbers u and v give two normal numbers: sqrt(-2 ln u) times the cosine and the sine of
+        2 pi v (Box and Muller 1958).
         """
         uniform = self.uniform(batch_size, size + size % 2).unflatten(1, (-1, 2))
         radius, angle = uniform[..., 0].log().mul_(-2).sqrt_(), uniform[..., 1].mul(2 * math.pi)
@@ -49,12 +50,12 @@ class TrajectorySeeds:
         blocks = -(-size // 8)  # the generator makes blocks of 256 bits, eight numbers each
         bits = np.random.Philox(key=[self.seed, self.stream], counter=self.first * blocks)
         words = bits.random_raw(batch_size * blocks * 4).view(np.uint32).reshape(batch_size, blocks * 8)
-        # The upper 23 bits plus 0.5 are exact in float32, so that no number is 0 or 1.
+        # The upper 23 bits plus 0.5 are exact in float32, so no number is 0 or 1.
         whole = torch.from_numpy((words[:, :size] >> 9).astype(np.float32))
         return whole.add_(0.5).mul_(2.0**-23)
 
     def next_stream(self, steps: int = 1) -> TrajectorySeeds:
-        """Return seeds that give the same trajectories other, independent numbers."""
+        """Return seeds that draw other, independent numbers for the same trajectories."""
         return dataclasses.replace(self, stream=self.stream + steps)
 
 
@@ -73,8 +74,8 @@ def standard_normal(
     Args:
         shapes: the shapes of one example's state.
         batch_size: B.
-        like: a tensor whose device and dtype the noise takes.
-        generator: a `torch.Generator` or `TrajectorySeeds`; None is torch's global generator.
+        like: a tensor with the device and dtype of the noise.
+        generator: a `torch.Generator` or `TrajectorySeeds`; None means the global generator of PyTorch.
 
     Returns:
         A state, `(B, *shape)` for every shape.
@@ -83,7 +84,9 @@ def standard_normal(
     if isinstance(generator, TrajectorySeeds):
         noise = generator.draw(batch_size, sum(sizes)).to(like)
     else:
-        noise = torch.randn(batch_size, sum(sizes), generator=generator, device=like.device, dtype=like.dtype)
+        # Even generator=None is refused where the batch size is symbolic, as in torch.export.
+        options: dict[str, Any] = {} if generator is None else {"generator": generator}
+        noise = torch.randn(batch_size, sum(sizes), device=like.device, dtype=like.dtype, **options)
     parts = noise.split(sizes, dim=1)
     return fill(
         shapes,

@@ -1,7 +1,7 @@
-"""Sequences of different lengths as one `PackedSequence`, and any core run over it.
+"""Pack sequences of different lengths into one `PackedSequence`, and run any core over it.
 
-Padded batches, packed batches and rows with resets are all converted to a packed sequence. Its steps are ordered by
-time and, within a step, by sequence from the longest to the shortest.
+Padded batches, packed batches and rows with resets are all converted to a packed sequence. Its rows are ordered by
+time and, within a step, from the longest sequence to the shortest.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from torch.nn.utils.rnn import PackedSequence
 from .contract import CoreContract
 from .state import State, map_state, select_rows
 from .tracing import refuse_tracing
+from .transforms import inside_transform
 
 
 def run_packed(
@@ -23,22 +24,23 @@ def run_packed(
 ) -> tuple[PackedSequence, State]:
     """Run a core over a packed sequence.
 
-    PyTorch's own cores take the packed sequence itself. A causal core is called once for every segment of time in which
-    the same sequences are running. Any other core is called with whole sequences, once for every length.
+    PyTorch's own cores take the packed sequence itself, except under the transforms of `torch.func`. A causal core is
+    called once for every range of time steps in which the same sequences are running. Any other core is called with
+    whole sequences, once for every length.
 
     Args:
         core: the core.
-        contract: how it is called.
+        contract: how the core is called.
         packed: the inputs.
         state: (B, ...) batch first, in the order of the sequences before they were sorted by length.
 
     Returns:
-        The outputs, packed in the same way, and the state of each sequence after its own last step.
+        The outputs, packed in the same way, and the state of each sequence after its last step.
 
     Raises:
-        ValueError: `torch.jit.trace` would record the lengths of the example.
+        ValueError: it is called under `torch.jit.trace`, which would record the lengths of the example as constants.
     """
-    if contract.takes_packed:
+    if contract.takes_packed and not inside_transform():
         return contract.call(core, packed, state)
     refuse_tracing("lengths, for any core but nn.RNN, nn.LSTM and nn.GRU,")
     if packed.sorted_indices is not None:
@@ -53,7 +55,7 @@ def run_packed(
 def _run_segments(
     core: nn.Module, contract: CoreContract, packed: PackedSequence, state: State
 ) -> tuple[Tensor, State]:
-    """Run over segments of time in which the same sequences are running; the state is in sorted order."""
+    """Call the core for each range of time steps in which the same sequences run; the state is in sorted order."""
     outputs, ended, start = [], [], 0
     for running, steps in ((n, len(list(run))) for n, run in itertools.groupby(packed.batch_sizes.tolist())):
         ended.append(map_state(lambda leaf, n=running: leaf[n:], state))
@@ -68,7 +70,7 @@ def _run_segments(
 def _run_whole_sequences(
     core: nn.Module, contract: CoreContract, packed: PackedSequence, state: State
 ) -> tuple[Tensor, State]:
-    """Run over the sequences of each length together; the state is in sorted order."""
+    """Call the core once for all sequences of each length; the state is in sorted order."""
     sizes = packed.batch_sizes
     starts = sizes.cumsum(0) - sizes  # where each step's rows start in the packed data
     lengths = (torch.arange(int(sizes[0])) < sizes.unsqueeze(1)).sum(0)
@@ -91,15 +93,15 @@ def _concatenate(states: list[State]) -> State:
 
 @dataclasses.dataclass(frozen=True)
 class Episodes:
-    """The episodes that resets divide the rows of a batch into, numbered row by row and then by time.
+    """The episodes of a batch, ordered by row and then by time. An episode is the steps from one reset to the next.
 
     Attributes:
         row: (N,) the row that each episode is part of.
-        first: (N,) whether it starts at the row's first step.
-        last: (B,) the number of each row's last episode.
-        reset: (N,) whether a reset starts it.
+        first: (N,) true if the episode starts at the first step of its row.
+        last: (B,) the index of the last episode of each row.
+        reset: (N,) true if a reset starts the episode.
         step: (S,) the flat index b * T + t of every step, in the order of a packed sequence.
-        batch_sizes: (longest,) how many episodes are running at each of their steps.
+        batch_sizes: (longest,) the number of episodes that have a step 0, 1, ...
         order: (N,) the episodes from the longest to the shortest.
     """
 
@@ -144,5 +146,5 @@ class Episodes:
         )
 
     def pack(self, steps: Tensor) -> PackedSequence:
-        """Pack (B * T, D), row by row, into a sequence of episodes."""
+        """Pack the steps (B * T, D), which are ordered by row, into a packed sequence of episodes."""
         return PackedSequence(steps[self.step], self.batch_sizes, self.order, self.order.argsort())

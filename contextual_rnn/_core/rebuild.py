@@ -1,4 +1,4 @@
-"""Compare a module with what its configuration builds, so that nothing is lost when it is saved and loaded."""
+"""Compare a module with the one that its configuration builds, so that nothing is lost by saving and loading it."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _PARAMETRISED = (
 
 
 def differences(module: nn.Module, config: dict[str, Any]) -> dict[str, Any]:
-    """Return what `build(config)` lacks and a file records besides: tied tensors and `requires_grad`.
+    """Return the differences from `build(config)` that a file can record: tied tensors and `requires_grad`.
 
     Returns:
-        A dict with `"ties"`, from the name of a tensor to that of the tensor which it is, and `"requires_grad"`, from
-        the name of a tensor to its value; each only if there is something to record.
+        A dict with `"ties"`, which maps the name of a tied tensor to the first name of the same tensor, and
+        `"requires_grad"`, which maps the name of a tensor to its value; empty entries are left out.
 
     Raises:
-        ValueError: the module has been changed in a way that no file records.
+        ValueError: the module has been changed in a way that a file cannot record.
     """
     rebuilt = _build_quietly(config)
     own, other = modules_by_name(module), modules_by_name(rebuilt)
@@ -45,9 +45,9 @@ def differences(module: nn.Module, config: dict[str, Any]) -> dict[str, Any]:
 
 
 def modules_by_name(module: nn.Module) -> dict[str, nn.Module]:
-    """Return the module and all modules in it by name, one that occurs twice under both names.
+    """Return the module and all its submodules by name; a module that occurs twice has both names.
 
-    A module that `torch.compile` returned stands for the one that it compiles.
+    A module that `torch.compile` returned is replaced by its original.
     """
     module = compiled_from(module)
     found = {"": module}
@@ -58,20 +58,20 @@ def modules_by_name(module: nn.Module) -> dict[str, nn.Module]:
 
 
 def named_tensors(module: nn.Module) -> dict[str, Tensor]:
-    """Return the parameters and persistent buffers by name, one that occurs twice under both names.
+    """Return the parameters and persistent buffers by name; a tensor that occurs twice has both names.
 
     Raises:
-        ValueError: the state of a module is more than tensors, as `get_extra_state` makes it.
+        ValueError: the state of a module contains anything other than tensors, such as from `get_extra_state`.
     """
     state = module.state_dict(keep_vars=True)
     strange = next((name for name, tensor in state.items() if not isinstance(tensor, Tensor)), None)
     if strange is not None:
-        raise ValueError(f"{strange} cannot be saved: it is no tensor")
+        raise ValueError(f"{strange} cannot be saved: it is not a tensor")
     return {name.replace("_orig_mod.", ""): tensor for name, tensor in state.items()}
 
 
 def tie(module: nn.Module, name: str, tensor: Tensor) -> None:
-    """Make the parameter or buffer of a name be `tensor`; raise KeyError if there is none of that name."""
+    """Set the parameter or buffer of a name to `tensor`; raise KeyError if there is none of that name."""
     path, _, last = name.rpartition(".")
     owner = module.get_submodule(path)
     held = owner._parameters if last in owner._parameters else owner._buffers
@@ -87,14 +87,14 @@ def first_names(tensors: dict[str, Tensor]) -> dict[str, str]:
 
 
 def _build_quietly(config: dict[str, Any]) -> nn.Module:
-    """Build the module on the CPU, without a warning and without a draw from the global generator."""
+    """Build the module on the CPU, without warnings and without changing the global random generator."""
     try:
         with torch.random.fork_rng(devices=[]), warnings.catch_warnings(), torch.device("cpu"):
             warnings.simplefilter("ignore")
             return build(config)
     except Exception as error:
         name = config["class"]
-        raise ValueError(f"this {name} cannot be saved: its arguments do not build it again: {error}") from error
+        raise ValueError(f"this {name} cannot be saved: it cannot be rebuilt from its arguments: {error}") from error
 
 
 def _check_modules(own: dict[str, nn.Module], other: dict[str, nn.Module]) -> None:
@@ -106,28 +106,28 @@ def _check_modules(own: dict[str, nn.Module], other: dict[str, nn.Module]) -> No
             )
         if type(module).__qualname__ != type(other[name]).__qualname__:
             raise ValueError(
-                f"{name!r} cannot be saved: it is a {type(module).__name__} where the arguments of its owner build a "
+                f"{name!r} cannot be saved: it is a {type(module).__name__}, but the arguments of its owner build a "
                 f"{type(other[name]).__name__}"
             )
     lost = next((name for name in other if name not in own), None)
     if lost is not None:
-        raise ValueError(f"the module cannot be saved: {lost!r} was removed, and the arguments of its owner build it")
+        raise ValueError(f"the module cannot be saved: {lost!r} was removed, but the arguments of its owner build it")
 
 
 def _check_tensors(own: dict[str, Tensor], other: dict[str, Tensor]) -> None:
     for name in [*own, *other]:
         if name not in own or name not in other:
-            how = "removed from" if name in other else "added to"
-            raise ValueError(f"the tensor {name} was {how} what the module's arguments build; {_PARAMETRISED}")
+            how = "removed" if name in other else "added"
+            raise ValueError(f"the tensor {name} was {how} after construction; {_PARAMETRISED}")
         if own[name].shape != other[name].shape:
             raise ValueError(
-                f"{name} cannot be saved: it has shape {tuple(own[name].shape)} where the module's arguments and "
+                f"{name} cannot be saved: it has shape {tuple(own[name].shape)}, but the module's arguments and "
                 f"attributes give {tuple(other[name].shape)}"
             )
 
 
 def _new_ties(own: dict[str, Tensor], other: dict[str, Tensor]) -> dict[str, str]:
-    """Return the ties that the module has and what is built has not."""
+    """Return the ties of the module that the rebuilt module does not have."""
     built, found = first_names(other), first_names(own)
     untied = next((name for name in built if built[name] != name and found[name] == name), None)
     if untied is not None:
@@ -145,7 +145,7 @@ def _check_hooks(name: str, own: nn.Module, other: nn.Module) -> None:
 
 
 def _check_attributes(name: str, own: nn.Module, other: nn.Module) -> None:
-    """Compare numbers, text and nests of them that both modules keep in attributes of one public name."""
+    """Compare the public attributes of both modules that are numbers, strings or nested containers of them."""
     for key, value in vars(own).items():
         if key.startswith("_") or key == "training" or key not in vars(other):
             continue
@@ -153,6 +153,6 @@ def _check_attributes(name: str, own: nn.Module, other: nn.Module) -> None:
         if is_plain(value) and is_plain(built) and not same(value, built):
             where = f"{name}.{key}" if name else key
             raise ValueError(
-                f"{where} cannot be saved: it is {value!r} where the module's arguments give {built!r}, and it is no "
-                "argument"
+                f"{where} cannot be saved: it is {value!r}, but the module's arguments give {built!r}, and it is not "
+                "an argument itself; if the outputs do not depend on it, begin its name with an underscore"
             )

@@ -1,7 +1,7 @@
 """Record the arguments that a module is constructed with, so that it can be described in a file.
 
-A record holds no module and no tensor: of a module it keeps the path of the submodule, and of a recurrent core that is
-not kept as a submodule the shapes of its state. A record can therefore be copied and pickled with its module.
+A record contains no modules and no tensors. For a module, it stores the path of the submodule; for a recurrent core
+that is not a submodule, it stores the shapes of its state. So a record can be copied and pickled with its module.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ _DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropo
 
 @dataclasses.dataclass(frozen=True)
 class Submodule:
-    """An argument that is a module, by the path at which it is kept."""
+    """An argument that is a module, represented by the path of the submodule."""
 
     path: str
 
 
 @dataclasses.dataclass(frozen=True)
 class Unsupported:
-    """An argument that no file can hold, by what it is, such as the name of its type."""
+    """An argument that cannot be saved, represented by its description, such as the name of its type."""
 
     kind: str
 
@@ -41,9 +41,9 @@ class Record:
     """The arguments of one call of `__init__`.
 
     Attributes:
-        positional: arguments that can be passed by position only, such as those of `*args`.
-        named: all others by name, defaults included.
-        attributes: the names of those whose value is read from the attribute of the same name when it is needed.
+        positional: the arguments that can be passed by position only, such as those of `*args`.
+        named: all other arguments by name, defaults included.
+        attributes: the names of the arguments whose value is read from the attribute of the same name when needed.
     """
 
     positional: list[Any]
@@ -52,7 +52,7 @@ class Record:
 
 
 def record_arguments(cls: type[nn.Module]) -> None:
-    """Make `cls.__init__` record its arguments; classes of PyTorch, and what is recorded already, are left as is."""
+    """Make `cls.__init__` record its arguments; classes of PyTorch, and those that record already, stay unchanged."""
     definer = _definer(cls)
     if definer.__module__.startswith("torch.") or hasattr(vars(definer)["__init__"], _RECORD):
         return
@@ -69,7 +69,7 @@ def record_arguments(cls: type[nn.Module]) -> None:
 def recorded_arguments(module: nn.Module) -> tuple[list[Any], dict[str, Any]] | None:
     """Return the arguments that build a module as it is now, positional and named; None if none were recorded.
 
-    A submodule that was exchanged is returned as it is now, and so is an attribute that has the name of an argument.
+    If a submodule, or an attribute with the name of an argument, has been replaced, the new value is returned.
 
     Raises:
         ValueError: a submodule that was an argument has been removed.
@@ -85,9 +85,9 @@ def recorded_arguments(module: nn.Module) -> tuple[list[Any], dict[str, Any]] | 
 
 
 def plain(value: Any) -> Any:
-    """Copy numbers, text, None, and lists, tuples and dicts of these; a dataclass becomes a dict.
+    """Copy numbers, strings, None, and lists, tuples and dicts of these; a dataclass becomes a dict.
 
-    Modules stay as they are, and anything else becomes `Unsupported`.
+    Modules are returned unchanged, and anything else becomes `Unsupported`.
     """
     if value is None or isinstance(value, (bool, int, float, str, nn.Module, Submodule, Unsupported)):
         return value
@@ -103,7 +103,7 @@ def plain(value: Any) -> Any:
 
 
 def is_plain(value: Any) -> bool:
-    """Return whether `value`, which `plain` returned, holds no module and nothing unsupported."""
+    """Return whether `value`, a result of `plain`, contains no module and nothing unsupported."""
     if isinstance(value, (nn.Module, Submodule, Unsupported)):
         return False
     items = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
@@ -111,7 +111,7 @@ def is_plain(value: Any) -> bool:
 
 
 def same(value: Any, other: Any) -> bool:
-    """Return whether two values for which `is_plain` holds are the same in a file; NaN is the same as NaN."""
+    """Return whether two plain values are equal in a file; NaN equals NaN."""
     return json.dumps(value, sort_keys=True) == json.dumps(other, sort_keys=True)
 
 
@@ -124,12 +124,12 @@ def _recording(cls: type[nn.Module], initialise: Callable[..., None]) -> Callabl
 
     @functools.wraps(initialise)
     def recording(self: nn.Module, *args: Any, **kwargs: Any) -> None:
-        if _definer(type(self)) is not cls:  # a subclass that has an __init__ of its own, which calls this one
+        if _definer(type(self)) is not cls:  # a subclass with its own __init__, which calls this one
             return initialise(self, *args, **kwargs)
         arguments = _bind(signature, self, args, kwargs)
         if arguments is None:
             return initialise(self, *args, **kwargs)  # raises the TypeError of a wrong call
-        positional, named = _split(signature, arguments)  # before __init__, which may change a list
+        positional, named = _split(signature, arguments)  # before __init__, which may modify a list
         initialise(self, *args, **kwargs)
         named = {name: _without_modules(value, self, name) for name, value in named.items()}
         attributes = frozenset(name for name, value in named.items() if _is_kept(self, name, value))
@@ -172,7 +172,7 @@ def _split(signature: inspect.Signature, arguments: dict[str, Any]) -> tuple[lis
 
 
 def _without_modules(value: Any, owner: nn.Module, name: str = "") -> Any:
-    """Return an argument with the path of each module in its place, or the shapes of a core that is not kept."""
+    """Replace each module in an argument by its path, or by the state shapes of a core that is not a submodule."""
     if isinstance(value, nn.Module):
         if owner._modules.get(name) is value:
             return Submodule(name)
@@ -182,7 +182,7 @@ def _without_modules(value: Any, owner: nn.Module, name: str = "") -> Any:
         try:
             return plain(state_shapes(value))
         except TypeError:
-            return Unsupported(f"{type(value).__name__} that is not kept as a submodule")
+            return Unsupported(f"{type(value).__name__} that is not a submodule")
     if isinstance(value, (tuple, list)):
         return (tuple if isinstance(value, tuple) else list)(_without_modules(item, owner) for item in value)
     if isinstance(value, dict):
@@ -191,9 +191,9 @@ def _without_modules(value: Any, owner: nn.Module, name: str = "") -> Any:
 
 
 def _is_kept(module: nn.Module, name: str, value: Any) -> bool:
-    """Return whether the attribute of an argument's name is that argument, or what stands for it.
+    """Return whether the attribute of an argument's name is that argument, or replaces it.
 
-    It stands for None, which the module has replaced by a value, and for what no file can hold.
+    An attribute replaces the argument None, and an argument that cannot be saved.
     """
     if name not in vars(module) and name not in module._modules:
         return False
@@ -206,7 +206,7 @@ def _is_kept(module: nn.Module, name: str, value: Any) -> bool:
 
 
 def _attribute(module: nn.Module, name: str) -> Any:
-    """Return the attribute of a name as `plain` has it; a dropout layer stands for its probability."""
+    """Return the attribute of a name, as `plain` returns it; a dropout layer is replaced by its probability."""
     value = vars(module)[name] if name in vars(module) else module._modules.get(name)
     return plain(value.p if isinstance(value, _DROPOUTS) else value)
 

@@ -1,4 +1,4 @@
-"""Rows of what a context may be: tensors, arrays, lists, data columns, and tuples and dicts of these."""
+"""Select the rows of a context: tensors, arrays, lists, data columns, and tuples and dicts of these."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from .state import rebuild
 
 
 def map_columns(function: Callable[[Any], Any], value: Any) -> Any:
-    """Apply `function` to every part of a context that has rows of its own; None stays None.
+    """Apply `function` to every part of a context that has rows; None stays None.
 
-    The values of a dict are parts. So are the items of a tuple such as a sequence and its lengths; a tuple of numbers
-    or names is a part itself, with one row for every item.
+    The values of a dict are parts, and so are the items of a tuple such as a sequence and its lengths. A tuple of
+    numbers or names is one part, with one row for every item.
     """
     if value is None:
         return None
@@ -28,7 +28,7 @@ def map_columns(function: Callable[[Any], Any], value: Any) -> Any:
 
 
 def count_rows(value: Any) -> int | None:
-    """Return the number of rows of a context, that of its first part; None where nothing is known."""
+    """Return the number of rows of the first part of a context; None if it has no parts."""
     counts: list[int] = []
     map_columns(lambda part: counts.append(_length(part)), value)
     return counts[0] if counts else None
@@ -52,7 +52,7 @@ def take_rows(column: Any, index: Tensor | slice) -> Any:
 
 
 def repeat_row(column: Any, count: int) -> Any:
-    """Return `count` copies of a part of a context that has one row."""
+    """Repeat the row of a part of a context with one row `count` times."""
     if isinstance(column, Tensor):
         return column.expand(count, *column.shape[1:])
     return take_rows(column, torch.zeros(count, dtype=torch.long))

@@ -1,4 +1,4 @@
-"""Settings of a job: one frozen dataclass that Python, the command line and the files of a run share.
+"""Settings of a job: one frozen dataclass for Python, the command line and the files of a run.
 
 A job declares each of its settings once, with its default, its range and one sentence of documentation:
 
@@ -44,18 +44,18 @@ def setting(
     """Declare a field of a `Settings` class.
 
     Args:
-        default: its value where none is given; `dataclasses.MISSING` makes it required.
+        default: the default value; `dataclasses.MISSING` makes the setting required.
         description: one sentence, for the documentation and the command line's help.
         group: one of `GROUPS`, the heading under which the help lists it.
-        least: the smallest number allowed; of a tuple of names, the smallest number of names. A tuple of numbers has at
-            least one, and the range holds for each.
+        least: the smallest allowed number; for a tuple of names, the smallest allowed number of names. A tuple of
+            numbers needs at least one, and the range applies to each.
         above: a number that the value must exceed.
-        most: the largest number allowed.
-        below: a number that the value must stay under.
-        choices: the names allowed; those of a `Literal` annotation are known without.
-        tunable: whether several values may be given, among which validation data choose.
-        compared: whether `compare` may be given several values, whose results it compares.
-        metavar: how the help shows its value, such as `COLUMN`.
+        most: the largest allowed number.
+        below: a number that the value must be less than.
+        choices: the allowed names; not needed with a `Literal` annotation.
+        tunable: whether several values may be given, from which the best on validation data is chosen.
+        compared: whether `compare` accepts several values and compares their results.
+        metavar: the placeholder for the value in the help, such as `COLUMN`.
     """
     metadata = {
         "description": description,
@@ -71,10 +71,10 @@ def setting(
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Settings:
-    """The base of every job's settings. Values are checked when an instance is made.
+    """The base class of the settings of all jobs. Values are checked when an instance is created.
 
     Raises:
-        InputError: a value has the wrong type, lies outside its range, or is none of the choices.
+        InputError: a value has the wrong type, is outside its range, or is not one of the choices.
     """
 
     def __post_init__(self) -> None:
@@ -84,20 +84,20 @@ class Settings:
 
     @classmethod
     def of(cls, options: dict[str, Any]) -> Self:
-        """Return the settings of options, one value each.
+        """Return the settings for a dict of options with one value each.
 
         Raises:
-            TypeError: an option is no setting, or a required one is missing.
+            TypeError: an option is not a setting, or a required option is missing.
         """
         cls._check_names(options)
         return cls(**options)
 
     @classmethod
     def candidates(cls, options: dict[str, Any]) -> list[Self]:
-        """Return the settings of every combination of the values that tunable options have.
+        """Return the settings for every combination of the values of the tunable options.
 
         Raises:
-            TypeError: an option is no setting, or a required one is missing.
+            TypeError: an option is not a setting, or a required option is missing.
             InputError: a value is not allowed, or a tunable option has no value.
         """
         cls._check_names(options)
@@ -117,16 +117,16 @@ class Settings:
 
     @classmethod
     def variants(cls, options: dict[str, Any]) -> list[tuple[dict[str, str], Self]]:
-        """Return the base and its variants: the settings to compare.
+        """Return the base and its variants, which are the settings to compare.
 
-        The base has the first value of every option that is compared; each variant has one other value.
+        The base has the first value of every compared option; each variant has another value of one option.
 
         Returns:
-            For each, the values of the options that are compared, and the settings.
+            For each, the values of the compared options, and the settings.
 
         Raises:
-            TypeError: an option is no setting, or a required one is missing.
-            InputError: a value is not allowed, or an option that is compared has no value.
+            TypeError: an option is not a setting, or a required option is missing.
+            InputError: a value is not allowed, or a compared option has no value.
         """
         cls._check_names(options)
         values = {
@@ -142,11 +142,11 @@ class Settings:
 
     @classmethod
     def from_json(cls, kept: dict[str, Any]) -> Self:
-        """Return the settings that `to_json` made, after they went through JSON."""
+        """Return the settings from the result of `to_json`, after a round trip through JSON."""
         return cls.of({name: tuple(value) if isinstance(value, list) else value for name, value in kept.items()})
 
     def to_json(self) -> dict[str, Any]:
-        """Return the settings as a dict that JSON can hold."""
+        """Return the settings as a dict for JSON."""
         return dataclasses.asdict(self)
 
     def replace(self, **changes: Any) -> Self:
@@ -165,7 +165,7 @@ class Settings:
 
 
 def one_factor_at_a_time(values: Mapping[str, Sequence[str]]) -> list[dict[str, str]]:
-    """Return the base, which has every factor's first value, and every setting that differs from it in one factor."""
+    """Return the base, with the first value of every factor, and all settings that differ from it in one factor."""
     base = {factor: options[0] for factor, options in values.items()}
     return [base, *({**base, factor: value} for factor, options in values.items() for value in options[1:])]
 
@@ -190,8 +190,8 @@ def takes_settings(settings: type[Settings], without: Sequence[str] = ()) -> Cal
     The function's signature and docstring then list the settings, and the command line builds its options from them.
 
     Args:
-        settings: the class.
-        without: settings that the function sets itself.
+        settings: the class of the settings.
+        without: names of settings that the function sets itself.
     """
 
     def decorate(function: Function) -> Function:
@@ -236,7 +236,7 @@ def described(field: dataclasses.Field[Any]) -> str:
 
 
 def choices_of(settings: type[Settings], field: dataclasses.Field[Any]) -> tuple[str, ...] | None:
-    """Return the names that a field allows; None where it is no choice."""
+    """Return the names that a field allows; None if it is not restricted to names."""
     if field.metadata["choices"] is not None:
         return tuple(field.metadata["choices"])
     for kind in _kinds(typing.get_type_hints(settings)[field.name]):
@@ -265,7 +265,7 @@ def _checked(settings: type[Settings], field: dataclasses.Field[Any], value: Any
         if kind in kinds:
             return _number(field, value, kind)
     if str in kinds and not isinstance(value, str):
-        raise InputError(f"`{field.name}` must be text; found {value!r}")
+        raise InputError(f"`{field.name}` must be a string; found {value!r}")
     return value
 
 
@@ -275,7 +275,7 @@ def _choice(settings: type[Settings], field: dataclasses.Field[Any], value: Any)
 
 
 def _numbers(field: dataclasses.Field[Any], value: Any, kind: type) -> tuple[Any, ...]:
-    """Return a tuple of different numbers; a single number counts as one."""
+    """Return a tuple of distinct numbers; a single number becomes a tuple of one."""
     values = dict.fromkeys(value if _is_several(value) else (value,))
     if not values:
         raise InputError(f"`{field.name}` needs at least one value")
@@ -283,7 +283,7 @@ def _numbers(field: dataclasses.Field[Any], value: Any, kind: type) -> tuple[Any
 
 
 def _names(settings: type[Settings], field: dataclasses.Field[Any], value: Any) -> tuple[str, ...]:
-    """Return a tuple of names; a single name counts as one. Where there are choices, each is taken once."""
+    """Return a tuple of names; a single name becomes a tuple of one. If there are choices, duplicates are removed."""
     values = (value,) if isinstance(value, str) else tuple(value) if isinstance(value, Iterable) else None
     if values is None or not all(isinstance(one, str) for one in values):
         raise InputError(f"`{field.name}` must be a list of names; found {value!r}")

@@ -1,11 +1,11 @@
-"""State trees: what a recurrent core carries from one step to the next.
+"""States of recurrent cores, as nested tuples of tensors.
 
 A *state* is a tensor or a nested tuple of tensors, batch first: `(B, L, H)` for `nn.RNN` and `nn.GRU`, a pair of these
-for `nn.LSTM`, `(B, H)` for cells, anything for a core of your own. Its *shapes* are the same nested tuple with the
-shape of one example in place of each tensor: `(L, H)`, `((L, H), (L, H))`, `(H,)`. A *leaf* is one of these tensors,
-such as h or c.
+for `nn.LSTM`, `(B, H)` for cells, and any nested tuple for a core of your own. Its *shapes* are the same nested tuple
+with the shape of one example in place of each tensor: `(L, H)`, `((L, H), (L, H))`, `(H,)`. A *leaf* is one of these
+tensors, such as h or c.
 
-Legend of shapes, here and everywhere: `B` batch, `T` time, `D` input features, `H` hidden units, `L` layers times
+Legend of shapes in this library: `B` batch, `T` time, `D` input features, `H` hidden units, `L` layers times
 directions.
 """
 
@@ -22,7 +22,7 @@ from .tracing import shapes_are_traced
 State = Any  # Tensor | tuple[State, ...]: type checkers do not follow a recursive alias
 Shapes = Any  # tuple[int, ...] | tuple[Shapes, ...]
 
-_INNER = ("_orig_mod", "_fsdp_wrapped_module")  # the names that torch.compile and FSDP give to the module they wrap
+_INNER = ("_orig_mod", "_fsdp_wrapped_module")  # the names of the wrapped module in torch.compile and FSDP
 
 
 def is_shape(shapes: Shapes) -> bool:
@@ -36,7 +36,7 @@ def state_shapes(core: Any) -> Shapes:
     Args:
         core: `nn.RNN`, `nn.LSTM`, `nn.GRU`, their cells; one of these inside `torch.compile`, `DataParallel` or
             `DistributedDataParallel`; any module with an attribute `state_shapes`, a nested tuple of shapes without the
-            batch, such as `((5,), ((5, 3), (2,)))`; or such a nested tuple itself.
+            batch dimension, such as `((5,), ((5, 3), (2,)))`; or such a nested tuple itself.
 
     Returns:
         `(L, H)` for `nn.RNN` and `nn.GRU`; `((L, P), (L, H))` for `nn.LSTM`, where P is `proj_size` or H; `(H,)` for
@@ -50,7 +50,7 @@ def state_shapes(core: Any) -> Shapes:
         return _check_shapes(core)
     if isinstance(core, type):
         raise TypeError(
-            f"the core is the class {core.__name__}; give a module made from it, such as {core.__name__}(input_size, "
+            f"the core is the class {core.__name__}; give an instance of it, such as {core.__name__}(input_size, "
             "hidden_size)"
         )
     core = unwrap(core)
@@ -65,15 +65,15 @@ def state_shapes(core: Any) -> Shapes:
     if shapes is None:
         raise TypeError(
             f"{type(core).__name__} is not a recurrent core: it has no attribute state_shapes, a nested tuple of the "
-            "shapes of one example's state without the batch, for example ((5,), (5, 3)). A core with this attribute "
-            "takes and returns batch-first states: a module around nn.LSTM must swap the first two dimensions of its "
-            "states, (B, L, H) and (L, B, H), before and after it calls it"
+            "shapes of one example's state without the batch dimension, for example ((5,), (5, 3)). A core with this "
+            "attribute takes and returns batch-first states: a module that wraps nn.LSTM must swap the first two "
+            "dimensions of its states before and after the call, (B, L, H) and (L, B, H)"
         )
     return _check_shapes(shapes)
 
 
 def unwrap(core: Any) -> Any:
-    """Return the module inside `torch.compile`, `DataParallel`, DDP or FSDP; else the core itself."""
+    """Return the module inside `torch.compile`, `DataParallel`, DDP or FSDP; if there is none, the core itself."""
     while True:
         if isinstance(core, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
             core = core.module
@@ -133,14 +133,14 @@ def map_state(function: Callable[..., Any], state: State, *others: State) -> Sta
 
 
 def fill(shapes: Shapes, values: Iterator[Any]) -> State:
-    """Return a nested tuple like `shapes` of the `values`, in the order of `leaves`."""
+    """Return the `values` in a nested tuple like `shapes`, in the order of `leaves`."""
     if is_shape(shapes):
         return next(values)
     return rebuild(shapes, (fill(item, values) for item in shapes))
 
 
 def rebuild(like: tuple, items: Iterator[Any]) -> tuple:
-    """Return a tuple of the items, or a named tuple where `like` is one."""
+    """Return a tuple of the items, or a named tuple of the class of `like` if `like` is one."""
     return type(like)(*items) if hasattr(like, "_fields") else tuple(items)
 
 
@@ -170,9 +170,9 @@ def where_rows(mask: Tensor, state: State, other: State) -> State:
 
 
 def detach(state: State) -> State:
-    """Return the state without its graph.
+    """Return the state, detached from its graph.
 
-    For truncated back-propagation through time, carry on from `detach(state)`.
+    For truncated back-propagation through time, continue from `detach(state)`.
 
     Example:
         >>> import torch
@@ -197,11 +197,11 @@ def swap_batch_and_layers(state: State) -> State:
 
 
 def torch_layout(state: State) -> State:
-    """Convert a batch-first state (B, L, H) to the layout (L, B, H) that `nn.RNN`, `nn.GRU` and `nn.LSTM` take.
+    """Convert a batch-first state (B, L, H) to the layout (L, B, H) that `nn.RNN`, `nn.GRU` and `nn.LSTM` expect.
 
-    States are batch first everywhere in this library. Convert them before you call a PyTorch module directly: where
+    States are batch first everywhere in this library. Convert them before you call a PyTorch module directly: if
     B = L, `nn.LSTM` accepts a batch-first state and returns wrong values without an error. Cells, such as
-    `nn.LSTMCell`, take batch-first states (B, H) as they are.
+    `nn.LSTMCell`, expect batch-first states (B, H), which need no conversion.
 
     Args:
         state: a tensor (B, L, H) or a nested tuple of them.
@@ -219,7 +219,7 @@ def torch_layout(state: State) -> State:
     for leaf in leaves(state):
         if not isinstance(leaf, Tensor) or leaf.dim() != 3:
             found = tuple(leaf.shape) if isinstance(leaf, Tensor) else type(leaf).__name__
-            raise ValueError(f"a state in PyTorch's layout is made of tensors (batch, layers, units); found {found}")
+            raise ValueError(f"torch_layout expects a state of tensors (batch, layers, units); found {found}")
     return swap_batch_and_layers(state)
 
 
@@ -233,7 +233,7 @@ def check_state(
         shapes: the shapes of one example's state.
         batch_size: B.
         dtype: the dtype that floating-point tensors must have; None allows any.
-        name: what the error calls the state.
+        name: the name of the state in error messages.
 
     Raises:
         ValueError: the state is not a nested tuple like `shapes` of tensors `(B, *shape)`, or has another dtype.
@@ -245,7 +245,7 @@ def check_state(
     if found != wanted:
         raise ValueError(
             f"{name} has shape {_show(found)}; expected {_show(wanted)} (batch first: the batch is the first dimension "
-            "of a state here, even where it is the second in nn.LSTM)"
+            "of every state in this library, even for nn.LSTM)"
         )
     for leaf in leaves(state) if dtype is not None else ():
         if leaf.is_floating_point() and leaf.dtype != dtype:

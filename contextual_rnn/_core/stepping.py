@@ -1,4 +1,4 @@
-"""A core run one step at a time, where each input depends on the output before it: free runs and sampling."""
+"""Run a core one step at a time, for free runs and sampling, in which each input depends on the previous output."""
 
 from __future__ import annotations
 
@@ -20,17 +20,16 @@ Step = Callable[[Tensor], Tensor]
 
 
 def stepper(core: nn.Module, state: State, contract: CoreContract | None = None) -> Step:
-    """Return a function that takes one step, from inputs (B, D) to outputs (B, H), and keeps the state.
+    """Return a function that takes one step, from inputs (B, D) to outputs (B, H), and stores the state.
 
-    Where no gradients are wanted, a plain `nn.LSTM`, and a core with a method `stepper(state)` that returns such a
-    function, are stepped by code of their own. Any other core is called.
+    If gradients are disabled, a plain `nn.LSTM` is run by faster code, and a core with a method `stepper(state)` by the
+    function that this method returns (unless it returns None). Any other core is called. A step may overwrite the
+    previous output if gradients are disabled.
 
     Args:
         core: `nn.RNN`, `nn.LSTM`, `nn.GRU`, or a core of batch-first states.
         state: the state to start from, batch first. It is not modified.
         contract: how the core is called; None derives it from the core.
-
-    A step may overwrite the outputs of the step before where no gradients are wanted.
     """
     make_steps: Any = getattr(core, "stepper", None)
     steps = make_steps(state) if make_steps is not None and not torch.is_grad_enabled() else None
@@ -42,7 +41,7 @@ def stepper(core: nn.Module, state: State, contract: CoreContract | None = None)
 
 
 class CoreSteps:
-    """Steps of any core, which is called with sequences of one step.
+    """Take steps of any core, which is called with sequences of one step.
 
     Args:
         core: the core.
@@ -56,13 +55,13 @@ class CoreSteps:
         self.time = 1 if self.contract.batch_first else 0
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Take a step: x (B, D) to (B, H)."""
+        """Take a step from x (B, D) to the output (B, H)."""
         output, self.state = self.contract.call_in_own_layout(self.core, x.unsqueeze(self.time), self.state)
         return output.squeeze(self.time)
 
 
 class LSTMSteps:
-    """Steps of `nn.LSTM`, without gradients: in place, with one matrix product a layer.
+    """Take steps of `nn.LSTM` without gradients: in place, with one matrix product per layer.
 
         (i, f, o, g) = W [x; h; 1],  c <- sigmoid(f) c + sigmoid(i) tanh(g),  h <- sigmoid(o) tanh(c)
 
@@ -77,7 +76,7 @@ class LSTMSteps:
         self.dtype = h.dtype
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Take a step: x (B, D) to (B, H), a view of memory that the next step overwrites."""
+        """Take a step from x (B, D) to the output (B, H), a view of memory that the next step overwrites."""
         if x.dtype != self.dtype:
             raise ValueError(f"the inputs have dtype {x.dtype}; expected {self.dtype}, the dtype of the core's weights")
         features = x.t()
@@ -103,7 +102,7 @@ class LSTMLayer:
         self.gates = h.new_empty(4 * self.size, h.shape[1])
 
     def step(self, x: Tensor) -> Tensor:
-        """Take a step: x (D, B) to h (H, B), which the next step overwrites."""
+        """Take a step from x (D, B) to h (H, B), which the next step overwrites."""
         self.inputs[: self.width].copy_(x)
         torch.mm(self.weight, self.inputs, out=self.gates)
         if self.loop is not None:
@@ -118,7 +117,7 @@ class LSTMLayer:
 
 @functools.cache
 def _loop() -> ModuleType | None:
-    """Return the module of the compiled loop, or None where Numba is missing or cannot compile or cache it."""
+    """Return the module of the compiled loop, or None if Numba is missing or cannot compile or cache it."""
     try:
         return importlib.import_module(".lstm_loop", __package__)
     except (ImportError, RuntimeError):
@@ -130,13 +129,13 @@ def _names(core: nn.LSTM) -> list[str]:
 
 
 def _is_plain(core: nn.LSTM, state: State) -> bool:
-    """Return whether `LSTMSteps` computes what calling the core would compute."""
+    """Return whether `LSTMSteps` computes the same as a call of the core."""
     usual = not core.bidirectional and not core.proj_size and not (core.training and core.dropout)
     return usual and values_are_known() and not _is_customised(core) and _agrees(core, state)
 
 
 def _is_customised(core: nn.LSTM) -> bool:
-    """Return whether a call runs other code than `nn.LSTM.forward`: a subclass, a hook, a patched method."""
+    """Return whether a call runs code other than `nn.LSTM.forward`: a subclass, a hook, a patched method."""
     hooks = core._forward_hooks or core._forward_pre_hooks
     global_hooks = nn_module._global_forward_hooks or nn_module._global_forward_pre_hooks
     return type(core) is not nn.LSTM or "forward" in vars(core) or bool(hooks or global_hooks)

@@ -17,16 +17,21 @@ def shapes_are_traced() -> bool:
 def values_are_known() -> bool:
     """Return whether code may branch on the values of tensors.
 
-    It may not under `torch.compile`, `torch.export`, `torch.jit.trace` and `torch.func.vmap`. Checks of values are
-    skipped there.
+    It must not under `torch.compile`, `torch.export`, `torch.jit.trace` and `torch.func.vmap`, where checks of values
+    are skipped.
     """
-    return not (torch.compiler.is_compiling() or torch.jit.is_tracing() or _under_vmap())
+    return not (torch.compiler.is_compiling() or torch.jit.is_tracing() or _in_vmap_stack())
+
+
+def under_vmap() -> bool:
+    """Return whether `torch.func.vmap` is vectorising a function."""
+    return not torch.compiler.is_compiling() and _in_vmap_stack()
 
 
 def refuse_tracing(what: str) -> None:
     """Raise ValueError under `torch.jit.trace`, which would record the values of the example as constants."""
     if torch.jit.is_tracing():
-        raise ValueError(f"torch.jit.trace cannot record {what} since it keeps the values of the example")
+        raise ValueError(f"torch.jit.trace cannot record {what} because it records the values of the example")
 
 
 def needs_plain_operations() -> bool:
@@ -45,6 +50,15 @@ def is_eager() -> bool:
     return not (torch.compiler.is_compiling() or needs_plain_operations())
 
 
-def _under_vmap() -> bool:
+def refuse_vmap(what: str) -> None:
+    """Raise ValueError under `torch.func.vmap`, where no code can branch on values."""
+    if under_vmap():
+        raise ValueError(
+            f"torch.func.vmap cannot vectorise {what}, since the steps that run depend on their values: give it rows "
+            "of one length"
+        )
+
+
+def _in_vmap_stack() -> bool:
     stack = _functorch.get_interpreter_stack()
     return any(layer.key() == _functorch.TransformType.Vmap for layer in stack or ())

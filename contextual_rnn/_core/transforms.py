@@ -1,6 +1,6 @@
 """Compute with plain values inside the transforms of `torch.func`, such as `grad` and `vmap`.
 
-PyTorch has no public functions for this; those used here are the ones that `torch.func` itself is made of.
+PyTorch has no public functions for this; the functions used here are internal functions of `torch.func`.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from torch._functorch.pyfunctorch import temporarily_clear_interpreter_stack
 
 
 def inside_transform() -> bool:
-    """Return whether a transform of `torch.func` is being computed."""
+    """Return whether a transform of `torch.func` is active."""
     return not torch.compiler.is_compiling() and _functorch.peek_interpreter_stack() is not None
 
 
 @contextlib.contextmanager
 def outside_transforms(tensor: Tensor) -> Iterator[Tensor]:
-    """Compute with the values of a tensor outside of every transform, so that buffers can be changed in place.
+    """Compute with the values of a tensor outside all transforms, so that buffers can be changed in place.
 
-    Yields the values, detached. The dimensions over which `torch.func.vmap` maps come first.
+    Yields the detached values. The dimensions over which `torch.func.vmap` maps come first.
     """
     if not inside_transform():
         yield tensor.detach()

@@ -1,4 +1,4 @@
-"""`Unroll`: a core, which takes a whole sequence, made of a cell, which takes one step."""
+"""`Unroll`: a core over whole sequences that calls a cell once per time step."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _TORCH_CELLS = (nn.RNNCell, nn.GRUCell, nn.LSTMCell)
 
 
 class Unroll(nn.Module):
-    """Run a cell over time: `core(x, state) -> (output, state)` with x (B, T, D), output (B, T, H), state (B, ...).
+    """Run a cell over time: `Unroll(cell)(x, state) -> (output, state)`, x (B, T, D), output (B, T, H), state (B, ...).
 
     Args:
         cell: `nn.RNNCell`, `nn.GRUCell`, `nn.LSTMCell`, or any module called as `cell(x_t, state) -> (output_t, state)`
@@ -61,7 +61,7 @@ class Unroll(nn.Module):
         return torch.stack(outputs, dim=1), state
 
     def _state_alone(self, state: State, x_t: Tensor) -> tuple[Tensor, State]:
-        """Return the output and the state of a cell that returns its state alone, as PyTorch's cells do."""
+        """Return the output and the state of a cell that returns its state only, as PyTorch's cells do."""
         if type(self.cell) not in _TORCH_CELLS:
             check_state(state, self.state_shapes, x_t.shape[0], name=f"the state that {self._cell_name} returned")
         return (state[0] if isinstance(state, tuple) else state), state

@@ -1,4 +1,4 @@
-"""Named context: what is known of a sequence, as fields that are encoded as one vector."""
+"""Named context: what is known about a sequence, as fields that are encoded as one vector."""
 
 from .context import Context
 from .field import Field

@@ -15,7 +15,7 @@ class Context(nn.Module):
     """Encode named values as one vector, for the network of an initial state.
 
     Args:
-        fields: any number of fields by name. The vector has their features in the alphabetical order of the names.
+        fields: one or more fields by name. The vector concatenates their features in alphabetical order of the names.
 
     Attributes:
         out_features: F, the width of the vector.
@@ -31,7 +31,7 @@ class Context(nn.Module):
         >>> core = nn.GRU(1, 32, batch_first=True)
         >>> network = nn.Sequential(context, MLP(context.out_features, [50]))
         >>> rnn = ContextualRNN(core, ContextState(core, network))
-        >>> known = {"digit": torch.tensor([3, -1]), "period": torch.tensor([0.5, 2.0])}  # -1 is not known
+        >>> known = {"digit": torch.tensor([3, -1]), "period": torch.tensor([0.5, 2.0])}  # -1: the digit is unknown
         >>> output, state = rnn(torch.zeros(2, 25, 1), known)
     """
 
@@ -47,22 +47,26 @@ class Context(nn.Module):
         """Return the vector (B, F).
 
         Args:
-            known: a value for every field, in B rows. The value of a field made with `unknown=True` may be left out or
-                be None, and may be NaN (a label -1) in some rows. At least one value must be given, since B is the
-                number of its rows.
+            known: a value of B rows for every field. The value of a field created with `unknown=True` may be left out
+                or be None, and may be NaN (-1 for a label) in some rows. At least one value must be given, since B is
+                the number of its rows.
 
         Raises:
-            ValueError: a name is that of no field, or the value of a field is not right; names the field.
+            ValueError: a name is not the name of a field, or the value of a field is invalid; the message names the
+                field.
         """
         if not isinstance(known, dict):
-            raise ValueError(f"the context must be a dict of {', '.join(self.names)}; found a {type(known).__name__}")
+            raise ValueError(
+                f"the context must be a dict with keys {', '.join(self.names)}; found a {type(known).__name__}"
+            )
         strange = [name for name in known if name not in self.names]
         if strange:
             raise ValueError(f"the context has no field {strange[0]!r}: its fields are {', '.join(self.names)}")
         given = {name: value for name, value in known.items() if value is not None}
         if not given:
             raise ValueError(
-                f"none of the fields {', '.join(self.names)} is there: one at least must give the batch size"
+                f"no context was given: pass a value for at least one of {', '.join(self.names)}, to determine the "
+                "batch size"
             )
         size = _named(next(iter(given)), rows, next(iter(given.values())))
         fields = zip(self.names, self.fields, strict=True)

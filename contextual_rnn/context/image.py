@@ -11,22 +11,21 @@ from .field import Field
 
 
 class Image(Field):
-    """An image, (B, channels, height, width), which may be reduced by means over squares of pixels.
+    """An image, (B, channels, height, width), optionally average-pooled.
 
     Args:
         channels: the number of channels.
         height: in pixels.
         width: in pixels.
-        down: the side of the squares; 1 keeps every pixel.
-        network: a module from (B, channels, height // down, width // down) to (B, features); None takes the
+        down: the side of the pooling window in pixels; 1 means no pooling.
+        network: a module from (B, channels, height // down, width // down) to (B, features); None uses the pooled
             pixels.
-        features: the width of what the network returns.
-        unknown: whether it may be unknown; an unknown row holds NaN. See `Field`.
+        features: the width of the output of the network.
+        unknown: whether it may be unknown; an unknown row contains NaN. See `Field`.
         drop: the share of rows that are treated as unknown in training mode.
 
     Raises:
-        ValueError: the squares are larger than the image; or of `network` and `features`, one is
-            given without the other.
+        ValueError: the pooling window is larger than the image; or only one of `network` and `features` is given.
     """
 
     def __init__(
@@ -41,14 +40,14 @@ class Image(Field):
         drop: float = 0.0,
     ) -> None:
         if not 1 <= down <= min(height, width):
-            raise ValueError(f"down must be at least 1 and no more than the image's sides; found {down}")
+            raise ValueError(f"down must be at least 1 and at most the height and the width; found {down}")
         if (network is None) != (features is None):
-            raise ValueError("features is the width of what the network returns: give both or neither")
+            raise ValueError("network and features (the width of its output) must be given together, or neither")
         super().__init__(features or channels * (height // down) * (width // down), unknown, drop)
         self.shape, self.down, self.network = (channels, height, width), down, network
 
     def check(self, value: Any) -> tuple[Tensor, Tensor]:
-        """Return the pixels (B, channels, height, width), and which images are unknown."""
+        """Return the pixels (B, channels, height, width), and a mask (B,) of the unknown images."""
         return self.numbers(value, self.shape)
 
     def encode(self, value: Tensor) -> Tensor:

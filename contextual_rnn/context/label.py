@@ -18,13 +18,13 @@ class Label(Field):
     """One of n labels, as a one-hot vector or as a learned vector.
 
     Args:
-        labels: n, if the labels are the integers 0 to n - 1; or their names, if they are text.
-        size: the width of a learned vector; None is one-hot.
-        unknown: whether it may be unknown; an unknown row is -1, or None among names. See `Field`.
+        labels: n, if the labels are the integers 0 to n - 1; or the list of their names, if they are strings.
+        size: the width of the learned vector; None means one-hot.
+        unknown: whether it may be unknown; an unknown row is -1 (None in a list of names). See `Field`.
         drop: the share of rows that are treated as unknown in training mode.
 
     Raises:
-        ValueError: there is no label, or a name is no text or occurs twice.
+        ValueError: there is no label, or a name is not a string or occurs twice.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class Label(Field):
         self.embedding = nn.Embedding(count, size) if size else None
 
     def check(self, value: Any) -> tuple[Tensor, Tensor]:
-        """Return labels as integers (B,), from integers or from names, and which are unknown."""
+        """Convert integers or names to integers (B,); return these, and a mask (B,) of the unknown rows."""
         index = _integers(value) if self.names is None else self._numbers(self.names, value)
         if index.dim() != 1 or index.is_floating_point() or index.is_complex() or index.dtype == torch.bool:
             raise ValueError(f"labels must be integers (batch,); found {index.dtype} of shape {tuple(index.shape)}")
@@ -48,7 +48,7 @@ class Label(Field):
             return index.clamp(0, self.count - 1), wrong | (index < 0)
         if wrong.any():
             row = int(wrong.nonzero()[0, 0])
-            raise ValueError(f"row {row} is {int(index[row])} where a label in 0 to {self.count - 1} is right")
+            raise ValueError(f"row {row} has label {int(index[row])}; labels must be from 0 to {self.count - 1}")
         return index.clamp(min=0), index < 0
 
     def encode(self, value: Tensor) -> Tensor:
@@ -59,13 +59,13 @@ class Label(Field):
 
     def _numbers(self, names: list[str], value: Any) -> Tensor:
         if isinstance(value, (str, Tensor)):
-            kind = "one text" if isinstance(value, str) else "a tensor"
-            raise ValueError(f"labels must be a list of {', '.join(names)}, one for each sequence; found {kind}")
+            kind = "a string" if isinstance(value, str) else "a tensor"
+            raise ValueError(f"labels must be a list of names, one for each sequence; found {kind}")
         number = {name: place for place, name in enumerate(names)}
         labels = list(value)
         for row, label in enumerate(labels):
             if not is_missing(label) and not (isinstance(label, str) and label in number):
-                raise ValueError(f"row {row} is {label!r} where one of {', '.join(names)} is right")
+                raise ValueError(f"row {row} has label {label!r}; labels must be one of {', '.join(names)}")
         return torch.tensor([-1 if is_missing(label) else number[label] for label in labels], dtype=torch.long)
 
 
@@ -74,12 +74,16 @@ def _names_or_number(labels: Any) -> int | list[str]:
         return int(labels)
     names = [] if isinstance(labels, (str, numbers.Number)) else list(labels)
     if not names or not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
-        raise ValueError(f"labels must be their number or a list of their names, each once; found {labels!r}")
+        raise ValueError(f"`labels` must be a positive integer or a list of distinct names; found {labels!r}")
     return [str(name) for name in names]
 
 
 def _integers(value: Any) -> Tensor:
-    """Return labels as integers; outside tensors, where integers beside missing values become floats, NaN is -1."""
+    """Return labels as integers.
+
+    Lists, arrays and columns with missing values become floats; their NaN is converted to -1. A tensor is returned as
+    it is.
+    """
     tensor = as_tensor(value)
     if isinstance(value, Tensor) or not tensor.is_floating_point():
         return tensor

@@ -17,18 +17,18 @@ from .field import Field, check_finite, without_nan
 class Quantity(Field):
     """A number, scaled from its range to [-1, 1]: 2 (x - low) / (high - low) - 1.
 
-    Or standardised by the mean and standard deviation of training data, (x - mean) / deviation;
-    `Quantity.standardised(values)` computes these. Integers, and numbers in double precision, are scaled in double
-    precision, and so is every number that is standardised; only then are they converted to the dtype of the field.
+    Alternatively, the number is standardised by the mean and standard deviation of training data, (x - mean) /
+    deviation; `Quantity.standardised(values)` computes these. Integers, numbers in double precision and all numbers to
+    be standardised are scaled in double precision before they are converted to the dtype of the field.
 
     Args:
         low: the smallest value, in the unit of the quantity.
         high: the largest value.
-        extrapolate: whether values outside the range are accepted, and scaled in the same way.
+        extrapolate: whether values outside the range are accepted and scaled in the same way.
         unknown: whether it may be unknown; an unknown row is NaN. See `Field`.
         drop: the share of rows that are treated as unknown in training mode.
-        mean: instead of a range, the value that becomes 0; any value is accepted.
-        deviation: the difference from the mean that becomes 1, with `mean`.
+        mean: the mean of the training values, given instead of a range; values are then not restricted.
+        deviation: the standard deviation of the training values, given together with `mean`.
 
     Raises:
         ValueError: neither a range nor a mean and a deviation is given, or both are; or they are not finite, `low` is
@@ -51,19 +51,19 @@ class Quantity(Field):
         self.mean, self.deviation = _float(mean), _float(deviation)
         if self.mean is None and self.deviation is None and self.low is not None and self.high is not None:
             if not -math.inf < self.low < self.high < math.inf:
-                raise ValueError(f"a quantity's range must be two finite numbers, the lower first; found {low}, {high}")
+                raise ValueError(f"low and high must be finite, and low less than high; found {low} and {high}")
         elif self.low is not None or self.high is not None or self.mean is None or self.deviation is None:
             raise ValueError("a quantity needs low and high, or mean and deviation, such as Quantity(0.5, 4.5)")
         elif not (math.isfinite(self.mean) and 0 < self.deviation < math.inf):
             raise ValueError(
-                f"mean and deviation must be finite, and the deviation positive; found {mean}, {deviation}"
+                f"mean and deviation must be finite, and the deviation positive; found {mean} and {deviation}"
             )
 
     @classmethod
     def standardised(cls, values: Any, unknown: bool = False, drop: float = 0.0) -> Quantity:
-        """Return a quantity that is standardised by the mean and standard deviation of values from training.
+        """Return a quantity that is standardised by the mean and standard deviation of training values.
 
-        Values that are NaN are left out. Where all are equal, the deviation is taken to be 1.
+        NaN values are ignored. If all values are equal, the deviation is set to 1.
 
         Raises:
             ValueError: there is no value, or one is infinite.
@@ -79,7 +79,7 @@ class Quantity(Field):
         return cls(mean=float(np.mean(array)), deviation=deviation, unknown=unknown, drop=drop)
 
     def check(self, value: Any) -> tuple[Tensor, Tensor]:
-        """Return the scaled numbers (B,), and which are unknown."""
+        """Return the scaled numbers (B,), and a mask (B,) of the unknown rows."""
         tensor = as_tensor(value)
         is_column = tensor.dim() == 2 and (shapes_are_traced() or tensor.shape[1] == 1)
         tensor, missing = without_nan(tensor[:, 0] if is_column else tensor, ())

@@ -16,16 +16,17 @@ Kind = Literal["first", "last", "mean", "final"]
 
 
 class Summary(Field):
-    """What a network makes of a sequence: its first, last or mean output, or its final state.
+    """The output or final state of a recurrent network that reads another sequence.
 
-    The value is a sequence (B, T, D), or a tuple of it and its lengths (B,), each at least 1.
+    The value is a sequence (B, T, D), or a tuple of a sequence and its lengths (B,), each at least 1.
 
     Args:
         network: a `ContextualRNN` that needs no context and is batch first, or any module called as
             `network(x, lengths=lengths) -> (outputs (B, T, F), state)`.
         features: F; for `"final"`, the number of units in its state.
-        kind: `"first"`, `"last"`, `"mean"` or `"final"`.
-        unknown: whether it may be unknown; an unknown row holds NaN. See `Field`.
+        kind: `"first"`, `"last"` or `"mean"` for the output at the first or last step or the mean output; `"final"` for
+            the state after the last step, all its tensors concatenated.
+        unknown: whether it may be unknown; an unknown row contains NaN. See `Field`.
         drop: the share of rows that are treated as unknown in training mode.
 
     Raises:
@@ -43,12 +44,13 @@ class Summary(Field):
         self.network, self.kind = network, kind
 
     def check(self, value: Any) -> tuple[tuple[Tensor, Tensor | None], Tensor]:
-        """Return the sequence and its lengths, and which rows are unknown."""
+        """Return the sequence and its lengths, and a mask (B,) of the unknown rows."""
         x, lengths = value if isinstance(value, tuple) and len(value) == 2 else (value, None)
         x = as_tensor(x)
         if x.dim() != 3 or (not shapes_are_traced() and not x.shape[1]):
             raise ValueError(
-                f"it must be a sequence (batch, time, features) or (sequence, lengths); found shape {tuple(x.shape)}"
+                "expected a sequence (batch, time, features) or a tuple (sequence, lengths), found shape "
+                f"{tuple(x.shape)}"
             )
         x = x.to(self._placement)
         if lengths is None and not values_are_known():  # packed sequences cannot be traced
@@ -66,7 +68,7 @@ class Summary(Field):
         if right and size and values_are_known():
             right = 1 <= int(lengths.min()) <= int(lengths.max()) <= steps
         if not right:
-            raise ValueError(f"its lengths must be {size} integers in 1 to {steps}")
+            raise ValueError(f"its lengths must be {size} integers from 1 to {steps}")
         return lengths.to(x.device)
 
     def encode(self, value: tuple[Tensor, Tensor | None]) -> Tensor:

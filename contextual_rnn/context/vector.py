@@ -17,7 +17,7 @@ class Vector(Field):
 
     Args:
         size: F, the number of numbers.
-        unknown: whether it may be unknown; an unknown row holds NaN. See `Field`.
+        unknown: whether it may be unknown; an unknown row contains NaN. See `Field`.
         drop: the share of rows that are treated as unknown in training mode.
     """
 
@@ -26,7 +26,7 @@ class Vector(Field):
         self.shape: tuple[int, ...] = (size,)
 
     def check(self, value: Any) -> tuple[Tensor, Tensor]:
-        """Return the numbers (B, *shape), and which rows are unknown."""
+        """Return the numbers (B, *shape), and a mask (B,) of the unknown rows."""
         return self.numbers(value, self.shape)
 
     def encode(self, value: Tensor) -> Tensor:
@@ -35,13 +35,13 @@ class Vector(Field):
 
 
 class Opened(NamedTuple):
-    """A sequence whose first steps were cut off. The order of time and batch is that of the whole sequence.
+    """A sequence without its first steps. `x` and `y` keep the layout of the input (batch first or time first).
 
     Attributes:
-        opening: the first k steps of x, joined with those of y if there is one, batch first: (B, k, D).
-        x: the other inputs.
-        y: the other targets, or None.
-        lengths: (B,) the number of steps that each row has left, or None.
+        opening: the first k steps of x, concatenated with those of y if y is given, batch first: (B, k, D).
+        x: the remaining inputs.
+        y: the remaining targets, or None.
+        lengths: (B,) the number of remaining steps of each row, or None.
     """
 
     opening: Tensor
@@ -55,8 +55,8 @@ class Window(Vector):
 
     Args:
         steps: k.
-        features: D, the numbers of a step: its inputs, and its targets if those are known too.
-        unknown: whether it may be unknown; an unknown row holds NaN. See `Field`.
+        features: D, the number of features of a step: its inputs, and its targets if those are known too.
+        unknown: whether it may be unknown; an unknown row contains NaN. See `Field`.
         drop: the share of rows that are treated as unknown in training mode.
     """
 
@@ -67,12 +67,12 @@ class Window(Vector):
     def take(
         self, x: Tensor, y: Tensor | None = None, lengths: Tensor | None = None, batch_first: bool = True
     ) -> Opened:
-        """Cut the first k steps off a batch of sequences, so that the context is not part of the sequence.
+        """Split the first k steps from a batch of sequences, so that the context is not part of the sequence.
 
         Args:
-            x: (B, T, D), or (T, B, D) where not `batch_first`.
-            y: targets in the same layout, if those of the first k steps are known, or None.
-            lengths: (B,) the steps of each row.
+            x: (B, T, D), or (T, B, D) if `batch_first` is False.
+            y: the targets in the same layout, if those of the first k steps are known; else None.
+            lengths: (B,) the number of steps of each row.
             batch_first: whether the batch is the first dimension.
 
         Raises:
@@ -81,9 +81,9 @@ class Window(Vector):
         steps, time = self.shape[0], 1 if batch_first else 0
         known = x if y is None else torch.cat([x, y], dim=2)
         if known.shape[2] != self.shape[1]:
-            raise ValueError(f"a step has {known.shape[2]} numbers where the window has features={self.shape[1]}")
+            raise ValueError(f"a step has {known.shape[2]} features; the window was made for {self.shape[1]}")
         if x.shape[time] <= steps:
-            raise ValueError(f"sequences of {x.shape[time]} steps have nothing left after a window of {steps}")
+            raise ValueError(f"sequences must have more steps than the window, {steps}; found {x.shape[time]}")
         if lengths is not None and values_are_known() and (lengths < steps).any():
             row = int((lengths < steps).nonzero()[0, 0])
             raise ValueError(f"row {row} has {int(lengths[row])} steps, fewer than the window's {steps}")
@@ -99,7 +99,7 @@ class Element(Window):
 
     Args:
         features: D.
-        unknown: whether it may be unknown; an unknown row holds NaN. See `Field`.
+        unknown: whether it may be unknown; an unknown row contains NaN. See `Field`.
         drop: the share of rows that are treated as unknown in training mode.
     """
 
@@ -107,6 +107,6 @@ class Element(Window):
         super().__init__(1, features, unknown, drop)
 
     def check(self, value: Any) -> tuple[Tensor, Tensor]:
-        """Return the element (B, 1, D), and which rows are unknown."""
+        """Return the element (B, 1, D), and a mask (B,) of the unknown rows."""
         tensor = as_tensor(value)
         return super().check(tensor.unsqueeze(1) if tensor.dim() == 2 else tensor)

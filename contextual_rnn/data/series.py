@@ -238,12 +238,9 @@ def random_windows(
 
 def shuffled(records: Sequence[Record], batch_size: int) -> Callable[[], Iterator[Batch]]:
     """Return a function that gives an epoch's minibatches of whole series, in random order."""
-
-    def batches() -> Iterator[Batch]:
-        for rows in torch.randperm(len(records)).split(batch_size):
-            yield collate([records[row] for row in rows.tolist()])
-
-    return batches
+    return lambda: (
+        collate([records[row] for row in rows.tolist()]) for rows in torch.randperm(len(records)).split(batch_size)
+    )
 
 
 def consecutive_windows(records: Sequence[Record], window: int, length: int) -> list[Record]:

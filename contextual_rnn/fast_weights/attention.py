@@ -1,9 +1,9 @@
-"""Fast weights without their matrix: A_t q is attention of q over the vectors written so far, in PyTorch operations.
+"""Fast weights without the matrix: A_t q is computed as attention of q over the vectors written so far, in PyTorch.
 
     A_t q = decay^t A_0 q + rate sum_{i<=t} decay^(t-i) v_i (v_i . q)
 
-(Ba et al., arXiv 1610.06258, section 4.2.) The functions here run one chunk of time steps; `operation` calls them chunk
-by chunk. The backward pass is attention, too, over the queries of later steps, so that no step keeps a matrix H x H.
+(Ba et al., arXiv 1610.06258, section 4.2.) These functions run one chunk of time steps; `operation` calls them for each
+chunk. The backward pass is also attention, over the queries of later steps, so no H x H matrix is stored per step.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .recurrence import Recurrence
 
 @dataclasses.dataclass(frozen=True)
 class Trace:
-    """What the forward pass stores for the backward pass, time first. A slice of it is the trace of a chunk.
+    """The tensors that the forward pass stores for the backward pass, time first. A slice is the trace of a chunk.
 
     Attributes:
         hidden: h_0 to h_T, (T + 1, B, H).
@@ -77,7 +77,7 @@ def forward(
     trace: Trace,
     recurrence: Recurrence,
 ) -> None:
-    """Run a chunk from the state in `trace.hidden[0]`, and write the rest of `trace`.
+    """Run a chunk from the state in `trace.hidden[0]`, and fill in the rest of `trace`.
 
     Args:
         projected: C x_t + b, (T, B, H).
@@ -85,7 +85,7 @@ def forward(
         fast: A before the chunk, (B, H, H), or None for zero.
         gain: the gain of LN, (H,), or None for 1.
         offset: the offset of LN, (H,), or None for 0.
-        trace: the trace of the chunk, which this function writes.
+        trace: the trace of the chunk, which this function fills in.
         recurrence: the settings.
     """
     written = trace.written(recurrence).transpose(0, 1)
@@ -130,8 +130,8 @@ def backward(
         recurrence: the settings.
 
     Returns:
-        The gradients of z_t (T, B, H), of h_0 (B, H), of u (T, S, B, H), which `write_backward` takes, of W (H, H), and
-        of gain and offset (H,), which are None without a gain.
+        The gradients of z_t (T, B, H), of h_0 (B, H), of u (T, S, B, H) for `write_backward`, of W (H, H), and of gain
+        and offset (H,), which are None without a gain.
     """
     T, S, B, H = trace.queries.shape
     written = trace.written(recurrence).transpose(0, 1)
@@ -186,7 +186,7 @@ def look_up(table: Tensor, symbols: Tensor) -> Tensor:
 
 
 def lay(steps: Tensor) -> Tensor:
-    """Return steps (T, B, H) in the memory layout of these kernels, which is the usual one."""
+    """Return steps (T, B, H) unchanged: these kernels have no special memory layout."""
     return steps
 
 
@@ -214,7 +214,7 @@ def write_backward(grad_fast: Tensor | None, grad_u: Tensor, trace: Trace, recur
 
 
 def fading(steps: int, like: Tensor, recurrence: Recurrence) -> Tensor:
-    """Return rate * decay^(steps - 1 - i), (steps,): the factor of what step i wrote, after the last step."""
+    """Return rate * decay^(steps - 1 - i), (steps,): the factor of the vector of step i after the last step."""
     left = [recurrence.rate * recurrence.decay**age for age in range(steps - 1, -1, -1)]
     return torch.tensor(left, dtype=like.dtype, device=like.device)
 

@@ -16,7 +16,7 @@ from . import attention
 Backend = Literal["auto", "reference", "attention", "numba", "triton"]
 BACKENDS: tuple[str, ...] = get_args(Backend)
 
-# For every compiled backend: the package it needs, its module here, the extra to install, and what it runs on.
+# For every compiled backend: the required package, the module in this folder, the extra to install, and its support.
 COMPILED = {
     "numba": ("numba", "numba_kernels", "fast", "float32 and float64 on the CPU"),
     "triton": ("triton", "triton_operation", "gpu", "float32 on a CUDA device, up to 128 units"),
@@ -27,7 +27,7 @@ def choose(backend: Backend, tensor: Tensor) -> ModuleType:
     """Return the module of a backend for a tensor (..., H).
 
     Args:
-        backend: the backend; `"auto"` is the fastest one that is installed and supports the tensor.
+        backend: the backend; `"auto"` means the fastest backend that is installed and supports the tensor.
         tensor: a tensor with the device, dtype and width of the inputs.
 
     Raises:
@@ -46,7 +46,7 @@ def choose(backend: Backend, tensor: Tensor) -> ModuleType:
     if _compiled(backend) is None:
         raise ImportError(f"backend={backend!r} needs {package}: run pip install 'contextual-rnn[{extra}]'")
     raise ValueError(
-        f"backend={backend!r} runs on {where}; found {tensor.dtype} on {tensor.device}, {tensor.shape[-1]} units"
+        f"backend={backend!r} supports {where}; found {tensor.dtype} on {tensor.device}, {tensor.shape[-1]} units"
     )
 
 
@@ -57,6 +57,6 @@ def _compiled(backend: str) -> ModuleType | None:
         return None
     try:
         return importlib.import_module(f".{module}", __package__)
-    except ImportError as error:  # such as a Numba that is too old for the NumPy beside it
-        warnings.warn(f"{package} is installed and cannot be imported: {error}", RuntimeWarning, stacklevel=2)
+    except ImportError as error:  # such as a Numba that is too old for the installed NumPy
+        warnings.warn(f"{package} is installed but cannot be imported: {error}", RuntimeWarning, stacklevel=2)
         return None

@@ -1,6 +1,6 @@
 """The fast-weights operation as one node of a graph, for `torch.compile`, which cannot trace Numba or Triton kernels.
 
-The node keeps its inputs only: the backward pass runs the forward pass once more.
+The node stores only its inputs; the backward pass runs the forward pass again.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def graph_fast_weights(
     *,
     backend: str,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Run the recurrence; see `operation.fast_weights`, whose results it returns.
+    """Run the recurrence and return the results of `operation.fast_weights`.
 
     Args:
         projected: C x_t + b, (B, T, H).

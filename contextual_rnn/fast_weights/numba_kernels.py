@@ -1,7 +1,7 @@
 """The operations of `attention` as compiled loops for the CPU.
 
 The batch comes last in memory, (T, H, B). So every inner loop runs along the batch, which is long and needs no sum
-across vector lanes, and the product of a step with W is one BLAS call. Numba compiles the loops at their first call,
+across vector lanes, and the product of a step with W is one BLAS call. Numba compiles the loops on their first call,
 for float32 or float64, and caches the result on disk; no C compiler is needed.
 """
 
@@ -45,7 +45,7 @@ def forward(
 ) -> None:
     """Run a chunk; see `attention.forward`."""
     loops.forward(
-        _array(projected), weight_hh.contiguous().numpy(), _matrices(fast, projected), fast is not None,
+        _array(projected), _weights(weight_hh), _matrices(fast, projected), fast is not None,
         _vector(gain, projected), _vector(offset, projected), gain is not None,
         *map(_array, vars(trace).values()), *_settings(len(projected), projected.dtype, recurrence), recurrence.epsilon,
     )  # fmt: skip
@@ -83,7 +83,7 @@ def backward(
 
 
 def write(fast: Tensor | None, trace: Trace, recurrence: Recurrence) -> Tensor:
-    """Return A after a chunk; see `attention.write`. In memory the batch comes last."""
+    """Return A after a chunk; see `attention.write`. The batch comes last in memory."""
     written = trace.written(recurrence)
     steps, rows, units = written.shape
     after = written.new_empty(units, units, rows)
@@ -114,7 +114,7 @@ class _LookUp(torch.autograd.Function):
         rows, steps = symbols.shape
         least, most = (int(end) for end in torch.aminmax(symbols)) if symbols.numel() else (0, 0)
         if not 0 <= least <= most < len(table):
-            raise IndexError(f"symbols must lie in 0 to {len(table) - 1}; found {least} to {most}")
+            raise IndexError(f"symbols must be from 0 to {len(table) - 1}; found {least} to {most}")
         ctx.symbols, ctx.shape = symbols.T.contiguous(), table.shape
         found = table.new_empty(steps, table.shape[1], rows)
         loops.look_up(table.T.contiguous().numpy(), ctx.symbols.numpy(), found.numpy())
@@ -143,11 +143,16 @@ def _array(rows: Tensor) -> np.ndarray:
 
 
 def _vector(tensor: Tensor | None, like: Tensor) -> np.ndarray:
-    return _empty_array(1, like.dtype) if tensor is None else tensor.contiguous().numpy()
+    return _empty_array(1, like.dtype) if tensor is None else _weights(tensor)
 
 
 def _matrices(fast: Tensor | None, like: Tensor) -> np.ndarray:
     return _empty_array(3, like.dtype) if fast is None else fast.permute(1, 2, 0).contiguous().numpy()
+
+
+def _weights(parameter: Tensor) -> np.ndarray:
+    """Return a copy, since the memory of a tensor that has been an array cannot be freed, as FSDP frees it."""
+    return parameter.clone(memory_format=torch.contiguous_format).numpy()
 
 
 @functools.cache

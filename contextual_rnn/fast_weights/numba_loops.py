@@ -11,7 +11,7 @@ from typing import Any
 import numba
 import numpy as np
 
-# Vector instructions need sums to be reordered, which this allows; NaN and infinity keep their meaning.
+# Vector instructions need to reorder sums, which these flags allow; NaN and infinity are still handled.
 compiled: Any = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "arcp", "nsz"})
 
 

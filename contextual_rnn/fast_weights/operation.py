@@ -1,4 +1,4 @@
-"""The fast-weights operation: the recurrence over a sequence, in chunks that bound the memory, with its gradients."""
+"""The fast-weights operation: the recurrence over a sequence with its gradients, in chunks that bound the memory."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def fast_weights(
     chunk: int | None = None,
     return_fast: bool = True,
 ) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Run the recurrence as `reference` does, in less memory.
+    """Run the same recurrence as `reference`, in less memory.
 
-    Within a chunk, a step attends to the vectors that earlier steps wrote; at the end of the chunk these are added to
-    A. So the memory is that of a few tensors (T, B, H) and of T / chunk matrices.
+    Within a chunk, a step attends to the vectors that earlier steps wrote; at the end of the chunk, these are added to
+    A. So the memory is that of a few tensors (T, B, H) and T / chunk matrices.
 
     Args:
         projected: C x_t + b, (B, T, H).
@@ -39,10 +39,10 @@ def fast_weights(
         gain: the gain of LN, (H,), or None for 1.
         offset: the offset of LN, (H,), or None for 0.
         recurrence: the settings; `Recurrence` has the equations.
-        kernels: the module whose functions run a chunk, such as `attention`; or one with its own `fast_weights` for
-            whole sequences.
+        kernels: the module whose functions run a chunk, such as `attention`, or a module with its own `fast_weights`
+            for whole sequences.
         chunk: the number of steps of a chunk; None chooses it from T and H.
-        return_fast: whether to compute A_T, which costs a batched product.
+        return_fast: whether to compute A_T, which costs one batched matrix product.
 
     Returns:
         h_1 to h_T (B, T, H), h_T (B, H), and A_T (B, H, H), which is None without `return_fast`.
@@ -64,7 +64,7 @@ def attention_scores(
     offset: Tensor | None,
     recurrence: Recurrence,
 ) -> Tensor:
-    """Return rate decay^(t-i) q_s . v_i, the factor with which step t adds v_i, (B, S, T, T); 0 where i > t.
+    """Return rate decay^(t-i) q_s . v_i, (B, S, T, T), the factor by which step t multiplies v_i; 0 where i > t.
 
     The arguments are those of `fast_weights`. No gradient passes through the result.
     """
@@ -81,7 +81,7 @@ def attention_scores(
 
 
 def chunk_length(steps: int, hidden: int) -> int:
-    """Return the number of steps of a chunk: all, unless attending to so many costs more than a matrix."""
+    """Return the number of steps of a chunk: all, unless attention to so many steps costs more than a matrix."""
     return steps if steps <= max(2 * hidden, 32) else 16
 
 

@@ -1,4 +1,4 @@
-"""The settings of the fast-weights recurrence, which all its implementations share."""
+"""The settings of the fast-weights recurrence, shared by all its implementations."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Literal, get_args
 
 from .._core.choices import check_choice
 
-NO_SECOND_DERIVATIVE = "fast weights have a second derivative with backend='reference' only"
+NO_SECOND_DERIVATIVE = "second derivatives of fast weights need backend='reference'"
 Write = Literal["final", "preliminary"]
 Activation = Literal["relu", "tanh"]
 
@@ -27,10 +27,10 @@ class Recurrence:
         inner_steps: S, the number of times that a step reads the fast weights; at least 1.
         decay: the factor by which the fast weights decay per step.
         rate: the rate at which v_t v_t^T is added to the fast weights.
-        write: which vector is written, `"final"` or `"preliminary"`.
+        write: the vector that is written, `"final"` or `"preliminary"`.
         activation: f, `"relu"` or `"tanh"`.
         layer_norm: whether LN is applied.
-        epsilon: what LN adds to the variance.
+        epsilon: the number that LN adds to the variance.
 
     Raises:
         ValueError: `inner_steps` is less than 1, or a name is not one of these.

@@ -1,4 +1,4 @@
-"""The fast-weights recurrence as Ba et al. (arXiv 1610.06258) write it, with an explicit matrix per example."""
+"""The fast-weights recurrence as in Ba et al. (arXiv 1610.06258), with an explicit matrix per example."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import layer_norm
 
+from .._core.tracing import shapes_are_traced
 from .recurrence import Recurrence
 
 
@@ -34,6 +35,8 @@ def reference(
     """
     f = {"relu": torch.relu, "tanh": torch.tanh}[recurrence.activation]
     fast = h.new_zeros(*h.shape, h.shape[-1]) if A is None else A
+    # A traced size would make ONNX's layer norm one of unknown shape.
+    units = (len(weight_hh.unbind()),) if shapes_are_traced() else h.shape[1:]
     outputs = []
     for projected_t in projected.unbind(dim=1):
         z = projected_t + h @ weight_hh.T
@@ -43,6 +46,6 @@ def reference(
         h = p
         for _ in range(recurrence.inner_steps):
             u = z + (fast @ h.unsqueeze(2)).squeeze(2)
-            h = f(layer_norm(u, u.shape[1:], gain, offset, recurrence.epsilon) if recurrence.layer_norm else u)
+            h = f(layer_norm(u, units, gain, offset, recurrence.epsilon) if recurrence.layer_norm else u)
         outputs.append(h)
     return torch.stack(outputs, dim=1), h, fast

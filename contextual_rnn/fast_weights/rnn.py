@@ -65,7 +65,7 @@ class _FastWeights(nn.Module):
         return (self.hidden_size,), (self.hidden_size, self.hidden_size)
 
     def config(self) -> dict[str, Any]:
-        """Return the arguments that build it again."""
+        """Return the arguments of `__init__`, to save them in a file."""
         return {"input_size": self.input_size, "hidden_size": self.hidden_size, **dataclasses.asdict(self.recurrence)}
 
     def extra_repr(self) -> str:
@@ -77,7 +77,7 @@ class _FastWeights(nn.Module):
 
 
 class FastWeightsCell(_FastWeights):
-    """One step of the fast-weights recurrence of Ba et al. (arXiv 1610.06258); `Recurrence` has the equations.
+    """Take one step of the fast-weights recurrence of Ba et al. (arXiv 1610.06258); `Recurrence` has the equations.
 
     Args:
         input_size: D, the width of the inputs.
@@ -87,9 +87,9 @@ class FastWeightsCell(_FastWeights):
         rate: the rate at which a step writes to the fast weights.
         write: the vector that a step writes: `"final"` for the hidden state of the previous step (Ba et al.),
             `"preliminary"` for its own hidden state before it reads (the code of arXiv 1902.03455).
-        layer_norm: whether a layer norm with a learned gain and offset follows each reading.
+        layer_norm: whether a layer norm with a learned gain and offset is applied after each read.
         activation: `"relu"` or `"tanh"`.
-        epsilon: what the layer norm adds to the variance.
+        epsilon: the number that the layer norm adds to the variance.
     """
 
     def forward(self, x: Tensor, state: State | None = None) -> tuple[Tensor, State]:
@@ -114,13 +114,13 @@ class FastWeightsCell(_FastWeights):
 
 
 class FastWeightsRNN(_FastWeights):
-    """The fast-weights recurrence of Ba et al. (arXiv 1610.06258) over sequences, called as `nn.RNN` is.
+    """Run the fast-weights recurrence of Ba et al. (arXiv 1610.06258) over sequences; it is called like `nn.RNN`.
 
     Memory grows with T H instead of T H^2: within a chunk of steps, a step attends to the vectors that earlier steps
     wrote, and no matrix is computed. `Recurrence` has the equations.
 
     Under the transforms of `torch.func`, and in graphs that `torch.export`, `torch.onnx` and `torch.jit.trace` record,
-    the backend `"reference"` runs in place of any other.
+    the backend `"reference"` always runs.
 
     Args:
         input_size: D, the width of the inputs.
@@ -130,12 +130,12 @@ class FastWeightsRNN(_FastWeights):
         rate: the rate at which a step writes to the fast weights.
         write: the vector that a step writes: `"final"` for the hidden state of the previous step (Ba et al.),
             `"preliminary"` for its own hidden state before it reads (the code of arXiv 1902.03455).
-        layer_norm: whether a layer norm with a learned gain and offset follows each reading.
+        layer_norm: whether a layer norm with a learned gain and offset is applied after each read.
         activation: `"relu"` or `"tanh"`.
-        batch_first: whether inputs and outputs are (B, T, ...); states are batch first either way.
-        epsilon: what the layer norm adds to the variance.
-        backend: which implementation runs; it is not saved with the model. `"auto"` is the fastest that is installed
-            and supports the inputs; `"reference"` computes the matrix of every step, and alone has second derivatives;
+        batch_first: whether inputs and outputs are (B, T, ...); states are always batch first.
+        epsilon: the number that the layer norm adds to the variance.
+        backend: the implementation; it is not saved with the model. `"auto"` is the fastest that is installed and
+            supports the inputs; only `"reference"`, which computes the matrix of every step, has second derivatives;
             `"attention"` is plain PyTorch; `"numba"` is compiled for the CPU (float32 and float64; run
             `pip install 'contextual-rnn[fast]'`); `"triton"` is for CUDA (float32, H up to 128; run
             `pip install 'contextual-rnn[gpu]'`) and was checked in Triton's interpreter, but not yet on a GPU.
@@ -177,21 +177,21 @@ class FastWeightsRNN(_FastWeights):
         """Run over sequences.
 
         Args:
-            x: inputs (B, T, D), or (T, B, D) where not `batch_first`.
+            x: inputs (B, T, D), or (T, B, D) if `batch_first` is False.
             state: h (B, H) and A (B, H, H) to start from; None is zero.
-            return_attention: whether to return the attention scores, too.
+            return_attention: whether to return the attention scores as well.
 
         Returns:
             The outputs h_1 to h_T, in the layout of x; the state (h_T, A_T); and, with `return_attention`, the scores
-            (B, S, T, T). Score (s, t, i) is rate decay^(t-i) q_s . v_i, the factor with which step t adds the vector
-            that step i wrote. No gradient passes through the scores, and they do not include the effect of A_0.
+            (B, S, T, T). Score (s, t, i) is rate decay^(t-i) q_s . v_i, the factor by which step t multiplies the
+            vector that step i wrote. No gradient passes through the scores, and they do not include the effect of A_0.
 
         Raises:
             ValueError: x does not have three dimensions, has no steps, or its width is not D.
         """
         if x.dim() != 3 or (not shapes_are_traced() and x.shape[2] != self.input_size):
             raise ValueError(
-                f"x must have three dimensions, the last of {self.input_size} features; found shape {tuple(x.shape)}"
+                f"x must have three dimensions, the last of size {self.input_size}; found shape {tuple(x.shape)}"
             )
         projected = linear(x, self.weight_ih, self.bias)
         projected = projected if self.batch_first else projected.transpose(0, 1)
@@ -204,7 +204,7 @@ class FastWeightsRNN(_FastWeights):
         return output, (h, fast), scores
 
     def project(self, embedding: Tensor, symbols: Tensor) -> Tensor:
-        """Return C e(x_t) + b (B, T, H), which `run` takes, for symbols x (B, T) of an embedding e (K, D).
+        """Return C e(x_t) + b (B, T, H), the input of `run`, for symbols x (B, T) and an embedding e (K, D).
 
         This projects the K rows of the embedding instead of B T steps.
         """
@@ -227,9 +227,9 @@ class FastWeightsRNN(_FastWeights):
             h_1 to h_T (B, T, H), h_T (B, H), and A_T (B, H, H) or None.
         """
         if not shapes_are_traced() and not projected.shape[1]:
-            raise ValueError(f"there must be at least one time step; found shape {tuple(projected.shape)}")
+            raise ValueError(f"x must have at least one time step; found shape {tuple(projected.shape)}")
         device = projected.device.type
-        if torch.is_autocast_enabled(device):  # the hand-written gradients have one dtype, that of the weights
+        if torch.is_autocast_enabled(device):  # the hand-written gradients support only the dtype of the weights
             with torch.autocast(device, enabled=False):
                 wide = None if state is None else (state[0].to(self.weight_hh), state[1].to(self.weight_hh))
                 return self.run(projected.to(self.weight_hh), wide, return_fast=return_fast)
@@ -247,10 +247,10 @@ class FastWeightsRNN(_FastWeights):
         h, fast = state
         if not is_eager():
             return h, fast
-        # A zero matrix expanded over the batch, as ConstantState returns it, is treated as None, which costs nothing.
+        # A zero matrix that is expanded over the batch, as from ConstantState, is treated as None, which is free.
         expanded = fast.device.type == "cpu" and not fast.requires_grad and len(fast) > 0 and fast.stride(0) == 0
         return h, (None if expanded and not fast[0].any() else fast)
 
     def config(self) -> dict[str, Any]:
-        """Return the arguments that build it again."""
+        """Return the arguments of `__init__`, to save them in a file."""
         return {**super().config(), "batch_first": self.batch_first}

@@ -1,4 +1,4 @@
-"""The fast-weights operation by Triton kernels: one launch per sequence, float32, H up to 128.
+"""The fast-weights operation as Triton kernels: one launch per sequence, float32, H up to 128.
 
 The kernels were checked in Triton's interpreter and compiled for Hopper GPUs (sm_90), but not yet run on a GPU.
 """

@@ -1,4 +1,4 @@
-"""GRU, LSTM and RNN that run as compiled loops on the CPU, where they do, and as PyTorch's own elsewhere."""
+"""GRU, LSTM and RNN that run compiled loops on the CPU if these are supported, and PyTorch's own code otherwise."""
 
 from .backend import Backend
 from .modules import GatedGRU, GatedLSTM, GatedRNN, from_torch, to_torch

@@ -1,11 +1,11 @@
-"""Sigmoid and tanh of `Lanes`, both by one exponential, to the last places of float32 and float64.
+"""Sigmoid and tanh of `Lanes`, each from one exponential, accurate to the last digits of float32 and float64.
 
     exp(x) - 1 = 2^n (exp(f) - 1) + (2^n - 1),  n = round(x / log 2),  f = x - n log 2
     sigmoid(x) = 1 / (2 + (exp(-x) - 1)),  tanh(x) = e / (2 + e) where e = exp(2 x) - 1
 
 exp(f) - 1 is its Taylor polynomial: |f| is at most 0.35, where degree 7 is exact in float32 and degree 13 in float64.
 
-The functions generate the instructions of their equations where they are called, as `Value` spells them.
+Each function generates the instructions of its equation at the place of the call; `Value` translates the operators.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ class _Precision(NamedTuple):
     """The constants of a type.
 
     Attributes:
-        degree: of the polynomial.
-        log2: log 2 as a number so short that its small multiples are exact, and the rest of it.
-        ends: the largest arguments of the exponential in sigmoid and in tanh: the first does not overflow, past the
-            second tanh is 1.
-        mantissa: the bits of a mantissa.
+        degree: the degree of the polynomial.
+        log2: log 2, split into a number with so few bits that its small multiples are exact, and the remainder.
+        ends: the largest arguments of the exponential in sigmoid and in tanh. The first does not overflow; beyond the
+            second, tanh is 1.
+        mantissa: the number of bits of a mantissa.
     """
 
     degree: int
@@ -44,7 +44,7 @@ PRECISIONS = {
 
 
 class Value:
-    """Lanes in the code that is being generated; operators and methods generate instructions, numbers are spread."""
+    """Lanes in generated code. Operators and methods generate instructions; numbers are copied to all lanes."""
 
     def __init__(self, builder: Any, lanes: Lanes, value: Any) -> None:
         self.builder, self.lanes, self.value = builder, lanes, value
@@ -72,7 +72,7 @@ class Value:
         return self._of(fma_of(self.builder, self.lanes, self.value, self._operand(factor), self._operand(term)))
 
     def within(self, end: float) -> Value:
-        """Return the nearest number in -end to end; NaN stays NaN."""
+        """Clamp to -end to end; NaN stays NaN."""
         value = self.value
         for beyond, bound in ((">", end), ("<", -end)):
             limit = self._operand(bound)
@@ -99,7 +99,7 @@ def _expm1(x: Value, precision: _Precision) -> Value:
 
 
 def _polynomial(x: Value, coefficients: Sequence[Value | float]) -> Any:
-    """Return the sum of coefficients[i] x^i, in pairs, which wait less for each other than one sum does."""
+    """Return the sum of coefficients[i] x^i, in pairs, which depend less on each other than the terms of one sum."""
     if len(coefficients) == 1:
         return coefficients[0]
     pairs = [x.fma(high, low) for low, high in zip(coefficients[::2], coefficients[1::2], strict=False)]

@@ -1,4 +1,4 @@
-"""Where the compiled loops run, and where they are not worth running."""
+"""Determine whether the compiled loops can run, and whether they are faster than PyTorch."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from torch.autograd import forward_ad
 
 Backend = Literal["auto", "torch", "compiled"]
 BACKENDS: tuple[str, ...] = get_args(Backend)
-THREADED = 2**19  # elements of B x H x H from which several threads of PyTorch's products are taken to be faster
+THREADED = 2**19  # B x H x H above which PyTorch's products are assumed to be faster if it has several threads
 
 
 def obstacle(module: nn.RNNBase) -> str | None:
-    """Return why the compiled loops cannot run a module where it is called; None if they can."""
+    """Return the reason why the compiled loops cannot run a module in the present mode; None if they can."""
     if torch.jit.is_tracing() or torch.jit.is_scripting() or torch.compiler.is_compiling():
         return "does not run in code that PyTorch exports, traces or compiles"
     if module.proj_size:
-        return "has no projections (proj_size)"
+        return "does not support projections (proj_size)"
     if operations() is None:
         return "needs numba: run pip install 'contextual-rnn[fast]'"
     if torch.is_autocast_enabled("cpu"):
@@ -37,11 +37,11 @@ def obstacle(module: nn.RNNBase) -> str | None:
 
 
 def unsuitable(tensors: Sequence[Tensor]) -> str | None:
-    """Return why the compiled loops cannot run on weights, inputs and states; None if they can."""
+    """Return the reason why the compiled loops cannot run on weights, inputs and states; None if they can."""
     kinds = {_kind(tensor) for tensor in tensors}
     if len(kinds) == 1 and kinds <= {"torch.float32 on cpu", "torch.float64 on cpu"}:
         return None
-    return f"runs on plain tensors on the CPU that are all float32 or all float64; found {', '.join(sorted(kinds))}"
+    return f"needs plain tensors on the CPU, all float32 or all float64; found {', '.join(sorted(kinds))}"
 
 
 def _kind(tensor: Tensor) -> str:
@@ -53,14 +53,14 @@ def _kind(tensor: Tensor) -> str:
 
 
 def faster(mode: str, total: int, steps: int, hidden: int, varying: bool) -> bool:
-    """Whether the compiled loops are faster than PyTorch; measured in docs/results/gated.md.
+    """Return whether the compiled loops are faster than PyTorch; docs/results/gated.md has the measurements.
 
     Args:
         mode: `nn.RNNBase.mode`.
-        total: the rows of all steps.
+        total: the number of rows of all steps.
         steps: T.
         hidden: H.
-        varying: whether steps have unlike numbers of rows, for which PyTorch has no fused LSTM.
+        varying: whether the number of rows differs between steps, for which PyTorch has no fused LSTM.
     """
     if torch.get_num_threads() > 1 and total // steps * hidden**2 > THREADED:
         return False
@@ -73,11 +73,11 @@ def faster(mode: str, total: int, steps: int, hidden: int, varying: bool) -> boo
 
 @functools.cache
 def operations() -> ModuleType | None:
-    """Return the compiled operations; None where Numba is not installed or does not work."""
+    """Return the module of the compiled operations; None if Numba is not installed or does not work."""
     if importlib.util.find_spec("numba") is None:
         return None
     try:
         return importlib.import_module(".operation", __package__)
-    except (ImportError, RuntimeError) as error:  # such as a Numba that is too old for the NumPy beside it
-        warnings.warn(f"numba is installed and cannot be used: {error}", RuntimeWarning, stacklevel=2)
+    except (ImportError, RuntimeError) as error:  # such as a Numba that is too old for the installed NumPy
+        warnings.warn(f"numba is installed but cannot be used: {error}", RuntimeWarning, stacklevel=2)
         return None

@@ -1,9 +1,10 @@
 """The element-wise part of one step of each cell, forward and backward, over the rows of a batch.
 
-A row of `gates` has one block of `units` elements for each plane (`layout.Cell`): before the step the sums of the
-products, after it what the backward pass needs. `units` is H rounded up to whole registers; the rest stays zero.
-`before` is the state that a step starts from, `after` the one it ends with, rows of `units` without gaps in `after`,
-`carried` and their like. Every function takes the position of its first row and the distance of rows where they vary.
+A row of `gates` has one block of `units` elements for each plane (`layout.Cell`). Before the step, it contains the sums
+of the products; afterwards, the values that the backward pass needs. `units` is H rounded up to whole registers; the
+padding stays zero. `before` is the state before a step, and `after` the state after it. The rows of `after`, `carried`,
+`cells` and the like are contiguous, with `units` elements each; for the other arrays, a function takes the position of
+the first row and the stride of the rows.
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ BACK_POINTERS = "gates before cells grads carried carried_c"
 def gru_step(
     gates, at, stride, before, before_at, before_stride, cells, cells_at, after, cells_after, units, rows
 ):  # fmt: skip
-    """H' = n + z (h - n), n = tanh(n + r m); planes n, r, z, m; leaves n, r, z and m."""
+    """H' = n + z (h - n), n = tanh(n + r m); planes n, r, z, m; stores n, r, z and m."""
     for row in range(rows):
         g, b, to = at + row * stride, before_at + row * before_stride, row * units
-        for j in range(units, 3 * units, lane_count(gates)):  # apart from what waits for it
+        for j in range(units, 3 * units, lane_count(gates)):  # a separate loop, because n depends on r
             store(gates, g + j, sigmoid(load(gates, g + j)))
         for j in range(0, units, lane_count(gates)):
             r, z, m = load(gates, g + units + j), load(gates, g + 2 * units + j), load(gates, g + 3 * units + j)
@@ -36,7 +37,7 @@ def gru_step(
 def gru_step_backward(
     gates, at, stride, before, before_at, before_stride, cells, cells_at, grads, to, carried, carried_c, units, rows
 ):  # fmt: skip
-    """Fill in the gradients of the sums n, r, z and m; `carried` holds h's, and is left that through z alone."""
+    """Write the gradients of the sums n, r, z and m; `carried` is h's gradient, and becomes its part through z only."""
     for row in range(rows):
         g, b, d, c = at + row * stride, before_at + row * before_stride, to + row * stride, row * units
         for j in range(0, units, lane_count(gates)):
@@ -57,7 +58,7 @@ def gru_step_backward(
 def lstm_step(
     gates, at, stride, before, before_at, before_stride, cells, cells_at, after, cells_after, units, rows
 ):  # fmt: skip
-    """C' = f c + i g, h' = o tanh(c'); planes i, f, g, o; leaves their activations and tanh(c')."""
+    """C' = f c + i g, h' = o tanh(c'); planes i, f, g, o; stores their activations and tanh(c')."""
     for row in range(rows):
         g, b, to = at + row * stride, cells_at + row * units, row * units
         for j in range(0, 2 * units, lane_count(gates)):
@@ -79,7 +80,7 @@ def lstm_step(
 def lstm_step_backward(
     gates, at, stride, before, before_at, before_stride, cells, cells_at, grads, to, carried, carried_c, units, rows
 ):  # fmt: skip
-    """Fill in the gradients of the sums i, f, g and o; `carried_c` is left the gradient of c before the step."""
+    """Write the gradients of the sums i, f, g and o; `carried_c` becomes the gradient of c before the step."""
     for row in range(rows):
         g, b, d, c = at + row * stride, cells_at + row * units, to + row * stride, row * units
         for j in range(0, units, lane_count(gates)):
@@ -99,7 +100,7 @@ def lstm_step_backward(
 def tanh_step(
     gates, at, stride, before, before_at, before_stride, cells, cells_at, after, cells_after, units, rows
 ):  # fmt: skip
-    """H' = tanh(s); one plane s; leaves h'."""
+    """H' = tanh(s); one plane s; stores h'."""
     for row in range(rows):
         g, to = at + row * stride, row * units
         for j in range(0, units, lane_count(gates)):
@@ -112,7 +113,7 @@ def tanh_step(
 def tanh_step_backward(
     gates, at, stride, before, before_at, before_stride, cells, cells_at, grads, to, carried, carried_c, units, rows
 ):  # fmt: skip
-    """Fill in the gradient of the sum s."""
+    """Write the gradient of the sum s."""
     for row in range(rows):
         g, d, c = at + row * stride, to + row * stride, row * units
         for j in range(0, units, lane_count(gates)):
@@ -124,7 +125,7 @@ def tanh_step_backward(
 def relu_step(
     gates, at, stride, before, before_at, before_stride, cells, cells_at, after, cells_after, units, rows
 ):  # fmt: skip
-    """H' = relu(s); one plane s; leaves h'."""
+    """H' = relu(s); one plane s; stores h'."""
     for row in range(rows):
         g, to = at + row * stride, row * units
         for j in range(0, units, lane_count(gates)):
@@ -137,7 +138,7 @@ def relu_step(
 def relu_step_backward(
     gates, at, stride, before, before_at, before_stride, cells, cells_at, grads, to, carried, carried_c, units, rows
 ):  # fmt: skip
-    """Fill in the gradient of the sum s."""
+    """Write the gradient of the sum s."""
     for row in range(rows):
         g, d, c = at + row * stride, to + row * stride, row * units
         for j in range(0, units, lane_count(gates)):

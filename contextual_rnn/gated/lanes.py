@@ -1,9 +1,9 @@
-"""A vector register as a Numba type: `Lanes` of float32 or float64 that compiled loops load, compute with and store.
+"""A vector register as a Numba type: compiled loops load, store and compute with `Lanes` of float32 or float64.
 
-LLVM does not vectorise these loops by itself: they read and write more arrays than it is willing to check for overlap.
-With vectors in the language of the loops, every operation on `Lanes` is one vector instruction.
+LLVM does not vectorise these loops automatically, because they access more arrays than it checks for overlap. Every
+operation on `Lanes` is one vector instruction.
 
-An array is a one-dimensional contiguous NumPy array or a pointer. An index is the position of an element and is not
+An array is a one-dimensional contiguous NumPy array or a pointer. An index is the position of an element; it is not
 checked.
 """
 
@@ -23,7 +23,7 @@ settings: Any = config
 
 
 def _register_bytes() -> int:
-    """Return the bytes of a vector register that the loops use: 64 with AVX-512, 32 elsewhere."""
+    """Return the number of bytes of the vector registers that the loops use: 64 with AVX-512, 32 otherwise."""
     if settings.CPU_NAME or settings.CPU_FEATURES:  # set by NUMBA_CPU_NAME, NUMBA_CPU_FEATURES
         return 64 if "+avx512f" in (settings.CPU_FEATURES or "") else 32
     return 64 if llvmlite.binding.get_host_cpu_features().get("avx512f") else 32
@@ -71,7 +71,7 @@ def store_lanes(context: Any, builder: Any, lanes: Lanes, value: Any, address: A
 
 
 def spread(context: Any, builder: Any, lanes: Lanes, scalar: Any) -> Any:
-    """Return lanes that are all the same number."""
+    """Copy a number to all lanes."""
     nothing = ir.Constant(context.get_value_type(lanes), ir.Undefined)
     zeros = ir.Constant(ir.VectorType(ir.IntType(32), lanes.count), None)
     first = builder.insert_element(nothing, scalar, ir.Constant(ir.IntType(32), 0))
@@ -79,7 +79,7 @@ def spread(context: Any, builder: Any, lanes: Lanes, scalar: Any) -> Any:
 
 
 def _all_lanes(context: Any, builder: Any, lanes: Lanes, types_: Any, values: Any) -> list[Any]:
-    """Return the values with every number among them spread over lanes."""
+    """Return the values, with every number copied to all lanes."""
     return [
         value if type_ == lanes else spread(context, builder, lanes, context.cast(builder, value, type_, lanes.dtype))
         for type_, value in zip(types_, values, strict=True)
@@ -95,7 +95,7 @@ def fma_of(builder: Any, lanes: Lanes, a: Any, b: Any, c: Any) -> Any:
 
 @intrinsic
 def lane_count(_: Any, array: Any) -> Any:
-    """Return the number of elements of a register that holds the array's dtype."""
+    """Return the number of elements of the array's dtype in a register."""
     count = Lanes(array.dtype).count
     return types.intp(array), lambda context, builder, sig, args: context.get_constant(types.intp, count)
 
@@ -125,7 +125,7 @@ def store(_: Any, array: Any, index: Any, value: Any) -> Any:
 
 @intrinsic
 def fma(_: Any, a: Any, b: Any, c: Any) -> Any:
-    """Return a b + c of lanes and numbers; a is lanes."""
+    """Return a b + c, where a is lanes, and b and c are lanes or numbers."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         return fma_of(builder, a, *_all_lanes(context, builder, a, sig.args, args))
@@ -134,7 +134,7 @@ def fma(_: Any, a: Any, b: Any, c: Any) -> Any:
 
 
 class _Arithmetic(AbstractTemplate):
-    """Types of an operation on two `Lanes`, or on `Lanes` and a number."""
+    """The types of an operation on two `Lanes`, or on `Lanes` and a number."""
 
     def generic(self, args: Any, kws: Any) -> Any:
         lanes = [arg for arg in args if isinstance(arg, Lanes)]

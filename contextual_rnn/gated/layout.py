@@ -1,17 +1,18 @@
-"""How the compiled loops lay out weights, inputs and gates in memory.
+"""The memory layout of weights, inputs and gates in the compiled loops.
 
 Legend: B batch, T time, D input features, H hidden units, N the sum of the batch sizes of all steps, P planes; `units`
 is H rounded up to whole registers, and the padding is zero.
 
-- `inputs` (N, units + 1 + D): the rows [h | 1 | x] of every step, where h is the state that the step starts from, and
-  zeros up to a multiple of four. One
-  product with `weight` then gives all sums, biases included, and its transpose times the gradients all gradients of
-  weights and biases.
-- `gates` (N, P units): a block of every plane. Step t has `batch_sizes[t]` rows, in the order of a `PackedSequence`.
-- `weight` (P units / lanes, units + 1 + D, lanes): a column of registers each, so that a product reads one stream.
+- `inputs` (N, units + 1 + D): the rows [h | 1 | x] of every step, where h is the state before the step, padded with
+  zeros to a multiple of four. One product with `weight` gives all sums, biases included; the product of its transpose
+  with the gradients of the sums gives the gradients of all weights and biases.
+- `gates` (N, P units): one block for every plane. Step t has `batch_sizes[t]` rows, in the order of a `PackedSequence`.
+- `weight` (P units / lanes, units + 1 + D, lanes): one column of registers after the other, so that a product reads
+  memory sequentially.
 - `weight_back` ((units + D rounded up) / lanes, P units, lanes): the same weights for the gradients of h and x.
 
-The rows of `inputs` and `gates` are an odd number of cache lines apart: even ones would share few sets of the cache.
+The stride of the rows of `inputs` and `gates` is an odd number of cache lines, because with an even number the rows
+would share few sets of the cache.
 """
 
 from __future__ import annotations
@@ -29,11 +30,12 @@ class Cell(NamedTuple):
     """The planes of a cell.
 
     Attributes:
-        number: of the cell, as the loops take it.
-        planes: (P, 2), for each plane that is a sum of products its gates of `weight_ih` and `weight_hh`; -1 for none.
-        saved: the planes that a step leaves for the backward pass.
-        groups: planes that sum the same columns of `inputs`: (first plane, planes, first block, end of the blocks).
-            The blocks of columns are h, 1 and x.
+        number: the number of the cell in the loops.
+        planes: (P, 2), for each plane that is a sum of products, the index of its gate in `weight_ih` and in
+            `weight_hh`; -1 if it has none.
+        saved: the number of planes that a step stores for the backward pass.
+        groups: groups of planes that sum the same columns of `inputs`: (first plane, number of planes, first block, end
+            of the blocks). The blocks of columns are h, 1 and x.
     """
 
     number: int
@@ -51,7 +53,7 @@ def _cell(
 CELLS = {
     # n from x; r and z; n from h
     "GRU": _cell(0, [2, 0, 1, -1], [-1, 0, 1, 2], 4, (0, 1, 1, 3), (1, 2, 0, 3), (3, 1, 0, 2)),
-    # i, f, g, o; a step also leaves tanh(c)
+    # i, f, g, o; a step also stores tanh(c)
     "LSTM": _cell(1, [0, 1, 2, 3], [0, 1, 2, 3], 5, (0, 4, 0, 3)),
     "RNN_TANH": _cell(2, [0], [0], 1, (0, 1, 0, 3)),
     "RNN_RELU": _cell(3, [0], [0], 1, (0, 1, 0, 3)),
@@ -61,7 +63,7 @@ CELLS = {
 class Shape(NamedTuple):
     """The sizes that a loop needs, in elements.
 
-    Planes `h_first` to `h_last` have h in their sums; the first `x_last` planes have x.
+    The sums of planes `h_first` to `h_last` include h; those of the first `x_last` planes include x.
     """
 
     features: int
@@ -85,7 +87,7 @@ class Shape(NamedTuple):
 
     @property
     def depth(self) -> int:
-        """The columns of `inputs`."""
+        """The number of columns of `inputs`."""
         return self.units + 1 + self.features
 
     def groups(self, cell: Cell) -> np.ndarray:
@@ -95,7 +97,7 @@ class Shape(NamedTuple):
 
 
 def whole(count: int, itemsize: int) -> int:
-    """Round a count of elements up to whole registers."""
+    """Round a number of elements up to whole registers."""
     lanes = REGISTER_BYTES // itemsize
     return -(-count // lanes) * lanes
 

@@ -1,7 +1,7 @@
 """Compiled functions that other compiled functions call by address.
 
-Numba compiles a function again inside every caller. A `Leaf` is compiled once, which cuts the time of the first call to
-a third, and one loop over time can call the step of any cell.
+Numba compiles a function again for every caller. A `Leaf` is compiled once, which reduces the time of the first call to
+a third, and lets one loop over time call the step of any cell.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-# No fast-math flags: NaN, infinity and the rounding in `split_power` keep their meaning.
+# No fast-math flags, because they would break NaN, infinity and the rounding in `split_power`.
 OPTIONS: dict[str, Any] = {"cache": True, "error_model": "numpy"}
 compiled: Any = numba.njit(nogil=True, **OPTIONS)
 inlined: Any = numba.njit(inline="always")
 
 
 class Leaf:
-    """A function without a result, of pointers to numbers of one type and of integers."""
+    """A compiled function without a result, whose arguments are pointers to numbers of one type, and integers."""
 
     def __init__(self, function: Callable[..., None], pointers: list[str]) -> None:
         self.function, self.pointers = function, pointers
@@ -33,7 +33,7 @@ class Leaf:
         self._compiled = functools.cache(self._compile)
 
     def address(self, dtype: np.dtype) -> int:
-        """Return the address of the function that is compiled for numbers of a type."""
+        """Return the address of the function, compiled for numbers of a type."""
         return self._compiled(dtype).address
 
     def _compile(self, dtype: np.dtype) -> Any:
@@ -44,13 +44,13 @@ class Leaf:
 
 
 def leaf(pointers: str) -> Callable[[Callable[..., None]], Leaf]:
-    """Make a leaf of a function whose arguments of these names are pointers; the others are integers."""
+    """Make a `Leaf` from a function whose arguments of these names are pointers; the others are integers."""
     return lambda function: Leaf(function, pointers.split())
 
 
 @intrinsic
 def invoke(_: Any, address: Any, *arguments: Any) -> Any:
-    """Call a leaf by its address with integers; an address stands for a pointer."""
+    """Call a leaf by its address; pointers are passed as integer addresses."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         given = zip(sig.args[1], cgutils.unpack_tuple(builder, args[1]), strict=True)

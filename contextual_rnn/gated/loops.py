@@ -1,10 +1,10 @@
-"""The compiled loops forward and back over time. See `layout` for the arrays.
+"""The compiled loops of the forward and the backward pass over time. See `layout` for the arrays.
 
-Arrays of numbers are addresses, which the loops only hand on, so that they are compiled once for all types; an array
-that is not there is 0. `leaves` are the addresses of the compiled functions `LEAVES`, then the cell's step. `shape`
-is a `layout.Shape`, `planes_of` and `groups` are the cell's. `sizes` (T,) are the batch sizes and `offsets` (T,) their
-sums over the steps before. Rows of x, of the output and of its gradient are `stride` apart; steps are `step` apart, or
-follow each other where `step` is -1.
+Arrays of numbers are passed as addresses, which the loops only pass on, so the loops are compiled once for all types;
+a missing array is 0. `leaves` are the addresses of the compiled functions `LEAVES`, followed by the cell's step.
+`shape` is a `layout.Shape`; `planes_of` and `groups` are those of the cell. `sizes` (T,) are the batch sizes and
+`offsets` (T,) their sums over the previous steps. `stride` is the distance between rows of x, of the output and of its
+gradient; `step` is the distance between steps, or -1 if they are packed.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ def forward(
 ):  # fmt: skip
     """Run a cell over a sequence in one direction.
 
-    `cells` (N, units) are the c that the steps of an LSTM start from. Without `keep`, `inputs`, `gates` and `cells`
-    have room for the rows of two steps only.
+    `cells` (N, units) are the c before each step of an LSTM. Without `keep`, `inputs`, `gates` and `cells` have room
+    for the rows of two steps only.
     """
     features, hidden, units, input_stride, gate_stride, _ = shape[:6]
     steps = len(sizes)
@@ -63,7 +63,7 @@ def forward(
 
 @inlined
 def _pack(leaves, W, U, b, d, weight, planes_of, shape):
-    """Fill in `weight`."""
+    """Pack the weights into `weight`."""
     features, hidden, units = shape[:3]
     for plane in range(len(planes_of)):
         to, i, h = plane * units * (units + 1 + features), planes_of[plane, 0] * hidden, planes_of[plane, 1] * hidden
@@ -72,7 +72,7 @@ def _pack(leaves, W, U, b, d, weight, planes_of, shape):
 
 @compiled
 def pack_all(leaves, W, U, b, d, weight, planes_of, shape):
-    """Fill in `weight`, for `one_step`."""
+    """Pack the weights into `weight`, for `one_step`."""
     _pack(leaves, W, U, b, d, weight, planes_of, shape)
 
 
@@ -95,14 +95,14 @@ def _sums(leaves, gates, gates_at, inputs, inputs_at, weight, planes, groups, sh
 
 @inlined
 def _start(leaves, target, at, stride, state, hidden, units, begin, end):
-    """Write rows `begin` to `end` of an initial state (B, H) to a step's block, padding included."""
+    """Write rows `begin` to `end` of an initial state (B, H), with padding, to the block of a step."""
     invoke(leaves[COPY], target, at + begin * stride, stride, state, begin * hidden, hidden, end - begin, hidden)
     invoke(leaves[FILL], target, at + begin * stride, stride, end - begin, hidden, units, 0)
 
 
 @inlined
 def _hand_on(leaves, target, at, stride, fresh, start, hidden, units, rows, wanted):
-    """Give the state after a step to the following one; rows that are not alive yet start there."""
+    """Copy the state after a step to the next step; rows that begin at the next step get their initial state."""
     invoke(leaves[COPY], target, at, stride, fresh, 0, units, min(rows, wanted), units)
     if wanted > rows:
         _start(leaves, target, at, stride, start, hidden, units, rows, wanted)
@@ -116,7 +116,7 @@ def _end(leaves, last, fresh, hidden, units, begin, end):
 
 @compiled
 def one_step(leaves, x, x_stride, weight, inputs, cells, gates, fresh, fresh_c, planes, groups, shape, rows):
-    """Take one step in place: `inputs` (B, units + 1 + D) has h, `cells` c; `fresh` (B, units) is left the new h."""
+    """Take one step in place: `inputs` (B, units + 1 + D) has h, `cells` has c; `fresh` (B, units) gets the new h."""
     features, _, units, input_stride, gate_stride, _ = shape[:6]
     invoke(leaves[TAKE], inputs, units, input_stride, x, 0, x_stride, rows, features)
     _sums(leaves, gates, 0, inputs, 0, weight, planes, groups, shape, rows)
@@ -132,11 +132,11 @@ def backward(
     grads, capacity, grad_weight, grad_W, grad_U, grad_b, grad_d, grad_x, sizes, offsets, reverse,
     planes_of, groups, shape,
 ):  # fmt: skip
-    """Go back over what `forward` did.
+    """Run the backward pass of `forward`.
 
-    `carried` (B, units) starts as the gradient of the final state and ends as that of the initial state: rows that are
-    not alive at a step keep theirs. The gradients of the sums are collected in `grads`, `capacity` rows, for a block of
-    steps, from which two large products then give those of the weights and of x.
+    `carried` (B, units) starts as the gradient of the final state and becomes that of the initial state; rows without
+    the current step do not change. The gradients of the sums are collected for a block of steps in `grads`, which has
+    `capacity` rows; two large products then give the gradients of the weights and of x.
     """
     features, hidden, units, input_stride, stride, lanes, h_first, h_last, x_last = shape
     steps, planes = len(sizes), len(planes_of)
@@ -147,7 +147,7 @@ def backward(
         if grad_x != 0:
             to += units // lanes * column
             invoke(leaves[PACK_BACK], weight_back, to, column, W, i * features, hidden, features, units)
-    filled, lowest = 0, 0  # rows of `grads` that are filled in, and the row of `inputs` that the lowest belongs to
+    filled, lowest = 0, 0  # the number of filled rows of `grads`, and the row of `inputs` that the first belongs to
     for n in range(steps):
         t = n if reverse else steps - 1 - n
         rows, slot = sizes[t], offsets[t]
@@ -163,7 +163,7 @@ def backward(
         invoke(
             leaves[MULTIPLY], carried, 0, units, grads, to + h_first * units, stride, 1,
             weight_back, h_first * units * lanes, column, lanes,
-            rows, units // lanes, (h_last - h_first) * units, h_first,  # a GRU's h has a gradient through z already
+            rows, units // lanes, (h_last - h_first) * units, h_first,  # for a GRU, add to the gradient through z
         )  # fmt: skip
         filled += rows
         if n == steps - 1 or filled + sizes[n + 1 if reverse else t - 1] > capacity:

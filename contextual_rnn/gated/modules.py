@@ -18,7 +18,7 @@ _ARGUMENTS = ("input_size", "hidden_size", "num_layers", "bias", "batch_first", 
 
 
 class _Gated(nn.RNNBase):
-    """What the three classes share; it goes before the PyTorch class that it makes faster."""
+    """The common base of the three classes; each also inherits from the PyTorch class that it accelerates."""
 
     _extra: tuple[str, ...] = ()
 
@@ -37,7 +37,7 @@ class _Gated(nn.RNNBase):
             self._update_flat_weights()
             call = _Call.read(self, input, hx)
             if call is None:
-                return super().forward(input, hx)  # which says what is wrong with the arguments
+                return super().forward(input, hx)  # raises PyTorch's error for these arguments
             reason = unsuitable([call.x, *call.state, *self._flat_weights])  # type: ignore[list-item]
             if reason is None and (self.backend == "compiled" or call.is_worth_it(self)):
                 return call.give_back(*_run(self, call))
@@ -46,15 +46,16 @@ class _Gated(nn.RNNBase):
         return super().forward(input, hx)
 
     def stepper(self, state: Any) -> Callable[[Tensor], Tensor] | None:
-        """Return what takes one step at a time without gradients, x (B, D) to the output (B, H), and keeps the state.
+        """Return a function that takes one step from x (B, D) to the output (B, H), without gradients.
 
-        Each step overwrites the output of the step before. The weights are those of the moment of this call.
+        The function stores the state. Each step overwrites the previous output. The weights are copied now; later
+        changes have no effect.
 
         Args:
-            state: where to start, batch first: h (B, L, H), or h and c of an LSTM.
+            state: the state to start from, batch first: h (B, L, H), or h and c for an LSTM.
 
         Returns:
-            The stepper, or None where the compiled loops cannot take the steps.
+            The function, or None if the compiled loops cannot take the steps.
         """
         if self.backend == "torch" or obstacle(self) is not None:
             return None
@@ -62,7 +63,7 @@ class _Gated(nn.RNNBase):
         return steps(self, state) if steps.supports(self) else None
 
     def config(self) -> dict[str, Any]:
-        """Return the arguments that build it again."""
+        """Return the arguments of `__init__`, to save them in a file."""
         return {name: getattr(self, name) for name in (*_ARGUMENTS, *self._extra, "backend")}
 
     def extra_repr(self) -> str:
@@ -77,19 +78,19 @@ class GatedGRU(_Gated, nn.GRU):
         r = sigmoid(W_r x + b_r + U_r h + d_r),  z = sigmoid(W_z x + b_z + U_z h + d_z)
         n = tanh(W_n x + b_n + r (U_n h + d_n)),  h <- (1 - z) n + z h
 
-    (Cho et al. 2014, as `nn.GRU` has it.) It takes the arguments of `nn.GRU`, has its parameters and its `state_dict`,
-    and returns its results.
+    (Cho et al. 2014, in the form of `nn.GRU`.) It has the same arguments, parameters, `state_dict` and results as
+    `nn.GRU`.
 
     Args:
-        *args: as `nn.GRU` takes them.
-        backend: what runs it. "compiled" is the compiled loops: float32 and float64 on the CPU, with the extra `fast`.
-            "torch" is PyTorch. "auto" takes the loops where they run and are faster, else PyTorch: on a GPU, under
-            autocast, in exported code, under `torch.func`.
-        **kwargs: as `nn.GRU` takes them.
+        *args: the arguments of `nn.GRU`.
+        backend: the implementation. "compiled" runs the compiled loops: float32 and float64 on the CPU, with the extra
+            `fast`. "torch" runs PyTorch. "auto" runs the loops if they are supported and faster, and PyTorch otherwise:
+            on a GPU, under autocast, in exported code, under `torch.func`.
+        **kwargs: the arguments of `nn.GRU`.
 
     Raises:
-        ValueError: the backend is unknown; in a call, "compiled" cannot run.
-        ImportError: in a call, "compiled" is not installed.
+        ValueError: the backend is unknown; or, when called, "compiled" cannot run.
+        ImportError: when called, "compiled" is not installed.
     """
 
 
@@ -100,7 +101,7 @@ class GatedLSTM(_Gated, nn.LSTM):
         i, f, o = sigmoid(W x + b + U h + d),  g = tanh(W_g x + b_g + U_g h + d_g)
         c <- f c + i g,  h <- o tanh(c)
 
-    (Hochreiter and Schmidhuber 1997, with forget gates.) With `proj_size` PyTorch runs it.
+    (Hochreiter and Schmidhuber 1997, with forget gates.) With `proj_size`, PyTorch runs.
     """
 
     _extra = ("proj_size",)
@@ -110,7 +111,7 @@ class GatedLSTM(_Gated, nn.LSTM):
 class GatedRNN(_Gated, nn.RNN):
     """`nn.RNN`, with loops that are compiled for the CPU; see `GRU` for the arguments.
 
-        h <- tanh(W x + b + U h + d), or relu in its place
+        h <- tanh(W x + b + U h + d), or relu instead of tanh
 
     (Elman 1990.)
     """
@@ -122,20 +123,20 @@ _GATED: dict[type[nn.RNNBase], type[_Gated]] = {nn.GRU: GatedGRU, nn.LSTM: Gated
 
 
 def from_torch(module: nn.RNNBase, backend: Backend = "auto") -> GatedGRU | GatedLSTM | GatedRNN:
-    """Return the gated class of an `nn.GRU`, `nn.LSTM` or `nn.RNN` with the same parameters, not copies of them.
+    """Convert an `nn.GRU`, `nn.LSTM` or `nn.RNN` to its gated class, which shares the parameters (no copies).
 
-    Hooks stay where they are.
+    Hooks are not transferred.
 
     Raises:
         TypeError: the module is of another class.
     """
     if type(module) not in _GATED:
-        raise TypeError(f"from_torch takes an nn.GRU, nn.LSTM or nn.RNN; found a {type(module).__name__}")
+        raise TypeError(f"from_torch expects an nn.GRU, nn.LSTM or nn.RNN; found a {type(module).__name__}")
     return _with_parameters(_GATED[type(module)], module, backend=backend)
 
 
 def to_torch(module: GatedGRU | GatedLSTM | GatedRNN) -> nn.GRU | nn.LSTM | nn.RNN:
-    """Return the PyTorch class of a gated module with the same parameters, not copies of them.
+    """Convert a gated module to its PyTorch class, which shares the parameters (no copies).
 
     Raises:
         TypeError: the module is of another class.
@@ -143,7 +144,7 @@ def to_torch(module: GatedGRU | GatedLSTM | GatedRNN) -> nn.GRU | nn.LSTM | nn.R
     for plain, gated in _GATED.items():
         if type(module) is gated:
             return _with_parameters(plain, module)
-    raise TypeError(f"to_torch takes a gated GRU, LSTM or RNN; found a {type(module).__name__}")
+    raise TypeError(f"to_torch expects a gated GRU, LSTM or RNN; found a {type(module).__name__}")
 
 
 def _with_parameters(cls: Any, module: nn.RNNBase, **more: Any) -> Any:
@@ -157,13 +158,13 @@ def _with_parameters(cls: Any, module: nn.RNNBase, **more: Any) -> Any:
 
 
 class _Call:
-    """The arguments of a call, in the order of the loops.
+    """The arguments of a call, in the layout of the loops.
 
     Attributes:
         x: (T, B, D), or (N, D) packed.
-        state: h (L, B, H), and c of an LSTM, in the order of the rows of x.
+        state: h (L, B, H), and c for an LSTM, in the order of the rows of x.
         sizes: (T,) the number of rows of each step.
-        give_back: what makes the module's results of the outputs, like x, and the state.
+        give_back: a function that converts the outputs (in the layout of x) and the state to the module's results.
     """
 
     def __init__(self, x: Tensor, state: tuple[Tensor, ...], sizes: np.ndarray, give_back: Any) -> None:
@@ -171,7 +172,7 @@ class _Call:
 
     @classmethod
     def read(cls, module: _Gated, input: Any, hx: Any) -> _Call | None:
-        """Read the arguments; None where the shapes are not those that PyTorch takes."""
+        """Read the arguments; None if PyTorch would refuse their shapes."""
         state = hx if isinstance(hx, (tuple, list)) else () if hx is None else (hx,)
         if len(state) != (0 if hx is None else _leaves(module)) or not all(isinstance(leaf, Tensor) for leaf in state):
             return None
@@ -225,7 +226,7 @@ class _Call:
         return cls(x, state, sizes, give_back)
 
     def is_worth_it(self, module: _Gated) -> bool:
-        """Whether the compiled loops are faster."""
+        """Return whether the compiled loops are faster."""
         sizes = self.sizes
         return faster(module.mode, int(sizes.sum()), len(sizes), module.hidden_size, bool(sizes[0] != sizes[-1]))
 
@@ -267,7 +268,7 @@ def _layers(module: nn.RNNBase) -> int:
 
 
 def _weights_fit(module: _Gated) -> bool:
-    """Whether all weights are there and have the shapes of a fresh module: the loops check no index."""
+    """Return whether all weights exist and have the shapes of a new module; the loops do not check indices."""
     gates, hidden = {"GRU": 3, "LSTM": 4}.get(module.mode, 1), module.hidden_size
     for weight, name in zip(module._flat_weights, module._flat_weights_names, strict=True):
         if not isinstance(weight, Tensor) or weight.dim() not in (1, 2) or len(weight) != gates * hidden:

@@ -15,15 +15,15 @@ from .cells import BACKWARD_STEPS, STEPS
 from .layout import CELLS, Shape, whole
 from .leaf import Leaf
 
-BLOCK = 64  # rows of gradients that one product of the weights' gradients takes, at least
+BLOCK = 64  # the minimum number of rows in one product for the gradients of the weights
 
 
 class Run(NamedTuple):
-    """What is run, apart from tensors.
+    """The arguments of a run that are not tensors.
 
     Attributes:
         mode: `nn.RNNBase.mode`: GRU, LSTM, RNN_TANH or RNN_RELU.
-        sizes: (T,) int64, the number of rows of each step, never more than the step before.
+        sizes: (T,) int64, the number of rows of each step, which never increases.
         reverse: whether the layer starts at the last step.
     """
 
@@ -33,10 +33,10 @@ class Run(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What the loops need to know of a layer, apart from tensors."""
+    """The arguments of the loops for a layer that are not tensors."""
 
     shape: Shape
-    cell: tuple[np.ndarray, np.ndarray, tuple[int, ...]]  # planes, groups and shape, as the loops take them
+    cell: tuple[np.ndarray, np.ndarray, tuple[int, ...]]  # planes, groups and shape, as arguments of the loops
     planes: int
     step: tuple[int, ...]  # the addresses of the functions that `loops.forward` calls
     step_backward: tuple[int, ...]
@@ -44,7 +44,7 @@ class Plan(NamedTuple):
     @classmethod
     @functools.cache
     def of(cls, mode: str, features: int, hidden: int, dtype: torch.dtype) -> Plan:
-        """Return the plan of a layer; compile what it calls."""
+        """Return the plan of a layer, and compile the functions that it calls."""
         cell, numbers = CELLS[mode], np.dtype(str(dtype).removeprefix("torch."))
         shape = Shape.of(cell, features, hidden, numbers.itemsize)
         steps = addresses(STEPS[cell.number], numbers), addresses(BACKWARD_STEPS[cell.number], numbers)
@@ -61,9 +61,9 @@ def run_layer(run: Run, x: Tensor, state: tuple[Tensor, ...], weights: list[Tens
     """Run a layer in one direction.
 
     Args:
-        run: what is run.
-        x: (T, B, D) of any strides, or (N, D), the rows of every step one after the other.
-        state: h (B, H), and c (B, H) of an LSTM.
+        run: the arguments that are not tensors.
+        x: (T, B, D) with any strides, or (N, D), the rows of every step one after the other.
+        state: h (B, H), and c (B, H) for an LSTM.
         weights: weight_ih, weight_hh and, with biases, bias_ih, bias_hh.
 
     Returns:
@@ -99,7 +99,7 @@ class _Layer(torch.autograd.Function):
 def _backward_of_reference(
     run: Run, leaves: int, inputs: tuple[Tensor, ...], _: Any, grads: Any, needed: tuple[bool, ...]
 ) -> list[Tensor | None]:
-    """Return gradients through the plain equations, which can be differentiated again and taken for many at once."""
+    """Return gradients through the equations in PyTorch, for second derivatives and batched gradients."""
     create_graph = torch.is_grad_enabled()
     with torch.enable_grad():
         return _through_reference(run, leaves, inputs, grads, needed, create_graph)
@@ -108,7 +108,7 @@ def _backward_of_reference(
 def _through_reference(
     run: Run, leaves: int, inputs: tuple[Tensor, ...], grads: Any, needed: tuple[bool, ...], create_graph: bool
 ) -> list[Tensor | None]:
-    # Views, so that one input that is a function of another counts for itself alone.
+    # Views, so that the gradient of an input does not include that through another input.
     x, *tensors = (tensor.view_as(tensor) for tensor in inputs)
     state, weights = tuple(tensors[:leaves]), tensors[leaves:]
     output, *last = reference.run(run.mode, x.flatten(0, -2), run.sizes.tolist(), state, weights, run.reverse)
@@ -122,7 +122,7 @@ def _through_reference(
 def _forward(
     run: Run, x: Tensor, state: tuple[Tensor, ...], weights: list[Tensor], keep: bool
 ) -> tuple[tuple[Tensor, ...], list[Tensor]]:
-    """Return the results and, where `keep`, the inputs, gates and cells of all steps that the backward pass reads."""
+    """Return the results and, if `keep`, the inputs, gates and cells of all steps for the backward pass."""
     plan, rows = Plan.of(run.mode, x.shape[-1], weights[1].shape[1], x.dtype), int(run.sizes[0])
     shape, offsets = plan.shape, np.cumsum(run.sizes) - run.sizes
     held, leaves = int(offsets[-1] + run.sizes[-1]) if keep else 2 * rows, len(state)
@@ -169,7 +169,7 @@ def _backward(
 
 
 def _batched(grad: Tensor | None) -> bool:
-    """Whether a gradient stands for many at once, as `torch.vmap` and `is_grads_batched` make them."""
+    """Return whether a gradient is a batch of gradients, as under `torch.vmap` and with `is_grads_batched`."""
     functorch = torch._C._functorch
     return grad is not None and (functorch.is_functorch_wrapped_tensor(grad) or functorch.is_legacy_batchedtensor(grad))
 
@@ -179,19 +179,19 @@ def _whole(tensor: Tensor) -> Tensor:
 
 
 def _in_rows(tensor: Tensor) -> Tensor:
-    """Return a tensor whose rows are without gaps, its other dimensions of any strides."""
+    """Return a tensor whose rows are contiguous; its other dimensions may have any strides."""
     tensor = tensor.detach()
     return tensor if tensor.stride(-1) == 1 else tensor.contiguous()
 
 
 def pointers(tensors: Sequence[Tensor | None], count: int) -> list[int]:
-    """Return addresses; 0 for tensors that are not there."""
+    """Return the addresses of tensors; 0 for None."""
     found = [0 if tensor is None else tensor.data_ptr() for tensor in tensors]
     return found + [0] * (count - len(found))
 
 
 def _strides(tensor: Tensor | None) -> tuple[int, int, int]:
-    """Return the address of (T, B, D) or (N, D), and the distances of steps, -1 for packed ones, and of rows."""
+    """Return the address of (T, B, D) or (N, D), the stride of its steps (-1 if packed), and the stride of its rows."""
     if tensor is None:
         return 0, 0, 0
     step, stride = tensor.stride()[:2] if tensor.dim() == 3 else (-1, tensor.stride(0))

@@ -1,6 +1,6 @@
-"""Compiled copies between the weights as PyTorch has them and as the loops read them, plane by plane; see `layout`.
+"""Copy weights between PyTorch's layout and that of the compiled loops, one plane at a time; see `layout`.
 
-`i` and `h` are the first rows of a plane's gate in W (G H, D) and in U (G H, H); -1 where the plane has none.
+`i` and `h` are the first rows of a plane's gate in W (G H, D) and in U (G H, H); -1 if the plane has none.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from .leaf import leaf
 
 @leaf("weight W U b d")
 def pack(weight, at, W, U, b, d, i, h, has_bias, features, hidden, units):
-    """Fill in a plane of `weight` (units / lanes, units + 1 + D, lanes)."""
+    """Write a plane of `weight` (units / lanes, units + 1 + D, lanes)."""
     lanes, depth = lane_count(weight), units + 1 + features
     for n in range(units * depth):
         weight[at + n] = 0
@@ -31,9 +31,9 @@ def pack(weight, at, W, U, b, d, i, h, has_bias, features, hidden, units):
 
 @leaf("weight source")
 def pack_back(weight, to, depth, source, start, rows, columns, units):
-    """Fill in a plane of `weight_back` (columns rounded up / lanes, units, lanes), whose columns are `depth` apart.
+    """Write a plane of `weight_back` (columns rounded up / lanes, units, lanes), whose columns are `depth` apart.
 
-    The source is (rows, columns); where `start` is negative, there is none.
+    The source is (rows, columns). If `start` is negative, there is no source and the plane is zero.
     """
     lanes = lane_count(weight)
     for column in range(0, columns, lanes):
@@ -51,9 +51,9 @@ def pack_back(weight, to, depth, source, start, rows, columns, units):
 
 @leaf("grad W U b d")
 def unpack(grad, at, stride, W, U, b, d, i, h, has_bias, features, hidden, units):
-    """Fill in the gradients W, U, b and d of a plane of `grad` (units + 1 + D, units), with rows `stride` apart."""
+    """Write the gradients W, U, b and d from a plane of `grad` (units + 1 + D, units), with rows `stride` apart."""
     bias = at + units * stride
-    for first in range(0, hidden, 8):  # eight rows at a time, so that few cache lines are open
+    for first in range(0, hidden, 8):  # eight rows at a time, so that few cache lines are in use
         end = min(first + 8, hidden)
         if h >= 0:
             for k in range(hidden):

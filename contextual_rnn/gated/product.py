@@ -1,4 +1,4 @@
-"""Matrix products of the compiled loops, in tiles of registers: no BLAS, hence no threads of its own."""
+"""Matrix products of the compiled loops, in tiles of registers, without BLAS and its threads."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .tile import multiply_tile
 
 @leaf("c a b")
 def multiply(c, ci, cs, a, ai, ar, ak, b, bi, bv, bk, rows, vectors, depth, add):
-    """Set C (rows, vectors * lanes) to A B, or add A B to it where `add`; see `multiply_tile` for the layout."""
+    """Set C (rows, vectors * lanes) to A B, or add A B to it if `add`; see `multiply_tile` for the layout."""
     lanes = lane_count(c)
     v = 0
     while v < vectors:
@@ -72,7 +72,7 @@ def fill(target, to, stride, rows, begin, end, value):
 
 @leaf("target source")
 def take(target, to, target_stride, source, start, source_stride, rows, count):
-    """Write 1, `count` elements and zeros up to a multiple of four to each row."""
+    """Write 1 and `count` elements to each row, followed by zeros up to a multiple of four."""
     for row in range(rows):
         t, s = to + row * target_stride, start + row * source_stride
         target[t] = 1

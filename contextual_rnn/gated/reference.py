@@ -1,4 +1,4 @@
-"""The equations of the three cells in plain PyTorch, step by step: what the compiled loops are tested against."""
+"""The equations of the three cells in PyTorch, step by step; the tests compare the compiled loops with them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 def gru(x: Tensor, h: Tensor, W: Tensor, U: Tensor, b: Tensor, d: Tensor) -> Tensor:
-    """Return h' (B, H) of x (B, D), W (3 H, D), U (3 H, H), b and d (3 H,); Cho et al. 2014, as `nn.GRU` has it."""
+    """Return h' (B, H) for x (B, D), W (3 H, D), U (3 H, H), b and d (3 H,); Cho et al. 2014, as in `nn.GRU`."""
     (r, z, n), (u, v, m) = (x @ W.T + b).chunk(3, -1), (h @ U.T + d).chunk(3, -1)
     r, z = torch.sigmoid(r + u), torch.sigmoid(z + v)
     n = torch.tanh(n + r * m)
@@ -18,19 +18,19 @@ def gru(x: Tensor, h: Tensor, W: Tensor, U: Tensor, b: Tensor, d: Tensor) -> Ten
 
 
 def lstm(x: Tensor, h: Tensor, c: Tensor, W: Tensor, U: Tensor, b: Tensor, d: Tensor) -> tuple[Tensor, Tensor]:
-    """Return h' and c' of weights (4 H, ..) in the order i, f, g, o; Hochreiter and Schmidhuber 1997."""
+    """Return h' and c' for weights (4 H, ..) in the order i, f, g, o; Hochreiter and Schmidhuber 1997."""
     i, f, g, o = (x @ W.T + b + h @ U.T + d).chunk(4, -1)
     c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
     return torch.sigmoid(o) * torch.tanh(c), c
 
 
 def rnn(x: Tensor, h: Tensor, W: Tensor, U: Tensor, b: Tensor, d: Tensor) -> Tensor:
-    """Return h' of weights (H, ..); Elman 1990."""
+    """Return h' for weights (H, ..); Elman 1990."""
     return torch.tanh(x @ W.T + b + h @ U.T + d)
 
 
 def relu_rnn(x: Tensor, h: Tensor, W: Tensor, U: Tensor, b: Tensor, d: Tensor) -> Tensor:
-    """Return h' of weights (H, ..), with relu."""
+    """Return h' for weights (H, ..), with relu."""
     return torch.relu(x @ W.T + b + h @ U.T + d)
 
 
@@ -43,10 +43,10 @@ def run(
     """Run a layer in one direction.
 
     Args:
-        mode: as `nn.RNNBase.mode`.
+        mode: `nn.RNNBase.mode`: GRU, LSTM, RNN_TANH or RNN_RELU.
         x: (N, D), the rows of every step one after the other, as in a `PackedSequence`.
-        batch_sizes: the number of rows of each step, never more than the step before.
-        state: h (B, H), and c (B, H) of an LSTM.
+        batch_sizes: the number of rows of each step, which never increases.
+        state: h (B, H), and c (B, H) for an LSTM.
         weights: weight_ih, weight_hh and, with biases, bias_ih, bias_hh.
         reverse: whether to start at the last step.
 

@@ -1,4 +1,4 @@
-"""A gated core taken one step at a time, without gradients: for free runs, sampling and controllers."""
+"""Run a gated core one step at a time without gradients, for free runs, sampling and controllers."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from .operation import Plan, pointers
 
 
 class GatedSteps:
-    """Steps of an `nn.GRU`, `nn.LSTM` or `nn.RNN`, or of a gated one, with compiled loops and without gradients.
+    """Take steps of an `nn.GRU`, `nn.LSTM` or `nn.RNN`, or of a gated core, with compiled loops and without gradients.
 
-    The weights are those of the moment when it is made.
+    The weights are copied at construction; later changes have no effect.
 
     Args:
-        core: the core: one direction, no projections, no dropout in training; its weights float32 or float64 on the CPU
-            (`supports`).
-        state: where to start, batch first: h (B, L, H), or h and c of an LSTM. It is left as it is.
+        core: a core with one direction, without projections or active dropout, and with weights in float32 or float64
+            on the CPU (see `supports`).
+        state: the state to start from, batch first: h (B, L, H), or h and c for an LSTM. It is not modified.
     """
 
     def __init__(self, core: nn.RNNBase, state: Any) -> None:
@@ -32,20 +32,20 @@ class GatedSteps:
 
     @staticmethod
     def supports(core: nn.Module) -> bool:
-        """Whether the compiled loops can take the steps of a core."""
+        """Return whether the compiled loops can take the steps of a core."""
         if not isinstance(core, nn.RNNBase) or core.bidirectional or core.proj_size or (core.training and core.dropout):
             return False
         return unsuitable([getattr(core, name) for name in core._flat_weights_names]) is None
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Take a step: x (B, D) to the output (B, H), which the next step overwrites.
+        """Take a step from x (B, D) to the output (B, H), which the next step overwrites.
 
         Raises:
             ValueError: x has another shape or dtype.
         """
         if x.shape != (self.rows, self.features) or x.dtype != self.dtype:
             raise ValueError(
-                f"a step takes x of shape {(self.rows, self.features)} and {self.dtype}; found {tuple(x.shape)} and "
+                f"x must have shape {(self.rows, self.features)} and dtype {self.dtype}; found {tuple(x.shape)} and "
                 f"{x.dtype}"
             )
         x = x.detach().contiguous()
@@ -56,13 +56,13 @@ class GatedSteps:
 
     @property
     def state(self) -> Any:
-        """The state after the last step, batch first: h (B, L, H), or h and c of an LSTM; a copy."""
+        """A copy of the state after the last step, batch first: h (B, L, H), or h and c for an LSTM."""
         leaves = [torch.stack(parts, dim=1) for parts in zip(*(layer.state for layer in self.layers), strict=True)]
         return tuple(leaves) if len(leaves) == 2 else leaves[0]
 
 
 class _Layer:
-    """The packed weights of a layer and its state, in the arrays that `loops.one_step` works in."""
+    """The packed weights and the state of a layer, in the arrays of `loops.one_step`."""
 
     def __init__(self, core: nn.RNNBase, number: int, state: list[Tensor]) -> None:
         names = [name for name in core._flat_weights_names if name.endswith(f"_l{number}")]
@@ -88,12 +88,12 @@ class _Layer:
         )  # fmt: skip
 
     def step(self, x: int, stride: int) -> tuple[int, int]:
-        """Take a step: the address of x and the distance of its rows to those of the outputs."""
+        """Take a step from the address and row stride of x, and return the address and row stride of the outputs."""
         loops.one_step(self.leaves, x, stride, *self.arguments)
         return self.output.data_ptr(), self.shape.units
 
     @property
     def state(self) -> list[Tensor]:
-        """A copy of h (B, H), and of c."""
+        """A copy of h (B, H), and of c for an LSTM."""
         tensors = [self.inputs, *([self.cells] if len(self.cells) else [])]
         return [tensor[:, : self.shape.hidden].clone() for tensor in tensors]

@@ -1,4 +1,4 @@
-"""The inner loop of a matrix product: a tile of the result that stays in registers."""
+"""The inner loop of a matrix product, for a tile of the result that stays in registers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def multiply_tile(
     _: Any, rows: Any, vectors: Any, c: Any, ci: Any, cs: Any, a: Any, ai: Any, ar: Any, ak: Any,
     b: Any, bi: Any, bv: Any, bk: Any, depth: Any, add: Any,
 ) -> Any:  # fmt: skip
-    """Set a tile of C to A B, or add A B to it where `add`; `rows` and `vectors` are literal numbers.
+    """Set a tile of C to A B, or add A B to it if `add`; `rows` and `vectors` are literal integers.
 
     Row i of A is at `ai + i * ar` and its elements are `ak` apart. Row k of B is at `bi + k * bk` and its vectors are
     `bv` apart. Row i of C is at `ci + i * cs` and its vectors are adjacent.

@@ -3,11 +3,12 @@
 The equations are those of Wenke and Fleming, "Contextual Recurrent Neural Networks" (arXiv 1902.03455): h0 = constant
 (2a), h0 = variable (2b), h0 = g(context) (2c), h0 ~ N(g(context), softplus(sigma)) (4).
 
-An initial state keeps the shapes of its core's state and never the core. It is called as
+An initial state stores the shapes of its core's state, never the core. It is called as
 
     initial_state(batch_size, context=None, *, sample=None, generator=None) -> state
 
-and a subclass of `InitialState` that can be called so works everywhere in the library.
+Any subclass of `InitialState` with this signature works everywhere in the library; `register` it so that it can be
+saved.
 """
 
 from .base import Generator, InitialState

@@ -1,4 +1,4 @@
-"""The base class of every initial state, and what its subclasses share."""
+"""The base class of every initial state, and functions that its subclasses share."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class InitialState(nn.Module):
     """Compute the state that a core starts from; the base class of every kind of initial state.
 
     Args:
-        core: the core whose state this is, of which only the shapes are kept; or the nested tuple of shapes itself.
+        core: the core whose state this is (only the shapes are stored), or the nested tuple of shapes itself.
     """
 
     def __init__(self, core: Any) -> None:
@@ -32,15 +32,15 @@ class InitialState(nn.Module):
 
         Args:
             batch_size: B.
-            context: what is known of each sequence, B rows. Kinds that do not use it ignore it, so that one kind can be
-                exchanged for another.
-            sample: whether to draw noise, if the kind has any; None draws it in training mode only.
+            context: what is known about each sequence, B rows. Kinds that do not use it ignore it, so that one kind can
+                be exchanged for another.
+            sample: whether to draw noise, if the kind has any; None means in training mode only.
             generator: the source of the noise: a `torch.Generator`, or `TrajectorySeeds` for noise that does not depend
                 on how trajectories are split into batches; None is the global generator of PyTorch.
 
         Returns:
-            A state, (B, *shape) for every shape in `self.shapes`. It is batch first: `torch_layout(state)` makes of it
-            what a bare `nn.LSTM` takes.
+            A state, (B, *shape) for every shape in `self.shapes`. It is batch first; `torch_layout(state)` converts it
+            to the layout that `nn.LSTM` expects.
         """
         raise NotImplementedError
 
@@ -50,9 +50,9 @@ class InitialState(nn.Module):
 
 
 def tile(state: State, batch_size: int) -> State:
-    """Return the state of one example for every row: (B, *shape) for every shape.
+    """Repeat the state of one example for every row: (B, *shape) for every shape.
 
-    With one row the result is a copy, because writing to an expanded view would change the parameter.
+    With one row, the result is a copy, because writing to an expanded view would change the parameter.
     """
     tiled = map_state(lambda leaf: leaf.expand(batch_size, *leaf.shape), state)
     return map_state(torch.clone, tiled) if shapes_are_traced() or batch_size == 1 else tiled

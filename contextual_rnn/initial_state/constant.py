@@ -33,12 +33,12 @@ class ConstantState(InitialState):
         return tile(fill(self.shapes, self.constant.buffers()), batch_size)
 
     def config(self) -> dict[str, Any]:
-        """Return the arguments of `__init__` for a file; the value is saved as buffers."""
+        """Return the arguments of `__init__` to save in a file; the value is saved as buffers."""
         return {"core": self.shapes}
 
 
 class BufferTree(nn.Module):
-    """Buffers in the shapes of one example's state, which follow `.to()` and are saved.
+    """Store one buffer for each shape of one example's state; the buffers follow `.to()` and are saved.
 
     Args:
         shapes: the shapes of the state.
@@ -58,6 +58,6 @@ class BufferTree(nn.Module):
             tensors = [leaf if leaf.is_floating_point() else leaf.to(torch.get_default_dtype()) for leaf in tensors]
         found = [tuple(tensor.shape) for tensor in tensors]
         if found != wanted:
-            raise ValueError(f"value has shapes {found} where the state of one example has {wanted}")
+            raise ValueError(f"value has shapes {found}; expected those of the state of one example, {wanted}")
         for index, tensor in enumerate(tensors):
             self.register_buffer(str(index), tensor)

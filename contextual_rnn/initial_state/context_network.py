@@ -1,4 +1,4 @@
-"""The network of a context: what can be one, how wide its features are, and what it is called with."""
+"""Check the network of a context, find the width of its output, and call it."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ def context_network(network: Any) -> Any:
 
 
 def out_features(network: Any) -> int:
-    """Return the width of what a network returns.
+    """Return the width of the output of a network.
 
     Raises:
-        ValueError: it has no attribute that says so.
+        ValueError: no attribute of the network states it.
     """
     layers = [network, *reversed(network)] if isinstance(network, nn.Sequential) else [network]
     for layer in layers:
@@ -40,7 +40,7 @@ def out_features(network: Any) -> int:
         if isinstance(width, int):
             return width
     raise ValueError(
-        f"the width of what {type(network).__name__} returns is not known: give features=, or the network an "
+        f"the width of the output of {type(network).__name__} is not known: pass features=, or give the network an "
         "attribute out_features"
     )
 
@@ -49,26 +49,26 @@ def read_context(network: Any, context: Any, batch_size: int, features: int, map
     """Return the network's features (B, F) of the context, in the dtype and on the device that `maps` reads.
 
     Raises:
-        ValueError: there is no context, or what the network returns is not (B, F).
+        ValueError: there is no context, or the output of the network is not (B, F).
     """
     if context is None:
-        raise ValueError("this initial state is a function of context and none was given: call rnn(x, context)")
+        raise ValueError("this initial state is a function of context, but no context was given: call rnn(x, context)")
     like = next(maps.parameters(), None)  # quantised layers have none
     found = network(_readable(network, context, like))
     if not isinstance(found, Tensor):
         raise ValueError(f"the context network must return a tensor; found a {type(found).__name__}")
     if not shapes_are_traced() and tuple(found.shape) != (batch_size, features):
         raise ValueError(
-            f"the context network returned shape {tuple(found.shape)} where (batch, features) = "
-            f"{(batch_size, features)} is right: does the context have one row for each of the {batch_size} sequences?"
+            f"the context network returned shape {tuple(found.shape)}; expected (batch, features) = "
+            f"{(batch_size, features)}: give a context with one row for each of the {batch_size} sequences"
         )
     return found if like is None else found.to(like)
 
 
 def _readable(network: Any, context: Any, like: Tensor | None) -> Any:
-    """Return the context as the first layer of a network can read it, if that is a layer of PyTorch.
+    """Convert the context to the dtype and device of the network's first layer, if that is a layer of PyTorch.
 
-    Fields, and networks of other classes, are called with the context as it is.
+    For fields and for networks of other classes, the context is returned unchanged.
     """
     first = network
     while isinstance(first, nn.Sequential) and len(first):

@@ -15,20 +15,20 @@ from .leaf_maps import LeafMaps
 class ContextState(InitialState):
     """Start from a function of context, h0 = g(context) (2c).
 
-    Every leaf and layer of the state has a linear map of its own: h_l = activation(W_l f(context) + b_l), where f is
-    `network`. So h and c are never forced to be equal.
+    Every leaf and layer of the state has its own linear map: h_l = activation(W_l f(context) + b_l), where f is
+    `network`. So h and c are not forced to be equal.
 
     Args:
         core: the core, or its shapes.
         network: f, any module from a context of B rows to (B, F); a field of a context, such as `Label(10)`; or a
             number of classes n, for `Label(n)`.
-        features: F, the width of what f returns; None takes `network.out_features` (`MLP`, fields and `Context` have
-            it), the width of an `nn.Embedding`, or that of the last layer of an `nn.Sequential` that has one.
-        activation: an element-wise module after the maps; None leaves them linear.
+        features: F, the width of the output of f; None means `network.out_features` (`MLP`, fields and `Context` have
+            it), the width of an `nn.Embedding`, or the width of the last layer of an `nn.Sequential` that has one.
+        activation: an element-wise module applied after the maps; None leaves them linear.
 
     Raises:
-        ValueError: `network` is none of these, or its width is not known; or, when called, there is no context, or what
-            f returns is not (B, F).
+        ValueError: `network` is none of these, or its width is not known; or, when called, there is no context, or the
+            output of f is not (B, F).
     """
 
     def __init__(

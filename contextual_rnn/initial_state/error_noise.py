@@ -19,17 +19,18 @@ from .constant import BufferTree
 class ErrorNoise(InitialState):
     """Add noise to a base state in proportion to the error back-propagated to it (Zimmermann et al., the paper's [5]).
 
-    The network is made insensitive to the part of h0 that it cannot know: in training mode, unit i of the state gets
-    normal noise of standard deviation rate * r_i, where r_i is the root of a running mean of the squared gradient of
-    each example's loss with respect to that unit. The noise is zero until the first backward pass, and in evaluation.
+    The noise makes the network insensitive to the part of h0 that it cannot know. In training mode, normal noise of
+    standard deviation rate * r_i is added to unit i of the state, where r_i is the square root of a running mean of the
+    squared gradient of each example's loss with respect to that unit. The noise is zero until the first backward pass,
+    and in evaluation mode.
 
     Args:
         base: the initial state that the noise is added to.
         rate: the proportion, in units of state per unit of gradient.
-        decay: how much of the running mean each backward pass keeps, in [0, 1).
+        decay: the share of the running mean that each backward pass keeps, in [0, 1).
 
     The gradient of one example is taken to be B times that of the batch. This holds for a loss that is a mean over the
-    batch and is not scaled (as `torch.amp.GradScaler` does). A gradient that is not finite is left out.
+    batch and is not scaled (`torch.amp.GradScaler` scales it). Gradients that are not finite are ignored.
 
     `loss.backward()` always updates the running mean. `torch.autograd.grad` and `torch.func.grad` compute only the
     gradients that they return, so they update it only if the base has parameters among these.
@@ -59,12 +60,12 @@ class ErrorNoise(InitialState):
         return self._watched(state, example_count(batch_size)) if watching else state
 
     def _watched(self, state: State, examples: int) -> State:
-        """Have every backward pass through `state` update the running mean of the squared error."""
+        """Let every backward pass through `state` update the running mean of the squared error."""
 
         def watch(leaf: Tensor, square: Tensor) -> Tensor:
             if not leaf.requires_grad and inside_transform():
                 return leaf
-            # A view, so that the hook belongs to this leaf alone and is freed after this pass.
+            # A view, so that the hook belongs to this leaf only and is freed after this pass.
             leaf = leaf.view_as(leaf) if leaf.requires_grad else leaf.detach().clone().requires_grad_()
             leaf.register_hook(functools.partial(self._update, square, examples))
             return leaf

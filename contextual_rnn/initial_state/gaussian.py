@@ -27,9 +27,9 @@ class GaussianState(InitialState):
     Args:
         base: the initial state that gives the mean.
         scale: a number, the initial standard deviation softplus(sigma), where sigma is one parameter per unit of the
-            state (as in the paper); or a network, whose output a linear map turns into sigma, so that the standard
-            deviation depends on the context and is about 0.25 at first.
-        features: the width of what that network returns, as for `ContextState`.
+            state (as in the paper); or a network, whose output is mapped linearly to sigma, so that the standard
+            deviation depends on the context (its initial value is about 0.25).
+        features: the width of the output of that network, as for `ContextState`.
 
     Raises:
         ValueError: `scale` is not positive.
@@ -52,7 +52,7 @@ class GaussianState(InitialState):
     def distribution(self, batch_size: int, context: Any = None) -> Any:
         """Return the distribution of h0: a nested tuple like the state, of `Independent(Normal)` with batch shape (B,).
 
-        The mean is the mode of the base: noise of the base itself is not part of it.
+        The mean is the mode of the base, without the noise of the base itself.
         """
         mean = self.base(batch_size, context, sample=False)
         check = None if values_are_known() else False

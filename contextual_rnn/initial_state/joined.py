@@ -1,4 +1,4 @@
-"""One initial state made of several: an item of the state each, or units of it that a mask chooses."""
+"""An initial state made of several: each gives an item of the state, or the units that a mask selects."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ class JoinedState(InitialState):
 
     Without a mask, state i of `states` gives item i of the state: for an LSTM, two states give h and c, such as h from
     context and c = 0. Each state is made for the shapes of its item. If all are made for the whole core, each gives its
-    item, and parameters for the other items stay unused.
+    item, and its parameters for the other items are not used.
 
     With a mask, two states are made for the whole core, and the first gives the units where the mask is true, such as
-    those of the first layer alone (as `TrainableState.for_core(core, mask)` of Sonnet).
+    those of the first layer only (as in Sonnet's `TrainableState.for_core(core, mask)`).
 
     Args:
         states: the initial states.
         mask: a nested tuple like the state, in which the mask of each leaf is a bool, or a list or tensor of bools over
-            the first dimensions of the leaf, such as one for each layer; a single mask applies to every leaf.
+            the first dimensions of the leaf, such as one bool for each layer; a single mask applies to every leaf.
 
     Raises:
-        ValueError: there are fewer than two states; or there is a mask, but not exactly two states of equal shapes;
-            or the mask does not fit them.
+        ValueError: there are fewer than two states; there is a mask, but not exactly two states of equal shapes; or the
+            mask does not fit their shapes.
 
     Example:
         >>> import torch
@@ -44,10 +44,10 @@ class JoinedState(InitialState):
 
     def __init__(self, *states: InitialState, mask: Any = None) -> None:
         if len(states) < 2 or not all(isinstance(state, InitialState) for state in states):
-            raise ValueError("JoinedState joins two or more initial states, such as JoinedState(first, second)")
+            raise ValueError("JoinedState needs two or more initial states, such as JoinedState(first, second)")
         alike = all(state.shapes == states[0].shapes for state in states)
         if mask is not None and not (alike and len(states) == 2):
-            raise ValueError("a mask chooses between two initial states of the same shapes")
+            raise ValueError("a mask needs exactly two initial states of the same shapes")
         whole = alike and not is_shape(states[0].shapes) and len(states[0].shapes) == len(states)
         super().__init__(states[0].shapes if whole or mask is not None else tuple(state.shapes for state in states))
         self.states, self.whole, self.mask = nn.ModuleList(states), whole, None
@@ -65,7 +65,7 @@ class JoinedState(InitialState):
         for state in self.states:
             seeds = generator.next_stream(stream) if isinstance(generator, TrajectorySeeds) else generator
             found.append(state(batch_size, context, sample=sample, generator=seeds))
-            stream += sum(isinstance(module, InitialState) for module in state.modules())  # one stream each, or fewer
+            stream += sum(isinstance(module, InitialState) for module in state.modules())  # each uses at most one
         if self.mask is not None:
             return map_state(_choose, *found, fill(self.shapes, iter(self._buffers.values())))
         parts = [state[number] for number, state in enumerate(found)] if self.whole else found
@@ -88,6 +88,6 @@ def _mask_leaves(mask: Any, shapes: Shapes) -> Iterator[Tensor]:
         return
     masks = mask if isinstance(mask, tuple) else [mask] * len(shapes)
     if len(masks) != len(shapes):
-        raise ValueError(f"the mask has {len(masks)} items where the state has {len(shapes)}")
+        raise ValueError(f"the mask has {len(masks)} items; expected {len(shapes)}, as many as the state")
     for item, inner in zip(masks, shapes, strict=True):
         yield from _mask_leaves(item, inner)

@@ -1,4 +1,4 @@
-"""h0 = g(z, context), z ~ N(mu(context), sigma(context)): a distribution over h0 of a few dimensions."""
+"""h0 = g(z, context), z ~ N(mu(context), sigma(context)): a low-dimensional distribution over h0."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from .gaussian import GaussianState
 
 
 class LatentState(InitialState):
-    """Start from a function of a latent variable of a few dimensions, h0 = g(z, context), z ~ N(mu, sigma).
+    """Start from a function of a low-dimensional latent variable, h0 = g(z, context), z ~ N(mu, sigma).
 
-    The units of a `GaussianState` vary independently of one another, as in (4); here they vary together, with z.
+    The units of a `GaussianState` vary independently of one another, as in (4); here they vary jointly, with z.
 
     Args:
         prior: p(z | context), a `GaussianState` of one leaf (K,), such as
             `GaussianState(ContextState((K,), network), scale)`.
-        state: g, an initial state of the core. Its context is z (B, K), joined with what `told` returns.
-        told: a network from the context to a vector (B, F) which g reads beside z; None: g reads z alone.
+        state: g, an initial state of the core. Its context is z (B, K), concatenated with the output of `told`.
+        told: a module of the context whose output (B, F) is concatenated with z; None passes only z to g.
     """
 
     def __init__(self, prior: GaussianState, state: InitialState, told: nn.Module | None = None) -> None:
@@ -39,6 +39,6 @@ class LatentState(InitialState):
         return self.of(z, context, sample=sampling, generator=next_generator(next_generator(generator)))
 
     def of(self, z: Tensor, context: Any = None, *, sample: bool | None = None, generator: Generator = None) -> State:
-        """Return the state of z (B, K); `sample` and `generator` are for the noise that g itself may have."""
+        """Return the state for z (B, K); `sample` and `generator` control the noise of g, if it has any."""
         joined = z if self.told is None else torch.cat([z, self.told(context).to(z)], dim=1)
         return self.state(z.shape[0], joined, sample=sample, generator=generator)

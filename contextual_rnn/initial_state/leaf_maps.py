@@ -17,7 +17,7 @@ class LeafMaps(nn.ModuleList):
     Args:
         shapes: the shapes of the state.
         features: F.
-        bias: the value that every bias starts at; None leaves the initialisation of `nn.Linear`.
+        bias: the initial value of every bias; None keeps the initialisation of `nn.Linear`.
     """
 
     def __init__(self, shapes: Shapes, features: int, bias: float | None = None) -> None:

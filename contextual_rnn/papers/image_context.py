@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import pathlib
-from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -109,16 +108,6 @@ def accuracy(model: ReadingModel, images: Tensor, digits: Tensor) -> float:
     return 100 * float((model.read(images) == digits).all(dim=1).double().mean())
 
 
-def random_pairs(digits: Digits, updates: int, batch_size: int) -> Callable[[], Iterator[tuple[Tensor, Tensor]]]:
-    """Return a function that yields the minibatches of one epoch: pairs that are drawn anew."""
-
-    def batches() -> Iterator[tuple[Tensor, Tensor]]:
-        for _ in range(updates):
-            yield digits.pairs(batch_size)
-
-    return batches
-
-
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ReadingSettings(PaperSettings):
     """The model that names digits, and its training."""
@@ -197,7 +186,7 @@ def train(digits: Digits, settings: ReadingSettings, config: dict[str, Any], fol
     history = fit_and_save(
         model,
         loss,
-        random_pairs(training, settings.updates, settings.batch_size),
+        lambda: (training.pairs(settings.batch_size) for _ in range(settings.updates)),
         settings,
         seed=seed,
         schedule="cosine",

@@ -1,4 +1,4 @@
-"""Sequence-to-sequence models: an encoder's final state starts a decoder, with attention and scheduled sampling."""
+"""Sequence-to-sequence models: the encoder's final state starts the decoder, with attention and scheduled sampling."""
 
 from .._core.module_config import register
 from .attention import ATTENTIONS, AdditiveAttention, Attention, MultiplicativeAttention, make_attention

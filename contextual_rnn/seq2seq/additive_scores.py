@@ -1,10 +1,10 @@
-"""The scores of additive attention, with gradients derived by hand, for a few queries at a time.
+"""The scores of additive attention with hand-derived gradients, for a few queries at a time.
 
     e_ts = v . tanh(q_t + k_s)
 
-As one expression this creates several tensors (B, T, S, K) in the forward and in the backward pass, and moving them
+A single expression would create several tensors (B, T, S, K) in the forward and the backward pass, and moving them
 between memory and processor takes longer than the arithmetic. Here the queries are split into chunks that fit into the
-processor's cache, and the backward pass computes tanh again, so that only queries and keys are kept in memory.
+processor's cache, and the backward pass recomputes tanh, so that only queries and keys are kept in memory.
 
     with a_ts = tanh(q_t + k_s), g_ts = dL/de_ts, d_ts = g_ts v (1 - a_ts^2):
     dL/dv = sum_ts g_ts a_ts,  dL/dq_t = sum_s d_ts,  dL/dk_s = sum_t d_ts
@@ -69,8 +69,8 @@ def _tanh(query: Tensor, keys: Tensor) -> Tensor:
     """Return tanh(q_t + k_s), (B, T, S, K).
 
     On a CPU it is computed as 2 sigmoid(2 x) - 1, because PyTorch's sigmoid takes a sixth of the time of its tanh. The
-    error is that of rounding 1, also where tanh is near 0: that is negligible in sums over K, but not in half
-    precision, where PyTorch's tanh is used.
+    absolute error is the rounding error of 1, even if tanh is near 0. This is negligible in sums over K, except in
+    half precision, where PyTorch's tanh is used.
     """
     both = query.unsqueeze(2) + keys.unsqueeze(1)
     if both.device.type != "cpu" or both.dtype.itemsize < torch.float32.itemsize:
@@ -79,6 +79,6 @@ def _tanh(query: Tensor, keys: Tensor) -> Tensor:
 
 
 def _chunks(query: Tensor, keys: Tensor) -> tuple[Tensor, ...]:
-    """Return the queries in chunks along time, each of which makes a small tensor together with the keys."""
+    """Split the queries along time into chunks that are small enough together with the keys."""
     limit = IN_CACHE if query.device.type == "cpu" else ON_DEVICE
     return query.split(max(1, limit // max(1, keys.numel())), dim=1)

@@ -1,14 +1,14 @@
-"""Attention: for every query, the mean of a memory, weighted by how well each of its elements matches the query.
+"""Attention: for every query, the mean of a memory, weighted by how well each element matches the query.
 
     weights = softmax_s score(query, key_s),  read = sum_s weights_s memory_s
 
-The memory is an argument of each call; an attention does not store it. Its keys do not depend on the queries, so that
-`keys(memory)` computes them once per source.
+The memory is an argument of each call; an attention does not store it. The keys do not depend on the queries, so
+`keys(memory)` is called once per source.
 """
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -109,8 +109,13 @@ class AdditiveAttention(Attention):
 
     def scores(self, query: Tensor, keys: Tensor) -> Tensor:
         """Return the scores, (B, T, S)."""
-        arguments = self.query(query), keys, self.score.weight[0]
+        arguments = self.query(query), keys, self._vector()
         return AdditiveScores.apply(*arguments) if is_eager() else reference_scores(*arguments)
+
+    def _vector(self) -> Tensor:
+        """Return v, (K,)."""
+        weight: Any = self.score.weight
+        return (weight().dequantize() if callable(weight) else weight)[0]  # a quantised layer's weight is a method
 
 
 class MultiplicativeAttention(Attention):
@@ -132,7 +137,7 @@ class MultiplicativeAttention(Attention):
         check_choice(score, get_args(Score), "score")
         if score != "general" and query_size != memory_size:
             found = f"found query_size {query_size} and memory_size {memory_size}"
-            raise InputError(f"score {score!r} needs queries as wide as the memory; {found}")
+            raise InputError(f"score {score!r} needs equal query_size and memory_size; {found}")
         self.score = score
         self.key = nn.Linear(memory_size, query_size, bias=False) if score == "general" else nn.Identity()
         self.scale = memory_size**-0.5 if score == "scaled" else 1.0

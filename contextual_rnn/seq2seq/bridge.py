@@ -3,7 +3,7 @@
     decoder's h0 = bridge(encoder's final state)
 
 Encoder and decoder may differ in depth, width, direction and kind of cell. A bridge stores the shapes of both states,
-but neither core. `ConstantState` starts a decoder without its encoder; `GaussianState(bridge)` adds noise.
+but neither core. `ConstantState` starts a decoder independently of its encoder; `GaussianState(bridge)` adds noise.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ def make_bridge(name: str, encoder: Any, decoder: Any) -> InitialState:
 
 
 class ProjectBridge(InitialState):
-    """Project the encoder's whole state to every leaf and layer of the decoder's: h_l = tanh(W_l s + b_l).
+    """Project the encoder's whole state to every leaf and layer of the decoder's state: h_l = tanh(W_l s + b_l).
 
     s is the concatenation of all leaves, layers and directions of the encoder's state (B, F). The c of an LSTM has its
     own projection. (Cho et al. 2014, arXiv 1406.1078, section 2.2, project the whole state; Bahdanau et al. 2015, arXiv
-    1409.0473, that of the backward direction.)
+    1409.0473, project the state of the backward direction.)
 
     Args:
         encoder: the encoder's core, or the nested tuple of its state's shapes.
@@ -106,9 +106,9 @@ class CopyBridge(InitialState):
 
     For every leaf and layer of the decoder's state:
 
-    - A layer takes the encoder's layer at the same distance from the top, or its lowest layer if it has too few.
+    - A layer takes the encoder's layer at the same distance from the top, or its lowest layer if the encoder has fewer.
     - The two directions of an encoder's layer are concatenated.
-    - If the widths agree, the values are copied. Otherwise a linear map adapts them; each layer has its own.
+    - If the widths agree, the values are copied. Otherwise, each layer has its own linear map to the decoder's width.
     - A leaf without layers, such as fast weights, is copied from a leaf of the same shape.
     - A leaf that the encoder lacks (the c of an LSTM after a GRU, fast weights after an LSTM) is mapped from the
       encoder's first leaf. A leaf that the decoder lacks is ignored.
@@ -116,7 +116,8 @@ class CopyBridge(InitialState):
     Args:
         encoder: the encoder's core, or the nested tuple of its state's shapes.
         decoder: the decoder's core, or the nested tuple of its state's shapes.
-        directions: the number of directions of the encoder; None takes it from the core, and means 1 for shapes.
+        directions: the number of directions of the encoder. None reads it from the core; if `encoder` is a tuple of
+            shapes, None means 1.
     """
 
     def __init__(self, encoder: Any, decoder: Any, directions: int | None = None) -> None:
@@ -158,8 +159,8 @@ class CopyBridge(InitialState):
 def _depth_and_width(shape: tuple[int, ...], first: tuple[int, ...]) -> tuple[int, int]:
     """Return the number of layers of a leaf and their width, such as (L, H) for `nn.LSTM`; 1 layer if it has none.
 
-    A leaf has layers if its shape is like that of the state's first leaf, `first`. So the leaves of ((H,), (H,)) are
-    one layer each, while the fast weights in ((H,), (H, H)) are not layers.
+    A leaf has layers if it has the same number of dimensions, and of layers, as the state's first leaf, `first`. So the
+    leaves of ((H,), (H,)) are one layer each, while the fast weights in ((H,), (H, H)) are not layers.
     """
     return (shape[0], math.prod(shape[1:])) if len(shape) > 1 and _is_layered(shape, first) else (1, math.prod(shape))
 
@@ -187,5 +188,5 @@ def _concatenated(state: Any, shapes: Shapes, batch_size: int) -> Tensor:
     wanted = [(batch_size, *shape) for shape in shape_leaves(shapes)]
     found = [] if state is None else [tuple(leaf.shape) for leaf in leaves(state)]
     if found != wanted:
-        raise InputError(f"a bridge's context must be the encoder's final state, of shapes {wanted}; found {found}")
+        raise InputError(f"the context of a bridge must be the encoder's final state; expected {wanted}, found {found}")
     return torch.cat([leaf.flatten(1) for leaf in leaves(state)], dim=1)

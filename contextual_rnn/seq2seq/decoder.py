@@ -1,4 +1,4 @@
-"""The decoder: predicts each element of a target from the elements before it, its initial state, and a memory."""
+"""The decoder: predicts each element of a target from the previous elements, its initial state, and a memory."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from .._core.categorical import draw_category
-from .._core.state import State, shape_leaves
-from .._core.tracing import shapes_are_traced
+from .._core.state import State, leaves, shape_leaves
+from .._core.tracing import refuse_tracing, shapes_are_traced
 from ..errors import InputError
 from ..recurrent import ContextualRNN
 from .attention import Attention
@@ -19,7 +19,7 @@ from .feeding import ScheduledSampling, check_feeding
 
 
 class Memory(NamedTuple):
-    """What a decoder's attention reads; `Decoder.remember` makes it once for a batch of sources.
+    """The keys and values that a decoder's attention reads; `Decoder.remember` computes them once per batch of sources.
 
     Attributes:
         keys: (B, S, K).
@@ -32,7 +32,7 @@ class Memory(NamedTuple):
     mask: Tensor
 
     def rows(self, index: Tensor) -> Memory:
-        """Return the rows at `index` (N,); without a copy where these are all rows in order."""
+        """Return the rows at `index` (N,), without a copy if these are all rows in order."""
         return self if _is_range(index, len(self.mask)) else Memory(*(part[index] for part in self))
 
 
@@ -41,7 +41,7 @@ class Decoded(NamedTuple):
 
     Attributes:
         outputs: logits of categories, or vectors, (B, T, V).
-        state: the state after the last step: that of the core, and the attentional vector (B, A).
+        state: the state after the last step: the state of the core, and the attentional vector (B, A).
         weights: the attention weights, (B, T, S); None without attention.
         sampled: (B, T), true where the decoder was fed its own prediction; None without scheduled sampling.
         fed: the categories that the decoder was fed, (B, T), for scheduled sampling of the form `"embedding"`; else
@@ -56,26 +56,28 @@ class Decoded(NamedTuple):
 
 
 class Decoder(nn.Module):
-    """A core that starts from a bridge, with or without attention, and an output layer.
+    """Predict targets with a core that starts from a bridge, optional attention, and an output layer.
 
         s_t = core([e(y_{t-1}); a_{t-1}], s_{t-1}),  r_t = attention(s_t),  a_t = tanh(W [s_t; r_t]),  o_t = V a_t
 
     (Luong et al. 2015, arXiv 1508.04025, sections 3 and 3.3.) The attentional vector a_{t-1} is fed to the core with
-    `input_feeding` only; without attention a_t is s_t. All steps are one call of the core, unless input feeding or
-    scheduled sampling needs one step's output for the next.
+    `input_feeding` only; without attention, a_t is s_t. The core is called once for all steps, unless input feeding or
+    scheduled sampling needs the output of one step for the next.
 
     Args:
         rnn: a recurrent network, batch first, with one direction; its initial state is the bridge.
         size: V, the number of categories, or the width of the vectors to predict.
-        embedding: from elements to the core's inputs, such as `nn.Embedding`; None passes vectors on unchanged.
-        attention: an attention whose queries are as wide as the core's output; None for none.
-        attentional_size: A; None means the width of the core's output.
-        input_feeding: whether the core's inputs end with the attentional vector of the previous step, by which they
-            must be wider.
+        embedding: a module from elements to the core's inputs, such as `nn.Embedding`; None passes vectors unchanged.
+        attention: an attention module with `query_size` equal to the width of the core's output; None disables
+            attention.
+        attentional_size: A, the width of the attentional vector; None means the width of the core's output. Ignored
+            without attention.
+        input_feeding: if True, concatenate the previous attentional vector to the core's input; `input_size` of the
+            core must then be the width of the embedding + `attentional_size`.
         dropout: the dropout probability of the embedded elements and of the output layer's input, in training.
 
     Raises:
-        InputError: `rnn` is not a `ContextualRNN`, not batch first or bidirectional; a width does not fit; or
+        InputError: `rnn` is not a `ContextualRNN`, is not batch first, or is bidirectional; two widths disagree; or
             `input_feeding` is true without an attention.
     """
 
@@ -96,10 +98,10 @@ class Decoder(nn.Module):
         if attention is not None and not isinstance(attention, Attention):
             raise InputError(f"attention must be an Attention, such as make_attention returns; found {attention!r}")
         if input_feeding and attention is None:
-            raise InputError("input_feeding feeds what the attention read, and there is no attention: give attention=")
+            raise InputError("input_feeding needs an attention: give attention=")
         self.rnn, self.size, self.embedding, self.attention = rnn, size, embedding, attention
         self.input_feeding, self.dropout = input_feeding, nn.Dropout(dropout)
-        hidden = next(shape_leaves(rnn.state_shapes))[-1]  # the first leaf is h, which is the output too
+        hidden = next(shape_leaves(rnn.state_shapes))[-1]  # the first leaf is h, which is also the output
         self.attentional_size = attentional_size or hidden
         if attention is None:
             self.attentional_size, self.join = hidden, None
@@ -111,8 +113,8 @@ class Decoder(nn.Module):
     def _check_widths(self, hidden: int) -> None:
         if self.attention is not None and self.attention.query_size != hidden:
             raise InputError(
-                f"the attention has query_size {self.attention.query_size}, but the output of the decoder's core is "
-                f"{hidden} wide"
+                f"the attention has query_size {self.attention.query_size}, but the output of the decoder's core has "
+                f"width {hidden}"
             )
         inputs, width = input_width(self.rnn.core), embedded_width(self.embedding)
         if inputs is None:
@@ -122,18 +124,18 @@ class Decoder(nn.Module):
         names = " and the attentional vector" * self.input_feeding
         if width is not None and inputs != width + added:
             parts = f"{width} + {added} = {width + added}" if added else str(width)
-            raise InputError(f"{found}, but the embeddings{names} are {parts} wide")
+            raise InputError(f"{found}, but the embeddings{names} have width {parts}")
         if self.embedding is None and inputs < self.size + added:
             parts = f"{self.size} + {added} = {self.size + added}" if added else str(self.size)
-            raise InputError(f"{found}, but the predicted vectors{names}, which it is fed, are {parts} wide")
+            raise InputError(f"{found}, but the predicted vectors{names}, which are its inputs, have width {parts}")
 
     @property
     def is_category(self) -> bool:
-        """Whether elements are categories, which are embedded."""
+        """Whether elements are categories, which `nn.Embedding` embeds."""
         return isinstance(self.embedding, nn.Embedding)
 
     def remember(self, values: Tensor, mask: Tensor) -> Memory | None:
-        """Return the memory of an encoder's outputs; None without attention.
+        """Return the memory for an encoder's outputs: their keys, values and mask; None without attention.
 
         Args:
             values: the encoder's outputs, (B, S, M).
@@ -146,21 +148,22 @@ class Decoder(nn.Module):
             return None
         if not shapes_are_traced() and values.shape[-1] != self.attention.memory_size:
             raise InputError(
-                f"the attention has memory_size {self.attention.memory_size}, but the encoder's outputs are "
-                f"{values.shape[-1]} wide"
+                f"the attention has memory_size {self.attention.memory_size}, but the encoder's outputs have width "
+                f"{values.shape[-1]}"
             )
         return Memory(self.attention.keys(values), values, mask)
 
     def start(self, batch_size: int, context: Any = None, **noise: Any) -> State:
-        """Return the initial state: the core's, from the bridge, and an attentional vector of 0.
+        """Return the initial state: the state of the core, from the bridge, and an attentional vector of 0.
 
         Args:
             batch_size: B.
-            context: the encoder's final state, which the bridge takes.
-            noise: `sample` and `generator` of the bridge.
+            context: the encoder's final state, which is the bridge's context.
+            noise: the arguments `sample` and `generator` of the bridge.
         """
         core_state = self.rnn.start(batch_size, context, **noise)
-        return core_state, self.output.weight.new_zeros(batch_size, self.attentional_size * self.input_feeding)
+        like = next(leaves(core_state))  # not the output layer's weight, which is no tensor where it is quantised
+        return core_state, like.new_zeros(batch_size, self.attentional_size * self.input_feeding)
 
     def forward(
         self,
@@ -173,15 +176,15 @@ class Decoder(nn.Module):
         """Predict every element of the targets.
 
         Args:
-            inputs: the true element before each, beginning with the start: categories (B, T), or vectors (B, T, D)
-                whose columns after the first V are known in advance and never predicted.
+            inputs: the true element before each target element, beginning with the start: categories (B, T), or vectors
+                (B, T, D) whose columns after the first V are known in advance and never predicted.
             state: the state that `start` or an earlier call returned.
             memory: the memory that `remember` returned.
-            feeding: scheduled sampling; None feeds the truth (teacher forcing).
+            feeding: scheduled sampling; None feeds the true elements (teacher forcing).
             training_step: the number of this update (0, 1, ...), which `feeding` depends on.
 
         Raises:
-            InputError: `feeding` is given without `training_step`, or draws categories where elements are vectors.
+            InputError: `feeding` is given without `training_step`, or has form `"embedding"` but elements are vectors.
         """
         sampling = self._samples(feeding, training_step)
         if not sampling and not self.input_feeding:
@@ -193,9 +196,9 @@ class Decoder(nn.Module):
         if feeding is None:
             return False
         if training_step is None:
-            raise InputError("feeding depends on the number of the update: give training_step=0, then 1, ...")
+            raise InputError("feeding needs the number of the update: give training_step=0, then 1, ...")
         if feeding.form == "embedding" and not self.is_category:
-            raise InputError("feeding of the form 'embedding' draws categories; for vectors give form='output'")
+            raise InputError("feeding of the form 'embedding' is for categories: for vectors, give form='output'")
         return feeding.probability(training_step) > 0
 
     def step(self, inputs: Tensor, state: State, memory: Memory | None = None) -> Decoded:
@@ -222,11 +225,11 @@ class Decoder(nn.Module):
         return Decoded(self.output(self.dropout(joined)), (core_state, attentional), weights)
 
     def _attend(self, hidden: Tensor, memory: Memory | None) -> tuple[Tensor, Tensor | None]:
-        """Return the attentional vectors (B, T, A) of the core's outputs (B, T, H), and the attention weights."""
+        """Return the attentional vectors (B, T, A) for the core's outputs (B, T, H), and the attention weights."""
         if self.attention is None or self.join is None:
             return hidden, None
         if memory is None:
-            raise InputError("this decoder has an attention and needs a memory: give memory=")
+            raise InputError("this decoder has attention and needs a memory: give memory=")
         read, weights = self.attention(hidden, *memory)
         return torch.tanh(self.join(torch.cat([hidden, read], dim=2))), weights
 
@@ -238,14 +241,15 @@ class Decoder(nn.Module):
         feeding: ScheduledSampling | None,
         training_step: int,
     ) -> Decoded:
+        if feeding is not None:
+            refuse_tracing("scheduled sampling")
         size, steps = inputs.shape[:2]
         coins = None if feeding is None else feeding.coins(training_step, size, steps, inputs.device)
         uniform = None if feeding is None else feeding.uniform(training_step, size, steps, inputs.device)
         truth, fed = self._embed(inputs), inputs.clone() if self.is_category else None
         outputs: list[Tensor] = []
         weights: list[Tensor | None] = []
-        for t in range(steps):
-            embedded = truth[:, t]
+        for t, embedded in enumerate(truth.unbind(1)):  # unbind, so that a trace takes no other length
             if feeding is not None and coins is not None and uniform is not None and t and bool(coins[:, t].any()):
                 predicted, drawn = self._embed_output(outputs[-1], inputs[:, t], feeding, uniform[:, t])
                 embedded = torch.where(coins[:, t].unsqueeze(1), predicted, embedded)

@@ -1,4 +1,4 @@
-"""The encoder: from a source sequence to the outputs that attention reads and the state that a bridge takes."""
+"""The encoder: returns the outputs that attention reads and the final state that a bridge maps to the decoder."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ class Encoded(NamedTuple):
 
 
 class Encoder(nn.Module):
-    """A `ContextualRNN` over embedded elements.
+    """Encode source sequences with a `ContextualRNN` over their embedded elements.
 
-    Its own h0 may depend on context, such as the language of a source.
+    The encoder's initial state may depend on context, such as the language of a source.
 
     Args:
         rnn: a recurrent network, batch first, with one direction or two.
-        embedding: from elements to the core's inputs, such as `nn.Embedding`; None passes vectors on unchanged.
+        embedding: a module from elements to the core's inputs, such as `nn.Embedding`; None passes vectors unchanged.
         dropout: the dropout probability of the embedded elements, in training.
 
     Raises:
-        InputError: `rnn` is not a `ContextualRNN` or not batch first, or the embeddings are not as wide as the core's
-            inputs.
+        InputError: `rnn` is not a `ContextualRNN` or not batch first, or the width of the embeddings differs from that
+            of the core's inputs.
     """
 
     def __init__(self, rnn: ContextualRNN, embedding: nn.Module | None = None, dropout: float = 0.0) -> None:
@@ -47,19 +47,19 @@ class Encoder(nn.Module):
         check_rnn(rnn, "encoder")
         width, inputs = embedded_width(embedding), input_width(rnn.core)
         if width is not None and inputs is not None and width != inputs:
-            raise InputError(f"the encoder's core has input_size {inputs}, but its embeddings are {width} wide")
+            raise InputError(f"the encoder's core has input_size {inputs}, but its embeddings have width {width}")
         self.rnn, self.embedding, self.dropout = rnn, embedding, nn.Dropout(dropout)
 
     def forward(self, source: Tensor, lengths: Tensor | None = None, context: Any = None) -> Encoded:
         """Encode sources.
 
         Args:
-            source: categories (B, S) or vectors (B, S, D), padded.
+            source: categories (B, S) or vectors (B, S, F), padded.
             lengths: the number of elements of each source, (B,); None means S.
-            context: what the encoder's own h0 depends on, B rows.
+            context: the context for the encoder's initial state, with batch size B.
 
         Raises:
-            InputError: `source` holds a number that is no row of the embedding.
+            InputError: an element of `source` is not the index of a row of the embedding.
         """
         inputs = self.dropout(embed(self.embedding, source, "source"))
         outputs, state = self.rnn(inputs, context, lengths=lengths)
@@ -74,7 +74,7 @@ def check_rnn(rnn: Any, owner: str) -> None:
     """Raise InputError unless `rnn` is a `ContextualRNN`, or wraps one, and is batch first.
 
     Args:
-        rnn: what was passed.
+        rnn: the value to check.
         owner: encoder or decoder, for the message.
     """
     if isinstance(rnn, type) or not all(hasattr(rnn, name) for name in ("core", "start", "state_shapes")):

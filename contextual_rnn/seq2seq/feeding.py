@@ -1,7 +1,7 @@
-"""What a decoder is fed in training: the true elements, or some of its own predictions (scheduled sampling).
+"""The inputs of a decoder in training: the true elements, or some of its own predictions (scheduled sampling).
 
-Bengio et al. 2015 (arXiv 1506.03099) toss a coin for every element: with a probability that grows during training, the
-decoder is fed its own prediction of that element instead of the true one.
+In scheduled sampling (Bengio et al. 2015, arXiv 1506.03099), each true element is replaced by the decoder's own
+prediction at random, with a probability that grows during training.
 """
 
 from __future__ import annotations
@@ -25,17 +25,18 @@ FEEDINGS: tuple[FeedingName, ...] = get_args(FeedingName)
 
 @dataclasses.dataclass(frozen=True)
 class ScheduledSampling:
-    """How often, and in which form, a decoder is fed its own predictions in training.
+    """Define how often, and in which form, a decoder is fed its own predictions in training.
 
-    Coins and draws depend on the seeds and the training step alone, so that resumed training repeats them exactly. They
-    are independent of each other even where the two seeds are equal.
+    The random choices (where predictions are fed) and draws (of categories) depend on the seeds and the training step
+    only, so that resumed training repeats them exactly. They are independent of each other, even if the two seeds are
+    equal.
 
     Attributes:
         schedule: the probability of feeding a prediction, as a function of the training step or as one number.
         form: `"embedding"` draws a category from the predicted distribution and feeds its embedding; no gradient passes
             through the draw. `"output"` feeds the prediction itself: a predicted vector or, for categories, the mean of
             the embeddings weighted by the predicted probabilities; gradients pass through it.
-        coin_seed: the seed of the coins, one for every element of every sequence.
+        coin_seed: the seed of the random choice, for every element of every sequence, whether to feed the prediction.
         sample_seed: the seed of the draws.
 
     Raises:
@@ -58,23 +59,23 @@ class ScheduledSampling:
         """Return the probability at a training step.
 
         Raises:
-            InputError: the schedule gives no number from 0 to 1.
+            InputError: the schedule returns a number that is not from 0 to 1.
         """
         found = self.schedule(step) if callable(self.schedule) else self.schedule
         if not 0 <= found <= 1:
-            source = f"gives {found} at step {step}" if callable(self.schedule) else f"is {found}"
-            raise InputError(f"the schedule {source}, but must give a probability from 0 to 1")
+            source = f" at step {step}" if callable(self.schedule) else ""
+            raise InputError(f"the schedule must be a probability from 0 to 1; found {found}{source}")
         return found
 
     def coins(self, step: int, batch_size: int, length: int, device: torch.device) -> Tensor:
-        """Return where predictions are fed, (B, T); never at the first element, which is the start."""
+        """Return a mask (B, T), true where predictions are fed; never at the first element, which is the start."""
         drawn = torch.rand(batch_size, length, generator=_generator(self.coin_seed, step, 0))
         fed = drawn < self.probability(step)
         fed[:, 0] = False
         return fed.to(device)
 
     def uniform(self, step: int, batch_size: int, length: int, device: torch.device) -> Tensor:
-        """Return the numbers in (0, 1) that select the categories drawn, (B, T)."""
+        """Return the uniform random numbers (B, T) in (0, 1) that select the categories drawn."""
         return torch.rand(batch_size, length, generator=_generator(self.sample_seed, step, 1)).to(device)
 
 
@@ -90,11 +91,11 @@ def make_feeding(name: str, most: float, steps: int, seed: int) -> ScheduledSamp
     """Make a feeding policy from its name.
 
     Args:
-        name: one of `FEEDINGS`: `"truth"` for teacher forcing; `"embedding"` and `"output"` for `ScheduledSampling` in
-            that form, whose probability grows linearly from 0.
+        name: one of `FEEDINGS`: `"truth"` for teacher forcing; `"embedding"` and `"output"` for `ScheduledSampling` of
+            that form, with a probability that grows linearly from 0.
         most: the probability at the end of training.
         steps: the number of training steps over which the probability grows.
-        seed: the seed of coins and draws; different seeds share neither.
+        seed: the seed from which the seeds of the random choices and of the draws are derived.
 
     Returns:
         The policy, or None for `"truth"`.

@@ -1,4 +1,4 @@
-"""`EncoderDecoder`: an encoder whose final state starts a decoder."""
+"""`EncoderDecoder`: a sequence-to-sequence model, in which the encoder's final state starts the decoder."""
 
 from __future__ import annotations
 
@@ -24,20 +24,22 @@ from .step import Step
 
 
 class EncoderDecoder(nn.Module):
-    """p(y | x) = prod_t p(y_t | y_<t, bridge(encoder(x)), attention over encoder(x)).
+    """Sequence-to-sequence model: an encoder, a bridge to the decoder's initial state, and a decoder.
 
-    Where the decoder's elements are vectors (its embedding is not an `nn.Embedding`), `start` and `end` are not used:
-    the first input is given with each call.
+        p(y | x) = prod_t p(y_t | y_<t, bridge(encoder(x)), attention over encoder(x))
+
+    If the decoder's elements are vectors (its embedding is not an `nn.Embedding`), `start` and `end` are not used, and
+    the first input is an argument of each call.
 
     Args:
         encoder: the encoder of the sources.
-        decoder: the decoder of the targets; its initial state is a bridge from the encoder's core, or one that takes
-            no context.
+        decoder: the decoder of the targets; its initial state must be a bridge made for this encoder, or ignore the
+            context (`ConstantState`).
         start: the category that is fed first.
         end: the category that ends a target.
 
     Raises:
-        InputError: `start` is no row of the decoder's embedding, `end` is not one of the categories that the decoder
+        InputError: `start` is not a row of the decoder's embedding, `end` is not one of the categories that the decoder
             predicts, or the bridge or the attention was made for another encoder.
 
     Example:
@@ -75,9 +77,9 @@ class EncoderDecoder(nn.Module):
             raise InputError(f"end must be from 0 to {last}, a category of the decoder; found {self.end_symbol}")
 
     def _check_encoder(self) -> None:
-        """Raise InputError where the bridge or the attention was made for another encoder, as far as is known."""
+        """Raise InputError if the bridge or the attention was made for another encoder, as far as can be checked."""
         bridge: Any = self.decoder.rnn.initial_state
-        while hasattr(bridge, "base"):  # noise around a bridge
+        while hasattr(bridge, "base"):  # an initial state that adds noise to a bridge
             bridge = bridge.base
         shapes = getattr(bridge, "source_shapes", None)
         if shapes is not None and shapes != self.encoder.rnn.state_shapes:
@@ -91,7 +93,7 @@ class EncoderDecoder(nn.Module):
         width = (core.proj_size or core.hidden_size) * (2 if core.bidirectional else 1)
         if attention.memory_size != width:
             raise InputError(
-                f"the attention has memory_size {attention.memory_size}, but the encoder's outputs are {width} wide"
+                f"the attention has memory_size {attention.memory_size}, but the encoder's outputs have width {width}"
             )
 
     def encode(
@@ -100,10 +102,10 @@ class EncoderDecoder(nn.Module):
         """Return the decoder's initial state and the memory that its attention reads.
 
         Args:
-            source: categories (B, S) or vectors (B, S, D), padded.
+            source: categories (B, S) or vectors (B, S, F), padded.
             lengths: the number of elements of each source, (B,); None means S.
-            context: what the encoder's own h0 depends on, B rows.
-            noise: `sample` and `generator` of the bridge.
+            context: the context for the encoder's initial state, with batch size B.
+            noise: the arguments `sample` and `generator` of the bridge.
         """
         encoded = self.encoder(source, lengths, context)
         state = self.decoder.start(source.shape[0], encoded.state, **noise)
@@ -123,17 +125,17 @@ class EncoderDecoder(nn.Module):
         first: Tensor | None = None,
         known: Tensor | None = None,
     ) -> Any:
-        """Predict the elements after `inputs`; or, given `target`, return the loss.
+        """Predict the elements after `inputs`, or return the loss of `target`.
 
         The second form is for wrappers that call `forward`, such as `DistributedDataParallel`:
-        `wrapper(source, target=target)` is `model.loss(source, target)`.
+        `wrapper(source, target=target)` returns `model.loss(source, target)`.
 
         Args:
-            source: categories (B, S) or vectors (B, S, D), padded.
+            source: categories (B, S) or vectors (B, S, F), padded.
             inputs: the element before each element of the targets, beginning with the start: (B, T) or (B, T, D).
             source_lengths: the number of elements of each source, (B,); None means S.
-            context: what the encoder's own h0 depends on, B rows.
-            feeding: scheduled sampling; None feeds the truth (teacher forcing).
+            context: the context for the encoder's initial state, with batch size B.
+            feeding: scheduled sampling; None feeds the true elements (teacher forcing).
             training_step: the number of this update (0, 1, ...), which `feeding` depends on.
             target: as in `loss`, instead of `inputs`.
             target_lengths: as in `loss`, with `target`.
@@ -141,28 +143,28 @@ class EncoderDecoder(nn.Module):
             known: as in `loss`, with `target`.
 
         Returns:
-            A `Decoded` for `inputs`; for `target` the loss, ().
+            A `Decoded` with `inputs`; the loss, (), with `target`.
 
         Raises:
-            InputError: both `inputs` and `target` are given or neither is; there are not as many targets as sources;
-                or as `loss` and `Decoder.forward`.
+            InputError: both `inputs` and `target` are given, or neither is; the number of targets is not that of the
+                sources; or for the reasons given in `loss` and `Decoder.forward`.
         """
         if (inputs is None) == (target is None):
             found = "neither" if target is None else "both"
-            raise InputError(f"give inputs to predict the elements after them, or target= for the loss; found {found}")
+            raise InputError(f"give either inputs, for predictions, or target=, for the loss; found {found}")
         options = (source_lengths, context, feeding, training_step)
         if target is not None:
             predict = functools.partial(self._predict, options=options)
             return self._loss(predict, source, target, target_lengths, first, known)
         if not (target_lengths is None and first is None and known is None):
-            raise InputError("target_lengths, first and known belong to target=; with inputs they mean nothing")
+            raise InputError("target_lengths, first and known can only be used with target=")
         assert inputs is not None
         return self._predict(source, inputs, options)
 
     def _predict(self, source: Tensor, inputs: Tensor, options: tuple) -> Decoded:
         if not shapes_are_traced() and inputs.shape[0] != source.shape[0]:
             found = f"found {source.shape[0]} sources and {inputs.shape[0]} targets"
-            raise InputError(f"there must be as many targets as sources; {found}")
+            raise InputError(f"sources and targets must be equal in number; {found}")
         lengths, context, feeding, training_step = options
         state, memory = self.encode(source, lengths, context)
         return self.decoder(inputs, state, memory, feeding, training_step)
@@ -180,26 +182,27 @@ class EncoderDecoder(nn.Module):
         first: Tensor | None = None,
         known: Tensor | None = None,
     ) -> Tensor:
-        """Return the mean loss per element, ().
+        """Return the mean loss, ().
 
-        It is the negative log likelihood in nats for categories, where the end counts as an element, and the squared
-        error for the numbers of vectors.
+        For categories, it is the mean cross-entropy per element in nats, end symbol included. For vectors, it is the
+        mean squared error.
 
         Args:
-            source: categories (B, S) or vectors (B, S, D), padded.
+            source: categories (B, S) or vectors (B, S, F), padded.
             target: categories (B, T) without start and end, or vectors (B, T, D), padded.
             source_lengths: the number of elements of each source, (B,); None means S.
             target_lengths: the number of elements of each target, (B,); None means T.
-            context: what the encoder's own h0 depends on, B rows.
-            feeding: scheduled sampling; None feeds the truth (teacher forcing).
+            context: the context for the encoder's initial state, with batch size B.
+            feeding: scheduled sampling; None feeds the true elements (teacher forcing).
             training_step: the number of this update (0, 1, ...), which `feeding` depends on.
             first: for vectors, the element before the target (B, D), such as the last one of the source.
-            known: for vectors, what is known of every step in advance (B, T, K), joined to the decoder's inputs.
+            known: for vectors, features (B, T, K) that are known in advance for every step, concatenated to the
+                decoder's inputs.
 
         Raises:
-            InputError: `first` is missing for vectors, or they are not as wide as the decoder's; there are not as many
-                targets as sources; the lengths are not B integers from 0 to T, or all 0 for vectors; or as
-                `Decoder.forward`.
+            InputError: for vectors, `first` is missing, the targets do not have the decoder's width, or all lengths are
+                0; the number of targets is not that of the sources; the lengths are not B integers from 0 to T; or for
+                the reasons given in `Decoder.forward`.
         """
 
         def predict(source: Tensor, inputs: Tensor) -> Decoded:
@@ -222,7 +225,7 @@ class EncoderDecoder(nn.Module):
         return cross_entropy(predict(source, inputs).outputs.transpose(1, 2), labels, ignore_index=-1)
 
     def framed(self, target: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Return the decoder's inputs, which begin with the start, and its labels, which end with the end.
+        """Return the decoder's inputs (start symbol, then target) and its labels (target, then end symbol).
 
         Args:
             target: categories (B, T) without start and end, padded.
@@ -254,10 +257,10 @@ class EncoderDecoder(nn.Module):
         known: Tensor | None,
     ) -> Tensor:
         if first is None:
-            raise InputError("targets are vectors: give the element before them, first=")
+            raise InputError("vector targets need the element before them: give first=")
         size, steps, width = target.shape
         if width != self.decoder.size:
-            raise InputError(f"targets must be {self.decoder.size} wide, the decoder's size; found {width}")
+            raise InputError(f"targets must have width {self.decoder.size}, the decoder's size; found {width}")
         inputs = torch.cat([first.unsqueeze(1), target[:, :-1]], dim=1)
         inputs = inputs if known is None else torch.cat([inputs, known], dim=2)
         if target_lengths is None:
@@ -265,8 +268,8 @@ class EncoderDecoder(nn.Module):
         ends = _ends(target_lengths, size, steps, target.device).unsqueeze(1)
         inside = torch.arange(steps, device=target.device) < ends
         if is_eager() and not inside.any():
-            raise InputError("target_lengths are all 0, so that there is nothing to learn from")
-        inputs = inputs.masked_fill(~inside.unsqueeze(2), 0)  # padding that is NaN would spoil the gradients
+            raise InputError("target_lengths must not all be 0: the batch has no element to predict")
+        inputs = inputs.masked_fill(~inside.unsqueeze(2), 0)  # NaN in the padding would make the gradients NaN
         outputs = predict(source, inputs).outputs
         if is_eager():
             return mse_loss(outputs[inside], target[inside])
@@ -274,15 +277,15 @@ class EncoderDecoder(nn.Module):
         return error.square().where(inside.unsqueeze(2), 0).sum() / (inside.sum() * width)
 
     def begin(self, source: Tensor, lengths: Tensor | None = None, context: Any = None) -> tuple[Step, State]:
-        """Return what searches take: a step, and the initial state with one row per source.
+        """Return a step function and the initial state, for use with `greedy`, `beam` or `sample`.
 
-        The state is (the decoder's state, the number of each row's source). The memory is part of the step, so that
-        selecting rows does not copy it.
+        The state is a tuple of the decoder's state and the index of each row's source, with one row per source. The
+        memory is part of the step function, so that selecting rows does not copy it.
 
         Args:
-            source: categories (B, S) or vectors (B, S, D), padded.
+            source: categories (B, S) or vectors (B, S, F), padded.
             lengths: the number of elements of each source, (B,); None means S.
-            context: what the encoder's own h0 depends on, B rows.
+            context: the context for the encoder's initial state, with batch size B.
         """
         state, memory = self.encode(source, lengths, context, sample=False)
         return Step(self.decoder, memory), (state, torch.arange(source.shape[0], device=source.device))
@@ -299,27 +302,28 @@ class EncoderDecoder(nn.Module):
         max_steps: int = 100,
         alpha: float = 0.0,
     ) -> Found:
-        """Search for the targets of sources, in evaluation mode, by `search.greedy` or `search.beam`.
+        """Search for the targets of sources in evaluation mode, with `search.greedy` or `search.beam`.
 
         Args:
-            source: categories (B, S) or vectors (B, S, D), padded.
+            source: categories (B, S) or vectors (B, S, F), padded.
             lengths: the number of elements of each source, (B,); None means S.
-            context: what the encoder's own h0 depends on, B rows.
+            context: the context for the encoder's initial state, with batch size B.
             beam: the width of the beam; 1 is greedy search.
             n_best: K, the number of targets per source, at most `beam`.
-            max_steps: the maximal number of tokens of a target, including the end.
+            max_steps: the maximum number of tokens of a target, including the end.
             alpha: the exponent of the length penalty of the score; see `search`.
 
         Returns:
             The targets, the best first. `found.texts()` lists the tokens of the best target of each source.
 
         Raises:
-            InputError: the decoder predicts vectors; `n_best` is not from 1 to `beam`; or `max_steps` is less than 1.
+            InputError: the decoder predicts vectors; `n_best` is not between 1 and `beam`; or `max_steps` is less than
+                1.
         """
         if not self.decoder.is_category:
-            raise InputError("generate searches for categories; for vectors call free_run")
+            raise InputError("generate is for categories: for vectors, call free_run")
         if not 1 <= n_best <= beam:
-            raise InputError(f"n_best must be from 1 to the width of the beam, {beam}; found {n_best}")
+            raise InputError(f"n_best must be between 1 and the width of the beam, {beam}; found {n_best}")
         options: dict[str, Any] = {
             "start": self.start_symbol,
             "end": self.end_symbol,
@@ -342,15 +346,17 @@ class EncoderDecoder(nn.Module):
         context: Any = None,
         known: Tensor | None = None,
     ) -> Tensor:
-        """Return predicted vectors (B, steps, D), each of which is fed to the next step.
+        """Predict vectors (B, steps, D), and feed each prediction to the next step.
+
+        Dropout follows the mode of the model: call `eval()` first to disable it.
 
         Args:
             source: vectors (B, S, F), padded.
             first: the element before the first prediction, (B, D).
             steps: the number of steps.
             source_lengths: the number of elements of each source, (B,); None means S.
-            context: what the encoder's own h0 depends on, B rows.
-            known: what is known of every step in advance, (B, steps, K).
+            context: the context for the encoder's initial state, with batch size B.
+            known: features (B, steps, K) that are known in advance for every step.
 
         Raises:
             InputError: `steps` is less than 1.

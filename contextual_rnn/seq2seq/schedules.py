@@ -1,8 +1,8 @@
 """Schedules: functions from the training step (0, 1, ...) to the probability of scheduled sampling.
 
-They are those of Bengio et al. 2015 (arXiv 1506.03099), section 2.4, where the probability of feeding the truth decays;
-here it is the probability of feeding a prediction, which grows. Any function from an int to a float is a schedule, too.
-These ones are frozen dataclasses: they can be pickled, and equal settings compare equal.
+They are the schedules of Bengio et al. 2015 (arXiv 1506.03099), section 2.4. There, the probability of feeding the true
+element decays; here, the probability of feeding a prediction grows. Any function from an int to a float can be used as
+a schedule. The schedules below are frozen dataclasses: they can be pickled, and equal settings compare equal.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class ConstantSchedule:
 
 @dataclasses.dataclass(frozen=True)
 class LinearSchedule:
-    """The schedule that goes from `start` to `end` within `steps` training steps and then stays at `end`.
+    """The schedule that goes linearly from `start` to `end` in `steps` training steps and then stays at `end`.
 
     Raises:
         ValueError: `steps` is less than 1.
@@ -91,7 +91,7 @@ def constant(probability: float) -> ConstantSchedule:
 
 
 def linear(start: float, end: float, steps: int) -> LinearSchedule:
-    """Return the schedule that goes from `start` to `end` within `steps` training steps and then stays at `end`.
+    """Return the schedule that goes linearly from `start` to `end` in `steps` training steps and then stays at `end`.
 
     Raises:
         ValueError: `steps` is less than 1.

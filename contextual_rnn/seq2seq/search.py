@@ -1,7 +1,7 @@
-"""Searches for the sequences that a model predicts: greedy search, ancestral sampling and beam search.
+"""Generate sequences from a model: greedy search, ancestral sampling and beam search.
 
-They call the model as `step(tokens (N,), state) -> (log_probs (N, V), state)`, where the state is a nested tuple of
-batch-first tensors. Sequences that have ended leave the batch, so that they cost no more time.
+The functions call the model as `step(tokens (N,), state) -> (log_probs (N, V), state)`, where the state is a nested
+tuple of batch-first tensors. Sequences that have ended are removed from the batch to save time.
 
     score of a sequence = log p(y) / length^alpha
 
@@ -45,7 +45,7 @@ class Found:
     ended: Tensor
 
     def texts(self, place: int = 0) -> list[list[int]]:
-        """Return the tokens of one sequence per source, that in place 0 (the best), 1, ..."""
+        """Return the tokens of the sequence at rank `place` (0 is best) for each source."""
         pairs = zip(self.tokens[:, place].tolist(), self.lengths[:, place].tolist(), strict=True)
         return [tokens[:length] for tokens, length in pairs]
 
@@ -53,7 +53,7 @@ class Found:
 def greedy(
     step: StepFunction, state: State, size: int, *, start: int, end: int, max_steps: int, alpha: float = 0.0
 ) -> Found:
-    """Choose the most probable token at every step; among equal ones, the first.
+    """Choose the most probable token at every step; the first of equally probable tokens.
 
     Args:
         step: one step of the model.
@@ -61,7 +61,7 @@ def greedy(
         size: B, the number of sources.
         start: the token that is fed first.
         end: the token that ends a sequence.
-        max_steps: the maximal number of tokens of a sequence, including the end.
+        max_steps: the maximum number of tokens of a sequence, including the end.
         alpha: the exponent of the length penalty of the score.
 
     Raises:
@@ -95,14 +95,15 @@ def sample(
         size: B, the number of sources.
         start: the token that is fed first.
         end: the token that ends a sequence.
-        max_steps: the maximal number of tokens of a sequence, including the end.
-        temperature: what the log probabilities are divided by; 0 is greedy search.
-        top_k: draw from the k most probable tokens only, among equal ones the first; None means all.
+        max_steps: the maximum number of tokens of a sequence, including the end.
+        temperature: the divisor of the log probabilities; 0 is greedy search.
+        top_k: draw from the k most probable tokens only (the first of equally probable tokens); None means all.
         seed: the seed of the draws; row i draws the same numbers in any batch.
-        first_row: the number of the first row, for a batch that is part of a larger one.
+        first_row: the index of the first row, for a batch that is part of a larger batch.
 
     Raises:
-        InputError: the temperature is negative or not finite, `top_k` is less than 1, or as `greedy`.
+        InputError: the temperature is negative or not finite, `top_k` is less than 1, or for the reasons given in
+            `greedy`.
     """
     if not 0 <= temperature < math.inf or (top_k is not None and top_k < 1):
         found = f"found {temperature} and {top_k}"
@@ -175,7 +176,7 @@ def beam(
     alpha: float = 0.0,
     n_best: int = 1,
 ) -> Found:
-    """Keep the `width` most probable hypotheses at every step, and return the ended ones with the best scores.
+    """Keep the `width` most probable hypotheses at every step, and return the ended hypotheses with the best scores.
 
     The search for a source stops when `width` hypotheses have ended, or when none can be extended. Hypotheses that have
     not ended after `max_steps` are ranked with the others. Equally probable extensions are ranked by hypothesis, then
@@ -188,15 +189,15 @@ def beam(
         width: the number of hypotheses that are kept; 1 is greedy search.
         start: the token that is fed first.
         end: the token that ends a sequence.
-        max_steps: the maximal number of tokens of a sequence, including the end.
+        max_steps: the maximum number of tokens of a sequence, including the end.
         alpha: the exponent of the length penalty of the score.
         n_best: K, the number of sequences per source, at most `width`.
 
     Raises:
-        InputError: `n_best` is not from 1 to `width`, or as `greedy`.
+        InputError: `n_best` is not between 1 and `width`, or for the reasons given in `greedy`.
     """
     if not 1 <= n_best <= width:
-        raise InputError(f"n_best must be from 1 to the width of the beam, {width}; found {n_best}")
+        raise InputError(f"n_best must be between 1 and the width of the beam, {width}; found {n_best}")
     _check(state, size, max_steps)
     device = next(leaves(state)).device
     ended = [_Ended(width) for _ in range(size)]
@@ -207,7 +208,7 @@ def beam(
     total: Tensor | None = None
     for t in range(max_steps):
         log_probs, state = step(last, state)
-        if total is None:  # all hypotheses are equal at first, so that one is enough
+        if total is None:  # all hypotheses are equal at first, so only the first is extended
             _check_end(end, log_probs)
             total = log_probs.new_full((size, width), _IMPOSSIBLE)
             total[:, 0] = 0
@@ -261,12 +262,12 @@ def _best_extensions(
     """Extend hypotheses by one token; add those that end to `ended`, and return the best of the others.
 
     Returns:
-        The log probabilities of the new hypotheses, the numbers of those they extend, and the new tokens, (B, width)
-        each.
+        The log probabilities of the new hypotheses, the indices of the hypotheses they extend, and the new tokens,
+        (B, width) each.
     """
     symbols = log_probs.shape[1]
     joint = total.unsqueeze(2) + log_probs.view(len(total), width, symbols)
-    # Of 2 width extensions at least `width` do not end, because each hypothesis has only one that ends.
+    # At least `width` of the best 2 width extensions do not end, because only one extension of each hypothesis ends.
     count = min(2 * width, width * symbols)
     ranked, index = joint.flatten(1).sort(dim=1, descending=True, stable=True)
     ranked, index = ranked[:, :count], index[:, :count]
@@ -320,7 +321,7 @@ def _gather(ended: list[_Ended], n_best: int, max_steps: int, device: torch.devi
 
 
 def better(first: Found, second: Found) -> Found:
-    """Return, for every source, the best sequence of two searches by score; among equal ones, that of `first`."""
+    """Return, for every source, the sequence with the better score of two searches; if they are equal, `first`'s."""
     take = (second.scores[:, 0] > first.scores[:, 0]).unsqueeze(1)
     parts = []
     for field in dataclasses.fields(Found):

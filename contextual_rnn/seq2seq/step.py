@@ -1,4 +1,4 @@
-"""One step of a decoder, or of several, in the form that searches call."""
+"""Step functions for the searches: one step of a decoder, or of an ensemble of decoders."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from .decoder import Decoder, Memory
 
 
 class Step:
-    """One step of a decoder: `step(tokens (N,), state) -> (log_probs (N, V), state)`.
+    """Take one step of a decoder: `step(tokens (N,), state) -> (log_probs (N, V), state)`.
 
-    Its state is (the decoder's state, the number of each row's source (N,)), so that a search can select and repeat
-    rows while the memory has one row per source.
+    The state is a tuple of the decoder's state and the index of each row's source (N,), so that a search can select and
+    repeat rows while the memory has one row per source.
     """
 
     def __init__(self, decoder: Decoder, memory: Memory | None) -> None:
@@ -33,7 +33,7 @@ class Step:
 
 
 class Ensemble:
-    """Several steps as one: the log of the mean of their probabilities. Its state is the tuple of their states."""
+    """Average the probabilities of several step functions. The state is the tuple of their states."""
 
     def __init__(self, steps: list[Any]) -> None:
         self.steps = steps

@@ -42,8 +42,8 @@ class Search:
         for name, model in zip(names, models, strict=True):
             if _vocabulary(model) != _vocabulary(models[0]):
                 raise InputError(
-                    f"{name} and {names[0]} cannot form an ensemble: their vocabularies, labels and `label` setting "
-                    "must be equal"
+                    f"{name} and {names[0]} cannot form an ensemble: their symbols, labels and `label` setting must "
+                    "be equal"
                 )
         labels = models[0].labels
         if self.label is not None and self.label not in labels:
