@@ -152,6 +152,13 @@ def test_a_run_resumes_on_the_same_data_only(tmp_path, undrawn):
         fitted(panda(), hidden=5, out=tmp_path / "run", resume=True)
 
 
+def test_rows_of_a_report_are_computed_on_windows_of_one_length():
+    table = panda()
+    model = fitted(table, test=table, validation=table, length=[3, 9], washout=2)
+    assert model.settings.length == 3  # and 9 is the largest candidate, on which all candidates are scored
+    assert model.report.rows["training table"] == model.report.rows["test table"]
+
+
 def test_an_interrupted_run_resumes_to_the_same_bytes(tmp_path, monkeypatch, undrawn):
     fitted(panda(), out=tmp_path / "whole")
     from contextual_rnn.jobs.series import train
