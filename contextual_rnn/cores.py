@@ -8,7 +8,7 @@ from torch import nn
 
 from .fast_weights.rnn import FastWeightsRNN
 
-GATED: dict[str, Callable[..., nn.RNNBase]] = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
+TORCH_CORES: dict[str, Callable[..., nn.RNNBase]] = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
 
 IN_WORDS = {"lstm": "an LSTM", "gru": "a GRU", "rnn": "an RNN", "fast-weights": "a network with fast weights"}
 
@@ -25,4 +25,4 @@ def make_core(name: str, inputs: int, hidden: int, layers: int, *, bidirectional
     """
     if name == "fast-weights":
         return FastWeightsRNN(inputs, hidden)
-    return GATED[name](inputs, hidden, layers, batch_first=True, bidirectional=bidirectional)
+    return TORCH_CORES[name](inputs, hidden, layers, batch_first=True, bidirectional=bidirectional)

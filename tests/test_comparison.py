@@ -9,6 +9,7 @@ from contextual_rnn import MLP, InputError, save
 from contextual_rnn.errors import InputError as TopInputError
 from contextual_rnn.study.comparison import Comparison, Models, Rows
 from contextual_rnn.study.differences import Metric, answer, baseline_rows, difference, in_words, summarise
+from contextual_rnn.study.figures import subplots, write_figure
 from contextual_rnn.study.parallel import run_directory
 from contextual_rnn.study.report import FitReport
 
@@ -195,3 +196,20 @@ def test_work_without_an_out_leaves_nothing(tmp_path, monkeypatch):
     assert torch.equal(torch.random.get_rng_state(), state)
     with run_directory(tmp_path / "kept") as folder:
         assert folder == tmp_path / "kept"
+
+
+def test_a_figure_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
+    (tmp_path / "a.svg").write_text("kept")
+    figure, _ = subplots()
+    whole = figure.savefig
+
+    def stop(file, **options):
+        whole(file, **options)
+        if options["format"] == "svg":
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(figure, "savefig", stop)
+    with pytest.raises(OSError, match="No space left"):
+        write_figure(figure, tmp_path, "a")
+    assert (tmp_path / "a.svg").read_text() == "kept"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "a.svg"]

@@ -20,6 +20,7 @@ from contextual_rnn.jobs.generation.model import SeriesGenerator
 from contextual_rnn.jobs.generation.settings import GenerationSettings
 from contextual_rnn.kinds import WITHOUT_WINDOW
 from contextual_rnn.study.calibration import band, covered, crps
+from contextual_rnn.study.figures import bands
 
 COLUMNS = {"targets": ["y"], "context": ["way", "slope"], "series": "id"}
 LEARNS = {"epochs": 25, "hidden": 16, "learning_rate": 0.03}
@@ -228,10 +229,12 @@ def test_sample_writes_a_table_and_a_figure(fitted, tmp_path, capsys):
 
 def test_the_figure_has_the_temperature_of_the_table(fitted, tmp_path, monkeypatch):
     drawn = []
-    monkeypatch.setattr("contextual_rnn.study.figures.bands", lambda axes, samples, kind: drawn.append(samples))
-    monkeypatch.setattr(
-        "contextual_rnn.jobs.generation.figures.bands", lambda axes, samples, kind: drawn.append(samples)
-    )
+
+    def watched(axes, samples, kind):
+        drawn.append(samples)
+        bands(axes, samples, kind)
+
+    monkeypatch.setattr("contextual_rnn.jobs.generation.figures.bands", watched)
     command = ["sample", str(fitted[1]), "--out", str(tmp_path / "s.csv"), *CONTEXT, "--n", "1", "--steps", "3"]
     main([*command, "--figure", str(tmp_path / "a.png"), "--temperature", "0"])
     assert drawn[0].std(0).max() < 1e-6  # the mode, for all series alike
