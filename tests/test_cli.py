@@ -1,6 +1,5 @@
 """The command line: functions as commands, arguments as options, errors as exit codes."""
 
-import importlib
 import json
 import pathlib
 
@@ -274,10 +273,7 @@ def test_an_interrupt_says_how_to_continue(table, tmp_path, capsys, monkeypatch)
     def interrupted(*args, **kwargs):
         raise KeyboardInterrupt
 
-    room = importlib.import_module(
-        "contextual_rnn.jobs.series.fit"
-    )  # the package's attribute of this name is `fit` itself
-    monkeypatch.setattr(room, "run_all", interrupted)
+    monkeypatch.setattr("contextual_rnn.study.report.run_all", interrupted)
     with pytest.raises(SystemExit) as stopped:
         main(fit(table, tmp_path / "run"))
     assert stopped.value.code == 130
