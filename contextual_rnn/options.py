@@ -174,7 +174,7 @@ def description(documentation: str, name: str) -> str:
     """Return the paragraphs before the sections of a command's docstring, and its example."""
     sections = re.split(r"^(?:Args|Returns|Raises|Yields|Settings|Example):\n", documentation, flags=re.MULTILINE)
     example = re.search(r"^Example:\n((?:    .*\n?)+)", documentation, re.MULTILINE)
-    paragraphs = [textwrap.fill(paragraph, WIDTH) for paragraph in sections[0].strip().split("\n\n")]
+    paragraphs = [sections[0].strip()]
     if example:
         words = re.sub(r"\s+(?!--|\s)", "\u00a0", inspect.cleandoc(example[1]))  # lines break before options only
         lines = textwrap.wrap(

@@ -144,7 +144,7 @@ def test_a_wrong_config_file_is_named(table, tmp_path, capsys, text, words):
         (["--hidden", "0"], "--hidden must be at least 1; found 0"),
         (["--hidden"], "--hidden needs at least one value"),
         (["--learning-rate", "nan"], "--learning-rate must be greater than 0; found nan"),
-        (["--washout", "10"], "--washout 10 leaves nothing of a --length of 10 steps"),
+        (["--washout", "10"], "--washout (10) must be less than --length (10)"),
         (
             ["--initial-state", "context"],
             "initial state 'context' needs context columns or a window: give --context, --window, or both",
@@ -169,11 +169,49 @@ def test_bad_requests_get_one_sentence_with_options(table, tmp_path, capsys, mor
 
 
 @pytest.mark.parametrize(
-    "more", [["--hidden", "four"], ["--cell", "gru2"], ["--jobs", "1.5"], ["stray"], ["--window", "1", "2"]]
+    ("more", "words"),
+    [
+        (["--hidden", "four"], "--hidden must be an integer; found 'four'"),
+        (["--hidden", "4", "five"], "--hidden must be an integer; found 'five'"),
+        (["--learning-rate", "fast"], "--learning-rate must be a number; found 'fast'"),
+        (["--jobs=1.5"], "--jobs must be an integer; found '1.5'"),
+        (["--cell", "gru2"], "--cell must be one of lstm, gru, rnn, fast-weights; found 'gru2'; did you mean 'gru'?"),
+        (["--initial-state", "contxt"], "found 'contxt'; did you mean 'context'?"),
+        (["--initial-state", "None"], "found 'None'"),
+    ],
 )
-def test_values_that_cannot_be_parsed_end_with_code_2(table, tmp_path, capsys, more):
+def test_values_that_cannot_be_parsed_get_one_sentence(table, tmp_path, capsys, more, words):
+    assert words in sentence(capsys, *fit(table, tmp_path / "run", *more))
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("more", [["stray"], ["--window", "1", "2"]])
+def test_values_without_an_option_end_with_code_2(table, tmp_path, capsys, more):
     assert more[-1] in failure(capsys, *fit(table, tmp_path / "run", *more))
     assert not (tmp_path / "run").exists()
+
+
+def test_options_are_grouped_by_their_purpose():
+    groups = {name: {option.name: option.group for option in Command(name).options.values()} for name in COMMANDS}
+    assert groups["sample"]["seed"] == groups["sample"]["context"] == "sampling"
+    assert groups["transcribe"]["beam"] == groups["transcribe"]["alpha"] == "search"
+    assert groups["forecast"]["past"] == groups["predict"]["inputs"] == "data"
+    assert groups["fit series"]["seed"] == "training"
+    metavars = {option.name: option.metavar for option in Command("forecast").options.values()}
+    assert metavars["past"] == metavars["out"] == metavars["future"] == "PATH"
+
+
+@pytest.mark.parametrize("name", ["fit series", "compare series", "fit generation", "compare generation"])
+def test_help_says_what_each_kind_of_initial_state_is(name):
+    option = next(option for option in Command(name).options.values() if option.name.startswith("initial_state"))
+    assert all(
+        word in option.help for word in ("zero", "free (learned", "context (a function", "error-noise", "every-step")
+    )
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_names_nothing_that_only_python_takes(name):
+    assert not any("Python" in option.help or "data frame" in option.help for option in Command(name).options.values())
 
 
 def test_required_options_are_named(capsys):
@@ -192,6 +230,9 @@ def test_predict_says_what_is_wrong(table, tmp_path, capsys):
     assert f"--out {table} is the file of --inputs" in sentence(
         capsys, "predict", model, "--inputs", table, "--out", table
     )
+    assert f"--end {model} is the file of RUN" in sentence(
+        capsys, "predict", model, "--inputs", table, "--out", out, "--end", model
+    )
     no_states = ["predict", model, "--inputs", table, "--out", out, "--start"]
     assert "there is no such file of states" in sentence(capsys, *no_states, str(tmp_path / "none"))
     assert "is not a file of states" in sentence(capsys, *no_states, model)
@@ -200,8 +241,8 @@ def test_predict_says_what_is_wrong(table, tmp_path, capsys):
 
 def test_help_is_grouped_and_says_defaults_in_words(capsys):
     text = shown(capsys, "fit", "series", "--help")
-    for words in ("data options", "model options", "training options", "files options", "(default: gru)", "(required)",
-                  "Example:\n  contextual-rnn fit series --train train.csv", "If several values are given, the best"):  # fmt: skip
+    for words in ("data options", "model options", "training options", "output options", "(default: gru)", "(required)",
+                  "Example:\n  contextual-rnn fit series --train train.csv", "If several values"):  # fmt: skip
         assert words in text
     assert not any(
         word in text

@@ -62,6 +62,14 @@ def test_printing_begins_with_the_answer_and_fits_a_terminal(tmp_path):
     assert "Errors are in mV; lower is better." in lines
 
 
+def test_kinds_are_ranked_by_the_mean_that_the_table_shows(tmp_path):
+    found = comparison(tmp_path)
+    for row in found.summary:
+        if row["initial_state"] == "context" and row["metric"] == "error":
+            row["mean"], row["median"] = 5.0, 0.1  # one seed is far off
+    assert found.ranked() == ["zero", "context", "persistence"]
+
+
 def test_the_table_ranks_kinds_and_shows_what_is_missing(tmp_path):
     found = comparison(tmp_path)
     assert found.ranked() == ["context", "zero", "persistence"]

@@ -131,7 +131,7 @@ def test_a_ratio_to_zero_is_not_given():
     assert found["ratio"] is None
     assert "cannot be compared as a ratio" in in_words(found, ERROR)
     assert "cannot be compared as a ratio" in said([-1.0] * 5, [1.0] * 5)
-    assert answer("the start", found, ERROR).startswith("Does the start matter? That cannot be told.")
+    assert answer("the start", found, ERROR).startswith("Does the start matter? Undetermined.")
 
 
 def test_the_answer_comes_in_one_sentence():

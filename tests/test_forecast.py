@@ -322,6 +322,10 @@ def test_the_commands_say_what_is_wrong(fitted, tmp_path, capsys):
     assert not (tmp_path / "run").exists()
 
 
+def test_a_fit_is_a_single_run_and_takes_no_number_of_processes(capsys):
+    assert "has no option --jobs" in failure(capsys, "fit", "forecast", "--train", "a.csv", "--jobs", 2)
+
+
 def test_an_interrupted_run_resumes_to_the_same_bytes(tmp_path, monkeypatch):
     chosen = ForecastSettings(**{**COLUMNS, "hidden": 4, "updates": 4, "epochs": 3, "sampling": 0.9})
     data = training_module.read_tables(table(4), None, None, chosen)

@@ -226,6 +226,24 @@ def test_sample_writes_a_table_and_a_figure(fitted, tmp_path, capsys):
     assert "2 of the series reached the limit of 1 steps" in capsys.readouterr().out
 
 
+def test_the_figure_has_the_temperature_of_the_table(fitted, tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr("contextual_rnn.study.figures.bands", lambda axes, samples, kind: drawn.append(samples))
+    monkeypatch.setattr(
+        "contextual_rnn.jobs.generation.figures.bands", lambda axes, samples, kind: drawn.append(samples)
+    )
+    command = ["sample", str(fitted[1]), "--out", str(tmp_path / "s.csv"), *CONTEXT, "--n", "1", "--steps", "3"]
+    main([*command, "--figure", str(tmp_path / "a.png"), "--temperature", "0"])
+    assert drawn[0].std(0).max() < 1e-6  # the mode, for all series alike
+
+
+def test_a_figure_does_not_overwrite_the_model_with_its_svg(fitted, tmp_path, capsys):
+    model = tmp_path / "model.svg"
+    model.write_bytes((fitted[1] / "model.safetensors").read_bytes())
+    arguments = ["--out", tmp_path / "s.csv", *CONTEXT, "--figure", tmp_path / "model.png"]
+    assert "is the file of RUN" in failure(capsys, "sample", model, *arguments)
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -258,7 +258,7 @@ def options_named(modules):
     """The places outside the command line where a text names an option; a docstring's example is a command line."""
     found = []
     for module, text in modules.items():
-        if part(module) == "cli":
+        if part(module) in ("cli", "options"):
             continue
         for said in texts(text):
             without_examples = re.sub(r"^ *Example:\n(?: +.*\n?|\n)+", "", said, flags=re.MULTILINE)

@@ -77,7 +77,7 @@ def test_a_fit_reports_its_errors_and_keeps_what_it_wrote(tmp_path):
         ({"seed": 2**63}, "`seed` must be an integer of at least 0"),
         ({"bridge": "projct"}, "`bridge` must be one of zero, project.*did you mean 'project'"),
         ({"attention": ["additive", "none"]}, "`attention` must be one of"),
-        ({"attention": "none", "input_feeding": True}, "`input_feeding` feeds the attention's result"),
+        ({"attention": "none", "input_feeding": True}, "`input_feeding` needs an `attention`"),
         ({"label": "token"}, "`label` token: the pairs have no labels"),
         ({"train": [("a", "b"), ("a", "c")]}, "a single source"),
         ({"test": {"b": listed(WORDS)}}, r"`test` must have the labels of the training pairs \(none\); found b"),
@@ -192,7 +192,7 @@ def test_five_seeds_answer_the_question():
         ({"bridge": []}, "`bridge` needs at least one value"),
         ({"bridge": "linear"}, "`bridge` must be one of"),
         ({"seeds": 0}, "`seeds` must be an integer of at least 1"),
-        ({"attention": "none", "input_feeding": True}, "`input_feeding` feeds"),
+        ({"attention": "none", "input_feeding": True}, "`input_feeding` needs"),
     ],
 )
 def test_wrong_comparisons_are_refused(arguments, said):

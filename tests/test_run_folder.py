@@ -14,7 +14,7 @@ def test_a_run_folder_is_never_overwritten(tmp_path):
     RunFolder.open(tmp_path / "run", {"epochs": 3}, resume=False)
     with pytest.raises(InputError, match="already holds a run; give `resume` to continue it, or another `out`"):
         RunFolder.open(tmp_path / "run", {"epochs": 3}, resume=False)
-    with pytest.raises(InputError, match="holds a run with epochs = 3, but 4 was requested"):
+    with pytest.raises(InputError, match="holds a run with `epochs` 3, but 4 was requested"):
         RunFolder.open(tmp_path / "run", {"epochs": 4}, resume=True)
     folder = RunFolder.open(tmp_path / "run", {"epochs": 3}, resume=True)
     assert read_json(folder.config_path) == {"epochs": 3}
@@ -75,7 +75,7 @@ def test_a_refused_resume_names_the_one_setting_that_differs(tmp_path):
     config = {"options": {"zero": [{"epochs": 1, "rate": 0.1}]}}
     RunFolder.open(tmp_path / "run", config, resume=False)
     config["options"]["zero"][0]["epochs"] = 3
-    with pytest.raises(InputError, match=r"a run with options.zero.0.epochs = 1, but 3 was requested; give"):
+    with pytest.raises(InputError, match=r"a run with `epochs` 1, but 3 was requested; give"):
         RunFolder.open(tmp_path / "run", config, resume=True)
 
 

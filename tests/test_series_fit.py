@@ -146,10 +146,17 @@ def test_a_run_resumes_on_the_same_data_only(tmp_path, undrawn):
     again = fitted(panda(other=float), out=tmp_path / "run", resume=True)
     assert the_bytes(tmp_path / "run") == before
     assert len(again.report.history) == 2
-    with pytest.raises(InputError, match=r"holds a run with sha256.train = '.*', but '.*' was requested"):
+    with pytest.raises(InputError, match=r"holds a run with data of `train` '.*', but '.*' was requested"):
         fitted(panda(steps=61), out=tmp_path / "run", resume=True)
-    with pytest.raises(InputError, match=r"holds a run with candidates.0.hidden = 4, but 5 was requested"):
+    with pytest.raises(InputError, match=r"holds a run with `hidden` 4, but 5 was requested"):
         fitted(panda(), hidden=5, out=tmp_path / "run", resume=True)
+
+
+def test_rows_of_a_report_are_computed_on_windows_of_one_length():
+    table = panda()
+    model = fitted(table, test=table, validation=table, length=[3, 9], washout=2)
+    assert model.settings.length == 3  # and 9 is the largest candidate, on which all candidates are scored
+    assert model.report.rows["training table"] == model.report.rows["test table"]
 
 
 def test_an_interrupted_run_resumes_to_the_same_bytes(tmp_path, monkeypatch, undrawn):

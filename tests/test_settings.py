@@ -166,7 +166,7 @@ SERIES = {"inputs": ("u",), "targets": ("y",)}
         ({"weight_decay": float("inf")}, "`weight_decay` must be at least 0; found inf"),
         ({"inputs": ()}, "`inputs` needs at least one column"),
         ({"targets": ()}, "`targets` needs at least one value"),
-        ({"washout": 128}, "`washout` 128 leaves nothing of a `length` of 128 steps"),
+        ({"washout": 128}, "`washout` (128) must be less than `length` (128)"),
         (
             {"initial_state": "context"},
             "initial state 'context' needs context columns or a window: give `context`, `window`, or both",

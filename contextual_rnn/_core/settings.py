@@ -231,7 +231,7 @@ def takes_settings(settings: type[Settings], without: Sequence[str] = ()) -> Cal
 
 def described(field: dataclasses.Field[Any]) -> str:
     """Return the description of a field, and say so if it accepts several values."""
-    several = " Accepts several values; the best on validation data is used." if field.metadata["tunable"] else ""
+    several = " If several values are given, the best on validation data is used." if field.metadata["tunable"] else ""
     return field.metadata["description"] + several
 
 

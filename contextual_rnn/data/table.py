@@ -315,7 +315,7 @@ def check_files(
         read: the paths that are read, by the name of their argument; a run folder stands for its model.
         written: the paths that are written, by the name of their argument.
     """
-    inputs = {_file(path).resolve(): name for name, path in read.items() if path}
+    inputs = {_file(path).resolve(): name for name, path in read.items() if path and _file(path).exists()}
     outputs: dict[pathlib.Path, str] = {}
     for name, path in written.items():
         if not path:
