@@ -127,7 +127,7 @@ def test_errors_name_options(trained, tmp_path, capsys):
         (["transcribe", trained, "--input", tmp_path / "none.txt"], "No such file"),
         (["transcribe", trained, "--input", file], "line 1 has a tab"),
         (["transcribe", trained, "--batch-size", 0], "--batch-size must be an integer of at least 1"),
-        ([*fit, "--attention", "none", "--input-feeding"], "--input-feeding feeds the attention's result"),
+        ([*fit, "--attention", "none", "--input-feeding"], "--input-feeding needs an --attention"),
         ([*fit, "--hidden", 33], "--hidden must be even"),
         (["compare", "pairs", "--train", file, *out], "--test"),
         (["fit", "pairs", "--train", f"a={file}", file, *out], "each needs a label"),

@@ -146,7 +146,9 @@ def test_a_run_resumes_on_the_same_data_only(tmp_path, undrawn):
     again = fitted(panda(other=float), out=tmp_path / "run", resume=True)
     assert the_bytes(tmp_path / "run") == before
     assert len(again.report.history) == 2
-    with pytest.raises(InputError, match=r"holds a run with data of `train` '.*', but '.*' was requested"):
+    with pytest.raises(
+        InputError, match="holds a run with other data in `train`; give the settings and data of that run"
+    ):
         fitted(panda(steps=61), out=tmp_path / "run", resume=True)
     with pytest.raises(InputError, match=r"holds a run with `hidden` 4, but 5 was requested"):
         fitted(panda(), hidden=5, out=tmp_path / "run", resume=True)

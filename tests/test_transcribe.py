@@ -53,7 +53,7 @@ def test_scores_and_several_targets_come_best_first(model):
 def test_an_ensemble_of_a_model_and_itself_is_that_model(model):
     assert pairs.transcribe([model, model], WORDS) == model.transcribe(WORDS)
     other = pairs.PairModel(pairs.PairSettings(hidden=2, embedding=2), ["a"], ["b"], Units("characters", "symbols"))
-    with pytest.raises(InputError, match="model 1 has other symbols or labels than model 0"):
+    with pytest.raises(InputError, match="model 1 and model 0 cannot form an ensemble"):
         pairs.transcribe([model, other], ["ab"])
     with pytest.raises(InputError, match="`models` must hold at least one model"):
         pairs.transcribe([], ["ab"])

@@ -80,10 +80,9 @@ class RunFolder:
             raise InputError(f"{self.path} already holds a run; give `resume` to continue it, or another `out`")
         before = read_json(self.config_path)
         if before != config:
-            name, old, new = _first_difference(before, config)
             raise InputError(
-                f"{self.path} holds a run with {_last_name(name)} {old!r}, but {new!r} was requested; give the "
-                "settings of that run, or another `out`"
+                f"{self.path} holds a run with {_in_words(*_first_difference(before, config))}; give the settings "
+                "and data of that run, or another `out`"
             )
 
     def copy(self, file: pathlib.Path) -> None:
@@ -138,10 +137,10 @@ def _first_difference(before: Any, after: Any, name: str = "") -> tuple[str, Any
     return _first_difference(before.get(key), after.get(key), f"{name}.{key}" if name else str(key))
 
 
-def _last_name(name: str) -> str:
-    """Return the last part of a dotted name that is no index, in backticks; for SHA-256, "data of `train`"."""
-    parts = [part for part in name.split(".") if not part.isdigit()]
-    return f"data of `{parts[-1]}`" if parts[0] == "sha256" else f"`{parts[-1]}`"
+def _in_words(name: str, old: Any, new: Any) -> str:
+    """Describe a setting that differs by the last part of its dotted name that is no index."""
+    *first, last = [part for part in name.split(".") if not part.isdigit()]
+    return f"other data in `{last}`" if "sha256" in first else f"`{last}` {old!r}, but {new!r} was requested"
 
 
 def write_json(path: pathlib.Path, value: Any) -> None:
