@@ -161,7 +161,7 @@ def test_a_window_longer_than_the_figure_is_drawn():
         ),
         ({"targets": ["z"]}, "has no column 'z'"),
         ({"window": 100}, "has 60 steps, but at least 102 are needed"),
-        ({"washout": 10}, r"`washout` \(10\) must be less than `length` \(10\)"),
+        ({"washout": 10}, r"`washout` (10) must be less than `length` (10)"),
         ({"folds": 1}, "`folds` must be an integer of at least 2"),
         ({"cell": "fast-weights", "layers": 2}, "`layers` must be 1 for `cell` fast-weights; found 2"),
         ({"seeds": 0}, "`seeds` must be an integer of at least 1; found 0"),
