@@ -118,7 +118,7 @@ REFUSED = {
         "with bidirectional=True",
     ),
     "another size, undescribed": (lambda core: Described(nn.LSTM(D, 2 * H, L, batch_first=True)), "with state_shapes"),
-    "a cell": (lambda core: nn.LSTMCell(D, H), r"replaced by a cell, LSTMCell: give Unroll\(cell\)"),
+    "a cell": (lambda core: nn.LSTMCell(D, H), r"replaced by a cell, LSTMCell: use Unroll\(cell\)"),
 }
 
 

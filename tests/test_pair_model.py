@@ -63,7 +63,7 @@ def test_input_feeding_needs_an_attention(attention, tmp_path):
     save(network, tmp_path / "model.safetensors")
     again, sources = load(tmp_path / "model.safetensors").eval(), [pair.source for pair in PAIRS]
     assert decode([again], sources, width=2, max_steps=8) == decode([network], sources, width=2, max_steps=8)
-    with pytest.raises(InputError, match="give an `attention` other than none"):
+    with pytest.raises(InputError, match="needs an `attention` other than none"):
         model(input_feeding=True, attention="none")
 
 

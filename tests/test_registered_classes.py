@@ -343,7 +343,7 @@ def test_a_counter_is_left_out_where_its_name_says_that_it_is_private(tmp_path):
         module = Counting(3, name)
         expected = module(x)
         if name == "calls":
-            with pytest.raises(ValueError, match="as on a counter, begin its name with an underscore"):
+            with pytest.raises(ValueError, match="begin its name with an underscore"):
                 save(module, tmp_path / "model")
         else:
             save(module, tmp_path / "model")

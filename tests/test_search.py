@@ -202,7 +202,7 @@ def test_an_ensemble_averages_probabilities():
 @pytest.mark.parametrize(
     ("search", "options", "said"),
     [
-        (beam, {"width": 2, "n_best": 3}, "n_best must be from 1 to the width of the beam, 2; found 3"),
+        (beam, {"width": 2, "n_best": 3}, "n_best must be between 1 and the width of the beam, 2; found 3"),
         (sample, {"temperature": -1.0}, "temperature must be at least 0"),
         (sample, {"temperature": math.nan}, "temperature must be at least 0 and finite.*found nan"),
         (sample, {"top_k": 0}, "top_k at least 1"),
