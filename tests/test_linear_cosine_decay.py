@@ -142,7 +142,8 @@ def test_the_last_words_are_two_sentences_on_h0_from_context(tmp_path):
     first, second = json.loads((out / "results.json").read_text())["verdict"].splitlines()[-2:]
     assert verdict.endswith(f"\n{second}")
     assert re.fullmatch(
-        r"With h0 sampled around .*, the one-step error is \d+% (lower|higher) than with h0 = 0 .*\.", first
+        r"For this seed alone, with h0 sampled around .*, the one-step error is \d+% (lower|higher) than with h0 = 0 .*\.",
+        first,
     )
     assert re.fullmatch(r"The free-run RMSE is \d+% (lower|higher) than with h0 = 0\.", second)
     report = json.loads((out / "results.json").read_text())

@@ -146,9 +146,15 @@ def _conclusion(kinds: list[Kind], runs: list[Row]) -> list[str]:
     if ours is None or ZERO not in kinds:
         return []
     one_step, free_run = (difference(runs, ours, ZERO, metric) for metric in (ONE_STEP, FREE_RUN))
+    seeds = one_step["seeds"]
+    few = (
+        f"For {'this seed' if seeds == 1 else f'these {seeds} seeds'} alone, with"
+        if found(one_step) is None
+        else "With"
+    )
     return [
         "",
-        f"With h0 {start[ours['initial_state']]}, the {ONE_STEP.name} is {_size(one_step)} with h0 = 0 and the period "
+        f"{few} h0 {start[ours['initial_state']]}, the {ONE_STEP.name} is {_size(one_step)} with h0 = 0 and the period "
         "at every step.",
         f"The {FREE_RUN.name} is {_size(free_run)} with h0 = 0.",
     ]
