@@ -35,7 +35,7 @@ def main(processes: int = 1) -> None:
         max_epochs=20, accelerator="cpu", devices=processes, strategy=strategy, enable_model_summary=False, **quiet
     )
     trainer.fit(Forecast(), DataLoader(TensorDataset(*make_data()), batch_size=8 // processes))
-    print(f"loss after {trainer.global_step} updates: {trainer.callback_metrics['loss'].item():.6f}")
+    print(f"loss after {trainer.max_epochs} epochs: {trainer.callback_metrics['loss'].item():.6f}")
 
 
 if __name__ == "__main__":
