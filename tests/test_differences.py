@@ -20,8 +20,15 @@ from contextual_rnn.study.differences import (
     in_words,
     summarise,
 )
-from contextual_rnn.study.families import adjusted
-from contextual_rnn.study.intervals import holm, mean_interval, ratio_estimate, rmse_ratio, two_way, two_way_estimate
+from contextual_rnn.study.intervals import (
+    adjusted,
+    holm,
+    mean_interval,
+    ratio_estimate,
+    rmse_ratio,
+    two_way,
+    two_way_estimate,
+)
 
 ERROR = Metric("error", "test error")
 RATE = Metric("rate", "error rate", "%", "difference")

@@ -19,9 +19,8 @@ from torch import Tensor, nn
 from .._core.settings import check_count, setting
 from ..serialization import load, save
 from ..study.differences import Kind, Metric, Row, difference, in_words, label, summarise
-from ..study.families import adjusted
 from ..study.fit import Metrics, TrainingSettings, fit
-from ..study.intervals import FEWEST
+from ..study.intervals import FEWEST, adjusted
 from ..study.parallel import Run, caller_unchanged, one_thread, run_all
 from ..study.run_folder import RunFolder, read_lines, write_json
 

@@ -8,10 +8,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from .families import adjusted
 from .intervals import (
     FEWEST,
     Estimate,
+    adjusted,
     mean_estimate,
     mean_interval,
     ratio_estimate,

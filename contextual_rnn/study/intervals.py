@@ -1,14 +1,17 @@
-"""Estimates over training seeds and test items: standard errors, 95% intervals, p values and power."""
+"""Estimates over training seeds and test items: standard errors, 95% intervals, p values, power, and families of claims."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 FEWEST = 5  # with fewer seeds an interval would say almost nothing, and none is given
+
+Row = dict[str, Any]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -166,3 +169,38 @@ def holm(p_values: Sequence[float]) -> list[float]:
         largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[place]))
         adjusted[place] = largest
     return adjusted
+
+
+def adjusted(rows: Sequence[Row], primary: Row | None) -> list[Row]:
+    """Return differences with what is claimed of each: `family` "primary" or "secondary", and adjustments.
+
+    The primary one keeps its 95% interval. Each secondary one also gets `p_adjusted` (Holm 1979), and
+    `simultaneous_low` and `simultaneous_high`, the ends of intervals that all hold together in 95% of cases
+    (Bonferroni); its `detectable` effect is that of the adjusted level. A row without an interval stays as it is.
+
+    Args:
+        rows: of `difference` or `difference_over_items`.
+        primary: the one among them that was chosen before the runs; None if all are secondary.
+    """
+    secondary = [row for row in rows if row is not primary and row["p"] is not None]
+    p_values = dict(zip(map(id, secondary), holm([row["p"] for row in secondary]), strict=True))
+    found = []
+    for row in rows:
+        kept = {**row, "family": "primary" if row is primary else "secondary"}
+        if id(row) in p_values:
+            alpha, estimate = 0.05 / len(secondary), _estimate(row)
+            wide = estimate.interval(alpha)
+            kept |= {
+                "p_adjusted": p_values[id(row)],
+                "claims": len(secondary),
+                "detectable": estimate.detectable(alpha),
+            }
+            kept |= {"simultaneous_low": wide.low, "simultaneous_high": wide.high}
+        found.append(kept)
+    return found
+
+
+def _estimate(row: Row) -> Estimate:
+    """Return the estimate that a row with an interval was made from."""
+    is_log = "ratio" in row
+    return Estimate(math.log(row["ratio"]) if is_log else row["shift"], row["error"], row["freedom"], is_log)

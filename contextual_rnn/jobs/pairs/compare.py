@@ -13,8 +13,7 @@ from ...data.pairs import PairSource
 from ...study.comparison import Comparison, Trained, train_kinds
 from ...study.differences import Row, caution, difference_over_items, in_words, summarise
 from ...study.differences import answer as answer_in_words
-from ...study.families import adjusted
-from ...study.intervals import two_way_estimate
+from ...study.intervals import adjusted, two_way_estimate
 from .answers import answer
 from .data import PairData
 from .metrics import BY_WORD, METRICS
