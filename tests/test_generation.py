@@ -128,10 +128,12 @@ def test_compare_says_what_knowing_the_context_is_worth(tmp_path):
     assert found.answer.startswith(
         "Does the initial state matter? Not enough runs to tell. The negative log-likelihood"
     )
-    assert "nats lower than that of zero" in found.answer
+    assert "than that of every-step" in found.answer
     shift = next(row for row in found.differences if (row["a"], row["b"]) == ("context", "zero"))
     assert shift["shift"] == pytest.approx(means["context", "nats_per_step"] - means["zero", "nats_per_step"])
-    assert any(row.get("series") == 12 for row in found.differences)
+    assert [(row["a"], row["b"]) for row in found.differences if row["family"] == "primary"] == [
+        ("context", "every-step")
+    ]
     results = json.loads((tmp_path / "run" / "results.json").read_text())
     assert {"runs", "summary", "differences", "baselines", "chosen", "verdict"} <= set(results)
     for run in results["runs"]:

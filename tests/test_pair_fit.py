@@ -177,10 +177,12 @@ def test_a_comparison_without_a_folder_keeps_models_and_figures_in_memory(tmp_pa
 
 
 def test_five_seeds_answer_the_question():
-    found = pairs.compare(listed(WORDS[:8]), listed(WORDS[:8]), seeds=5, epochs=1, **TINY)
+    found = pairs.compare(
+        listed(WORDS[:8]), listed([*WORDS, "abca", "abcb", "abcc", "bacb"]), seeds=5, epochs=1, **TINY
+    )
     assert found.answer.startswith(("Does the bridge matter? No difference was found.", "Does the bridge matter? Yes."))
     assert found.differences[0]["low"] <= found.differences[0]["shift"] <= found.differences[0]["high"]
-    assert "test words and 5 seeds" in found.answer
+    assert "40 test words and 5 seeds" in found.answer
 
 
 @pytest.mark.parametrize(

@@ -133,9 +133,14 @@ def calibration(runs: list[Row], kinds: list[Kind]) -> list[Row]:
             [_values(run, periods, key["measure"]) for run in runs if all(run[name] == key[name] for name in FACTORS)]
             for key in keys
         ]
-        intervals = [two_way_estimate(np.array(of_kind)).interval() for of_kind in values]
-        rows += [{**key, **dataclasses.asdict(interval)} for key, interval in zip(keys, intervals, strict=True)]
+        rows += [{**key, **_interval(np.array(one), key["measure"])} for key, one in zip(keys, values, strict=True)]
     return rows
+
+
+def _interval(values: np.ndarray, measure: str) -> Row:
+    """Return the mean of (seeds, sequences) values and the ends of its interval, which are shares if the values are."""
+    interval = dataclasses.asdict(two_way_estimate(values).interval())
+    return {end: float(np.clip(value, 0, 1)) if "covered" in measure else value for end, value in interval.items()}
 
 
 def _values(run: Row, periods: Sequence[float], measure: str) -> list[float]:
