@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from .._core.settings import Settings, setting
 from ..errors import InputError
 from ..serialization import write_tensors
+from .flat_optimizer import FlatAdamW
 from .run_folder import append_line, write_lines
 
 NAME = "checkpoint.safetensors"
@@ -102,8 +103,11 @@ def fit(
         InputError: the accelerator is not available, or the checkpoint is damaged.
     """
     fabric = fabric_of(settings.accelerator)
-    model, optimizer = fabric.setup(module, _optimizer(module, settings))
-    checkpoint = Checkpoint(folder, module, optimizer.optimizer)
+    model = fabric.setup_module(module)
+    optimizer = FlatAdamW(
+        module.parameters(), settings.learning_rate, max_norm=settings.clip, weight_decay=settings.weight_decay
+    )
+    checkpoint = Checkpoint(folder, module, optimizer)
     best = Best(folder, module)
     history = checkpoint.load()
     if folder is not None:
@@ -122,6 +126,7 @@ def fit(
             append_line(folder / "metrics.jsonl", history[-1])
         if on_epoch is not None:
             on_epoch(history[-1])
+    optimizer.release()
     if minimise is not None:
         best.load()
     module.eval()
@@ -156,13 +161,7 @@ def check_accelerator(accelerator: str) -> None:
         fabric_of(accelerator)
 
 
-def _optimizer(module: nn.Module, settings: TrainingSettings) -> torch.optim.Optimizer:
-    return torch.optim.AdamW(
-        module.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
-    )
-
-
-def _set_learning_rate(optimizer: Any, settings: TrainingSettings, schedule: str, epoch: int) -> None:
+def _set_learning_rate(optimizer: FlatAdamW, settings: TrainingSettings, schedule: str, epoch: int) -> None:
     """Set the learning rate of an epoch. It depends on the epoch's number alone, so a checkpoint need not store it."""
     progress = (epoch - 1) / settings.epochs if schedule == "cosine" else 0.0
     for group in optimizer.param_groups:
@@ -172,7 +171,7 @@ def _set_learning_rate(optimizer: Any, settings: TrainingSettings, schedule: str
 def _train_epoch(
     fabric: Any,
     model: Any,
-    optimizer: Any,
+    optimizer: FlatAdamW,
     loss: Callable[[Any, Any], Tensor],
     batches: Iterable[Any],
     settings: TrainingSettings,
@@ -186,8 +185,6 @@ def _train_epoch(
         if not torch.isfinite(value):
             raise _diverged(f"the loss became {float(value.detach())}", epoch, steps, settings)
         fabric.backward(value)
-        if settings.clip is not None:
-            torch.nn.utils.clip_grad_norm_(model.parameters(), settings.clip)
         optimizer.step()
         total += float(value.detach())
     if not all(bool(torch.isfinite(parameter).all()) for parameter in model.parameters()):
@@ -226,7 +223,7 @@ class Checkpoint:
         self,
         folder: pathlib.Path | None,
         module: nn.Module,
-        optimizer: torch.optim.Optimizer,
+        optimizer: FlatAdamW,
     ) -> None:
         self.path = None if folder is None else folder / NAME
         self.module, self.optimizer = module, optimizer

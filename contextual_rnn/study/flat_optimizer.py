@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+MOMENTS = ("exp_avg", "exp_avg_sq")
+
 
 class FlatAdamW:
     """AdamW (Loshchilov and Hutter 2019) whose parameters are views of one tensor; it clips the norm of the gradient.
@@ -15,25 +17,28 @@ class FlatAdamW:
     It computes what `torch.nn.utils.clip_grad_norm_` and `torch.optim.AdamW(fused=True)` compute, in a few operations
     however many parameters there are. Its `state_dict` is that of `torch.optim.AdamW`, parameter by parameter.
 
+    AdamW leaves a parameter without a gradient alone, which one tensor cannot do. From the first step in which a
+    parameter has no gradient, and for parameters of several dtypes or devices, the optimiser steps them one by one.
+
     Args:
-        parameters: the parameters, of one dtype and device; each becomes a view of the common tensor. Those that need
-            no gradient are left out. Do not move the module to another dtype or device afterwards.
+        parameters: the parameters; each becomes a view of the common tensor until `release` is called. Those that need
+            no gradient are left out. Do not move the module to another dtype or device in the meantime.
         lr: learning rate.
         max_norm: the norm to which the gradient of all parameters is clipped; None clips nothing.
         **settings: of `torch.optim.AdamW`, such as `weight_decay`.
-
-    Raises:
-        ValueError: there is no parameter, or they differ in dtype or device.
     """
 
     def __init__(
         self, parameters: Iterable[nn.Parameter], lr: float, *, max_norm: float | None = None, **settings: Any
     ) -> None:
-        self.parameters = [parameter for parameter in parameters if parameter.requires_grad]
-        kinds = {(parameter.dtype, parameter.device) for parameter in self.parameters}
-        if len(kinds) != 1:
-            raise ValueError(f"the parameters must be of one dtype and device; found {len(kinds)}")
-        self.max_norm = max_norm
+        self.all = list(parameters)
+        self.numbers = [number for number, parameter in enumerate(self.all) if parameter.requires_grad]
+        self.parameters = [self.all[number] for number in self.numbers]
+        self.max_norm, self._settings = max_norm, settings
+        self.flat: nn.Parameter | None = None
+        if len({(parameter.dtype, parameter.device) for parameter in self.parameters}) != 1:
+            self.optimizer = torch.optim.AdamW(self.all, lr, fused=True, **settings)
+            return
         flat = torch.cat([parameter.detach().reshape(-1) for parameter in self.parameters])
         for parameter, view in zip(self.parameters, self._views(flat), strict=True):
             parameter.data = view
@@ -54,32 +59,34 @@ class FlatAdamW:
 
     @torch.no_grad()
     def step(self) -> None:
-        """Take a step.
-
-        Raises:
-            ValueError: a parameter has no gradient. AdamW leaves such a parameter alone, which one tensor cannot.
-        """
+        """Clip the gradients and take a step."""
         gradients = [parameter.grad for parameter in self.parameters if parameter.grad is not None]
-        if len(gradients) < len(self.parameters):
-            missing = next(number for number, p in enumerate(self.parameters) if p.grad is None)
-            shape = tuple(self.parameters[missing].shape)
-            raise ValueError(f"parameter {missing}, of shape {shape}, has no gradient: every parameter needs one")
-        torch._foreach_copy_(self._gradients, gradients)
+        if self.flat is not None and len(gradients) < len(self.parameters):
+            self._separate()
+        if self.flat is not None:
+            torch._foreach_copy_(self._gradients, gradients)
         if self.max_norm is not None:
-            nn.utils.clip_grad_norm_([self.flat], self.max_norm, foreach=False)
+            nn.utils.clip_grad_norm_(self.parameters if self.flat is None else [self.flat], self.max_norm)
         self.optimizer.step()
+
+    def release(self) -> None:
+        """Give each parameter memory of its own again; take no step afterwards."""
+        for parameter in self.parameters:
+            parameter.data = parameter.detach().clone()
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state in the layout of `torch.optim.AdamW` over the same parameters."""
         found = self.optimizer.state_dict()
+        if self.flat is None:
+            return found
         moments = found["state"].get(0)
-        groups = [{**found["param_groups"][0], "params": list(range(len(self.parameters)))}]
+        groups = [{**found["param_groups"][0], "params": list(range(len(self.all)))}]
         if moments is None:
             return {"state": {}, "param_groups": groups}
-        parts = {name: self._views(moments[name]) for name in ("exp_avg", "exp_avg_sq")}
+        parts = {name: self._views(moments[name]) for name in MOMENTS}
         state = {
-            number: {"step": moments["step"], **{name: views[number] for name, views in parts.items()}}
-            for number in range(len(self.parameters))
+            number: {"step": moments["step"].clone(), **{name: views[place] for name, views in parts.items()}}
+            for place, number in enumerate(self.numbers)
         }
         return {"state": state, "param_groups": groups}
 
@@ -87,22 +94,33 @@ class FlatAdamW:
         """Take up a state that this class or `torch.optim.AdamW` over the same parameters returned.
 
         Raises:
-            ValueError: it is the state of other parameters, or of parameters that have taken unlike numbers of steps.
+            ValueError: it is the state of other parameters.
         """
-        entries = [state["state"][number] for number in sorted(state["state"])]
-        groups = [{**state["param_groups"][0], "params": [0], "fused": True}]
-        if not entries:
-            self.optimizer.load_state_dict({"state": {}, "param_groups": groups})
+        entries, groups = state["state"], state["param_groups"]
+        shapes = {number: tuple(self.all[number].shape) for number in self.numbers}
+        for number, entry in entries.items():
+            if len(groups) != 1 or any(tuple(entry[name].shape) != shapes.get(number) for name in MOMENTS):
+                raise ValueError("the state is that of other parameters")
+        if self.flat is not None and entries:
+            steps = {float(entry["step"]) for entry in entries.values()}
+            if len(entries) < len(self.parameters) or len(steps) > 1:  # some had no gradient
+                self._separate()
+        if self.flat is None:
+            self.optimizer.load_state_dict(state)
             return
-        shapes = [tuple(entry["exp_avg"].shape) for entry in entries]
-        if shapes != [tuple(parameter.shape) for parameter in self.parameters] or len(state["param_groups"]) != 1:
-            raise ValueError("the state is that of other parameters")
-        if len({float(entry["step"]) for entry in entries}) != 1:
-            raise ValueError("the state is that of parameters which have taken unlike numbers of steps")
-        joined: dict[str, Tensor] = {
-            name: torch.cat([entry[name].reshape(-1) for entry in entries]) for name in ("exp_avg", "exp_avg_sq")
-        }
-        self.optimizer.load_state_dict({"state": {0: {"step": entries[0]["step"], **joined}}, "param_groups": groups})
+        groups = [{**groups[0], "params": [0], "fused": True}]
+        joined: dict[int, dict[str, Tensor]] = {}
+        if entries:
+            together = {name: torch.cat([entries[n][name].reshape(-1) for n in sorted(entries)]) for name in MOMENTS}
+            joined = {0: {"step": entries[self.numbers[0]]["step"], **together}}
+        self.optimizer.load_state_dict({"state": joined, "param_groups": groups})
+
+    def _separate(self) -> None:
+        """Go on with an optimiser over the parameters themselves, from the same state."""
+        state, group = self.state_dict(), self.optimizer.param_groups[0]
+        self.flat = None
+        self.optimizer = torch.optim.AdamW(self.all, group["lr"], fused=True, **self._settings)
+        self.optimizer.load_state_dict(state)
 
     def _views(self, flat: Tensor) -> list[Tensor]:
         """Return the parts of a flat tensor, each in the shape of its parameter."""
