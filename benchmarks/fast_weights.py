@@ -1,10 +1,10 @@
 """Time and memory of a training step of fast weights, beside explicit matrices and `nn.LSTM`.
 
-The step is that of the retrieval model (batch size 128, 11 symbols, an embedding of 100, 50 hidden units, a head on the
-last step), from symbols or dense inputs to AdamW over one buffer, on one thread. Models take turns of ten steps. The floor is the
-time of the step's operations (two for a multiply-add, without the gradient of the input) at the rate of a large matrix
-product, which is measured in the same run. Times are reported only if the logits and gradients of every form agree with
-those of the explicit matrices.
+The step is that of the retrieval model (batch size 128, 11 symbols, an embedding of 100, 50 hidden units, a head on
+the last step), from symbols or dense inputs to AdamW over one buffer, on one thread. Models take turns of ten steps.
+The floor is the time of the step's operations (two for a multiply-add, without the gradient of the input) at the rate
+of a large matrix product, which is measured in the same run. Times are reported only if the logits and gradients of
+every form agree with those of the explicit matrices.
 """
 
 import pathlib
