@@ -20,9 +20,9 @@ from torch.nn.functional import cross_entropy, linear
 
 from benchmarks import provenance
 from contextual_rnn import FastWeightsRNN
+from contextual_rnn._core.flat_adamw import FlatAdamW
 from contextual_rnn.papers.retrieval.data import STEPS, SYMBOLS, Retrievals
 from contextual_rnn.papers.retrieval.model import EMBEDDING, HEAD, RetrievalModel
-from contextual_rnn.study.flat_optimizer import FlatAdamW
 
 BATCH, HIDDEN, REPEATS, BLOCK = 128, 50, 200, 10
 FORMS = ("numba", "attention")

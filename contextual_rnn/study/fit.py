@@ -15,10 +15,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from .._core.flat_adamw import FlatAdamW
 from .._core.settings import Settings, setting
 from ..errors import InputError
 from ..serialization import write_tensors
-from .flat_optimizer import FlatAdamW
 from .run_folder import append_line, write_lines
 
 NAME = "checkpoint.safetensors"

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from contextual_rnn.study.flat_optimizer import FlatAdamW
+from contextual_rnn._core.flat_adamw import FlatAdamW
 
 
 def models():
