@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from contextual_rnn import InputError
 from contextual_rnn.data.encoded_pairs import SPECIAL, UNKNOWN, Encoded, Vocabulary, bucketed, collate
-from contextual_rnn.data.pairs import Pair, Units, join, read_pairs, read_sources
+from contextual_rnn.data.pairs import Pair, read_pairs, read_sources
+from contextual_rnn.data.units import Units, join
 from contextual_rnn.jobs.pairs.metrics import phone_error_rate, word_error_rate
 
 
@@ -114,7 +115,7 @@ def test_files_with_labels_are_read_together(tmp_path):
         found = read_pairs(source)
         assert found.labels == ["one", "two"]
         assert found.pairs == [Pair(("a", "b"), ("x", "y"), "one"), Pair(("c",), ("z",), "two")]
-        assert found.units == Units("characters", "symbols")  # those of the first file
+        assert found.units == Units("characters", "symbols")  # one symbol is a character too
         assert found.files == list(map(str, paths))
     alone = read_pairs(str(paths[0]))
     assert (alone.pairs[0].label, alone.labels) == (None, [])

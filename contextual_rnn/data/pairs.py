@@ -1,8 +1,7 @@
 """Pairs of a source text and a target text, read from files, data frames or lists.
 
-A side is a sequence of characters, or of symbols separated by spaces: symbols if most texts of that side contain a
-space. Texts are normalised to Unicode's form NFC, so that a letter and its accent are the same symbols whether they are
-written as one code point or as two. Nothing else is changed.
+A side is a sequence of symbols; see `units`. Whether they are characters or stand between spaces is inferred from the
+texts where that is clear; see `infer_unit`.
 """
 
 from __future__ import annotations
@@ -10,14 +9,15 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
-import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from ..errors import InputError
+from .infer_unit import UNCLEAR, infer_unit
 from .table import Table, is_path
+from .units import NAMES, Units, check_unit, cleaned
+from .units import split as split_text
 
-Unit = Literal["characters", "symbols"]
 LONGEST = 1000  # symbols of a side
 
 # A path or `LABEL=PATH`, several `LABEL=PATH`, a data frame, a list of tuples, or a dict from labels to any of these.
@@ -31,14 +31,6 @@ class Pair:
     source: tuple[str, ...]
     target: tuple[str, ...]
     label: str | None = None
-
-
-@dataclasses.dataclass(frozen=True)
-class Units:
-    """What a symbol of each side is: a character, or what stands between spaces."""
-
-    source: Unit
-    target: Unit
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,7 +65,13 @@ class Row(NamedTuple):
 
 
 def read_pairs(
-    source: PairSource, *, columns: Sequence[str] = (), units: Units | None = None, name: str = "`train`"
+    source: PairSource,
+    *,
+    columns: Sequence[str] = (),
+    units: Units | None = None,
+    source_unit: str | None = None,
+    target_unit: str | None = None,
+    name: str = "`train`",
 ) -> Pairs:
     """Read pairs.
 
@@ -87,12 +85,14 @@ def read_pairs(
             - a dict from labels to any of these.
         columns: the names of the columns of source, target and, if there are labels, label. It is needed for a data
             frame that has more than two columns. A path is then read as a table with a header, CSV, TSV or Parquet.
-        units: of both sides; None infers them from the first file, frame or list.
+        units: of both sides, such as those of the training pairs; None infers those that are not given.
+        source_unit: of the sources; None infers it.
+        target_unit: of the targets; None infers it.
         name: what errors call `source` if it is no file.
 
     Raises:
-        InputError: the source of data is missing, empty or of no such kind, a text is missing, empty or too long, or
-            labels are incomplete.
+        InputError: the source of data is missing, empty or of no such kind, a text is missing, empty or too long,
+            labels are incomplete, or the unit of a side is not clear.
     """
     parts = _parts(source, name)
     tables = [_labelled(_rows(part, columns, part_name), label) for label, part, part_name in parts]
@@ -101,7 +101,11 @@ def read_pairs(
     if labels and len(labels) < len(rows):
         place = next(row.place for row in rows if row.label is None)
         raise InputError(f"{place} has no label, but other pairs have one; give every pair a label, or none")
-    units = units or Units(_unit([row.source for row in tables[0]]), _unit([row.target for row in tables[0]]))
+    names = [part_name for _, _, part_name in parts]
+    units = units or Units(
+        _unit_of("source", source_unit, [[row.source for row in table] for table in tables], names),
+        _unit_of("target", target_unit, [[row.target for row in table] for table in tables], names),
+    )
     pairs = [
         Pair(
             split(f"{row.place}: the source", row.source, units.source),
@@ -232,8 +236,28 @@ def _one_line(place: str, text: str) -> str:
     return text
 
 
-def _unit(texts: Sequence[str]) -> Unit:
-    return "symbols" if sum(" " in text for text in texts) > len(texts) / 2 else "characters"
+def _unit_of(side: str, given: str | None, tables: Sequence[Sequence[str]], names: Sequence[str]) -> str:
+    """Return the unit of a side: the given one, or what all files, frames or lists agree on."""
+    argument = f"{side}_unit"
+    if given is not None:
+        return check_unit(given, argument)
+    found: dict[str, str] = {}  # from units to the first name that has it
+    for name, texts in zip(names, tables, strict=True):
+        unit = infer_unit(texts)
+        if unit == UNCLEAR:
+            example = next(text for text in texts if len(text.split()) > 1)
+            raise InputError(
+                f"{name}: it is not clear what the symbols of the {side}s are, such as {example!r}; give `{argument}`, "
+                f"one of {NAMES}"
+            )
+        if unit is not None:
+            found.setdefault(unit, name)
+    if len(found) > 1:
+        raise InputError(
+            f"{found['symbols']}: the {side}s seem to be symbols separated by spaces, but those of "
+            f"{found['characters']} characters; give `{argument}` for all files, one of {NAMES}"
+        )
+    return next(iter(found), "characters")
 
 
 class SourceLine(NamedTuple):
@@ -244,7 +268,7 @@ class SourceLine(NamedTuple):
     symbols: tuple[str, ...]
 
 
-def read_sources(lines: Iterable[bytes], name: str, unit: Unit) -> Iterator[SourceLine]:
+def read_sources(lines: Iterable[bytes], name: str, unit: str) -> Iterator[SourceLine]:
     """Yield every line of a stream.
 
     Args:
@@ -259,28 +283,25 @@ def read_sources(lines: Iterable[bytes], name: str, unit: Unit) -> Iterator[Sour
         yield source_line(f"{name}, line {number}", _decoded(name, number, line), unit)
 
 
-def source_line(place: str, text: str, unit: Unit) -> SourceLine:
+def source_line(place: str, text: str, unit: str) -> SourceLine:
     """Return a source to transcribe, split into symbols; raise InputError if it has a tab or is too long."""
     if "\t" in text:
         raise InputError(f"{place} has a tab, as pairs have; it must hold a source alone")
-    is_empty = not (text.strip() if unit == "symbols" else text)
-    return SourceLine(place, text, () if is_empty else split(f"{place}: the source", text, unit))
+    return SourceLine(place, text, split(f"{place}: the source", text, unit) if text.strip() else ())
 
 
-def split(what: str, text: str, unit: Unit) -> tuple[str, ...]:
+def split(what: str, text: str, unit: str) -> tuple[str, ...]:
     """Return the symbols of a text; raise InputError, about `what`, if there are none or more than `LONGEST`."""
-    text = unicodedata.normalize("NFC", text)
-    symbols = tuple(text.split()) if unit == "symbols" else tuple(text)
-    if not symbols:
+    if not cleaned(text):
         raise InputError(f"{what} has nothing but spaces")
+    try:
+        symbols = split_text(text, unit)
+    except InputError as error:
+        raise InputError(f"{what} {text!r}: {error}") from None
     if len(symbols) > LONGEST:
-        raise InputError(f"{what} has {len(symbols)} {unit}; at most {LONGEST} are allowed")
+        kind = unit if unit.isalpha() else "symbols"
+        raise InputError(f"{what} has {len(symbols)} {kind}; at most {LONGEST} are allowed")
     return symbols
-
-
-def join(symbols: Sequence[str], unit: Unit) -> str:
-    """Return the text of symbols."""
-    return (" " if unit == "symbols" else "").join(symbols)
 
 
 def _lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, str]]:

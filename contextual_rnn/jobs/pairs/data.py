@@ -8,7 +8,8 @@ from typing import Any
 
 import torch
 
-from ...data.pairs import Pair, Pairs, PairSource, Units, read_pairs
+from ...data.pairs import Pair, Pairs, PairSource, read_pairs
+from ...data.units import Units
 from ...errors import InputError
 
 HELD_OUT = 0.1  # the share of the training sources that is held out if there are no validation pairs
@@ -57,13 +58,19 @@ class PairData:
 
     @classmethod
     def read(
-        cls, train: PairSource, validation: PairSource | None, test: PairSource | None, columns: Sequence[str]
+        cls,
+        train: PairSource,
+        validation: PairSource | None,
+        test: PairSource | None,
+        columns: Sequence[str] = (),
+        source_unit: str | None = None,
+        target_unit: str | None = None,
     ) -> PairData:
         """Read all pairs once; raise InputError if data are invalid or have labels that `train` lacks.
 
         Without validation pairs, a tenth of the training sources is held out.
         """
-        training = read_pairs(train, columns=columns, name="`train`")
+        training = read_pairs(train, columns=columns, source_unit=source_unit, target_unit=target_unit)
         read = {"train": training}
         for name, source in (("validation", validation), ("test", test)):
             if source is not None:
