@@ -114,6 +114,7 @@ def test_what_is_not_clear_is_asked_and_files_must_agree(tmp_path):
     assert read_pairs(files, target_unit="symbols").pairs[0].target == ("xy",)
 
 
+@pytest.mark.filterwarnings("ignore:source 0.*was cut")
 def test_a_run_names_its_units_and_transcribes_with_them(tmp_path, capsys):
     path, run = tmp_path / "pairs.tsv", tmp_path / "run"
     path.write_text("".join(f"{source}\t{target}\n" for source, target in listed(WORDS)))

@@ -7,8 +7,10 @@ texts where that is clear; see `infer_unit`.
 from __future__ import annotations
 
 import dataclasses
+import gzip
 import hashlib
 import os
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -19,6 +21,7 @@ from .units import NAMES, Units, check_unit, cleaned
 from .units import split as split_text
 
 LONGEST = 1000  # symbols of a side
+FIELDS = 3  # of a line with a label
 
 # A path or `LABEL=PATH`, several `LABEL=PATH`, a data frame, a list of tuples, or a dict from labels to any of these.
 PairSource = str | os.PathLike[str] | Sequence[str] | Any
@@ -71,6 +74,7 @@ def read_pairs(
     units: Units | None = None,
     source_unit: str | None = None,
     target_unit: str | None = None,
+    label_column: int | None = None,
     name: str = "`train`",
 ) -> Pairs:
     """Read pairs.
@@ -78,7 +82,8 @@ def read_pairs(
     Args:
         source: one of
 
-            - the path of a text file, UTF-8, one pair per line: source, tab, target; empty lines are skipped;
+            - the path of a text file, UTF-8, one pair per line: source, tab, target; empty lines are skipped; a name
+              that ends in .gz is decompressed;
             - `"LABEL=PATH"`, or a list of several, which labels the pairs of each file;
             - a pandas or polars data frame, or an Arrow table, with a column for each side;
             - a list of tuples `(source, target)` or `(source, target, label)`;
@@ -88,6 +93,8 @@ def read_pairs(
         units: of both sides, such as those of the training pairs; None infers those that are not given.
         source_unit: of the sources; None infers it.
         target_unit: of the targets; None infers it.
+        label_column: the number, 1 to 3, of the field of a line that is the label; the two others are source and
+            target. It is for text files without a header.
         name: what errors call `source` if it is no file.
 
     Raises:
@@ -95,7 +102,9 @@ def read_pairs(
             labels are incomplete, or the unit of a side is not clear.
     """
     parts = _parts(source, name)
-    tables = [_labelled(_rows(part, columns, part_name), label) for label, part, part_name in parts]
+    if label_column is not None and not 1 <= label_column <= FIELDS:
+        raise InputError(f"`label_column` must be in 1 to {FIELDS}, the fields of a line; found {label_column}")
+    tables = [_labelled(_rows(part, columns, label_column, part_name), label) for label, part, part_name in parts]
     rows = [row for table in tables for row in table]
     labels = [row.label for row in rows if row.label is not None]
     if labels and len(labels) < len(rows):
@@ -159,31 +168,51 @@ def _labelled(rows: list[Row], label: str | None) -> list[Row]:
     return [row._replace(label=label) for row in rows]
 
 
-def _rows(source: Any, columns: Sequence[str], name: str) -> list[Row]:
+def _rows(source: Any, columns: Sequence[str], label_column: int | None, name: str) -> list[Row]:
     """Return the rows of one file, data frame or list."""
     if is_path(source) and not columns:
-        return _file_rows(source)
+        return _file_rows(source, label_column)
+    if label_column is not None:
+        raise InputError(
+            f"{name}: `label_column` is for text files without a header; name the column of the label third in "
+            "`columns`, or put it third in each tuple"
+        )
     if isinstance(source, (list, tuple)):
         return _listed_rows(source, name)
     return _table_rows(Table(source, name), columns)
 
 
-def _file_rows(path: str | os.PathLike[str]) -> list[Row]:
-    rows = [_line_row(f"{path}, line {number}", line) for number, line in _lines(path) if line]
+def _file_rows(path: str | os.PathLike[str], label_column: int | None) -> list[Row]:
+    rows = [_line_row(f"{path}, line {number}", line, label_column) for number, line in _lines(path) if line]
     if not rows:
         raise InputError(f"{path} is empty; each line must have a source, a tab and a target")
     return rows
 
 
-def _line_row(place: str, line: str) -> Row:
+def _line_row(place: str, line: str, label_column: int | None) -> Row:
     parts = line.split("\t")
+    if label_column is None:
+        return _pair_row(place, parts)
+    if len(parts) != FIELDS:
+        raise InputError(f"{place} has {_tabs(parts)}; with `label_column`, it must have {FIELDS - 1}")
+    label = parts.pop(label_column - 1).strip()
+    if not label:
+        raise InputError(f"{place}: the label is empty")
+    return _pair_row(place, parts)._replace(label=label)
+
+
+def _pair_row(place: str, parts: Sequence[str]) -> Row:
     if len(parts) != 2:
-        found = "no tab" if len(parts) == 1 else f"{len(parts) - 1} tabs"
-        raise InputError(f"{place} has {found}; it must have one, between source and target")
+        hint = "; give `label_column` if one of the three fields is a label" if len(parts) == FIELDS else ""
+        raise InputError(f"{place} has {_tabs(parts)}; it must have one, between source and target{hint}")
     for side, text in zip(("source", "target"), parts, strict=True):
         if not text:
             raise InputError(f"{place}: the {side} is empty")
     return Row(place, parts[0], parts[1], None)
+
+
+def _tabs(parts: Sequence[str]) -> str:
+    return {1: "no tab", 2: "one tab"}.get(len(parts), f"{len(parts) - 1} tabs")
 
 
 def _listed_rows(source: Sequence[Any], name: str) -> list[Row]:
@@ -309,13 +338,13 @@ def _lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, str]]:
         kind = "a folder" if os.path.isdir(path) else "a pipe or a device"
         raise InputError(f"{path} is {kind}; give a regular file")
     try:
-        with open(path, "rb") as file:
+        with gzip.open(path) if str(path).endswith(".gz") else open(path, "rb") as file:
             for number, line in enumerate(file, start=1):
                 yield number, _decoded(path, number, line)
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such file") from None
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}") from None
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
 
 
 def _decoded(name: str | os.PathLike[str], number: int, line: bytes) -> str:

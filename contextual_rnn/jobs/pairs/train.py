@@ -92,6 +92,7 @@ def fit(
     columns: Sequence[str] = (),
     source_unit: str | None = None,
     target_unit: str | None = None,
+    label_column: int | None = None,
     seed: int = 0,
     out: str | os.PathLike[str] | None = None,
     resume: bool = False,
@@ -112,6 +113,8 @@ def fit(
             words, bytes, smiles, or re: and a regular expression that matches a symbol; by default, characters or
             symbols, as the texts show.
         target_unit: Symbols of the targets, as for the sources.
+        label_column: Number, 1 to 3, of the field of a line that is the label of its source, such as inflection tags,
+            in files without a header.
         seed: Random seed of the weights, the minibatches and the noise.
         out: Run folder to create; by default, nothing is kept on disk.
         resume: Continue in a folder that already holds this run.
@@ -127,7 +130,7 @@ def fit(
         contextual-rnn fit pairs --train train.tsv --validation dev.tsv --test test.tsv --out runs/spelling
     """
     candidates = PairSettings.candidates(options)
-    data = PairData.read(train, validation, test, columns, source_unit, target_unit)
+    data = PairData.read(train, validation, test, columns, source_unit, target_unit, label_column)
     check_label([candidates[0].label], data)
     report = functools.partial(_report, data)
     model = fit_one(Training(data), candidates, report, lambda _: {}, seed=seed, out=out, resume=resume, jobs=jobs)
