@@ -157,6 +157,7 @@ def _report(data: Datasets, model: ForecastModel, result: dict[str, Any], histor
         f"Trained an encoder and decoder ({settings.cell}, {settings.hidden} units) to forecast {settings.horizon} "
         f"steps from {settings.past}, on {len(data.training)} series for {len(history)} epochs.",
         f"The weights are those of epoch {epoch}, which has the lowest validation error.",
+        *data.remarks,
         f"Errors are in {error_unit(settings.targets)}.",
     ]
     return FitReport(sentences, METRICS, rows)
