@@ -1,7 +1,7 @@
 """The order and the frequency of rows by a column of times, and the times that follow.
 
-Months, quarters and years are calendar steps, not a fixed number of days. Steps of zoned times are compared on the local
-clock if all are whole days, and else in UTC.
+Months, quarters and years are calendar steps, not a fixed number of days. Steps of zoned times are compared on the
+local clock if all are whole days, and else in UTC.
 """
 
 from __future__ import annotations
