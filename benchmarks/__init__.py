@@ -21,7 +21,7 @@ def provenance() -> str:
             f"machine   {_processor()}, {os.cpu_count()} cores, {platform.system()}, load {load:.1f}",
             f"versions  Python {platform.python_version()}, torch {torch.__version__}, "
             f"contextual-rnn {contextual_rnn.__version__}",
-            f"command   {' '.join(['python -m benchmarks', *sys.argv[1:]])}",
+            f"command   {' '.join(['python -m benchmarks', *sys.argv])}",
         ]
     )
 

@@ -7,26 +7,32 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from contextual_rnn.study.differences import (
     ItemMetric,
     Metric,
     answer,
     baseline_rows,
-    bootstrap_mean,
-    bootstrap_ratio,
-    bootstrap_shift,
     difference,
     difference_over_items,
+    findings,
     in_words,
-    mean_interval,
-    ratio_interval,
     summarise,
+)
+from contextual_rnn.study.intervals import (
+    adjusted,
+    holm,
+    mean_interval,
+    ratio_estimate,
+    rmse_ratio,
+    two_way,
+    two_way_estimate,
 )
 
 ERROR = Metric("error", "test error")
 RATE = Metric("rate", "error rate", "%", "difference")
-BY_ITEM = ItemMetric("item_error", "error of an item", values="by_item", items="things")
+BY_ITEM = ItemMetric("item_error", "error of an item", values="by_item", items="things", item="thing")
 
 
 def runs(a, b, metric="error"):
@@ -61,7 +67,7 @@ def test_a_t_interval_of_five_covers_95_per_cent():
 
 @given(st.lists(st.floats(0.1, 10), min_size=5, max_size=9), st.floats(0.1, 10))
 def test_a_constant_ratio_is_found_exactly(values, factor):
-    interval = ratio_interval([factor * value for value in values], values)
+    interval = ratio_estimate([factor * value for value in values], values).interval()
     assert (interval.middle, interval.low, interval.high) == pytest.approx((factor,) * 3)
 
 
@@ -150,44 +156,124 @@ def test_baselines_are_rows_without_seeds():
     assert (row["kind"], row["mean"], row["median"], row["low"], row["seeds"]) == ("persistence", 2.0, 2.0, None, 0)
 
 
-def test_the_bootstrap_is_paired():
-    errors = np.random.default_rng(0).uniform(0.1, 10, (5, 30))
-    interval = bootstrap_ratio(0.81 * errors, errors)
+def of_items(a, b):
+    return [
+        {
+            "kind": kind,
+            "initial_state": kind,
+            "seed": seed,
+            "metrics": {"error": float(np.mean(row))},
+            "by_item": list(row),
+        }
+        for kind, values in (("a", a), ("b", b))
+        for seed, row in enumerate(values)
+    ]
+
+
+def over_items(a, b, metric=BY_ITEM):
+    return difference_over_items(of_items(a, b), {"kind": "a"}, {"kind": "b"}, metric)
+
+
+def test_the_two_way_error_is_that_of_the_mean_squares():
+    values = np.array([[1.0, 2.0, 6.0], [3.0, 4.0, 5.0]])  # mean squares: seeds 1.5, items 6.5, noise 1.5
+    mean, error, freedom = two_way(values)
+    assert mean == pytest.approx(3.5)
+    assert error == pytest.approx(math.sqrt((1.5 + 6.5 - 1.5) / 6))
+    assert freedom == pytest.approx(6.5**2 / (1.5**2 / 1 + 6.5**2 / 2 + 1.5**2 / 2))
+
+
+def test_one_seed_or_one_item_gives_the_usual_standard_error():
+    values = np.array([1.0, 2.0, 3.0, 4.0, 5.0])
+    for shape in ((5, 1), (1, 5)):
+        estimate = two_way_estimate(values.reshape(shape))
+        assert (estimate.error, estimate.freedom) == pytest.approx((math.sqrt(0.5), 4))
+
+
+@pytest.mark.parametrize(("of_seed", "of_item"), [(0.0, 1.0), (0.3, 1.0), (1.0, 0.2)])
+def test_the_two_way_interval_covers_the_truth(of_seed, of_item):
+    random = np.random.default_rng(0)
+    seeds, items, noise = (random.standard_normal((2000, *shape)) for shape in ((5, 1), (1, 40), (5, 40)))
+    value, error, freedom = two_way(of_seed * seeds + of_item * items + 0.5 * noise)
+    half = error * stats.t.ppf(0.975, freedom)
+    assert 0.935 <= np.mean(abs(value) <= half) <= 0.98
+
+
+def test_items_are_paired():
+    errors = np.random.default_rng(0).uniform(0.1, 10, (5, 40))
+    interval = rmse_ratio(0.81 * errors, errors).interval()
     assert (interval.middle, interval.low, interval.high) == pytest.approx((0.9,) * 3)
-    shift = bootstrap_shift(errors + 2, errors)
+    shift = two_way_estimate(errors + 2 - errors).interval()
     assert (shift.middle, shift.low, shift.high) == pytest.approx((2,) * 3)
 
 
-def test_the_bootstrap_claims_nothing_from_few_seeds_or_of_zero_errors():
-    errors = np.random.default_rng(0).uniform(0.1, 10, (4, 30))
-    assert bootstrap_ratio(0.81 * errors, errors).low is None
-    assert bootstrap_shift(errors, errors).low is None
-    assert bootstrap_ratio(errors, 0 * errors).middle is None
-    assert bootstrap_mean(errors).low < errors.mean() < bootstrap_mean(errors).high
+def test_errors_of_zero_have_no_ratio():
+    assert rmse_ratio(np.ones((5, 40)), np.zeros((5, 40))) is None
+    assert "cannot be compared as a ratio" in in_words(
+        over_items(np.ones((5, 40)), np.zeros((5, 40))), BY_ITEM, "things"
+    )
 
 
-def test_a_bootstrap_that_resamples_zero_errors_gives_no_infinite_interval():
-    a, b = np.ones((5, 3)), np.zeros((5, 3))
-    b[:, 0] = 1  # many resamples of the three items leave out the only one with an error
-    members = [
-        {"kind": kind, "seed": seed, "metrics": {}, "by_item": rows.tolist()}
-        for kind, values in (("a", a), ("b", b))
-        for seed, rows in enumerate(values)
-    ]
-    row = difference_over_items(members, {"kind": "a"}, {"kind": "b"}, BY_ITEM)
-    assert (row["seeds"], row["things"], row["low"], row["high"]) == (5, 3, None, None)
-    assert row["ratio"] == pytest.approx(math.sqrt(3))
-    assert "no interval can be given" in in_words(row, BY_ITEM, "things")
-    assert json.dumps(row, allow_nan=False)
+def test_few_items_allow_no_claim_about_other_items():
+    row = over_items(np.ones((5, 39)), 2 * np.ones((5, 39)))
+    assert (row["seeds"], row["things"], row["low"], row["p"]) == (5, 39, None, None)
+    assert "at least 40 test things are needed" in in_words(row, BY_ITEM, "things")
 
 
 def test_a_difference_over_items_names_their_number():
-    members = [
-        {"kind": kind, "seed": seed, "metrics": {}, "by_item": [factor * (1 + seed + item) for item in range(12)]}
-        for kind, factor in (("a", 0.25), ("b", 1.0))
-        for seed in range(5)
-    ]
-    row = difference_over_items(members, {"kind": "a"}, {"kind": "b"}, BY_ITEM)
+    of_item = np.array([[1.0 + seed + item for item in range(40)] for seed in range(5)])
+    row = over_items(0.25 * of_item, of_item)
     assert row["ratio"] == pytest.approx(0.5)
     assert "50% lower than that of b" in in_words(row, BY_ITEM, "things")
-    assert "12 test things and 5 seeds" in in_words(row, BY_ITEM, "things")
+    assert "40 test things and 5 seeds" in in_words(row, BY_ITEM, "things")
+    assert json.dumps(adjusted([row], row), allow_nan=False)
+
+
+def test_no_difference_comes_with_the_one_that_would_have_been_found():
+    row = compared([1, 2, 3, 4, 5], [5, 4, 3, 2, 1])
+    logs = np.log([1 / 5, 2 / 4, 1, 4 / 2, 5 / 1])
+    quantiles = 2.7764451 + 0.9409646  # t of 4 degrees of freedom, at 0.975 and at 0.8
+    assert row["detectable"] == pytest.approx(math.exp(quantiles * logs.std(ddof=1) / math.sqrt(5)), rel=1e-6)
+    assert in_words(row, ERROR).endswith(
+        " These runs would find a true difference by a factor of 7.85 in four of five cases."
+    )
+    assert "find" not in said([0] * 5, [0] * 5, RATE)
+
+
+def test_holm_adjusts_the_smallest_most():
+    assert holm([0.04, 0.01, 0.03]) == pytest.approx([0.06, 0.03, 0.06])
+    assert holm([]) == []
+
+
+def test_secondary_differences_are_claimed_by_adjusted_p_values():
+    weak = compared([2.0, 2.4, 3.0, 2.2, 2.9], [2.2, 2.5, 3.5, 2.3, 3.0])
+    assert 0.025 / 2 < weak["p"] < 0.05
+    rows = adjusted([weak, dict(weak), dict(weak), dict(weak)], weak)
+    assert [row["family"] for row in rows] == ["primary", "secondary", "secondary", "secondary"]
+    assert in_words(rows[0], ERROR).startswith("The test error of a is")
+    assert in_words(rows[1], ERROR).startswith("No difference in test error was found")
+    assert rows[1]["p_adjusted"] == pytest.approx(3 * weak["p"])
+    assert rows[1]["simultaneous_low"] < rows[1]["low"] < rows[1]["high"] < rows[1]["simultaneous_high"]
+    assert "simultaneous with 3 claims" in in_words(rows[1], ERROR)
+    assert rows[1]["detectable"] > rows[0]["detectable"]
+
+
+def test_the_answer_is_that_of_the_primary_comparison():
+    random = np.random.default_rng(0)
+    members = of_items(0.5 + random.random((5, 40)), 2 + random.random((5, 40)))
+    members += [{**one, "initial_state": "c"} for one in members[5:]]
+    pairs = [("b", "c", "B rather than c"), ("a", "b", "A rather than b")]
+    found = findings(members, pairs, [ERROR], BY_ITEM, {}, primary=[("x", "y"), ("a", "b")])
+    assert found["answer"].startswith("Does the initial state matter? Yes. The error of an item of a is")
+    assert [row["family"] for row in found["differences"]] == ["secondary"] * 3 + ["primary"]
+    assert "fixed before the runs" in found["sentences"][-1]
+    assert json.dumps(found["differences"], allow_nan=False)
+    few = findings(members[:5] + members[5:10], [("a", "b", "A rather than b")], [ERROR], BY_ITEM, {})
+    assert few["differences"][-1]["family"] == "primary"
+
+
+def test_intervals_over_seeds_say_what_they_hold_for():
+    members = of_items(np.arange(5.0)[:, None] + 1, np.arange(5.0)[:, None] + 2)
+    found = findings(members, [("a", "b", "A rather than b")], [ERROR], BY_ITEM, {})
+    assert (
+        found["sentences"][-1] == "Intervals over seeds hold for other seeds on this test thing, not for other things."
+    )

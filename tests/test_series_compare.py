@@ -21,7 +21,7 @@ def compared(train, test, **more):
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
-    """A comparison in a run folder, of settings that were chosen, on enough test series for a bootstrap."""
+    """A comparison in a run folder, of settings that were chosen, on several test series."""
     out = tmp_path_factory.mktemp("compare") / "run"
     return compared(panda(6), panda(12, 40), initial_states=KINDS, seeds=5, washout=[0, 2], folds=2, out=out)
 
@@ -29,7 +29,7 @@ def found(tmp_path_factory):
 def test_the_answer_comes_first_and_every_comparison_follows(found):
     assert found.verdict.startswith("Does the initial state matter? ")
     assert str(found).split()[:5] == ["Does", "the", "initial", "state", "matter?"]
-    for words in ("Knowing the targets of the window (warm-up against zero)", "95% interval", "12 test series and 5 seeds",
+    for words in ("Knowing the targets of the window (warm-up against zero)", "95% interval", "A claim about other series takes at least 40 test series.",
                   "Starting from h0 = g(context), rather than warming up"):  # fmt: skip
         assert words in found.verdict
     assert "persistence" in str(found)

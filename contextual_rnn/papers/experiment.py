@@ -18,8 +18,9 @@ from torch import Tensor, nn
 
 from .._core.settings import check_count, setting
 from ..serialization import load, save
-from ..study.differences import FEWEST, Kind, Metric, Row, difference, in_words, label, summarise
+from ..study.differences import Kind, Metric, Row, difference, in_words, label, summarise
 from ..study.fit import Metrics, TrainingSettings, fit
+from ..study.intervals import FEWEST, adjusted
 from ..study.parallel import Run, caller_unchanged, one_thread, run_all
 from ..study.run_folder import RunFolder, read_lines, write_json
 
@@ -200,8 +201,12 @@ def values_of(runs: Sequence[Row], factor: str, metric: str) -> dict[str, list[f
 
 
 def compare(runs: Sequence[Row], pairs: Iterable[tuple[Kind, Kind]], metrics: Sequence[Metric]) -> list[Row]:
-    """Return the difference of every pair of kinds in every metric, paired by seed."""
-    return [difference(runs, a, b, metric) for a, b in pairs for metric in metrics]
+    """Return the difference of every pair of kinds in every metric, paired by seed.
+
+    That of the first pair in the first metric is primary; the others are adjusted for their number.
+    """
+    differences = [difference(runs, a, b, metric) for a, b in pairs for metric in metrics]
+    return adjusted(differences, differences[0] if differences else None)
 
 
 def sentences(differences: Sequence[Row], metrics: Sequence[Metric]) -> list[str]:

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
-import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 import numpy as np
 
-FEWEST = 5  # with fewer seeds an interval would say almost nothing, and none is given
-MANY_ITEMS = 10  # from this number on, differences are bootstrapped over the test items as well
+from .intervals import (
+    FEWEST,
+    Estimate,
+    adjusted,
+    mean_estimate,
+    mean_interval,
+    ratio_estimate,
+    rmse_ratio,
+    two_way_estimate,
+)
+
+FEWEST_ITEMS = 40  # with fewer test items their intervals miss 95% (docs/results/interval_coverage.md)
 FACTOR = "initial_state"
 
 Kind = dict[str, Any]
@@ -41,16 +50,18 @@ class Metric:
 
 @dataclasses.dataclass(frozen=True)
 class ItemMetric(Metric):
-    """A metric that a run has for every test item, so that differences can be resampled over items as well.
+    """A metric that a run has for every test item, so that a claim can be about other items too.
 
     Attributes:
         values: the field of a run that holds a value for every item; for a ratio, a mean squared error.
-        items: what an item is called, in the plural.
+        items: what items are called.
+        item: what one of them is called.
         factor: what values are multiplied by, such as 100 for percentages.
     """
 
     values: str = ""
     items: str = "items"
+    item: str = "item"
     factor: float = 1.0
 
 
@@ -106,38 +117,53 @@ def difference(runs: Sequence[Row], a: Kind, b: Kind, metric: Metric) -> Row:
         metric: what to compare.
 
     Returns:
-        `{"a", "b", "metric", "ratio" or "shift", "low", "high", "seeds"}`, where `seeds` counts the seeds for which
-        both kinds have the metric. The ends of the interval are None with fewer than 5 seeds. The effect is None
-        too if there is no such seed, or if a value of a ratio is not positive.
+        `{"a", "b", "metric", "ratio" or "shift", "low", "high", "p", "detectable", "error", "freedom", "seeds"}`: the
+        effect, its 95% interval, its two-sided p value, the effect that such runs find four times in five, and the
+        standard error (of the logarithm of a ratio) with its degrees of freedom; `seeds` counts the seeds for which
+        both kinds have the metric. All but the effect are None with fewer than 5 seeds. The effect is
+        None too if there is no such seed, or if a value of a ratio is not positive.
     """
     first, second = _by_seed(runs, a, metric.key), _by_seed(runs, b, metric.key)
     seeds = sorted(first.keys() & second.keys())
     if not seeds:
-        interval = Interval(None, None, None)
+        estimate = None
     elif metric.compared_by == "ratio":
-        interval = ratio_interval([first[seed] for seed in seeds], [second[seed] for seed in seeds])
+        estimate = ratio_estimate([first[seed] for seed in seeds], [second[seed] for seed in seeds])
     else:
-        interval = mean_interval([first[seed] - second[seed] for seed in seeds])
-    return _row(a, b, metric, interval) | {"seeds": len(seeds)}
+        estimate = mean_estimate([first[seed] - second[seed] for seed in seeds])
+    return _row(a, b, metric, estimate, len(seeds) >= FEWEST) | {"seeds": len(seeds)}
 
 
 def difference_over_items(runs: Sequence[Row], a: Kind, b: Kind, metric: ItemMetric) -> Row:
-    """Compare kind `a` with kind `b` by a bootstrap over test items and seeds, both resampled in pairs.
+    """Compare kind `a` with kind `b`, paired by seed and by test item, for other seeds and other items.
 
-    The arguments and the result are those of `difference`, with the number of items under the items' name.
+    The standard error is that of crossed random effects; see `intervals.two_way`. The arguments and the result are
+    those of `difference`, with the number of items under the items' name. With fewer than
+    40 items there is no interval.
     """
-    first, second = (
-        metric.factor * np.array([run[metric.values] for run in _of(runs, kind)], float) for kind in (a, b)
-    )
-    bootstrap: Callable[..., Interval] = bootstrap_ratio if metric.compared_by == "ratio" else bootstrap_shift
-    interval = bootstrap(first, second)
-    return _row(a, b, metric, interval) | {"seeds": len(first), metric.items: first.shape[1]}
+    by_seed = [{run["seed"]: run[metric.values] for run in _of(runs, kind)} for kind in (a, b)]
+    seeds = sorted(by_seed[0].keys() & by_seed[1].keys())
+    first, second = (metric.factor * np.array([kind[seed] for seed in seeds], float) for kind in by_seed)
+    items = first.shape[1] if seeds else 0
+    estimate = None
+    if seeds:
+        estimate = rmse_ratio(first, second) if metric.compared_by == "ratio" else two_way_estimate(first - second)
+    enough = len(seeds) >= FEWEST and items >= FEWEST_ITEMS
+    return _row(a, b, metric, estimate, enough) | {"seeds": len(seeds), metric.items: items}
 
 
-def _row(a: Kind, b: Kind, metric: Metric, interval: Interval) -> Row:
+def _row(a: Kind, b: Kind, metric: Metric, estimate: Estimate | None, enough: bool) -> Row:
     effect = "ratio" if metric.compared_by == "ratio" else "shift"
-    ends = {"low": interval.low, "high": interval.high}
-    return {"a": label(a), "b": label(b), "metric": metric.key, effect: interval.middle, **ends}
+    row: Row = {"a": label(a), "b": label(b), "metric": metric.key, effect: None, "low": None, "high": None}
+    row |= {"p": None, "detectable": None, "error": None, "freedom": None}
+    if estimate is None:
+        return row
+    interval = estimate.interval() if enough else estimate.without_interval()
+    row |= {effect: interval.middle, "low": interval.low, "high": interval.high}
+    if enough:
+        row |= {"p": estimate.p_value(), "detectable": estimate.detectable()}
+        row |= {"error": estimate.error, "freedom": estimate.freedom}
+    return row
 
 
 def label(kind: Kind) -> str:
@@ -146,20 +172,25 @@ def label(kind: Kind) -> str:
 
 
 def found(row: Row) -> bool | None:
-    """Return whether the interval of a difference excludes equality; None if there is no interval."""
+    """Return whether a difference is claimed; None if there is no interval.
+
+    A primary difference is claimed if its interval excludes equality; a secondary one by its adjusted p value.
+    """
     if row["low"] is None:
         return None
+    if "p_adjusted" in row:
+        return bool(row["p_adjusted"] < 0.05)
     equal = 1 if "ratio" in row else 0
     return not row["low"] <= equal <= row["high"]
 
 
 def in_words(row: Row, metric: Metric, items: str | None = None) -> str:
-    """Say a difference in one sentence, with its interval, or that none was found.
+    """Say a difference in one sentence, with its interval, or that none was found and which one could have been.
 
     Args:
-        row: of `difference` or `difference_over_items`.
+        row: of `difference`, `difference_over_items` or `adjusted`.
         metric: what was compared.
-        items: what the test items are called, where they were resampled.
+        items: what the test items are called, where the claim is about other items too.
     """
     a, b, effect = row["a"], row["b"], row.get("ratio", row.get("shift"))
     if effect is None and not row["seeds"]:
@@ -167,17 +198,39 @@ def in_words(row: Row, metric: Metric, items: str | None = None) -> str:
     if effect is None:
         return f"The {metric.name} of {a} and {b} cannot be compared as a ratio, because a value is not positive."
     seeds = f"{row['seeds']} seed{'s' * (row['seeds'] != 1)}"
+    over = f"{row[items]} test {items} and {seeds}" if items else seeds
     if row["low"] is None:
-        size = f"The {metric.name} of {a} is {_size(row, metric)} {b}, over {seeds}"
+        size = f"The {metric.name} of {a} is {_size(row, metric)} {b}, over {over}"
         if row["seeds"] < FEWEST:
             return f"{size}; at least {FEWEST} seeds are needed to claim a difference."
-        return f"{size}; no interval can be given, because too many of the resampled values are 0."
-    over = f"{row[items]} test {items} and {seeds}" if items else seeds
+        if items and row[items] < FEWEST_ITEMS:
+            return f"{size}; at least {FEWEST_ITEMS} test {items} are needed to claim a difference for other {items}."
+        return f"{size}; no interval can be given."
     sign = "ratio" if "ratio" in row else "difference"
-    interval = f"{sign} {effect:.3g}, 95% interval {row['low']:.3g} to {row['high']:.3g}, {over}"
+    interval = f"{sign} {effect:.3g}, 95% interval {row['low']:.3g} to {row['high']:.3g}{_adjustment(row)}, {over}"
     if not found(row):
-        return f"No difference in {metric.name} was found between {a} and {b} ({interval})."
+        return f"No difference in {metric.name} was found between {a} and {b} ({interval}).{_power(row, metric)}"
     return f"The {metric.name} of {a} is {_size(row, metric)} {b} ({interval})."
+
+
+def _adjustment(row: Row) -> str:
+    if "p_adjusted" not in row:
+        return ""
+    p = f"p = {row['p_adjusted']:.2g}" if row["p_adjusted"] >= 0.001 else "p < 0.001"
+    ends = f"{row['simultaneous_low']:.3g} to {row['simultaneous_high']:.3g}"
+    return f", simultaneous with {row['claims']} claims {ends}, adjusted {p}" if row["claims"] > 1 else f", {p}"
+
+
+def _power(row: Row, metric: Metric) -> str:
+    """Return a sentence on the difference that would have been found; empty if the runs are all equal."""
+    size = row["detectable"]
+    if size == (1 if "ratio" in row else 0):
+        return ""
+    if "ratio" in row:
+        amount = f"of {size - 1:.0%}" if 0.01 <= size - 1 < 1 else f"by a factor of {size:.3g}"
+    else:
+        amount = f"of {size:.3g}{_unit(metric)}"
+    return f" These runs would find a true difference {amount} in four of five cases."
 
 
 def answer(subject: str, row: Row | None, metric: Metric, items: str | None = None) -> str:
@@ -187,7 +240,7 @@ def answer(subject: str, row: Row | None, metric: Metric, items: str | None = No
         subject: what may matter, such as "the initial state".
         row: of `difference` or `difference_over_items`; None where nothing was compared.
         metric: what was compared.
-        items: what the test items are called, where they were resampled.
+        items: what the test items are called, where the claim is about other items too.
     """
     if row is None:
         return f"Does {subject} matter? Only one kind was trained, so there is nothing to compare."
@@ -206,54 +259,81 @@ def findings(
     by_item: ItemMetric,
     baselines: dict[str, dict[str, float]],
     subject: str = "the initial state",
+    primary: Sequence[tuple[str, str]] = (),
 ) -> dict[str, Any]:
     """Return the fields `answer`, `runs`, `summary`, `differences`, `sentences`, `metrics` of a `Comparison`.
 
     Args:
         runs: `{"initial_state": name of the kind, "seed": ..., "metrics": {key: value}}`, and the values of `by_item`.
         pairs: `(a, b, statement)` for every comparison of kind `a` with kind `b`; see `kinds.comparisons`.
-        metrics: what to compare; the first gives the answer.
-        by_item: what to resample over test items, if there are many.
+        metrics: what to compare over seeds, on these test items.
+        by_item: what to compare for other test items too, if there are 40 or more.
         baselines: the metrics of every baseline, by its name.
         subject: what the answer is about.
+        primary: `(a, b)`, in order of preference: the first one that was compared gives the answer, by `by_item` where
+            there are enough items, else by the first of `metrics`. By default, the first of `pairs`.
     """
-    differences: list[Row] = []
-    sentences = []
+    compared: list[tuple[Row, Metric, str | None]] = []
+    many = len(runs[0][by_item.values]) >= FEWEST_ITEMS
     for a, b, statement in pairs:
-        sentences.append(f"{statement} ({a} against {b}):")
         of = {FACTOR: a}, {FACTOR: b}
-        rows: list[tuple[Row, Metric, str | None]] = [(difference(runs, *of, one), one, None) for one in metrics]
-        if len(runs[0][by_item.values]) >= MANY_ITEMS:
-            rows.append((difference_over_items(runs, *of, by_item), by_item, by_item.items))
-        for row, metric, items in rows:
-            differences.append({**row, "meaning": statement})
-            sentences.append("  " + in_words(row, metric, items))
+        compared += [({**difference(runs, *of, one), "meaning": statement}, one, None) for one in metrics]
+        if many:
+            row = {**difference_over_items(runs, *of, by_item), "meaning": statement}
+            compared.append((row, by_item, by_item.items))
+    first = _primary([row for row, metric, _ in compared if metric is (by_item if many else metrics[0])], primary)
+    differences = adjusted([row for row, _, _ in compared], first)
+    sentences: list[str] = []
+    main: Row | None = None
+    for row, (_, metric, items) in zip(differences, compared, strict=True):
+        heading = f"{row['meaning']} ({row['a']} against {row['b']}):"
+        if heading not in sentences:
+            sentences.append(heading)
+        sentences.append("  " + in_words(row, metric, items))
+        main = row if row["family"] == "primary" else main
+    reply = answer(subject, main, by_item if many else metrics[0], by_item.items if many else None)
     return {
-        "answer": answer(subject, _primary(differences, metrics[0]), metrics[0]),
+        "answer": reply,
         "runs": runs,
         "summary": summarise(runs, [FACTOR]) + baseline_rows(FACTOR, baselines),
         "differences": differences,
-        "sentences": sentences + _caution(differences, by_item.items),
+        "sentences": sentences + caution(differences, by_item, len(runs[0][by_item.values])),
         "metrics": metrics,
     }
 
 
-def _primary(differences: list[Row], metric: Metric) -> Row | None:
-    """Return the comparison that gives the answer: that of context with zero, else the first."""
-    rows = [row for row in differences if row["metric"] == metric.key]
-    return next((row for row in rows if (row["a"], row["b"]) == ("context", "zero")), rows[0] if rows else None)
+def _primary(rows: list[Row], preferred: Sequence[tuple[str, str]]) -> Row | None:
+    """Return the comparison that gives the answer: the first that is preferred, else the first of all."""
+    for pair in preferred:
+        for row in rows:
+            if (row["a"], row["b"]) == pair:
+                return row
+    return rows[0] if rows else None
 
 
-def _caution(differences: list[Row], items: str) -> list[str]:
-    """Return a sentence on the limits of the intervals; an empty list if there are none."""
-    claims = sum(row["low"] is not None for row in differences)
-    if not claims:
+def caution(differences: list[Row], by_item: ItemMetric, number: int) -> list[str]:
+    """Return sentences on what the intervals hold for; an empty list if there are none.
+
+    Args:
+        differences: of `adjusted`.
+        by_item: the metric of an item.
+        number: of the test items.
+    """
+    items = by_item.items
+    if all(row["low"] is None for row in differences):
         return []
-    return [
-        f"Intervals over seeds hold for other seeds on these test {items}, not for other {items}. The {claims} "
-        "intervals are not corrected for their number: if there are no true differences, about one interval in "
-        "twenty still excludes equality."
-    ]
+    sentences = []
+    if any(items not in row for row in differences):
+        these = f"this test {by_item.item}" if number == 1 else f"these {number} test {items}"
+        sentences.append(f"Intervals over seeds hold for other seeds on {these}, not for other {items}.")
+    if 1 < number < FEWEST_ITEMS:
+        sentences.append(f"A claim about other {items} takes at least {FEWEST_ITEMS} test {items}.")
+    if any(row.get("claims", 0) > 1 for row in differences):
+        sentences.append(
+            "The answer's comparison was fixed before the runs. The others are claimed by p values that are adjusted "
+            "for their number (Holm); the simultaneous intervals hold all together in 95% of cases (Bonferroni)."
+        )
+    return sentences
 
 
 def _size(row: Row, metric: Metric) -> str:
@@ -266,8 +346,11 @@ def _size(row: Row, metric: Metric) -> str:
             return f"{ratio:.3g} times that of"
         percent = f"{change:.0%}" if change >= 0.01 else f"{100 * change:.1g}%"
         return f"{percent} {'lower' if ratio < 1 else 'higher'} than that of"
-    points = " percentage points" if metric.unit == "%" else f" {metric.unit}" if metric.unit else ""
-    return f"{abs(row['shift']):.3g}{points} {'lower' if row['shift'] < 0 else 'higher'} than that of"
+    return f"{abs(row['shift']):.3g}{_unit(metric)} {'lower' if row['shift'] < 0 else 'higher'} than that of"
+
+
+def _unit(metric: Metric) -> str:
+    return " percentage points" if metric.unit == "%" else f" {metric.unit}" if metric.unit else ""
 
 
 def _groups(runs: Sequence[Row], factors: Sequence[str]) -> Iterator[tuple[Kind, list[Row]]]:
@@ -284,111 +367,3 @@ def _by_seed(runs: Sequence[Row], kind: Kind, metric: str) -> dict[int, float]:
 
 def _of(runs: Sequence[Row], kind: Kind) -> list[Row]:
     return [run for run in runs if all(run[key] == value for key, value in kind.items())]
-
-
-@dataclasses.dataclass(frozen=True)
-class Interval:
-    """An estimate and its 95% interval, whose ends are None if no interval can be given.
-
-    Everything is None for a ratio of values that are not positive.
-    """
-
-    middle: float | None
-    low: float | None
-    high: float | None
-
-
-def mean_interval(values: Sequence[float]) -> Interval:
-    """Return the mean and its 95% t interval, which describes the variation between training runs only."""
-    mean = float(np.mean(values))
-    half = _half_width(values)
-    return Interval(mean, None, None) if half is None else Interval(mean, mean - half, mean + half)
-
-
-def ratio_interval(a: Sequence[float], b: Sequence[float]) -> Interval:
-    """Return the ratio a / b, the exponential of the mean paired log-ratio over seeds, with its 95% t interval.
-
-    Everything is None if a value is not positive.
-    """
-    if min(*a, *b) <= 0:
-        return Interval(None, None, None)
-    logs = [math.log(x / y) for x, y in zip(a, b, strict=True)]
-    interval = mean_interval(logs)
-    return Interval(*(None if end is None else math.exp(end) for end in (interval.middle, interval.low, interval.high)))
-
-
-def bootstrap_ratio(a: np.ndarray, b: np.ndarray, draws: int = 2000, seed: int = 0) -> Interval:
-    """Return the ratio of root mean squared errors, a / b, with its 95% percentile bootstrap interval.
-
-    Seeds and items are both resampled, in pairs. A percentile bootstrap of few things is too narrow: in simulations
-    of five seeds the intervals covered the truth in 87% of cases where seeds cause the variation, in 90% with ten
-    items, and in 93 to 95% where forty or more items cause most of it (`python -m benchmarks interval_coverage`).
-
-    Args:
-        a: (S, N) mean squared error of each of N test items after training with each of S seeds.
-        b: (S, N) the same of the other kind.
-        draws: the number of resamples.
-        seed: of the resampling.
-
-    Returns:
-        The interval. Its ends are None with fewer than 5 seeds, and where many resamples have an error of 0; everything
-        is None if the mean error of a kind is 0.
-    """
-    if min(a.mean(), b.mean()) <= 0:
-        return Interval(None, None, None)
-    middle = float(np.sqrt(a.mean() / b.mean()))
-    if len(a) < FEWEST:
-        return Interval(middle, None, None)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratios = [np.sqrt(a[rows].mean() / b[rows].mean()) for rows in _resamples(a.shape, draws, seed)]
-        low, high = _central(ratios)
-    finite = math.isfinite(low) and math.isfinite(high)
-    return Interval(middle, low, high) if finite else Interval(middle, None, None)
-
-
-def bootstrap_mean(values: np.ndarray, draws: int = 2000, seed: int = 0) -> Interval:
-    """Return the mean of (S, N) values of N test items after training with S seeds, with its 95% bootstrap interval.
-
-    Seeds and items are both resampled; with one seed, only items are.
-    """
-    means = [values[rows].mean() for rows in _resamples(values.shape, draws, seed)]
-    return Interval(float(values.mean()), *_central(means))
-
-
-def bootstrap_means(values: np.ndarray, draws: int = 2000, seed: int = 0) -> list[Interval]:
-    """Return the intervals of `bootstrap_mean` for each of K quantities (K, S, N), all from the same resamples."""
-    rows = _resamples(values.shape[1:], draws, seed)
-    means = np.array([values[:, seeds, items].mean(axis=(1, 2)) for seeds, items in rows])
-    return [Interval(float(one.mean()), *_central(drawn)) for one, drawn in zip(values, means.T, strict=True)]
-
-
-def bootstrap_shift(a: np.ndarray, b: np.ndarray, draws: int = 2000, seed: int = 0) -> Interval:
-    """Return the difference of means, a - b, with its 95% percentile bootstrap interval.
-
-    The arguments are those of `bootstrap_ratio`, with values that may be negative.
-    """
-    middle = float(a.mean() - b.mean())
-    if len(a) < FEWEST:
-        return Interval(middle, None, None)
-    shifts = [(a[rows] - b[rows]).mean() for rows in _resamples(a.shape, draws, seed)]
-    return Interval(middle, *_central(shifts))
-
-
-def _resamples(shape: tuple[int, ...], draws: int, seed: int) -> Iterator[Any]:
-    """Yield the indices of resampled seeds and items."""
-    random = np.random.default_rng(seed)
-    for _ in range(draws):
-        yield np.ix_(*(random.integers(size, size=size) for size in shape))
-
-
-def _central(values: Any) -> tuple[float, float]:
-    low, high = np.quantile(values, [0.025, 0.975])
-    return float(low), float(high)
-
-
-def _half_width(values: Sequence[float]) -> float | None:
-    if len(values) < FEWEST:
-        return None
-    from scipy import stats
-
-    return float(stats.t.ppf(0.975, len(values) - 1) * stats.sem(values))

@@ -36,7 +36,9 @@ METRICS = (
     ForecastMetric("rmse", "forecast RMSE", compute=rmse),
     ForecastMetric("last_step_rmse", "last-step RMSE", compute=last_step_rmse),
 )
-BY_SERIES = ItemMetric("series_rmse", "forecast RMSE of a series", values="squared_error_by_series", items="series")
+BY_SERIES = ItemMetric(
+    "series_rmse", "forecast RMSE of a series", values="squared_error_by_series", items="series", item="series"
+)
 
 
 def scores(errors: Tensor) -> dict[str, float]:

@@ -20,6 +20,8 @@ from .train import Training
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+PRIMARY = (("context", "every-step"), ("context", "zero"))  # the answer's comparison: the first that was made
+
 
 class GenerationComparison(Comparison):
     """The results of a comparison of initial states on generated series; see `Comparison`."""
@@ -91,7 +93,7 @@ def compare(
     with train_kinds(training, candidates, seeds=seeds, out=out, resume=resume, jobs=jobs) as trained:
         reference = {name: scores(one, data.test) for name, one in baselines(data.training).items()}
         return GenerationComparison(
-            **findings(trained.runs, comparisons(kinds), METRICS, BY_SERIES, reference),
+            **findings(trained.runs, comparisons(kinds), METRICS, BY_SERIES, reference, primary=PRIMARY),
             **trained.fields(),
             report={"baselines": reference, "chosen": trained.chosen()},
             note="Lower is better.",

@@ -70,6 +70,7 @@ BY_SERIES = ItemMetric(
     LIKELIHOOD.compared_by,
     values="nats_by_series",
     items="series",
+    item="series",
 )
 
 

@@ -11,8 +11,9 @@ import numpy as np
 from ..._core.settings import takes_settings
 from ...data.pairs import PairSource
 from ...study.comparison import Comparison, Trained, train_kinds
-from ...study.differences import Row, bootstrap_mean, difference_over_items, in_words, summarise
+from ...study.differences import Row, caution, difference_over_items, in_words, summarise
 from ...study.differences import answer as answer_in_words
+from ...study.intervals import adjusted, two_way_estimate
 from .answers import answer
 from .data import PairData
 from .metrics import BY_WORD, METRICS
@@ -162,7 +163,8 @@ def _findings(trained: Trained, variants: dict[str, Row], data: PairData) -> dic
     """Return the result fields of the comparison; `variants` maps names in files to variants."""
     kinds, choices = list(variants.values()), trained.choices
     runs = [{**run, **variants[run["initial_state"]]} for run in trained.runs]
-    differences = [_difference(runs, kind, kinds[0]) for kind in kinds[1:]]
+    compared = [_difference(runs, kind, kinds[0]) for kind in kinds[1:]]
+    differences = adjusted(compared, compared[0] if compared else None)
     sentences = [f"{row['factor'].capitalize()}: {in_words(row, BY_WORD, 'words')}" for row in differences[1:]]
     for name, choice in choices.items():
         if choice.in_words():
@@ -182,7 +184,7 @@ def _findings(trained: Trained, variants: dict[str, Row], data: PairData) -> dic
         "runs": runs,
         "summary": summarise(runs, list(kinds[0])),
         "differences": differences,
-        "sentences": [*sentences, *data.overlap()],
+        "sentences": [*sentences, *caution(differences, BY_WORD, len(runs[0]["wrong"])), *data.overlap()],
         "metrics": METRICS,
         "report": report,
         "note": _note(kinds),
@@ -208,9 +210,9 @@ def _difference(runs: list[Row], kind: Row, base: Row) -> Row:
 def _errors(kind: Row, runs: list[Row]) -> Row:
     """Return the metrics of a variant, averaged over seeds, and the interval of its sequence error rate over words."""
     own = [run for run in runs if run["variant"] == kind["variant"]]
-    interval = bootstrap_mean(100 * np.mean([run["wrong"] for run in own], axis=0, keepdims=True))
+    interval = _over_words(np.mean([run["wrong"] for run in own], axis=0))
     means = {metric.key: float(np.mean([run["metrics"][metric.key] for run in own])) for metric in METRICS}
-    return {**kind, **means, "low": interval.low, "high": interval.high}
+    return {**kind, **means, **interval}
 
 
 def _ensembles(variants: dict[str, Row], trained: Trained, data: PairData) -> list[Row]:
@@ -219,6 +221,14 @@ def _ensembles(variants: dict[str, Row], trained: Trained, data: PairData) -> li
     for name, kind in variants.items():
         seeds = [model for run, model in trained.models.items() if run.startswith(f"{name}-seed-")]
         answers = answer(seeds, data.test, trained.choices[name].settings.beam)
-        interval = bootstrap_mean(100 * np.array([answers.wrong], dtype=float))
-        rows.append({**kind, **answers.metrics(), "low": interval.low, "high": interval.high})
+        interval = _over_words(np.array(answers.wrong, float))
+        rows.append({**kind, **answers.metrics(), **interval})
     return rows
+
+
+def _over_words(wrong: np.ndarray) -> Row:
+    """Return the ends of the 95% t interval of the sequence error rate over the words; None with a single word."""
+    if len(wrong) < 2:
+        return {"low": None, "high": None}
+    interval = two_way_estimate(100 * wrong[None]).interval()
+    return {"low": max(interval.low or 0.0, 0.0), "high": min(interval.high or 0.0, 100.0)}

@@ -21,6 +21,8 @@ from .train import Training, read_tables, scoring_of
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+PRIMARY = (("context", "warm-up"), ("context", "zero"))  # the answer's comparison: the first that was made
+
 
 class SeriesComparison(Comparison):
     """The results of a comparison of initial states on series; see `Comparison`."""
@@ -94,7 +96,7 @@ def compare(
             scoring = scoring_of(next(iter(trained.models.values())), training.scored_length)
             reference["persistence"] = scores(persistence(base.window), data.test, scoring)
         return SeriesComparison(
-            **findings(trained.runs, comparisons(kinds), METRICS, BY_SERIES, reference),
+            **findings(trained.runs, comparisons(kinds), METRICS, BY_SERIES, reference, primary=PRIMARY),
             **trained.fields(),
             report={"baselines": reference, "chosen": trained.chosen()},
             note=f"Errors are in {error_unit(base.targets)}; lower is better.",

@@ -66,7 +66,9 @@ METRICS = (
     SeriesMetric("first_20_rmse", "first-20-steps RMSE", compute=first_20_rmse),
     SeriesMetric("window_rmse", "windowed RMSE", compute=window_rmse),
 )
-BY_SERIES = ItemMetric("series_rmse", "free-run RMSE of a series", values="squared_error_by_series", items="series")
+BY_SERIES = ItemMetric(
+    "series_rmse", "free-run RMSE of a series", values="squared_error_by_series", items="series", item="series"
+)
 
 
 def scores(predict: Predict, records: Sequence[Record], scoring: Scoring) -> dict[str, float]:

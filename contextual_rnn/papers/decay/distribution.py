@@ -18,7 +18,8 @@ import torch
 from ..._core.settings import setting
 from ...study.calibration import band, covered, crps
 from ...study.comparison import text_table
-from ...study.differences import Kind, Metric, Row, bootstrap_means, label
+from ...study.differences import Kind, Metric, Row, label
+from ...study.intervals import two_way_estimate
 from ..experiment import Experiment, PaperSettings, compare, fit_and_save, sentences, shuffled
 from .data import STEPS, TRAINING_PERIODS, VALIDATION_PERIODS, Scaling, Sequences
 from .distribution_model import CONTEXTS, OBJECTIVES, DecayDistribution, context_of, loss
@@ -124,7 +125,7 @@ def scores(
 
 
 def calibration(runs: list[Row], kinds: list[Kind]) -> list[Row]:
-    """Return every measure with its interval, bootstrapped over sequences and seeds, over periods and at each."""
+    """Return every measure with its interval, for other sequences and seeds, over periods and at each."""
     rows = []
     for name, periods in {**GROUPS, **{f"T = {period:g}": (period,) for period in PERIODS}}.items():
         keys = [{**kind, "periods": name, "measure": measure} for kind, measure in itertools.product(kinds, MEASURES)]
@@ -132,7 +133,7 @@ def calibration(runs: list[Row], kinds: list[Kind]) -> list[Row]:
             [_values(run, periods, key["measure"]) for run in runs if all(run[name] == key[name] for name in FACTORS)]
             for key in keys
         ]
-        intervals = bootstrap_means(np.array(values))
+        intervals = [two_way_estimate(np.array(of_kind)).interval() for of_kind in values]
         rows += [{**key, **dataclasses.asdict(interval)} for key, interval in zip(keys, intervals, strict=True)]
     return rows
 
