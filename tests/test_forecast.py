@@ -186,7 +186,7 @@ def test_forecasts_of_new_series_are_better_than_persistence(fitted):
     results = json.loads((folder / "results.json").read_text())
     assert results["metrics"]["rmse"] == rows["test"]["rmse"]
     history = [json.loads(line) for line in (folder / "final" / "metrics.jsonl").read_text().splitlines()]
-    best = min(history, key=lambda metrics: metrics["validation_rmse"])
+    best = min(history, key=lambda metrics: metrics["scaled_validation_rmse"])
     assert rows["validation"]["rmse"] == best["validation_rmse"]  # the weights are those of the best epoch
     assert {path.name for path in (folder / "figures").glob("*.png")} == {"forecasts.png", "history.png"}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import statistics
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -11,7 +12,8 @@ from ...data.table import Source
 from ...scaling import error_unit
 from ...study.comparison import Comparison, train_kinds
 from ...study.differences import findings, label
-from .metrics import BY_SERIES, METRICS, baselines, errors_of, rmse_by_step, scores
+from .metrics import BY_SERIES, METRICS, baselines, better_baselines, errors_of, rmse_by_step, scores
+from .scale import scale_in_words, with_scale
 from .settings import ForecastSettings
 from .train import Training, read_tables
 
@@ -98,6 +100,7 @@ def compare(
     variants = {label(values): (values, one) for values, one in ForecastSettings.variants({**options, **chosen})}
     base_name, (base_values, base) = next(iter(variants.items()))
     data = read_tables(train, validation, test, base)
+    variants = {name: (values, with_scale(one, data.training)) for name, (values, one) in variants.items()}
     candidates = {name: [settings] for name, (_, settings) in variants.items()}
     pairs = [(name, base_name, _statement(values, base_values)) for name, (values, _) in variants.items()][1:]
     with train_kinds(Training(data), candidates, seeds=seeds, out=out, resume=resume, jobs=jobs) as trained:
@@ -109,10 +112,26 @@ def compare(
             **findings(runs, pairs, METRICS, BY_SERIES, reference, _subject(pairs)),
             **trained.fields(),
             report={"baselines": reference},
-            note=f"Errors are in {error_unit(base.targets)}; lower is better.",
+            note=_note(with_scale(base, data.training), base.scale, trained.runs, reference),
         )
         found.baselines_by_step = {name: rmse_by_step(one) for name, one in errors.items()}
         return found.keep(trained)
+
+
+def _note(
+    settings: ForecastSettings,
+    scale: str | None,
+    runs: Sequence[dict[str, Any]],
+    reference: dict[str, dict[str, float]],
+) -> str:
+    """Return the unit of the errors, the scale, and which baselines are better than the mean of every variant."""
+    means = [
+        statistics.fmean(run["metrics"]["rmse"] for run in runs if run["initial_state"] == name)
+        for name in dict.fromkeys(run["initial_state"] for run in runs)
+    ]
+    better = better_baselines({"rmse": min(means)}, reference)
+    worse = f"\nEvery variant is worse than {' and '.join(better)}." if better else ""
+    return f"Errors are in {error_unit(settings.targets)}; lower is better.\n{scale_in_words(settings, scale)}{worse}"
 
 
 def _statement(values: dict[str, str], base: dict[str, str]) -> str:

@@ -60,6 +60,17 @@ def errors_of(forecast: Forecast, windows: Sequence[Record], model: ForecastMode
     return (predicted.double() - future.double()) / model.error_scale().double()
 
 
+@torch.no_grad()
+def scaled_rmse(errors: Tensor, windows: Sequence[Record], model: ForecastModel) -> float:
+    """Return the root mean squared error in the scale of the training loss; with `scale` window, that of each window.
+
+    The arguments are the result of `errors_of`, and what it was computed of.
+    """
+    past = torch.stack([window.targets[: model.settings.past] for window in windows])
+    scale = model.scale_of(past.to(model.device))[1].cpu()
+    return rmse(errors * model.error_scale().double() / scale.double())
+
+
 def mean_squares(errors: Tensor) -> Tensor:
     """Return the squares of errors (N, horizon, Y), averaged over targets, (N, horizon)."""
     return errors.square().mean(2)
@@ -85,3 +96,13 @@ def baselines(model: ForecastModel) -> dict[str, Forecast]:
         "persistence": lambda windows: [window.targets[past - 1].expand(horizon, -1) for window in windows],
         "mean": lambda windows: [mean.expand(horizon, -1) for _ in windows],
     }
+
+
+def better_baselines(model: dict[str, float], found: dict[str, dict[str, float]]) -> list[str]:
+    """Return the names of the baselines whose forecast RMSE is lower than the model's.
+
+    Args:
+        model: the model's metrics, by key.
+        found: those of every baseline, by its name.
+    """
+    return [name for name, values in found.items() if values["rmse"] < model["rmse"]]

@@ -4,7 +4,9 @@
     h_s = decoder([y_{s-1}; u_s], h_{s-1}),  y_s = W h_s + b
 
 The inputs u are known in the future, too. The encoder reads standardised targets; the decoder reads and writes
-differences from the last known targets, so that an output of 0 is the persistence forecast.
+differences from the last known targets, so that an output of 0 is the persistence forecast. Targets are scaled by their
+mean and standard deviation over the training table, or, with `scale` window, over the past of each window (as in Kim et
+al. 2022, reversible instance normalization).
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from ...mlp import MLP
 from ...recurrent import ContextualRNN
 from ...scaling import StandardisedColumns
 from ...seq2seq import Decoder, Encoder, EncoderDecoder, ScheduledSampling, make_attention, make_bridge
+from .scale import usual_spread, window_scale
 from .settings import ForecastSettings
 from .windows import Question
 
@@ -41,9 +44,11 @@ class ForecastModel(StandardisedColumns):
 
     Attributes:
         updates: the number of training steps so far, (); scheduled sampling depends on it.
+        usual: (Y,), with `scale` window only: the usual spread of a window's past relative to its level.
     """
 
     updates: Tensor
+    usual: Tensor
 
     def __init__(self, settings: ForecastSettings | dict[str, Any], fields: dict[str, Field] | None = None) -> None:
         super().__init__()
@@ -61,6 +66,22 @@ class ForecastModel(StandardisedColumns):
         self.pairs = EncoderDecoder(Encoder(ContextualRNN(encoder, start)), Decoder(rnn, targets, None, attention))
         self.register_buffer("updates", torch.zeros((), dtype=torch.long))
         self.add_scales(inputs, targets)
+        if given.scale == "window":
+            self.register_buffer("usual", torch.zeros(targets))
+
+    def standardise(self, records: Sequence[Record]) -> None:
+        """Set the scales to those of training records; see `StandardisedColumns.standardise`."""
+        super().standardise(records)
+        past = self.settings.past
+        if self.settings.scale == "window":
+            parts = [record.targets.unfold(0, past, past).transpose(1, 2) for record in records if len(record) >= past]
+            self.usual.copy_(usual_spread(torch.cat(parts)))
+
+    def scale_of(self, past: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what known targets (B, past, Y) are standardised by: mean and scale, (B, 1, Y) or (Y,) each."""
+        if self.settings.scale == "window":
+            return window_scale(past, self.usual, self.target_scale)
+        return self.target_mean, self.target_scale
 
     def loss(self, batch: Batch, feeding: ScheduledSampling | None = None) -> Tensor:
         """Return the mean squared error of standardised targets over the horizon, ().
@@ -70,8 +91,8 @@ class ForecastModel(StandardisedColumns):
             feeding: when the decoder reads its own outputs; None feeds the true targets.
         """
         inputs, targets, context, _ = batch
-        source, first, known, last = self._prepared(inputs, targets[:, : self.settings.past])
-        future = (targets[:, self.settings.past :] - last) / self.target_scale
+        source, first, known, last, scale = self._prepared(inputs, targets[:, : self.settings.past])
+        future = (targets[:, self.settings.past :] - last) / scale
         return self.pairs.loss(
             source,
             future,
@@ -90,9 +111,9 @@ class ForecastModel(StandardisedColumns):
             past: (B, past, Y), the known targets.
             context: (B, C), the context vector of each series.
         """
-        source, first, known, last = self._prepared(inputs, past)
+        source, first, known, last, scale = self._prepared(inputs, past)
         found = self.pairs.free_run(source, first, self.settings.horizon, context=self._known(context), known=known)
-        return found * self.target_scale + last
+        return found * scale + last
 
     @torch.no_grad()
     def forecasts(self, windows: Sequence[Record]) -> Iterator[Tensor]:
@@ -124,11 +145,12 @@ class ForecastModel(StandardisedColumns):
         forecasts = self.eval().forecasts(question.windows(self.settings, self.fields))
         return question.frame(forecasts, self.settings)
 
-    def _prepared(self, inputs: Tensor, past: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Return the encoder's source, the decoder's first element and known inputs, and the last known targets."""
+    def _prepared(self, inputs: Tensor, past: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """Return the source, the decoder's first element and known inputs, the last known targets and their scale."""
         inputs = (inputs - self.input_mean) / self.input_scale
-        source = torch.cat([inputs[:, : self.settings.past], (past - self.target_mean) / self.target_scale], dim=2)
-        return source, torch.zeros_like(past[:, 0]), inputs[:, self.settings.past :], past[:, -1:]
+        mean, scale = self.scale_of(past)
+        source = torch.cat([inputs[:, : self.settings.past], (past - mean) / scale], dim=2)
+        return source, torch.zeros_like(past[:, 0]), inputs[:, self.settings.past :], past[:, -1:], scale
 
     def _known(self, context: Tensor) -> Tensor | None:
         return context if self.fields else None

@@ -24,6 +24,13 @@ class ForecastSettings(ColumnSettings, TrainingSettings):
     )
     past: int = setting(50, "Number of steps that the encoder reads before a forecast.", group="data", least=1)
     horizon: int = setting(20, "Number of steps to forecast.", group="data", least=1)
+    scale: Literal["global", "window"] | None = setting(
+        None,
+        "What targets are scaled by: the mean and standard deviation of the training table (global), or of the past of "
+        "each window (window). By default, window if the means of the training series vary more than the values within "
+        "a series, else global.",
+        group="model",
+    )
     cell: Literal["lstm", "gru"] = setting("gru", "Recurrent core of the encoder and of the decoder.", group="model")
     hidden: int = setting(32, "Hidden units of each layer of the encoder and of the decoder.", group="model", least=1)
     layers: int = setting(1, "Layers of the encoder and of the decoder.", group="model", least=1)

@@ -22,15 +22,26 @@ from ...study import parallel
 from ...study.fit import best_epoch
 from ...study.fit import fit as train_module
 from ...study.report import FitReport, fit_one
-from .metrics import METRICS, baselines, errors_of, rmse, rmse_by_step, scores, squares_by_series
+from .metrics import (
+    METRICS,
+    baselines,
+    better_baselines,
+    errors_of,
+    rmse,
+    rmse_by_step,
+    scaled_rmse,
+    scores,
+    squares_by_series,
+)
 from .model import ForecastModel
+from .scale import scale_in_words, with_scale
 from .settings import ForecastSettings
 from .windows import cut_windows, hold_out_ends
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-MINIMISED = "validation_rmse"  # the weights of the epoch with the lowest one are kept
+MINIMISED = "scaled_validation_rmse"  # the weights of the epoch with the lowest one are kept
 
 
 def read_tables(train: Source, validation: Source | None, test: Source | None, settings: ForecastSettings) -> Datasets:
@@ -66,7 +77,8 @@ class Training(parallel.Training):
         feeding = make_feeding(settings.feeding, settings.sampling, settings.epochs * settings.updates, seed)
 
         def evaluate(model: ForecastModel) -> dict[str, float]:
-            return {MINIMISED: rmse(errors_of(model.forecasts, data.validation, model))}
+            errors = errors_of(model.forecasts, data.validation, model)
+            return {"validation_rmse": rmse(errors), MINIMISED: scaled_rmse(errors, data.validation, model)}
 
         size = settings.past + settings.horizon
         history = train_module(
@@ -82,7 +94,7 @@ class Training(parallel.Training):
         )
         save(model, folder / "model.safetensors")
         best = history[best_epoch(history, self.minimise) - 1]
-        metrics = {name: best[name] for name in (MINIMISED, "epoch")}
+        metrics = {name: best[name] for name in ("validation_rmse", MINIMISED, "epoch")}
         if not data.test:
             return {"metrics": metrics}
         errors = errors_of(model.forecasts, data.test, model)
@@ -142,23 +154,30 @@ def fit(
     """
     settings = ForecastSettings.of(options)
     data = read_tables(train, validation, test, settings)
-    report, figures = functools.partial(_report, data), functools.partial(_figures, data)
+    report, figures = functools.partial(_report, data, settings.scale), functools.partial(_figures, data)
+    settings = with_scale(settings, data.training)
     return fit_one(Training(data), [settings], report, figures, seed=seed, out=out, resume=resume, jobs=1)
 
 
-def _report(data: Datasets, model: ForecastModel, result: dict[str, Any], history: list[dict[str, Any]]) -> FitReport:
+def _report(
+    data: Datasets, scale: str | None, model: ForecastModel, result: dict[str, Any], history: list[dict[str, Any]]
+) -> FitReport:
     settings, epoch = model.settings, result["metrics"]["epoch"]
     tables = {"training": cut_windows(data.training, settings), "validation": data.validation, "test": data.test}
     rows = {name: scores(errors_of(model.forecasts, windows, model)) for name, windows in tables.items() if windows}
     last = list(rows)[-1]
-    for name, forecast in baselines(model).items():
-        rows[f"{name}, {last}"] = scores(errors_of(forecast, tables[last], model))
+    found = {name: scores(errors_of(forecast, tables[last], model)) for name, forecast in baselines(model).items()}
+    better = better_baselines(rows[last], found)
+    rows |= {f"{name}, {last}": values for name, values in found.items()}
     sentences = [
         f"Trained an encoder and decoder ({settings.cell}, {settings.hidden} units) to forecast {settings.horizon} "
         f"steps from {settings.past}, on {len(data.training)} series for {len(history)} epochs.",
-        f"The weights are those of epoch {epoch}, which has the lowest validation error.",
+        f"The weights are those of epoch {epoch}, which has the lowest validation error in the scale "
+        "of the training loss.",
+        scale_in_words(settings, scale),
         *data.remarks,
         f"Errors are in {error_unit(settings.targets)}.",
+        *([f"On the {last} table, the model is worse than {' and '.join(better)}."] if better else []),
     ]
     return FitReport(sentences, METRICS, rows)
 

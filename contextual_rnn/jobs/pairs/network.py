@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from ...context import Context, Label
 from ...cores import TORCH_CORES
 from ...data.encoded_pairs import END, SPECIAL, START, UNKNOWN, Encoded, PairBatch, Vocabulary
-from ...data.pairs import Pair, Units
+from ...data.pairs import Pair
+from ...data.units import Units
 from ...errors import InputError
 from ...initial_state import ConstantState, ContextState, InitialState
 from ...recurrent import ContextualRNN

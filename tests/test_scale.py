@@ -1,0 +1,93 @@
+"""The scale of targets in forecasts: of the training table, or of each window's past."""
+
+import polars as pl
+import pytest
+import torch
+
+from contextual_rnn import InputError
+from contextual_rnn.cli import main
+from contextual_rnn.data.series import Record
+from contextual_rnn.jobs import forecast
+from contextual_rnn.jobs.forecast.metrics import scaled_rmse
+from contextual_rnn.jobs.forecast.scale import window_scale, with_scale
+from contextual_rnn.jobs.forecast.settings import ForecastSettings
+
+SIZES = {"past": 6, "horizon": 3, "epochs": 10, "updates": 20, "hidden": 8}
+
+
+def panel():
+    """Two series that alternate between two values, of very different levels."""
+    names = ["small"] * 40 + ["big"] * 40
+    return pl.DataFrame({"id": names, "y": [5.0, 6.0] * 20 + [1_000_000.0, 1_010_000.0] * 20})
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return forecast.fit(panel(), targets=["y"], series="id", **SIZES)
+
+
+def record(values, name="s"):
+    targets = torch.tensor(values).unsqueeze(1)
+    return Record(name, torch.zeros(len(targets), 0), targets, torch.zeros(0))
+
+
+def chosen(*series, **options):
+    return with_scale(ForecastSettings(targets=("y",), **{"past": 3, **options}), [record(one) for one in series]).scale
+
+
+def test_series_of_any_level_are_forecast_near_their_own_level(fitted):
+    found = fitted.forecast(panel())
+    small = found.filter(pl.col("id") == "small")["y_predicted"]
+    big = found.filter(pl.col("id") == "big")["y_predicted"]
+    assert small.is_between(4, 7).all(), small.to_list()
+    assert big.is_between(990_000, 1_020_000).all(), big.to_list()
+
+
+def test_the_report_says_the_scale_and_why(fitted):
+    words = " ".join(str(fitted.report).split())
+    assert "(scale window), because the levels of the series differ more" in words
+    assert fitted.settings.scale == "window"
+
+
+def test_a_saved_model_keeps_its_scale(fitted, tmp_path):
+    fitted.save(tmp_path / "model.safetensors")
+    again = forecast.load(tmp_path / "model.safetensors")
+    assert again.forecast(panel()).equals(fitted.forecast(panel()))
+
+
+def test_the_scale_is_chosen_by_the_levels_of_the_training_series():
+    assert chosen([0.0, 1.0, 0.0], [0.2, 1.2, 0.2]) == "global"
+    assert chosen([0.0, 1.0, 0.0], [9.0, 10.0, 9.0]) == "window"
+    assert chosen([0.0, 1.0, 0.0]) == "global"
+    assert chosen([0.0, 1.0, 0.0], [9.0, 10.0, 9.0], past=1) == "global"
+    assert chosen([0.0, 1.0, 0.0], [9.0, 10.0, 9.0], scale="global") == "global"
+
+
+def test_a_window_of_one_step_has_no_scale_of_its_own():
+    with pytest.raises(InputError, match="`scale` window needs a `past` of at least 2 steps"):
+        chosen([0.0, 1.0], scale="window", past=1)
+
+
+def test_a_constant_past_has_a_scale_that_is_not_zero():
+    past = torch.tensor([[1.0, 3.0], [5.0, 5.0], [0.0, 0.0]]).unsqueeze(2)
+    mean, scale = window_scale(past, torch.tensor([0.2]), torch.tensor([7.0]))
+    assert mean.flatten().tolist() == [2, 5, 0]
+    assert scale.flatten().tolist() == pytest.approx([1, 0.1 * 0.2 * 5, 7])
+
+
+def test_errors_are_scaled_as_the_training_loss_is(fitted):
+    windows = [record([5.0, 7.0] * 3 + [8.0] * 3, "a"), record([100.0, 300.0] * 3 + [400.0] * 3, "b")]
+    assert scaled_rmse(torch.full((2, 3, 1), 2.0).double(), windows, fitted) == pytest.approx(
+        (sum((2 / one) ** 2 for one in (1, 100)) / 2) ** 0.5
+    )
+
+
+def test_a_model_that_loses_to_a_baseline_says_so(tmp_path, capsys):
+    table, size = tmp_path / "noise.csv", {"--past": 4, "--horizon": 4, "--epochs": 1, "--updates": 1, "--hidden": 2}
+    pl.DataFrame({"y": [10.0] * 60}).write_csv(table)
+    options = [str(part) for option in size.items() for part in option]
+    options += ["--scale", "global", "--out", str(tmp_path / "run")]
+    main(["fit", "forecast", "--train", str(table), "--targets", "y", *options])
+    words = " ".join(capsys.readouterr().out.split())
+    assert "On the validation table, the model is worse than persistence and mean." in words
+    assert "(scale global)" in words
