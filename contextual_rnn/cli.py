@@ -274,6 +274,6 @@ def run(command: Command, arguments: list[str]) -> None:
                 if remark:
                     print(f"{PROGRAM}: {command.in_options(remark)}", file=sys.stderr)
         elif isinstance(result, Comparison):
-            print(result.details() if verbose else result)
+            print(command.in_options(result.details() if verbose else str(result)))
         else:
-            print(getattr(result, "report", None) or result)
+            print(command.in_options(str(getattr(result, "report", None) or result)))

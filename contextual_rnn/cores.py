@@ -7,8 +7,9 @@ from collections.abc import Callable
 from torch import nn
 
 from .fast_weights.rnn import FastWeightsRNN
+from .gated import GRU, LSTM, RNN
 
-TORCH_CORES: dict[str, Callable[..., nn.RNNBase]] = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
+GATED_CORES: dict[str, Callable[..., nn.RNNBase]] = {"lstm": LSTM, "gru": GRU, "rnn": RNN}
 
 IN_WORDS = {"lstm": "an LSTM", "gru": "a GRU", "rnn": "an RNN", "fast-weights": "a network with fast weights"}
 
@@ -25,4 +26,4 @@ def make_core(name: str, inputs: int, hidden: int, layers: int, *, bidirectional
     """
     if name == "fast-weights":
         return FastWeightsRNN(inputs, hidden)
-    return TORCH_CORES[name](inputs, hidden, layers, batch_first=True, bidirectional=bidirectional)
+    return GATED_CORES[name](inputs, hidden, layers, batch_first=True, bidirectional=bidirectional)

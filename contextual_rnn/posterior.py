@@ -12,6 +12,7 @@ from torch.nn.functional import softplus
 
 from ._core.state import leaves, map_state, shape_leaves, state_shapes
 from ._core.tracing import values_are_known
+from .gated import GRU
 from .initial_state import LeafMaps
 
 _SOFTPLUS_INVERSE_OF_1 = math.log(math.expm1(1.0))
@@ -35,7 +36,7 @@ class Posterior(nn.Module):
     def __init__(self, core: Any, features: int, hidden: int = 64, reads_prior: bool = True) -> None:
         super().__init__()
         self.shapes, self.features, self.hidden = state_shapes(core), features, hidden
-        self.encoder = nn.GRU(features + 1, hidden, batch_first=True)
+        self.encoder = GRU(features + 1, hidden, batch_first=True)
         self.reads_prior = reads_prior
         width = hidden + reads_prior * sum(math.prod(shape) for shape in shape_leaves(self.shapes))
         self.shift = LeafMaps(self.shapes, width, bias=0.0)

@@ -13,7 +13,8 @@ import torch
 from spelling import SMALL, WORDS, listed, spoken, write
 
 from contextual_rnn import InputError, load
-from contextual_rnn.data.pairs import Pair, Units
+from contextual_rnn.data.pairs import Pair
+from contextual_rnn.data.units import Units
 from contextual_rnn.jobs import pairs
 from contextual_rnn.jobs.pairs import answers as pair_answers
 from contextual_rnn.jobs.pairs import train as pair_train

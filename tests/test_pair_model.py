@@ -7,7 +7,8 @@ import torch
 
 from contextual_rnn import InputError, load, save
 from contextual_rnn.data.encoded_pairs import Vocabulary, bucketed
-from contextual_rnn.data.pairs import Pair, Units
+from contextual_rnn.data.pairs import Pair
+from contextual_rnn.data.units import Units
 from contextual_rnn.jobs.pairs import PairModel, PairSettings
 from contextual_rnn.jobs.pairs import decode as decoding
 from contextual_rnn.jobs.pairs.decode import decode

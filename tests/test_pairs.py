@@ -1,5 +1,6 @@
 """Pairs of a source and a target: files, data frames and lists, errors about them, vocabularies and minibatches."""
 
+import gzip
 import io
 import os
 import pathlib
@@ -13,7 +14,8 @@ from hypothesis import strategies as st
 
 from contextual_rnn import InputError
 from contextual_rnn.data.encoded_pairs import SPECIAL, UNKNOWN, Encoded, Vocabulary, bucketed, collate
-from contextual_rnn.data.pairs import Pair, Units, join, read_pairs, read_sources
+from contextual_rnn.data.pairs import Pair, read_pairs, read_sources
+from contextual_rnn.data.units import Units, join
 from contextual_rnn.jobs.pairs.metrics import phone_error_rate, word_error_rate
 
 
@@ -47,7 +49,7 @@ def test_an_accent_is_read_alike_whether_it_is_part_of_its_letter_or_follows_it(
         ("", "is empty"),
         ("\n\n", "is empty"),
         ("ab\tb\nabc\n", "line 2 has no tab"),
-        ("a\tb\tc\n", "line 1 has 2 tabs"),
+        ("a\tb\tc\n", "line 1 has 2 tabs; .*; give `label_column` if one of the three fields is a label"),
         ("a\tb\n\tc\n", "line 2: the source is empty"),
         ("a\t\n", "line 1: the target is empty"),
         ("a\tb\n" + "x" * 1001 + "\tb\n", "line 2: the source has 1001 characters; at most 1000 are allowed"),
@@ -58,6 +60,46 @@ def test_an_accent_is_read_alike_whether_it_is_part_of_its_letter_or_follows_it(
 def test_bad_lines_are_named(tmp_path, text, said):
     with pytest.raises(InputError, match=said):
         read_pairs(write(tmp_path, text))
+
+
+@pytest.mark.parametrize("place", [1, 2, 3])
+@pytest.mark.parametrize("ending", [".tsv", ".tsv.gz"])
+def test_a_field_of_a_line_is_its_label(place, ending, tmp_path):
+    lines = []
+    for pair, tag in (["ab", "x y"], "V;PRS;NEG"), (["c", "z"], "N"):
+        pair.insert(place - 1, tag)
+        lines.append("\t".join(pair) + "\n")
+    path, text = tmp_path / f"pairs{ending}", "".join(lines).encode()
+    path.write_bytes(gzip.compress(text) if ending == ".tsv.gz" else text)
+    found = read_pairs(path, label_column=place)
+    assert found.pairs == [Pair(("a", "b"), ("x", "y"), "V;PRS;NEG"), Pair(("c",), ("z",), "N")]
+    assert found.labels == ["V;PRS;NEG", "N"]
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "said"),
+    [
+        ("a\tb\n", 3, "line 1 has one tab; with `label_column`, it must have 2"),
+        ("a\tb\tN\nc\td\t \n", 3, "line 2: the label is empty"),
+        ("a\tb\tN\n", 4, "`label_column` must be in 1 to 3, the fields of a line; found 4"),
+        ("a\t\tN\n", 3, "line 1: the target is empty"),
+    ],
+)
+def test_bad_labels_of_lines_are_named(tmp_path, text, place, said):
+    with pytest.raises(InputError, match=said):
+        read_pairs(write(tmp_path, text), label_column=place)
+
+
+def test_a_label_of_a_table_is_named_by_its_column():
+    with pytest.raises(InputError, match="`label_column` is for text files without a header; name the column"):
+        read_pairs([("a", "b", "N")], label_column=3)
+
+
+def test_a_damaged_compressed_file_is_refused(tmp_path):
+    for name, content in (("a.gz", b"a\tb\n"), ("b.gz", gzip.compress(b"a\tb\n" * 99)[:-9])):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(InputError, match=f"{name} cannot be read: .*(gzip|Compressed)"):
+            read_pairs(tmp_path / name)
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path):
@@ -114,7 +156,7 @@ def test_files_with_labels_are_read_together(tmp_path):
         found = read_pairs(source)
         assert found.labels == ["one", "two"]
         assert found.pairs == [Pair(("a", "b"), ("x", "y"), "one"), Pair(("c",), ("z",), "two")]
-        assert found.units == Units("characters", "symbols")  # those of the first file
+        assert found.units == Units("characters", "symbols")  # one symbol is a character too
         assert found.files == list(map(str, paths))
     alone = read_pairs(str(paths[0]))
     assert (alone.pairs[0].label, alone.labels) == (None, [])

@@ -161,6 +161,16 @@ def test_a_terminal_says_that_processes_are_starting(tmp_path, monkeypatch):
     assert sys.stderr.getvalue() == "training: starting 2 worker processes\n"
 
 
+def test_a_terminal_says_why_the_first_epoch_takes_long(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    monkeypatch.setattr(parallel, "INTERVAL", 0.01)
+    monkeypatch.setattr(parallel, "PATIENCE", 0.03)
+    with Progress([("a", 3)], tmp_path, "training", 1):
+        time.sleep(0.2)
+    line = "training: in the first epoch; the first run on a machine compiles the recurrent cores, which takes some seconds"
+    assert sys.stderr.getvalue() == line + "\n"
+
+
 def test_a_bar_reads_half_written_and_unusual_files(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "stderr", Terminal())
     for name, text in (("a", '{"epoch": 1, "error": 2}\n'), ("b", '{"epoch": 1, "loss": 2.5}\n{"epo'), ("c", "")):

@@ -121,7 +121,7 @@ def test_without_a_folder_nothing_is_left_on_disk(tmp_path, monkeypatch):
 
 def test_nothing_outside_the_package_changes():
     matplotlib = pytest.importorskip("matplotlib")
-    import lightning_fabric  # noqa: F401 (it sets an environment variable when it is imported)
+    pytest.importorskip("lightning_fabric")  # it sets an environment variable when it is imported
 
     before = dict.copy(matplotlib.rcParams), dict(os.environ), torch.random.get_rng_state()  # the backend as it stands
     has_pyplot = "matplotlib.pyplot" in sys.modules

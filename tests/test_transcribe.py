@@ -7,7 +7,7 @@ import pytest
 from spelling import SMALL, WORDS, listed, spoken
 
 from contextual_rnn import InputError
-from contextual_rnn.data.pairs import Units
+from contextual_rnn.data.units import Units
 from contextual_rnn.jobs import pairs
 from contextual_rnn.jobs.pairs.transcribe import transcribe_lines
 

@@ -1,24 +1,27 @@
 """Pairs of a source text and a target text, read from files, data frames or lists.
 
-A side is a sequence of characters, or of symbols separated by spaces: symbols if most texts of that side contain a
-space. Texts are normalised to Unicode's form NFC, so that a letter and its accent are the same symbols whether they are
-written as one code point or as two. Nothing else is changed.
+A side is a sequence of symbols; see `units`. Whether they are characters or stand between spaces is inferred from the
+texts where that is clear; see `infer_unit`.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import gzip
 import hashlib
 import os
-import unicodedata
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from ..errors import InputError
+from .infer_unit import UNCLEAR, infer_unit
 from .table import Table, is_path
+from .units import NAMES, Units, check_unit, cleaned
+from .units import split as split_text
 
-Unit = Literal["characters", "symbols"]
 LONGEST = 1000  # symbols of a side
+FIELDS = 3  # of a line with a label
 
 # A path or `LABEL=PATH`, several `LABEL=PATH`, a data frame, a list of tuples, or a dict from labels to any of these.
 PairSource = str | os.PathLike[str] | Sequence[str] | Any
@@ -31,14 +34,6 @@ class Pair:
     source: tuple[str, ...]
     target: tuple[str, ...]
     label: str | None = None
-
-
-@dataclasses.dataclass(frozen=True)
-class Units:
-    """What a symbol of each side is: a character, or what stands between spaces."""
-
-    source: Unit
-    target: Unit
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,35 +68,53 @@ class Row(NamedTuple):
 
 
 def read_pairs(
-    source: PairSource, *, columns: Sequence[str] = (), units: Units | None = None, name: str = "`train`"
+    source: PairSource,
+    *,
+    columns: Sequence[str] = (),
+    units: Units | None = None,
+    source_unit: str | None = None,
+    target_unit: str | None = None,
+    label_column: int | None = None,
+    name: str = "`train`",
 ) -> Pairs:
     """Read pairs.
 
     Args:
         source: one of
 
-            - the path of a text file, UTF-8, one pair per line: source, tab, target; empty lines are skipped;
+            - the path of a text file, UTF-8, one pair per line: source, tab, target; empty lines are skipped; a name
+              that ends in .gz is decompressed;
             - `"LABEL=PATH"`, or a list of several, which labels the pairs of each file;
             - a pandas or polars data frame, or an Arrow table, with a column for each side;
             - a list of tuples `(source, target)` or `(source, target, label)`;
             - a dict from labels to any of these.
         columns: the names of the columns of source, target and, if there are labels, label. It is needed for a data
             frame that has more than two columns. A path is then read as a table with a header, CSV, TSV or Parquet.
-        units: of both sides; None infers them from the first file, frame or list.
+        units: of both sides, such as those of the training pairs; None infers those that are not given.
+        source_unit: of the sources; None infers it.
+        target_unit: of the targets; None infers it.
+        label_column: the number, 1 to 3, of the field of a line that is the label; the two others are source and
+            target. It is for text files without a header.
         name: what errors call `source` if it is no file.
 
     Raises:
-        InputError: the source of data is missing, empty or of no such kind, a text is missing, empty or too long, or
-            labels are incomplete.
+        InputError: the source of data is missing, empty or of no such kind, a text is missing, empty or too long,
+            labels are incomplete, or the unit of a side is not clear.
     """
     parts = _parts(source, name)
-    tables = [_labelled(_rows(part, columns, part_name), label) for label, part, part_name in parts]
+    if label_column is not None and not 1 <= label_column <= FIELDS:
+        raise InputError(f"`label_column` must be in 1 to {FIELDS}, the fields of a line; found {label_column}")
+    tables = [_labelled(_rows(part, columns, label_column, part_name), label) for label, part, part_name in parts]
     rows = [row for table in tables for row in table]
     labels = [row.label for row in rows if row.label is not None]
     if labels and len(labels) < len(rows):
         place = next(row.place for row in rows if row.label is None)
         raise InputError(f"{place} has no label, but other pairs have one; give every pair a label, or none")
-    units = units or Units(_unit([row.source for row in tables[0]]), _unit([row.target for row in tables[0]]))
+    names = [part_name for _, _, part_name in parts]
+    units = units or Units(
+        _unit_of("source", source_unit, [[row.source for row in table] for table in tables], names),
+        _unit_of("target", target_unit, [[row.target for row in table] for table in tables], names),
+    )
     pairs = [
         Pair(
             split(f"{row.place}: the source", row.source, units.source),
@@ -155,31 +168,51 @@ def _labelled(rows: list[Row], label: str | None) -> list[Row]:
     return [row._replace(label=label) for row in rows]
 
 
-def _rows(source: Any, columns: Sequence[str], name: str) -> list[Row]:
+def _rows(source: Any, columns: Sequence[str], label_column: int | None, name: str) -> list[Row]:
     """Return the rows of one file, data frame or list."""
     if is_path(source) and not columns:
-        return _file_rows(source)
+        return _file_rows(source, label_column)
+    if label_column is not None:
+        raise InputError(
+            f"{name}: `label_column` is for text files without a header; name the column of the label third in "
+            "`columns`, or put it third in each tuple"
+        )
     if isinstance(source, (list, tuple)):
         return _listed_rows(source, name)
     return _table_rows(Table(source, name), columns)
 
 
-def _file_rows(path: str | os.PathLike[str]) -> list[Row]:
-    rows = [_line_row(f"{path}, line {number}", line) for number, line in _lines(path) if line]
+def _file_rows(path: str | os.PathLike[str], label_column: int | None) -> list[Row]:
+    rows = [_line_row(f"{path}, line {number}", line, label_column) for number, line in _lines(path) if line]
     if not rows:
         raise InputError(f"{path} is empty; each line must have a source, a tab and a target")
     return rows
 
 
-def _line_row(place: str, line: str) -> Row:
+def _line_row(place: str, line: str, label_column: int | None) -> Row:
     parts = line.split("\t")
+    if label_column is None:
+        return _pair_row(place, parts)
+    if len(parts) != FIELDS:
+        raise InputError(f"{place} has {_tabs(parts)}; with `label_column`, it must have {FIELDS - 1}")
+    label = parts.pop(label_column - 1).strip()
+    if not label:
+        raise InputError(f"{place}: the label is empty")
+    return _pair_row(place, parts)._replace(label=label)
+
+
+def _pair_row(place: str, parts: Sequence[str]) -> Row:
     if len(parts) != 2:
-        found = "no tab" if len(parts) == 1 else f"{len(parts) - 1} tabs"
-        raise InputError(f"{place} has {found}; it must have one, between source and target")
+        hint = "; give `label_column` if one of the three fields is a label" if len(parts) == FIELDS else ""
+        raise InputError(f"{place} has {_tabs(parts)}; it must have one, between source and target{hint}")
     for side, text in zip(("source", "target"), parts, strict=True):
         if not text:
             raise InputError(f"{place}: the {side} is empty")
     return Row(place, parts[0], parts[1], None)
+
+
+def _tabs(parts: Sequence[str]) -> str:
+    return {1: "no tab", 2: "one tab"}.get(len(parts), f"{len(parts) - 1} tabs")
 
 
 def _listed_rows(source: Sequence[Any], name: str) -> list[Row]:
@@ -232,8 +265,28 @@ def _one_line(place: str, text: str) -> str:
     return text
 
 
-def _unit(texts: Sequence[str]) -> Unit:
-    return "symbols" if sum(" " in text for text in texts) > len(texts) / 2 else "characters"
+def _unit_of(side: str, given: str | None, tables: Sequence[Sequence[str]], names: Sequence[str]) -> str:
+    """Return the unit of a side: the given one, or what all files, frames or lists agree on."""
+    argument = f"{side}_unit"
+    if given is not None:
+        return check_unit(given, argument)
+    found: dict[str, str] = {}  # from units to the first name that has it
+    for name, texts in zip(names, tables, strict=True):
+        unit = infer_unit(texts)
+        if unit == UNCLEAR:
+            example = next(text for text in texts if len(text.split()) > 1)
+            raise InputError(
+                f"{name}: it is not clear what the symbols of the {side}s are, such as {example!r}; give `{argument}`, "
+                f"one of {NAMES}"
+            )
+        if unit is not None:
+            found.setdefault(unit, name)
+    if len(found) > 1:
+        raise InputError(
+            f"{found['symbols']}: the {side}s seem to be symbols separated by spaces, but those of "
+            f"{found['characters']} characters; give `{argument}` for all files, one of {NAMES}"
+        )
+    return next(iter(found), "characters")
 
 
 class SourceLine(NamedTuple):
@@ -244,7 +297,7 @@ class SourceLine(NamedTuple):
     symbols: tuple[str, ...]
 
 
-def read_sources(lines: Iterable[bytes], name: str, unit: Unit) -> Iterator[SourceLine]:
+def read_sources(lines: Iterable[bytes], name: str, unit: str) -> Iterator[SourceLine]:
     """Yield every line of a stream.
 
     Args:
@@ -259,28 +312,25 @@ def read_sources(lines: Iterable[bytes], name: str, unit: Unit) -> Iterator[Sour
         yield source_line(f"{name}, line {number}", _decoded(name, number, line), unit)
 
 
-def source_line(place: str, text: str, unit: Unit) -> SourceLine:
+def source_line(place: str, text: str, unit: str) -> SourceLine:
     """Return a source to transcribe, split into symbols; raise InputError if it has a tab or is too long."""
     if "\t" in text:
         raise InputError(f"{place} has a tab, as pairs have; it must hold a source alone")
-    is_empty = not (text.strip() if unit == "symbols" else text)
-    return SourceLine(place, text, () if is_empty else split(f"{place}: the source", text, unit))
+    return SourceLine(place, text, split(f"{place}: the source", text, unit) if text.strip() else ())
 
 
-def split(what: str, text: str, unit: Unit) -> tuple[str, ...]:
+def split(what: str, text: str, unit: str) -> tuple[str, ...]:
     """Return the symbols of a text; raise InputError, about `what`, if there are none or more than `LONGEST`."""
-    text = unicodedata.normalize("NFC", text)
-    symbols = tuple(text.split()) if unit == "symbols" else tuple(text)
-    if not symbols:
+    if not cleaned(text):
         raise InputError(f"{what} has nothing but spaces")
+    try:
+        symbols = split_text(text, unit)
+    except InputError as error:
+        raise InputError(f"{what} {text!r}: {error}") from None
     if len(symbols) > LONGEST:
-        raise InputError(f"{what} has {len(symbols)} {unit}; at most {LONGEST} are allowed")
+        kind = unit if unit.isalpha() else "symbols"
+        raise InputError(f"{what} has {len(symbols)} {kind}; at most {LONGEST} are allowed")
     return symbols
-
-
-def join(symbols: Sequence[str], unit: Unit) -> str:
-    """Return the text of symbols."""
-    return (" " if unit == "symbols" else "").join(symbols)
 
 
 def _lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, str]]:
@@ -288,13 +338,13 @@ def _lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, str]]:
         kind = "a folder" if os.path.isdir(path) else "a pipe or a device"
         raise InputError(f"{path} is {kind}; give a regular file")
     try:
-        with open(path, "rb") as file:
+        with gzip.open(path) if str(path).endswith(".gz") else open(path, "rb") as file:
             for number, line in enumerate(file, start=1):
                 yield number, _decoded(path, number, line)
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such file") from None
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}") from None
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
 
 
 def _decoded(name: str | os.PathLike[str], number: int, line: bytes) -> str:

@@ -1,4 +1,4 @@
-"""Estimates over training seeds and test items: standard errors, 95% intervals, p values, power, and families of claims."""
+"""Estimates over training seeds and test items: standard errors, 95% intervals, p values, power, families of claims."""
 
 from __future__ import annotations
 

@@ -23,6 +23,7 @@ from .fit import DivergedError, TrainingSettings
 from .run_folder import RunFolder, make_folder, provenance, read_json, write_json
 
 INTERVAL = 0.5  # seconds between updates of the progress bar
+PATIENCE = 3.0  # seconds without a finished epoch after which a line says why the first may take long
 LOCK_TIMEOUT = 10  # seconds to wait for a run's lock; the workers of a killed process take about one second to end
 
 Work = Callable[[dict[str, Any], pathlib.Path], dict[str, Any]]
@@ -237,8 +238,15 @@ class Progress:
                 self.bar.close()
 
     def _watch(self) -> None:
+        started, explained = time.monotonic(), False
         while not self.stop.wait(INTERVAL):
             self._update()
+            if self.bar is None and not explained and time.monotonic() - started > PATIENCE:
+                explained = True
+                self._write(
+                    f"{self.title}: in the first epoch; the first run on a machine compiles the recurrent cores, "
+                    "which takes some seconds"
+                )
 
     def _update(self) -> None:
         files = {name: self.out / name / "metrics.jsonl" for name, _ in self.runs}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from ...data.pairs import Units, join
+from ...data.units import Units, join
 from .data import Question, Symbols
 from .decode import decode
 from .metrics import METRICS, word_errors

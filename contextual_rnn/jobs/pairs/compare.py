@@ -80,6 +80,9 @@ def compare(
     seeds: int = 5,
     validation: PairSource | None = None,
     columns: Sequence[str] = (),
+    source_unit: str | None = None,
+    target_unit: str | None = None,
+    label_column: int | None = None,
     out: str | os.PathLike[str] | None = None,
     resume: bool = False,
     jobs: int | None = None,
@@ -109,6 +112,12 @@ def compare(
             held out.
         columns: Columns of source, target and, if there are labels, label. Files are then read as tables with a header
             (CSV, TSV or Parquet).
+        source_unit: Symbols of the sources: characters, graphemes (grapheme clusters), symbols (separated by spaces),
+            words, bytes, smiles, or re: and a regular expression that matches a symbol; by default, characters or
+            symbols, as the texts show.
+        target_unit: Symbols of the targets, as for the sources.
+        label_column: Number, 1 to 3, of the field of a line that is the label of its source, such as inflection tags,
+            in files without a header.
         out: Run folder to create; by default, nothing is kept on disk.
         resume: Continue in a folder that already holds this run, and skip what is finished.
         jobs: Number of processes; by default, one per processor.
@@ -122,7 +131,7 @@ def compare(
     Example:
         contextual-rnn compare pairs --train train.tsv --validation dev.tsv --test test.tsv --out runs/spelling
     """
-    data = PairData.read(train, validation, test, columns)
+    data = PairData.read(train, validation, test, columns, source_unit, target_unit, label_column)
     compared = {"bridge": bridge, "attention": attention, "feeding": feeding, "label": label}
     variants = [values for values, _ in PairSettings.variants(compared)]
     if not data.labels:
@@ -187,7 +196,7 @@ def _findings(trained: Trained, variants: dict[str, Row], data: PairData) -> dic
         "sentences": [*sentences, *caution(differences, BY_WORD, len(runs[0]["wrong"])), *data.overlap()],
         "metrics": METRICS,
         "report": report,
-        "note": _note(kinds),
+        "note": f"{_note(kinds)}\n{data.units.in_words()}",
     }
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 
-from ...data.pairs import Pair, Pairs, PairSource, Units, read_pairs
+from ...data.pairs import Pair, Pairs, PairSource, read_pairs
+from ...data.units import Units
 from ...errors import InputError
 
 HELD_OUT = 0.1  # the share of the training sources that is held out if there are no validation pairs
@@ -57,17 +59,25 @@ class PairData:
 
     @classmethod
     def read(
-        cls, train: PairSource, validation: PairSource | None, test: PairSource | None, columns: Sequence[str]
+        cls,
+        train: PairSource,
+        validation: PairSource | None,
+        test: PairSource | None,
+        columns: Sequence[str] = (),
+        source_unit: str | None = None,
+        target_unit: str | None = None,
+        label_column: int | None = None,
     ) -> PairData:
         """Read all pairs once; raise InputError if data are invalid or have labels that `train` lacks.
 
         Without validation pairs, a tenth of the training sources is held out.
         """
-        training = read_pairs(train, columns=columns, name="`train`")
+        read_side = functools.partial(read_pairs, columns=columns, label_column=label_column)
+        training = read_side(train, source_unit=source_unit, target_unit=target_unit)
         read = {"train": training}
         for name, source in (("validation", validation), ("test", test)):
             if source is not None:
-                read[name] = read_pairs(source, columns=columns, units=training.units, name=f"`{name}`")
+                read[name] = read_side(source, units=training.units, name=f"`{name}`")
                 _check_labels(f"`{name}`", read[name], training)
         kept, held_out = training.pairs, []
         if "validation" in read:

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from ..._core.state import State
 from ...data.encoded_pairs import END, START, UNKNOWN, PairBatch, collate
-from ...data.pairs import Pair, join
+from ...data.pairs import Pair
+from ...data.units import join
 from ...seq2seq import Ensemble, Found, beam, better, greedy
 from ...seq2seq.search import StepFunction
 from .network import PairNetwork

@@ -15,9 +15,10 @@ import torch
 from torch import Tensor, nn
 
 from ...context import Context, Label
-from ...cores import TORCH_CORES
+from ...cores import GATED_CORES
 from ...data.encoded_pairs import END, SPECIAL, START, UNKNOWN, Encoded, PairBatch, Vocabulary
-from ...data.pairs import Pair, Units
+from ...data.pairs import Pair
+from ...data.units import Units
 from ...errors import InputError
 from ...initial_state import ConstantState, ContextState, InitialState
 from ...recurrent import ContextualRNN
@@ -56,7 +57,7 @@ class PairNetwork(SavedModel):
         self.units = units if isinstance(units, Units) else Units(**units)
         self.source, self.target = Vocabulary(source), Vocabulary(target)
         self.register_buffer("updates", torch.zeros((), dtype=torch.long))
-        cell, half = TORCH_CORES[given.cell], given.hidden // 2
+        cell, half = GATED_CORES[given.cell], given.hidden // 2
         encoder_core = cell(given.embedding, half, given.layers, batch_first=True, bidirectional=True)
         attention = make_attention(given.attention, given.hidden, given.hidden)
         decoder_inputs = given.embedding + given.hidden * given.input_feeding

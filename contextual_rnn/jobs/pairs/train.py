@@ -90,6 +90,9 @@ def fit(
     validation: PairSource | None = None,
     test: PairSource | None = None,
     columns: Sequence[str] = (),
+    source_unit: str | None = None,
+    target_unit: str | None = None,
+    label_column: int | None = None,
     seed: int = 0,
     out: str | os.PathLike[str] | None = None,
     resume: bool = False,
@@ -106,6 +109,12 @@ def fit(
         test: Pairs to report errors on; nothing is chosen on them.
         columns: Columns of source, target and, if there are labels, label. Files are then read as tables with a header
             (CSV, TSV or Parquet).
+        source_unit: Symbols of the sources: characters, graphemes (grapheme clusters), symbols (separated by spaces),
+            words, bytes, smiles, or re: and a regular expression that matches a symbol; by default, characters or
+            symbols, as the texts show.
+        target_unit: Symbols of the targets, as for the sources.
+        label_column: Number, 1 to 3, of the field of a line that is the label of its source, such as inflection tags,
+            in files without a header.
         seed: Random seed of the weights, the minibatches and the noise.
         out: Run folder to create; by default, nothing is kept on disk.
         resume: Continue in a folder that already holds this run.
@@ -121,7 +130,7 @@ def fit(
         contextual-rnn fit pairs --train train.tsv --validation dev.tsv --test test.tsv --out runs/spelling
     """
     candidates = PairSettings.candidates(options)
-    data = PairData.read(train, validation, test, columns)
+    data = PairData.read(train, validation, test, columns, source_unit, target_unit, label_column)
     check_label([candidates[0].label], data)
     report = functools.partial(_report, data)
     model = fit_one(Training(data), candidates, report, lambda _: {}, seed=seed, out=out, resume=resume, jobs=jobs)
@@ -139,6 +148,7 @@ def _report(data: PairData, model: PairModel, result: dict[str, Any], history: l
         f"Trained an encoder-decoder ({settings.cell}, {settings.hidden} units, bridge {settings.bridge}, attention "
         f"{settings.attention}) on {len(data.training)} pairs.",
         f"The weights are those of epoch {metrics['epoch']} of {len(history)}, which has the lowest validation error.",
+        data.units.in_words(),
         *data.overlap(),
     ]
     return FitReport(sentences, METRICS, rows)

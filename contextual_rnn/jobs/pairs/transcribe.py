@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from ..._core.settings import check_count
-from ...data.pairs import SourceLine, join, read_sources, source_line
+from ...data.pairs import SourceLine, read_sources, source_line
+from ...data.units import join
 from ...errors import InputError
 from .decode import Target, decode
 from .network import PairNetwork
