@@ -196,7 +196,7 @@ def test_files_that_cannot_be_tables_are_named(tmp_path):
     ],
 )
 def test_a_column_has_one_role(table, columns):
-    assert "is given twice; `inputs`, `targets`, `context` and `series` must differ" in sentence(
+    assert "is given twice; `inputs`, `targets`, `context`, `series` and `time` must differ" in sentence(
         table("u,y\n1,2\n"), columns
     )
 

@@ -26,6 +26,13 @@ class TargetSettings(Settings):
         group="data",
         metavar="COLUMN",
     )
+    time: str | None = setting(
+        None,
+        "Column with the time of each row: dates, datetimes, durations, periods such as 2024-W52, or integers; rows "
+        "are sorted by it within each series. Without it, rows must be in order; `none` says that no column is a time.",
+        group="data",
+        metavar="COLUMN",
+    )
 
     @property
     def inputs(self) -> tuple[str, ...]:

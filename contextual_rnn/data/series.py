@@ -15,6 +15,7 @@ from ..context import Field, Label, Quantity
 from ..errors import InputError
 from .columns import TargetSettings
 from .table import Source, Table, is_path, number
+from .time import NO_TIME, Times, check_order, read_times
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -27,6 +28,7 @@ class Series:
         targets: (T, Y) float32; NaN where a target is missing and need not be known.
         context: the text of every context column; the training table decides whether it is a number or a label.
         rows: (T,) the rows of the table that the series' steps come from.
+        times: those of all rows of the table, if a column of times is named.
     """
 
     name: str
@@ -34,16 +36,30 @@ class Series:
     targets: np.ndarray
     context: dict[str, str]
     rows: np.ndarray
+    times: Times | None = None
 
     def __len__(self) -> int:
         """Return T, the number of time steps."""
         return len(self.inputs)
 
 
+def time_column(columns: TargetSettings) -> str | None:
+    """Return the column of times, if there is one."""
+    return None if columns.time == NO_TIME else columns.time
+
+
+def names_of(columns: TargetSettings) -> list[str]:
+    """Return the names of all columns that have a role."""
+    single = [name for name in (columns.series, time_column(columns)) if name]
+    return [*columns.inputs, *columns.targets, *columns.context, *single]
+
+
 def read_series(
     source: Source | Table, columns: TargetSettings, *, known_targets: int | None = None, min_length: int = 1
 ) -> list[Series]:
     """Read the series of a table, in the order in which they first appear. Their rows may be interleaved.
+
+    With a column of times, the steps of a series are in the order of time; without one, in the order of the rows.
 
     Args:
         source: a `Table`, the path of a file, or a data frame.
@@ -59,9 +75,9 @@ def read_series(
     targets = columns.targets
     if known_targets == 0 and not any(name in table.frame.columns for name in targets):
         targets = ()
-    table.check_columns([*columns.inputs, *targets, *columns.context, *([columns.series] if columns.series else [])])
+    table.check_columns([name for name in names_of(columns) if targets or name not in columns.targets])
     names = table.labels(columns.series) if columns.series else np.full(len(table), table.stem)
-    rows = _rows_of(names)
+    rows, times = _in_order(table, columns, _rows_of(names))
     for name, places in rows.items():
         if len(places) < min_length:
             raise InputError(
@@ -78,9 +94,24 @@ def read_series(
         outputs = np.full((len(table), len(columns.targets)), np.nan, np.float32)
     context = {name: table.context(name) for name in columns.context}
     return [
-        Series(name, inputs[places], outputs[places], table.constants(context, name, places), places)
+        Series(name, inputs[places], outputs[places], table.constants(context, name, places), places, times)
         for name, places in rows.items()
     ]
+
+
+def _in_order(
+    table: Table, columns: TargetSettings, rows: dict[str, np.ndarray]
+) -> tuple[dict[str, np.ndarray], Times | None]:
+    """Return the rows of every series in the order of time, and the times if a column of times is named."""
+    time = time_column(columns)
+    if time:
+        times, ordered = read_times(table, time, rows.values())
+        return dict(zip(rows, ordered, strict=True)), times
+    if columns.time is None:
+        unnamed = [name for name in table.frame.columns if name not in names_of(columns)]
+        if unnamed:
+            check_order(table, unnamed, rows.values())
+    return rows, None
 
 
 def _rows_of(names: np.ndarray) -> dict[str, np.ndarray]:
@@ -264,6 +295,7 @@ class Datasets:
         fields: those of the context columns, which the training table determines.
         identity: the names and the SHA-256 of the tables, so that a run is not resumed on other data.
         backend: the kind of data frame that the training table is, as narwhals names it; polars for a file.
+        frequency: of the rows, in words; None without a column of times.
     """
 
     training: list[Record]
@@ -272,6 +304,7 @@ class Datasets:
     fields: dict[str, Field]
     identity: dict[str, Any]
     backend: Any
+    frequency: str | None = None
 
     @classmethod
     def read(
@@ -313,7 +346,13 @@ class Datasets:
             fields,
             _identity(sources, tables, columns),
             tables["train"].backend,
+            _frequency(series),
         )
+
+    @property
+    def remarks(self) -> list[str]:
+        """What was inferred from the tables, in sentences."""
+        return [f"The frequency of the rows is {self.frequency}."] if self.frequency else []
 
     def split(
         self, index: int | None, folds: int, window: int = 0, *, whole: bool = False
@@ -334,7 +373,15 @@ class Datasets:
         return fold(self.training, index, folds, window, whole=whole)
 
 
+def _frequency(series: dict[str, list[Series]]) -> str | None:
+    """Return the frequency of all tables; raise InputError if they differ."""
+    found = {name: several[0].times.frequency for name, several in series.items() if several[0].times}
+    for name, frequency in found.items():
+        if frequency != found["train"]:
+            raise InputError(f"the frequency of `train` is {found['train']}, but that of `{name}` is {frequency}")
+    return found.get("train")
+
+
 def _identity(sources: dict[str, Source | None], tables: dict[str, Table], columns: TargetSettings) -> dict[str, Any]:
-    names = [*columns.inputs, *columns.targets, *columns.context, *([columns.series] if columns.series else [])]
     files = {name: str(source) if is_path(source) else None for name, source in sources.items()}
-    return {"files": files, "sha256": {name: table.fingerprint(names) for name, table in tables.items()}}
+    return {"files": files, "sha256": {name: table.fingerprint(names_of(columns)) for name, table in tables.items()}}

@@ -92,7 +92,7 @@ class Table:
         for name in names:
             if names.count(name) > 1:
                 raise InputError(
-                    f"column {name!r} is given twice; `inputs`, `targets`, `context` and `series` must differ"
+                    f"column {name!r} is given twice; `inputs`, `targets`, `context`, `series` and `time` must differ"
                 )
             if name not in self.frame.columns:
                 listed = ", ".join(map(repr, self.frame.columns[:20])) or "no named columns"
@@ -153,6 +153,11 @@ class Table:
         """Return the cells of a series column at some rows: integers stay integers, all else is text."""
         column = self.frame[name]
         return (column.to_numpy() if column.dtype.is_integer() else self.labels(name))[rows]
+
+    def cells(self, name: str, rows: Sequence[int] | np.ndarray) -> list[Any]:
+        """Return the cells of a column at some rows, as they are."""
+        values = self.frame[name].to_list()
+        return [values[row] for row in rows]
 
     def _refuse(self, name: str, wrong: pl.Series, why: str) -> None:
         if wrong.any():

@@ -129,12 +129,14 @@ class ForecastModel(StandardisedColumns):
         Args:
             past: the path of a file, or a data frame, with series whose inputs and targets are known; the last `past`
                 steps of each are read.
-            future: for a model with inputs, a table with the inputs of the `horizon` steps that follow.
+            future: for a model with inputs, a table with the inputs of the `horizon` steps that follow. With a column
+                of times, its rows are found by their time; without one, it must hold exactly those steps.
 
         Returns:
             A data frame of the kind of `past`, polars for a file, with `horizon` rows per series: the series column if
-            there is one, `step` (1 is the first step after the past), and the forecasts, with `_predicted` after the
-            targets' names. Its pandas index is that of the rows of `future`, if both are pandas frames.
+            there is one, the times if the model has a column of times, `step` (1 is the first step after the past), the
+            measured targets if `future` has them, and the forecasts, with `_predicted` after the targets' names. Its
+            pandas index is that of the rows of `future`, if both are pandas frames.
 
         Raises:
             InputError: a table is wrong, `future` is missing or lacks a series, or a series is too short.

@@ -175,6 +175,7 @@ def _report(
         f"The weights are those of epoch {epoch}, which has the lowest validation error in the scale "
         "of the training loss.",
         scale_in_words(settings, scale),
+        *data.remarks,
         f"Errors are in {error_unit(settings.targets)}.",
         *([f"On the {last} table, the model is worse than {' and '.join(better)}."] if better else []),
     ]

@@ -7,13 +7,15 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
+import polars as pl
 import torch
 from torch import Tensor
 
 from ...context import Field
 from ...data.frame import make_frame
-from ...data.series import Record, Series, context_vectors, read_series
+from ...data.series import Record, Series, context_vectors, names_of, read_series, time_column
 from ...data.table import Source, Table, free_name
+from ...data.time import NO_TIME, clock_of, clock_of_cells
 from ...errors import InputError
 from .settings import ForecastSettings
 
@@ -48,6 +50,9 @@ class Question:
         if future is None:
             return cls(known, None, series, [])
         to_come = Table(future, "`future`")
+        names = names_of(settings)
+        if time_column(settings) is None and known.fingerprint(names) == to_come.fingerprint(names):
+            raise InputError("`past` and `future` are the same table; `future` holds the steps that follow `past`")
         return cls(known, to_come, series, _future_of(series, to_come, settings))
 
     def windows(self, settings: ForecastSettings, fields: dict[str, Field]) -> list[Record]:
@@ -59,29 +64,78 @@ class Question:
     def frame(self, forecasts: Iterable[Tensor], settings: ForecastSettings) -> Any:
         """Return the forecasts (horizon, Y) of every series as a data frame; see `ForecastModel.forecast`."""
         predicted, horizon = np.concatenate([np.asarray(values) for values in forecasts]), settings.horizon
-        names = [f"{target}_predicted" for target in settings.targets]
+        names, measured = [f"{target}_predicted" for target in settings.targets], self._measured(settings)
         columns: dict[str, Any] = {}
         if settings.series:
             last = np.repeat([one.rows[-1] for one in self.series], horizon)
             columns[settings.series] = self.past.identifiers(settings.series, last)
-        columns[free_name("step", (*columns, *names))] = np.tile(np.arange(1, horizon + 1), len(self.series))
+        time = time_column(settings)
+        if time:
+            columns[time] = [cell for one in self.series for cell in _times_after(one, horizon).to_list()]
+        columns[free_name("step", (*columns, *measured, *names))] = np.tile(np.arange(1, horizon + 1), len(self.series))
+        columns |= measured
         columns |= {name: predicted[:, place] for place, name in enumerate(names)}
         if self.future is not None and self.future.backend == self.past.backend and self.future.from_frame:
             rows = np.concatenate([one.rows[:horizon] for one in self.to_come])
             return self.future.frame.like(columns, rows)  # type: ignore[union-attr]
         return make_frame(columns, self.past.backend)
 
+    def _measured(self, settings: ForecastSettings) -> dict[str, Any]:
+        """Return the measured targets of the future, if its table has any."""
+        if self.future is None:
+            return {}
+        measured = np.concatenate([one.targets[: settings.horizon] for one in self.to_come])
+        kept = [name in self.future.frame.columns for name in settings.targets]
+        return {name: measured[:, place] for place, name in enumerate(settings.targets) if kept[place]}
+
+
+def _times_after(one: Series, steps: int) -> pl.Series:
+    assert one.times is not None
+    return one.times.after(int(one.rows[-1]), steps)
+
 
 def _future_of(series: Sequence[Series], future: Table, settings: ForecastSettings) -> list[Series]:
     """Return the steps that follow each series, in the order of the series."""
-    found = read_series(future, settings.replace(context=()), known_targets=0, min_length=settings.horizon)
-    if settings.series is None:
-        return found
+    time, horizon = time_column(settings), settings.horizon
+    columns = settings.replace(context=(), time=NO_TIME if time else settings.time)
+    found = read_series(future, columns, known_targets=0, min_length=1 if time else horizon)
     by_name = {one.name: one for one in found}
+    if settings.series is None:
+        by_name = {one.name: found[0] for one in series}
     for one in series:
         if one.name not in by_name:
             raise InputError(f"{future.name} has no series {one.name!r}, whose inputs are needed")
-    return [by_name[one.name] for one in series]
+    following = [by_name[one.name] for one in series]
+    if time:
+        return _aligned(series, following, future, time, horizon)
+    for one in following:
+        if len(one) > horizon:
+            raise InputError(
+                f"{future.name}: series {one.name!r} has {len(one)} steps, but the horizon is {horizon}; without "
+                "a column of times (`time` of `fit`), `future` must hold exactly the steps that follow `past`"
+            )
+    return following
+
+
+def _aligned(
+    series: Sequence[Series], following: Sequence[Series], future: Table, time: str, horizon: int
+) -> list[Series]:
+    """Return, for each series, the rows of the future whose times follow it."""
+    future.check_columns([time])
+    index = clock_of(future, time).index
+    aligned = []
+    for one, other in zip(series, following, strict=True):
+        cells = _times_after(one, horizon)
+        wanted = clock_of_cells(cells, future, time)
+        places = [np.flatnonzero(index[other.rows] == instant) for instant in wanted]
+        for cell, found in zip(cells, places, strict=True):
+            if len(found) != 1:
+                twice = "has no row" if not len(found) else "has several rows"
+                raise InputError(f"{future.name}: series {other.name!r} {twice} of {cell}, a time to forecast")
+        taken = np.concatenate(places)
+        inputs, targets, rows = other.inputs[taken], other.targets[taken], other.rows[taken]
+        aligned.append(dataclasses.replace(other, inputs=inputs, targets=targets, rows=rows))
+    return aligned
 
 
 def _window(one: Series, to_come: Series | None, context: Tensor, settings: ForecastSettings) -> Record:

@@ -132,6 +132,7 @@ def _report(data: Datasets, model: SeriesGenerator, result: dict[str, Any], hist
     sentences = [
         f"Trained {IN_WORDS[settings.cell]} of {settings.hidden} units, with initial state {settings.kind.name!r}, on "
         f"{len(data.training)} series for {settings.epochs} epochs.",
+        *data.remarks,
         "Lower is better.",
     ]
     return FitReport(sentences, metrics, rows)

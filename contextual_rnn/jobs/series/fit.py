@@ -82,6 +82,7 @@ def _report(
     sentences = [
         f"Trained {IN_WORDS[settings.cell]} of {settings.hidden} units, with initial state {settings.kind.name!r}, on "
         f"{len(data.training)} series for {settings.epochs} epochs.",
+        *data.remarks,
         f"Errors are in {error_unit(settings.targets)}.",
     ]
     return FitReport(sentences, METRICS, rows)

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ..._core.state import State, check_state, fill, leaves, map_state
 from ...data.frame import FrameColumns
-from ...data.series import Record, Series, read_series, records
+from ...data.series import Record, Series, read_series, records, time_column
 from ...data.table import Source, Table, free_name
 from ...errors import InputError
 from ...serialization import write_tensors
@@ -80,8 +80,9 @@ class Prediction:
 
     Attributes:
         frame: one row per predicted step, in the kind of frame that was given (polars for a file): the series column if
-            there is one, `step` (0 is the first row of a series in the table), the measured targets if the table has
-            them, and the predicted targets, with `_predicted` after their names. A pandas index is kept.
+            there is one, the column of times if the model has one, `step` (0 is the first step of a series in the
+            table), the measured targets if the table has them, and the predicted targets, with `_predicted` after their
+            names. A pandas index is kept.
         state: the states at the end; give them as `start` to carry on.
         rmse: the RMSE of each target, by name; None if any measured target is missing.
     """
@@ -120,6 +121,9 @@ def _columns(
     columns: dict[str, Any] = {}
     if settings.series:
         columns[settings.series] = table.identifiers(settings.series, rows)
+    time = time_column(settings)
+    if time:
+        columns[time] = table.cells(time, rows)
     taken = (*columns, *settings.targets, *(f"{target}_predicted" for target in settings.targets))
     columns[free_name("step", taken)] = np.concatenate([np.arange(window, len(one)) for one in series])
     measured = np.concatenate([one.targets[window:] for one in series])

@@ -1,0 +1,250 @@
+"""The order and the frequency of rows by a column of times, and the times that follow.
+
+Months, quarters and years are calendar steps, not a fixed number of days. Steps of zoned times are compared on the
+local clock if all are whole days, and else in UTC.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import polars as pl
+
+from ..errors import InputError
+from .clock import DAY, FIXED, Clock, Write, read_clock
+from .table import Table
+
+NO_TIME = "none"  # the value of `time` for a table whose rows are in order
+MONTHS = {"year": 12, "quarter": 3}
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Times:
+    """The times of a table whose series have one frequency.
+
+    Attributes:
+        index: (rows,) the time of each row, in units.
+        step: the units between consecutive rows; 0 if every series has a single row.
+        frequency: the step in words, such as "1 month".
+        write: turns such numbers into cells of the column's own type and format.
+    """
+
+    index: np.ndarray
+    step: int
+    frequency: str
+    write: Write
+
+    def after(self, row: int, steps: int) -> pl.Series:
+        """Return the cells of the `steps` times that follow a row.
+
+        Raises:
+            InputError: every series has a single row, so that the frequency is unknown.
+        """
+        if not self.step:
+            raise InputError("the frequency of times cannot be inferred from series of one row; give two rows or more")
+        return self.write(self.index[row] + self.step * np.arange(1, steps + 1))
+
+
+def read_times(table: Table, name: str, series: Iterable[np.ndarray]) -> tuple[Times, list[np.ndarray]]:
+    """Return the times of a column, and the rows of each series in the order of time.
+
+    Args:
+        table: the table.
+        name: the column of times.
+        series: the rows of each series.
+
+    Raises:
+        InputError: a cell is no time, a time occurs twice in a series, or rows are absent.
+    """
+    clock = clock_of(table, name)
+    ordered = [rows[np.argsort(clock.index[rows], kind="stable")] for rows in series]
+    first = np.concatenate([rows[:-1] for rows in ordered])
+    second = np.concatenate([rows[1:] for rows in ordered])
+    same = clock.index[first] == clock.index[second]
+    if same.any():
+        pair = sorted((int(first[same.argmax()]), int(second[same.argmax()])))
+        raise InputError(
+            f"{table.where(pair[1], name)}: {table.frame[name][pair[1]]} is also the time of {_place(table, pair[0])}; "
+            "a time may occur once in a series; `series` names the column that tells series apart"
+        )
+    views = _views(clock, first, second)
+    found = [_times(view, first, second) for view in views]
+    for times in found:
+        if (times.index[second] - times.index[first] == times.step).all():
+            return times, ordered
+    raise InputError(_irregular(table, name, found[0], first, second))
+
+
+def clock_of(table: Table, name: str) -> Clock:
+    """Return the times of a column that is known to hold times; raise InputError if it does not."""
+    cells = table.frame[name]
+    clock = read_clock(cells)
+    if clock is not None:
+        return clock
+    for row, cell in enumerate(cells):
+        alone = cells[row : row + 1]
+        if cell is None or (read_clock(alone) is None and not _is_ambiguous(alone)):
+            shown = "a time is missing" if cell is None or cell == "" else f"{cell!r} is not read as a time"
+            break
+    else:
+        row, shown = 0, "the times have several formats, or day and month cannot be told apart"
+    raise InputError(
+        f"{table.where(row, name)}: {shown}; expected one format in the whole column, such as 2024-12-31, 2024-12-31 "
+        "23:00:00+01:00, 2024-W52, 2024-12, 2024Q4, or whole numbers"
+    )
+
+
+def clock_of_cells(cells: pl.Series, table: Table, name: str) -> np.ndarray:
+    """Return the numbers of cells as the column of a table counts them.
+
+    Raises:
+        InputError: the cells have another format than the column.
+    """
+    column = table.frame[name]
+    if cells.dtype.is_numeric():
+        return cells.to_numpy()
+    together = read_clock(pl.concat([cells, column], how="vertical_relaxed")) if _alike(cells, column) else None
+    if together is None:
+        raise InputError(
+            f"{table.where(0, name)}: {column[0]!r} has another format than the times of `past`, such as {cells[0]!r}"
+        )
+    return together.index[: len(cells)]
+
+
+def _alike(cells: pl.Series, column: pl.Series) -> bool:
+    return cells.dtype.base_type() == column.dtype.base_type()
+
+
+def _views(clock: Clock, first: np.ndarray, second: np.ndarray) -> list[Clock]:
+    """Return the units in which the steps of a column may be regular; the first is named in errors."""
+    views = [clock]
+    if clock.local is None or clock.write_local is None or not len(first):
+        return views
+    gaps = clock.local[second] - clock.local[first]
+    if not np.array_equal(clock.local, clock.index):
+        whole_days = bool((gaps % DAY == 0).all())
+        views.insert(0 if whole_days else 1, dataclasses.replace(clock, index=clock.local, write=clock.write_local))
+    calendar = _calendar_months(clock) if gaps.min() >= 28 * DAY else _business_days(clock, gaps)
+    return [calendar, *views] if calendar else views
+
+
+def _calendar_months(clock: Clock) -> Clock | None:
+    """Count months, if every time is on the same day of a month, or on the last one."""
+    local, write = clock.local, clock.write_local
+    assert local is not None
+    assert write is not None
+    for shift in (0, DAY):
+        months = (local + shift).astype("datetime64[us]").astype("datetime64[M]")
+        within = local + shift - months.astype("datetime64[us]").astype(np.int64)
+        if (within == within[0]).all() and (not shift or within[0] < DAY):
+            moved = int(within[0]) - shift
+            return Clock(
+                months.astype(np.int64),
+                "month",
+                lambda found, moved=moved: write(_month_starts(found) + moved),  # type: ignore[misc]
+            )
+    return None
+
+
+def _month_starts(months: np.ndarray) -> np.ndarray:
+    return np.asarray(months).astype("datetime64[M]").astype("datetime64[us]").astype(np.int64)
+
+
+def _business_days(clock: Clock, gaps: np.ndarray) -> Clock | None:
+    """Count the days from Monday to Friday, if no time is on a weekend and most follow a day after another."""
+    local, write = clock.local, clock.write_local
+    assert local is not None
+    assert write is not None
+    days, within = local // DAY + 3, local % DAY  # day 0 is a Monday
+    weekend = bool((days % 7 > 4).any()) or (within != within[0]).any()
+    if weekend or _most_common(gaps) != DAY or not (gaps == 3 * DAY).any():
+        return None
+
+    def back(found: np.ndarray) -> pl.Series:
+        return write((found // 5 * 7 + found % 5 - 3) * DAY + within[0])
+
+    return Clock(days // 7 * 5 + days % 7, "business day", back)
+
+
+def _most_common(steps: np.ndarray) -> int:
+    values, counts = np.unique(steps, return_counts=True)
+    return int(values[counts.argmax()])
+
+
+def _times(clock: Clock, first: np.ndarray, second: np.ndarray) -> Times:
+    steps = clock.index[second] - clock.index[first]
+    step = _most_common(steps) if len(steps) else 0
+    return Times(clock.index, step, _words(step, clock.unit), clock.write)
+
+
+def _words(step: int, unit: str) -> str:
+    sizes = {"microsecond": FIXED, "month": MONTHS}.get(unit, {})
+    name, size = next(((name, size) for name, size in sizes.items() if step and step % size == 0), (unit, 1))
+    return f"{step // size} {name}{'s' * (step != size)}" if unit != "integer" else f"a step of {step}"
+
+
+def _irregular(table: Table, name: str, times: Times, first: np.ndarray, second: np.ndarray) -> str:
+    steps = times.index[second] - times.index[first]
+    wrong = steps != times.step
+    place = int(wrong.argmax())
+    cells = table.frame[name]
+    before, after = int(first[place]), int(second[place])
+    between = f"{cells[before]} ({_place(table, before)}) and {cells[after]} ({_place(table, after)})"
+    known = f"{table.name}, column {name!r}: the frequency is {times.frequency}"
+    if (steps % times.step == 0).all():
+        absent = int((steps[wrong] // times.step - 1).sum())
+        return (
+            f"{known}, but rows are absent between {between}; {absent} row{'s are' if absent > 1 else ' is'} absent in "
+            f"all; add what is absent, or give a part of the table without gaps, or call its parts different series"
+        )
+    return f"{known}, but {between} do not follow it; times must be equally spaced"
+
+
+def _place(table: Table, row: int) -> str:
+    return table.where(row).removeprefix(f"{table.name}, ")
+
+
+def check_order(table: Table, unnamed: Sequence[str], series: Iterable[np.ndarray]) -> None:
+    """Refuse a table whose rows are not consecutive by a column of times that nothing names.
+
+    Numbers and columns that are constant in every series do not count as times.
+
+    Raises:
+        InputError: the times of such a column descend or repeat within a series, or rows are absent.
+    """
+    rows = [places for places in series if len(places) > 1]
+    for name in unnamed if rows else ():
+        if not _may_be_time(table.frame[name][:1]):
+            continue
+        clock = read_clock(table.frame[name])
+        if clock is None or all((clock.index[places] == clock.index[places[0]]).all() for places in rows):
+            continue
+        end = f"name it in `time`, or say that it is no time of the rows with `time` {NO_TIME}"
+        for places in rows:
+            wrong = np.diff(clock.index[places]) <= 0
+            if wrong.any():
+                row = int(places[int(wrong.argmax()) + 1])
+                raise InputError(
+                    f"{table.where(row, name)}: the column holds times that nothing names, and "
+                    f"{table.frame[name][row]} does not come after {table.frame[name][int(places[wrong.argmax()])]}; "
+                    f"{end}"
+                )
+        try:
+            read_times(table, name, rows)
+        except InputError as error:
+            raise InputError(f"{error}; if the column is no time of the rows, give `time` {NO_TIME}") from None
+
+
+def _may_be_time(cell: pl.Series) -> bool:
+    if cell.dtype.is_numeric() or cell.null_count():
+        return False
+    if cell.dtype == pl.String and re.fullmatch(r"\s*[+-]?[\d.]*\s*", cell[0]) and cell[0].count(".") < 2:
+        return False
+    return read_clock(cell) is not None or _is_ambiguous(cell)
+
+
+def _is_ambiguous(cell: pl.Series) -> bool:
+    return cell.dtype == pl.String and bool(re.match(r"\s*\d{1,2}/\d{1,2}/\d{4}", cell[0]))

@@ -1,0 +1,178 @@
+"""Times of rows: how they are read, sorted, checked and continued, and how forecasts are aligned by them."""
+
+import datetime
+
+import numpy as np
+import polars as pl
+import pytest
+
+from contextual_rnn import InputError
+from contextual_rnn.cli import main
+from contextual_rnn.data.columns import ColumnSettings
+from contextual_rnn.data.series import read_series
+from contextual_rnn.data.table import Table
+from contextual_rnn.data.time import read_times
+from contextual_rnn.jobs import forecast, series
+
+BERLIN = "Europe/Berlin"
+DAYS = [datetime.date(2024, 1, 1) + datetime.timedelta(day) for day in range(14)]
+WORKING = [day for day in DAYS if day.weekday() < 5]
+
+
+def after(cells, steps=2):
+    found, ordered = read_times(Table(pl.DataFrame({"t": cells})), "t", [np.arange(len(cells))])
+    return found.frequency, found.after(int(ordered[0][-1]), steps).to_list()
+
+
+def zoned(start, stop, every):
+    return pl.datetime_range(start, stop, every, time_zone=BERLIN, eager=True)
+
+
+@pytest.mark.parametrize(
+    ("cells", "frequency", "following"),
+    [
+        (["2024-W52", "2024-W51", "2024-W50"], "1 week", ["2025-W01", "2025-W02"]),
+        (["2020W52", "2020W53"], "1 week", ["2021W01", "2021W02"]),
+        (["2024-11", "2024-12"], "1 month", ["2025-01", "2025-02"]),
+        (["2024Q3", "2024Q4"], "1 quarter", ["2025Q1", "2025Q2"]),
+        (["2023", "2024"], "a step of 1", [2025, 2026]),
+        ([30, 10, 20], "a step of 10", [40, 50]),
+        (["2024-01-31", "2024-02-29"], "1 month", ["2024-03-31", "2024-04-30"]),
+        (["2022-07-01", "2023-07-01", "2024-07-01"], "1 year", ["2025-07-01", "2026-07-01"]),
+        (["30/12/2024", "31/12/2024"], "1 day", ["01/01/2025", "02/01/2025"]),
+        (["2024-12-31 22:00", "2024-12-31 23:00"], "1 hour", ["2025-01-01 00:00", "2025-01-01 01:00"]),
+        (["2024-03-31T01:00:00+01:00", "2024-03-31T03:00:00+02:00"], "1 hour", None),
+        (
+            ["2024-03-30T00:00:00+01:00", "2024-03-31T00:00:00+01:00", "2024-04-01T00:00:00+02:00"],
+            "1 day",
+            ["2024-04-02T00:00:00+02:00", "2024-04-03T00:00:00+02:00"],
+        ),
+        (DAYS, "1 day", [datetime.date(2024, 1, 15), datetime.date(2024, 1, 16)]),
+        (WORKING, "1 business day", [datetime.date(2024, 1, 15), datetime.date(2024, 1, 16)]),
+        ([datetime.timedelta(minutes=5 * n) for n in range(3)], "5 minutes", None),
+        (zoned(datetime.datetime(2024, 3, 30), datetime.datetime(2024, 4, 2), "1d"), "1 day", None),
+        (zoned(datetime.datetime(2024, 3, 31), datetime.datetime(2024, 3, 31, 5), "1h"), "1 hour", None),
+    ],
+)
+def test_the_frequency_is_inferred_and_continued(cells, frequency, following):
+    found = after(cells)
+    assert found[0] == frequency
+    assert following is None or found[1] == following
+
+
+def test_a_day_of_the_local_clock_follows_across_the_change_of_daylight_saving():
+    found = after(zoned(datetime.datetime(2024, 10, 24), datetime.datetime(2024, 10, 27), "1d"))[1]
+    assert [(time.day, time.hour, time.utcoffset()) for time in found] == [
+        (28, 0, datetime.timedelta(hours=1)),
+        (29, 0, datetime.timedelta(hours=1)),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("cells", "sentence"),
+    [
+        ([1, 2, 2], "row 2, column 't': 2 is also the time of row 1; a time may occur once in a series"),
+        ([1, 5, 2, 3], r"rows are absent between 3 \(row 3\) and 5 \(row 1\); 1 row is absent in all"),
+        (["2024-01-01", "2024-02-01", "2024-03-01", "2024-06-01"], "is 1 month, but .*; 2 rows are absent in all"),
+        (["2024-01-01 00:00", "2024-01-01 01:00", "2024-01-01 02:00", "2024-01-01 02:20"], "do not follow it"),
+        (["1/2/2024", "1/3/2024"], "day and month cannot be told apart"),
+        (["2024-01-01", "2024-13-01"], "row 1, column 't': '2024-13-01' is not read as a time"),
+        (["2024-01-01", None], "row 1, column 't': a time is missing"),
+        ([0.1, 0.2], "0.1 is not read as a time"),
+        ([5], "series of one row"),
+    ],
+)
+def test_what_has_no_frequency_is_refused(cells, sentence):
+    with pytest.raises(InputError, match=sentence):
+        after(cells)
+
+
+def read(frame, **columns):
+    return read_series(frame, ColumnSettings(targets=("y",), **columns))
+
+
+def test_rows_are_sorted_within_each_series():
+    frame = pl.DataFrame({"id": ["a", "b", "a", "b"], "t": [2, 8, 1, 7], "y": [2, 8, 1, 7]})
+    assert [one.targets[:, 0].tolist() for one in read(frame, series="id", time="t")] == [[1, 2], [7, 8]]
+
+
+def test_an_unnamed_column_of_times_must_ascend_without_gaps():
+    def days(*numbers):
+        return pl.DataFrame({"d": [f"2024-01-{number:02}" for number in numbers], "y": numbers})
+
+    assert len(read(days(1, 2, 3))[0]) == 3
+    with pytest.raises(
+        InputError, match=r"row 1, column 'd': .* 2024-01-02 does not come after 2024-01-03; name it in `t"
+    ):
+        read(days(3, 2, 1))
+    with pytest.raises(InputError, match=r"rows are absent .*; if the column is no time of the rows, give `time` none"):
+        read(days(1, 2, 3, 5))
+    assert len(read(days(3, 2, 1), time="none")[0]) == 3
+    # A date that is constant in each series, such as a date of birth, is no time of the rows.
+    born = pl.DataFrame({"id": [1, 1, 2, 2], "born": ["2024-02-01"] * 2 + ["2024-01-01"] * 2, "y": [1, 2, 3, 4]})
+    assert len(read(born, series="id")) == 2
+
+
+@pytest.fixture(scope="module")
+def delayed(tmp_path_factory):
+    """A table whose target is the input of the step before, and a model of it that knows its times."""
+    folder, steps = tmp_path_factory.mktemp("delayed"), np.arange(44)
+    whole = pl.DataFrame({"t": steps, "u": steps % 4, "y": (steps - 1) % 4})
+    whole[:40].write_csv(folder / "past.csv")
+    whole[1:].drop("y").write_csv(folder / "future.csv")
+    options = {"targets": ["y"], "inputs": ["u"], "past": 6, "horizon": 4, "time": "t", "hidden": 16}
+    trained = forecast.fit(folder / "past.csv", **options, epochs=5, updates=40, learning_rate=0.02)
+    return folder, whole, trained
+
+
+def test_a_future_that_includes_the_past_is_aligned_by_time(delayed):
+    folder, whole, trained = delayed
+    found = trained.forecast(folder / "past.csv", folder / "future.csv")
+    assert found["t"].to_list() == [40, 41, 42, 43]
+    np.testing.assert_allclose(found["y_predicted"], [3, 0, 1, 2], atol=0.5)
+    shuffled = trained.forecast(whole[:40].sample(fraction=1, shuffle=True, seed=0), whole[1:][::-1])
+    np.testing.assert_allclose(shuffled["y_predicted"], found["y_predicted"], rtol=1e-5)
+    assert shuffled["y"].to_list() == [3, 0, 1, 2]  # measured, beside the predicted
+    with pytest.raises(InputError, match="series 'series' has no row of 43, a time to forecast"):
+        trained.forecast(whole[:40], whole[:43])
+
+
+def test_without_times_a_long_future_and_the_past_as_future_are_refused(delayed):
+    folder, whole, _ = delayed
+    options = {"targets": ["y"], "inputs": ["u"], "past": 4, "horizon": 4, "hidden": 2, "epochs": 1, "updates": 1}
+    trained = forecast.fit(folder / "past.csv", **options)
+    with pytest.raises(InputError, match="has 43 steps, but the horizon is 4; without a column of times"):
+        trained.forecast(folder / "past.csv", folder / "future.csv")
+    with pytest.raises(InputError, match="`past` and `future` are the same table"):
+        trained.forecast(whole[:4], whole[:4])
+
+
+def test_weeks_from_the_newest_to_the_oldest(tmp_path, capsys):
+    weeks = pl.DataFrame({"week": [f"2024-W{week:02}" for week in range(52, 0, -1)], "y": range(52, 0, -1)})
+    weeks.write_csv(tmp_path / "weeks.csv")
+    fit = ["fit", "forecast", "--train", str(tmp_path / "weeks.csv"), "--targets", "y", "--past", "4", "--horizon", "2"]
+    fit += ["--epochs", "6", "--updates", "30", "--hidden", "8", "--out", str(tmp_path / "run")]
+    with pytest.raises(SystemExit):
+        main(fit)
+    assert "2024-W51 does not come after 2024-W52; name it in --time" in capsys.readouterr().err
+    main([*fit, "--time", "week"])
+    assert "The frequency of the rows is 1 week." in " ".join(capsys.readouterr().out.split())
+    out = tmp_path / "out.csv"
+    main(["forecast", str(tmp_path / "run"), "--past", str(tmp_path / "weeks.csv"), "--out", str(out)])
+    found = pl.read_csv(out)
+    assert found["week"].to_list() == ["2025-W01", "2025-W02"]
+    np.testing.assert_allclose(found["y_predicted"], [53, 54], atol=2)
+
+
+def test_predictions_of_series_are_written_with_their_times():
+    days = pl.DataFrame({"day": DAYS[::-1], "u": np.arange(14.0), "y": np.arange(14.0)})
+    trained = series.fit(days, targets=["y"], inputs=["u"], time="day", hidden=2, epochs=1, updates=1, length=4)
+    found = trained.predict(days).frame
+    assert found["day"].to_list() == DAYS
+    assert found["y"].to_list() == np.arange(14.0)[::-1].tolist()
+
+
+def test_tables_of_two_frequencies_are_refused():
+    days = pl.DataFrame({"day": DAYS, "u": np.arange(14.0), "y": np.arange(14.0)})
+    with pytest.raises(InputError, match="the frequency of `train` is 1 day, but that of `test` is 2 days"):
+        series.fit(days, test=days[::2], targets=["y"], inputs=["u"], time="day")
