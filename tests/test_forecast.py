@@ -287,7 +287,7 @@ def test_compare_tries_each_factor_alone(tmp_path):
         assert run["metrics"]["rmse"] == pytest.approx(np.sqrt(np.mean(run["squared_error_by_series"])), rel=1e-5)
         assert run["metrics"]["last_step_rmse"] == pytest.approx(run["rmse_by_step"][-1], rel=1e-5)
     assert set(results["baselines"]) == {"persistence", "mean"}
-    assert sum(row.get("series") == 10 for row in results["differences"]) == 2
+    assert [row["family"] for row in results["differences"]] == ["primary", "secondary", "secondary", "secondary"]
     assert [metric.key for metric in METRICS] == [row["metric"] for row in results["differences"][:2]]
     assert all(len(line) <= 80 for line in found.table().splitlines())
     for name in ("errors", "forecasts", "horizon"):
