@@ -94,6 +94,7 @@ def test_a_core_replaced_after_construction_keeps_its_layout(make, call, replace
     [(LAYERED["lstm"], nn.LSTM), (LAYERED["gru, time first"], nn.GRU), (lambda: nn.LSTMCell(D, H), nn.LSTMCell)],
 )
 def test_a_quantised_core_is_close_to_its_core(make, kind, call):
+    torch.manual_seed(0)  # how close depends on the weights
     rnn = wrap(make())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
