@@ -31,13 +31,13 @@ class FlatAdamW:
     def __init__(
         self, parameters: Iterable[nn.Parameter], lr: float, *, max_norm: float | None = None, **settings: Any
     ) -> None:
-        self.all = list(parameters)
-        self.numbers = [number for number, parameter in enumerate(self.all) if parameter.requires_grad]
-        self.parameters = [self.all[number] for number in self.numbers]
+        self.given = list(parameters)
+        self.numbers = [number for number, parameter in enumerate(self.given) if parameter.requires_grad]
+        self.parameters = [self.given[number] for number in self.numbers]
         self.max_norm, self._settings = max_norm, settings
         self.flat: nn.Parameter | None = None
         if len({(parameter.dtype, parameter.device) for parameter in self.parameters}) != 1:
-            self.optimizer = torch.optim.AdamW(self.all, lr, fused=True, **settings)
+            self.optimizer = torch.optim.AdamW(self.given, lr, fused=True, **settings)
             return
         flat = torch.cat([parameter.detach().reshape(-1) for parameter in self.parameters])
         for parameter, view in zip(self.parameters, self._views(flat), strict=True):
@@ -80,7 +80,7 @@ class FlatAdamW:
         if self.flat is None:
             return found
         moments = found["state"].get(0)
-        groups = [{**found["param_groups"][0], "params": list(range(len(self.all)))}]
+        groups = [{**found["param_groups"][0], "params": list(range(len(self.given)))}]
         if moments is None:
             return {"state": {}, "param_groups": groups}
         parts = {name: self._views(moments[name]) for name in MOMENTS}
@@ -97,9 +97,9 @@ class FlatAdamW:
             ValueError: it is the state of other parameters.
         """
         entries, groups = state["state"], state["param_groups"]
-        shapes = {number: tuple(self.all[number].shape) for number in self.numbers}
+        shapes = {number: tuple(self.given[number].shape) for number in self.numbers}
         for number, entry in entries.items():
-            if len(groups) != 1 or any(tuple(entry[name].shape) != shapes.get(number) for name in MOMENTS):
+            if len(groups) != 1 or _shapes_of(entry) != {shapes.get(number)}:
                 raise ValueError("the state is that of other parameters")
         if self.flat is not None and entries:
             steps = {float(entry["step"]) for entry in entries.values()}
@@ -119,10 +119,15 @@ class FlatAdamW:
         """Go on with an optimiser over the parameters themselves, from the same state."""
         state, group = self.state_dict(), self.optimizer.param_groups[0]
         self.flat = None
-        self.optimizer = torch.optim.AdamW(self.all, group["lr"], fused=True, **self._settings)
+        self.optimizer = torch.optim.AdamW(self.given, group["lr"], fused=True, **self._settings)
         self.optimizer.load_state_dict(state)
 
     def _views(self, flat: Tensor) -> list[Tensor]:
         """Return the parts of a flat tensor, each in the shape of its parameter."""
         parts = flat.split([parameter.numel() for parameter in self.parameters])
         return [part.view(parameter.shape) for part, parameter in zip(parts, self.parameters, strict=True)]
+
+
+def _shapes_of(entry: dict[str, Any]) -> set[tuple[int, ...] | None]:
+    """Return the shapes of a parameter's moments; None stands for one that is missing."""
+    return {tuple(entry[name].shape) if name in entry else None for name in MOMENTS}

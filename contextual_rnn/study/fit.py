@@ -286,7 +286,10 @@ class Checkpoint:
             index, key = name.split(".", 1)
             state.setdefault(int(index), {})[key] = value
         groups = self.optimizer.state_dict()["param_groups"]
-        self.optimizer.load_state_dict({"state": state, "param_groups": groups})
+        try:
+            self.optimizer.load_state_dict({"state": state, "param_groups": groups})
+        except (KeyError, ValueError) as error:
+            raise InputError(f"{self.path} is damaged ({error}); delete its folder to start the run again") from None
         return history
 
 
