@@ -57,7 +57,7 @@ class FlatAdamW:
     def step(self) -> None:
         """Clip the gradients and take a step."""
         moved = [place for place, parameter in enumerate(self.parameters) if parameter.grad is not None]
-        gradients = [self.parameters[place].grad for place in moved]
+        gradients = [parameter.grad for parameter in self.parameters if parameter.grad is not None]
         if len(moved) < len(self.parameters):
             self._separate()
         if self.flat is not None:
@@ -74,9 +74,10 @@ class FlatAdamW:
             nn.utils.clip_grad_norm_(parameters, self.max_norm)
         (group,) = self.param_groups
         adamw(
-            parameters,
+            list[Tensor](parameters),
             [parameter.grad for parameter in parameters if parameter.grad is not None],
-            *([state[name] for state in states] for name in MOMENTS),
+            [state[MOMENTS[0]] for state in states],
+            [state[MOMENTS[1]] for state in states],
             [],
             [state["step"] for state in states],
             fused=True,
