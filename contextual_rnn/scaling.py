@@ -28,6 +28,8 @@ class StandardisedColumns(SavedModel):
         """Return the arguments of a file of today or of version 0.1."""
         return upgrade_columns(arguments, path)
 
+    scaled_inputs: int | None = None  # the first columns of inputs are standardised; None is all
+
     def add_scales(self, inputs: int | None, targets: int) -> None:
         """Register the buffers, (U,) and (Y,): means of 0 and scales of 1 until `standardise` sets them."""
         for name, size in (("input", inputs), ("target", targets)):
@@ -55,13 +57,31 @@ class StandardisedColumns(SavedModel):
     def standardise(self, records: Sequence[Any]) -> None:
         """Set means and scales to those of training records, which have `inputs` (T, U) and `targets` (T, Y).
 
-        The scale of a constant column is 1.
+        Missing values are left out. The scale of a constant column is 1. Inputs after the first `scaled_inputs` keep a
+        mean of 0 and a scale of 1.
         """
-        for name in ("input", "target"):
+        for name, size in (("input", self.scaled_inputs), ("target", None)):
             if hasattr(self, f"{name}_mean"):
-                mean, scale = mean_and_scale(torch.cat([getattr(record, f"{name}s") for record in records]))
-                getattr(self, f"{name}_mean").copy_(mean)
-                getattr(self, f"{name}_scale").copy_(scale)
+                columns = torch.cat([getattr(record, f"{name}s")[:, :size] for record in records])
+                mean, scale = mean_and_scale(columns)
+                getattr(self, f"{name}_mean")[:size].copy_(mean)
+                getattr(self, f"{name}_scale")[:size].copy_(scale)
+
+    def standardised_inputs(self, inputs: Tensor) -> Tensor:
+        """Return inputs (..., U) in deviations from their means; NaN, which stands for the mean, becomes 0."""
+        found = (inputs - self.input_mean) / self.input_scale
+        return found if self.scaled_inputs is None else torch.where(found.isnan(), 0, found)
+
+    def standardised_targets(self, read: Tensor) -> Tensor:
+        """Return targets (..., Y), or filled targets and their indicators (..., 2Y), in deviations from their means.
+
+        Indicators stay as they are. NaN in filled targets, which stands for the mean, becomes 0.
+        """
+        size = len(self.target_mean)
+        found = (read[..., :size] - self.target_mean) / self.target_scale
+        if read.shape[-1] == size:
+            return found
+        return torch.cat([torch.where(found.isnan(), 0, found), read[..., size:]], dim=-1)
 
     @property
     def device(self) -> torch.device:
@@ -75,11 +95,28 @@ class StandardisedColumns(SavedModel):
 
 
 def mean_and_scale(values: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the mean and the standard deviation (1 for a constant column) of the columns of (N, F), both (F,)."""
+    """Return the mean and the standard deviation (1 for a constant column) of the columns of (N, F), both (F,).
+
+    NaN is left out; a column of NaN alone has mean 0 and deviation 1.
+    """
     if not values.shape[1]:
         return values.new_zeros(0), values.new_ones(0)
-    scale, mean = torch.std_mean(values, dim=0, correction=0)
+    scale, mean = std_mean(values)
     return mean, torch.where(scale > 0, scale, torch.ones_like(scale))
+
+
+def std_mean(values: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the standard deviation and the mean of the columns of (N, F), (F,) each; NaN is left out.
+
+    A column of NaN alone has both 0.
+    """
+    missing = values.isnan()
+    if not bool(missing.any()):
+        scale, mean = torch.std_mean(values, dim=0, correction=0)
+        return scale, mean
+    count = (~missing).sum(0).clamp(min=1)
+    mean = values.nan_to_num(0).sum(0) / count
+    return ((values - mean).nan_to_num(0).square().sum(0) / count).sqrt(), mean
 
 
 def error_unit(targets: Sequence[str]) -> str:

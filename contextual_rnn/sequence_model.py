@@ -125,13 +125,18 @@ class SequenceModel(nn.Module):
             raise ValueError(f"the batch has no element to predict: no sequence has {least}")
         return losses.sum() / count
 
-    def losses(self, x: Tensor, context: Any = None, lengths: Tensor | None = None) -> Tensor:
+    def losses(
+        self, x: Tensor, context: Any = None, lengths: Tensor | None = None, known: Tensor | None = None
+    ) -> Tensor:
         """Return the loss of every predicted element, given the true elements before it.
 
         Args:
             x: (B, T, D), or (B, T) of categories.
             context: the context of each sequence, B rows.
             lengths: (B,) the number of elements of each sequence; None is T.
+            known: (B, T, D), true where a feature of a vector is known; None if all are. The other values of x are
+                read, but not predicted: the head's loss is 0 where any feature of the element is unknown. The
+                embedding is called as `embedding(x, known)`.
 
         Returns:
             (B, T) with a learned start, else (B, T - 1); 0 past the end of a row. Where the head is a distribution,
@@ -151,10 +156,12 @@ class SequenceModel(nn.Module):
         x = torch.where(inside.view(*inside.shape, *[1] * (x.dim() - 2)), x, 0)
         if self.start is None and steps == 1:
             return next(self.parameters()).new_zeros(size, 0)
-        output, last = self.teacher_forced(x, context)
+        output, last = self.teacher_forced(x, context, known=known)
         target = x if self.start is not None else x[:, 1:]
         inside = inside if self.start is not None else inside[:, 1:]
         losses = self.head.loss(output, target, last)
+        if known is not None:
+            losses = torch.where(known.all(2)[:, -losses.shape[1] :], losses, 0)
         if self.flag is not None:
             ends = torch.zeros_like(losses)
             ends[:, :-1] = (inside[:, :-1] & ~inside[:, 1:]).to(losses)
@@ -162,19 +169,23 @@ class SequenceModel(nn.Module):
             losses = losses + binary_cross_entropy_with_logits(self.flag(output).squeeze(2), ends, reduction="none")
         return torch.where(inside, losses, 0)
 
-    def teacher_forced(self, x: Tensor, context: Any = None, state: State | None = None) -> tuple[Tensor, Tensor]:
+    def teacher_forced(
+        self, x: Tensor, context: Any = None, state: State | None = None, known: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Run the core on the true elements.
 
         Args:
             x: (B, T, D), or (B, T) of categories.
             context: the context of each sequence, B rows.
             state: a state to start from, instead of the initial state.
+            known: as in `losses`.
 
         Returns:
             The outputs that predict the elements, (B, T, H), and the element before each, (B, T, D) or (B, T). Without
             a learned start the first element is not predicted, and both have T - 1 steps.
         """
-        inputs, last = self.inputs(x[:, :-1]), x[:, :-1]
+        last = x[:, :-1]
+        inputs = self.inputs(last) if known is None else self.embedding(last, known[:, :-1])  # type: ignore[misc]
         if self.start is not None:
             inputs = torch.cat([self.start.expand(x.shape[0], 1, -1), inputs], dim=1)
             last = torch.cat([torch.zeros_like(x[:, :1]), last], dim=1)

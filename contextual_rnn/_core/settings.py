@@ -258,6 +258,8 @@ def _checked(settings: type[Settings], field: dataclasses.Field[Any], value: Any
     for kind in kinds:
         if typing.get_origin(kind) is tuple:
             item, _ = typing.get_args(kind)
+            if len(_kinds(item)) > 1:
+                return _texts(field, value)
             return _names(settings, field, value) if item is str else _numbers(field, value, item)
     if choices_of(settings, field) is not None:
         return _choice(settings, field, value)
@@ -292,6 +294,15 @@ def _names(settings: type[Settings], field: dataclasses.Field[Any], value: Any) 
     if choices_of(settings, field) is not None:
         return tuple(dict.fromkeys(_choice(settings, field, one) for one in values))
     return values
+
+
+def _texts(field: dataclasses.Field[Any], value: Any) -> tuple[str, ...]:
+    """Return a tuple of texts, from texts and numbers; a single one becomes a tuple of one."""
+    values = tuple(value) if _is_several(value) else (value,)
+    for one in values:
+        if isinstance(one, bool) or not isinstance(one, (str, numbers.Real)):
+            raise InputError(f"`{field.name}` must be numbers or texts; found {one!r}")
+    return tuple(str(one) for one in values)
 
 
 def _number(field: dataclasses.Field[Any], value: Any, kind: type) -> Any:

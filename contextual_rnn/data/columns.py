@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Literal
 
 from .._core.settings import Settings, setting
 
@@ -32,6 +33,22 @@ class TargetSettings(Settings):
         "are sorted by it within each series. Without it, rows must be in order; `none` says that no column is a time.",
         group="data",
         metavar="COLUMN",
+    )
+
+    missing: Literal["refuse", "hold", "interpolate", "zero"] = setting(
+        "refuse",
+        "What is done about missing values of inputs, and of targets that the model reads: they are refused, or filled "
+        "with the last known value of the series (hold; before the first one, with the training mean), by linear "
+        "interpolation (interpolate), or with the training mean, which is 0 after scaling (zero). Each filled column "
+        "has an indicator input, 1 where it was filled. Targets that are only predicted may always be missing.",
+        group="data",
+    )
+    missing_values: tuple[str | float, ...] = setting(
+        (),
+        "Numbers or texts that stand for a missing value in input and target columns, such as -200; empty cells, NaN, "
+        "NA and null always do.",
+        group="data",
+        metavar="VALUE",
     )
 
     @property

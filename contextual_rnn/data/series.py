@@ -1,21 +1,45 @@
-"""Series: read from a table, turned into tensors with the context of each series, and cut into minibatches."""
+"""Series: read from a table, and turned into tensors with the context of each series."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 
+from .._core.records import Batch, Record, collate, consecutive_windows, random_windows, read_targets, shuffled
 from ..context import Field, Label, Quantity
 from ..errors import InputError
 from .columns import TargetSettings
+from .missing import REFUSE, check_known, filled_with_indicators, in_words
 from .table import Source, Table, is_path, number
 from .time import NO_TIME, Times, check_order, read_times
+
+__all__ = [
+    "Batch",
+    "Datasets",
+    "Record",
+    "Series",
+    "collate",
+    "consecutive_windows",
+    "context_vectors",
+    "context_width",
+    "how_much_is_missing",
+    "input_width",
+    "learn_fields",
+    "make_record",
+    "names_of",
+    "random_windows",
+    "read_series",
+    "read_targets",
+    "records",
+    "shuffled",
+    "target_width",
+    "time_column",
+]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -24,8 +48,8 @@ class Series:
 
     Attributes:
         name: the value of the series column; without one, the file's name without its ending.
-        inputs: (T, U) float32.
-        targets: (T, Y) float32; NaN where a target is missing and need not be known.
+        inputs: (T, U) float32; NaN where an input is missing and is to be filled.
+        targets: (T, Y) float32; NaN where a target is missing and need not be known, or is to be filled.
         context: the text of every context column; the training table decides whether it is a number or a label.
         rows: (T,) the rows of the table that the series' steps come from.
         times: those of all rows of the table, if a column of times is named.
@@ -55,7 +79,12 @@ def names_of(columns: TargetSettings) -> list[str]:
 
 
 def read_series(
-    source: Source | Table, columns: TargetSettings, *, known_targets: int | None = None, min_length: int = 1
+    source: Source | Table,
+    columns: TargetSettings,
+    *,
+    known_targets: int | None = None,
+    scored_from: int | None = None,
+    min_length: int = 1,
 ) -> list[Series]:
     """Read the series of a table, in the order in which they first appear. Their rows may be interleaved.
 
@@ -66,6 +95,8 @@ def read_series(
         columns: the names of its columns.
         known_targets: the number of steps at the start of each series that must have targets; None requires all. With
             0, the target columns may be absent.
+        scored_from: the step from which on each series must have a value of every target, though not at every step;
+            None requires none.
         min_length: the smallest number of steps that a series may have.
 
     Raises:
@@ -73,7 +104,7 @@ def read_series(
     """
     table = source if isinstance(source, Table) else Table(source)
     targets = columns.targets
-    if known_targets == 0 and not any(name in table.frame.columns for name in targets):
+    if known_targets == 0 and scored_from is None and not any(name in table.frame.columns for name in targets):
         targets = ()
     table.check_columns([name for name in names_of(columns) if targets or name not in columns.targets])
     names = table.labels(columns.series) if columns.series else np.full(len(table), table.stem)
@@ -88,11 +119,16 @@ def read_series(
     for places in rows.values():
         position[places] = np.arange(len(places))
     known = np.ones(len(table), bool) if known_targets is None else position < known_targets
-    inputs = table.numbers(columns.inputs, np.ones(len(table), bool))
-    outputs = table.numbers(targets, known)
+    refuse = np.full(len(table), columns.missing == REFUSE)
+    inputs = table.numbers(columns.inputs, refuse, columns.missing_values)
+    outputs = table.numbers(targets, known & refuse, columns.missing_values)
     if not targets:
         outputs = np.full((len(table), len(columns.targets)), np.nan, np.float32)
     context = {name: table.context(name) for name in columns.context}
+    if scored_from is not None and np.isnan(outputs).any():
+        after = f" after the first {scored_from} steps" if scored_from else ""
+        for name, places in rows.items():
+            check_known(outputs[places[scored_from:]], targets, table.name, name, after)
     return [
         Series(name, inputs[places], outputs[places], table.constants(context, name, places), places, times)
         for name, places in rows.items()
@@ -191,97 +227,35 @@ def _labels(name: str, field: Label, series: Sequence[Series], values: list[str]
         return field(values, len(series)).float()
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Record:
-    """One series as tensors: inputs (T, U), targets (T, Y), and the context vector (C,) of the whole series."""
-
-    name: str
-    inputs: Tensor
-    targets: Tensor
-    context: Tensor
-
-    def __len__(self) -> int:
-        """Return T, the number of time steps."""
-        return len(self.inputs)
-
-    def part(self, start: int, stop: int) -> Record:
-        """Return the steps from `start` up to `stop`."""
-        return dataclasses.replace(self, inputs=self.inputs[start:stop], targets=self.targets[start:stop])
+def input_width(columns: TargetSettings) -> int:
+    """Return the width of the inputs of a record."""
+    return len(columns.inputs) * (1 if columns.missing == REFUSE else 2)
 
 
-Batch = tuple[Tensor, Tensor, Tensor, Tensor]
+def target_width(columns: TargetSettings) -> int:
+    """Return the width of the targets that a model reads: of each, its value; and an indicator if it can be filled."""
+    return len(columns.targets) * (1 if columns.missing == REFUSE else 2)
 
 
-def records(series: Sequence[Series], fields: dict[str, Field], names: Sequence[str]) -> list[Record]:
-    """Return series as records.
+def records(series: Sequence[Series], fields: dict[str, Field], columns: TargetSettings) -> list[Record]:
+    """Return series as records, whose missing values are filled.
 
     Args:
         series: of a table.
         fields: of the context columns, as returned by `learn_fields`.
-        names: the order of the context columns.
+        columns: the columns of the table, and what is done about missing values.
     """
-    vectors = context_vectors(fields, names, series)
-    return [
-        Record(one.name, torch.from_numpy(one.inputs), torch.from_numpy(one.targets), vector)
-        for one, vector in zip(series, vectors, strict=True)
-    ]
+    vectors = context_vectors(fields, columns.context, series)
+    return [make_record(one, vector, columns) for one, vector in zip(series, vectors, strict=True)]
 
 
-def collate(records: Sequence[Record]) -> Batch:
-    """Return inputs (B, T, U), targets (B, T, Y), context (B, C) and lengths (B,), padded with zeros."""
-    lengths = torch.tensor([len(record) for record in records])
-    inputs = pad_sequence([record.inputs for record in records], batch_first=True)
-    targets = pad_sequence([record.targets for record in records], batch_first=True)
-    return inputs, targets, torch.stack([record.context for record in records]), lengths
-
-
-def random_windows(
-    records: Sequence[Record], steps: int, batch_size: int, updates: int
-) -> Callable[[], Iterator[Batch]]:
-    """Return a function that draws an epoch's minibatches: `updates` batches of `batch_size` windows of `steps` steps.
-
-    All windows are equally likely. A series shorter than a window is taken whole.
-    """
-    inputs = torch.cat([record.inputs for record in records])
-    targets = torch.cat([record.targets for record in records])
-    context = torch.stack([record.context for record in records])
-    sizes = torch.tensor([len(record) for record in records])
-    first_rows = sizes.cumsum(0) - sizes
-    windows = (sizes - steps).clamp(min=0) + 1  # how many start in each series
-    ends = windows.cumsum(0)
-
-    def batches() -> Iterator[Batch]:
-        for _ in range(updates):
-            drawn = torch.randint(int(ends[-1]), (batch_size,))
-            series = torch.searchsorted(ends, drawn, right=True)
-            starts = first_rows[series] + drawn - (ends - windows)[series]
-            lengths = sizes[series].clamp(max=steps)
-            time = torch.arange(int(lengths.max()))
-            rows, padding = starts.unsqueeze(1) + time, time >= lengths.unsqueeze(1)
-            if not bool(padding.any()):
-                yield inputs[rows], targets[rows], context[series], lengths
-                continue
-            rows, padding = rows.masked_fill(padding, 0), padding.unsqueeze(2)
-            yield inputs[rows].masked_fill(padding, 0), targets[rows].masked_fill(padding, 0), context[series], lengths
-
-    return batches
-
-
-def shuffled(records: Sequence[Record], batch_size: int) -> Callable[[], Iterator[Batch]]:
-    """Return a function that gives an epoch's minibatches of whole series, in random order."""
-    return lambda: (
-        collate([records[row] for row in rows.tolist()]) for rows in torch.randperm(len(records)).split(batch_size)
-    )
-
-
-def consecutive_windows(records: Sequence[Record], window: int, length: int) -> list[Record]:
-    """Cut records into consecutive windows of `window + length` steps.
-
-    The last window of a record may be shorter; a remainder of `window` steps or fewer is dropped.
-    """
-    steps = window + length
-    starts = ((record, start) for record in records for start in range(0, len(record) - window, steps))
-    return [record.part(start, start + steps) for record, start in starts]
+def make_record(one: Series, context: Tensor, columns: TargetSettings) -> Record:
+    """Return a series as a record; see `records`."""
+    inputs, targets, filled = one.inputs, torch.from_numpy(one.targets), None
+    if columns.missing != REFUSE:
+        inputs = filled_with_indicators(inputs, columns.missing)
+        filled = torch.from_numpy(filled_with_indicators(one.targets, columns.missing))
+    return Record(one.name, torch.from_numpy(inputs), targets, context, filled)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -296,6 +270,7 @@ class Datasets:
         identity: the names and the SHA-256 of the tables, so that a run is not resumed on other data.
         backend: the kind of data frame that the training table is, as narwhals names it; polars for a file.
         frequency: of the rows, in words; None without a column of times.
+        missing: a sentence for each table with missing values.
     """
 
     training: list[Record]
@@ -305,6 +280,7 @@ class Datasets:
     identity: dict[str, Any]
     backend: Any
     frequency: str | None = None
+    missing: tuple[str, ...] = ()
 
     @classmethod
     def read(
@@ -316,6 +292,8 @@ class Datasets:
         *,
         least_training: int = 1,
         least: int = 1,
+        window: int = 0,
+        reads_targets: bool = True,
     ) -> Datasets:
         """Read every table once.
 
@@ -326,6 +304,8 @@ class Datasets:
             columns: the names of their columns.
             least_training: the smallest number of steps that a series of the training table may have.
             least: the same for the other tables.
+            window: the steps at the start of each series that are not predicted.
+            reads_targets: whether the model reads targets, anywhere in a series.
 
         Raises:
             InputError: if a table is invalid.
@@ -334,11 +314,17 @@ class Datasets:
         given = [name for name, source in sources.items() if source is not None or name == "train"]
         tables = {name: Table(sources[name], f"`{name}`") for name in given}
         series = {
-            name: read_series(table, columns, min_length=least_training if name == "train" else least)
+            name: read_series(
+                table,
+                columns,
+                known_targets=None if reads_targets else 0,
+                scored_from=window,
+                min_length=least_training if name == "train" else least,
+            )
             for name, table in tables.items()
         }
         fields = learn_fields(series["train"])
-        found = {name: records(several, fields, columns.context) for name, several in series.items()}
+        found = {name: records(several, fields, columns) for name, several in series.items()}
         return cls(
             found["train"],
             found.get("validation", []),
@@ -347,12 +333,17 @@ class Datasets:
             _identity(sources, tables, columns),
             tables["train"].backend,
             _frequency(series),
+            tuple(
+                sentence
+                for name, table in tables.items()
+                if (sentence := how_much_is_missing(table, series[name], columns, reads_targets))
+            ),
         )
 
     @property
     def remarks(self) -> list[str]:
         """What was inferred from the tables, in sentences."""
-        return [f"The frequency of the rows is {self.frequency}."] if self.frequency else []
+        return [*([f"The frequency of the rows is {self.frequency}."] if self.frequency else []), *self.missing]
 
     def split(
         self, index: int | None, folds: int, window: int = 0, *, whole: bool = False
@@ -371,6 +362,19 @@ class Datasets:
         from .folds import fold
 
         return fold(self.training, index, folds, window, whole=whole)
+
+
+def how_much_is_missing(
+    table: Table, series: Sequence[Series], columns: TargetSettings, reads_targets: bool
+) -> str | None:
+    """Return a sentence; None if nothing is missing and missing values are refused."""
+    inputs, targets = (
+        (sum(int(np.isnan(values).sum()) for values in kept), sum(values.size for values in kept))
+        for kept in ([one.inputs for one in series], [one.targets for one in series])
+    )
+    if columns.missing == REFUSE and not inputs[0] + targets[0]:
+        return None
+    return in_words(table.name, inputs, targets, columns.missing, reads_targets)
 
 
 def _frequency(series: dict[str, list[Series]]) -> str | None:

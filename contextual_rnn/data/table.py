@@ -100,20 +100,29 @@ class Table:
                     f"{self.name} has no column {name!r}; it has {listed}{nearest(name, self.frame.columns)}"
                 )
 
-    def numbers(self, names: tuple[str, ...], needed: np.ndarray) -> np.ndarray:
-        """Return columns (rows, columns) as float32. Cells outside the rows `needed` may be missing (NaN)."""
-        columns = [self._column(name, needed) for name in names]
+    def numbers(self, names: tuple[str, ...], needed: np.ndarray, absent: Sequence[Any] = ()) -> np.ndarray:
+        """Return columns (rows, columns) as float32. Cells outside the rows `needed` may be missing (NaN).
+
+        Args:
+            names: of the columns.
+            needed: (rows,), where a value must not be missing.
+            absent: further numbers and texts that stand for a missing value.
+        """
+        columns = [self._column(name, needed, absent) for name in names]
         return np.stack(columns, axis=1) if columns else np.empty((len(self), 0), np.float32)
 
-    def _column(self, name: str, needed: np.ndarray) -> np.ndarray:
+    def _column(self, name: str, needed: np.ndarray, absent: Sequence[Any]) -> np.ndarray:
         cells = self.frame[name]
         if cells.dtype == pl.String:
             stripped = cells.str.strip_chars()
             values = stripped.cast(pl.Float64, strict=False).to_numpy()
-            missing = (stripped.is_null() | stripped.str.to_lowercase().is_in(MISSING)).to_numpy()
+            missing = (stripped.is_null() | stripped.str.to_lowercase().is_in([*MISSING, *_lower(absent)])).to_numpy()
         else:
             values = self._cast(name).to_numpy()
             missing = np.isnan(values)
+        if absent:
+            missing = missing | np.isin(values, [one for one in map(number, absent) if one is not None])
+            values = np.where(missing, np.nan, values)
         exact = values
         with np.errstate(over="ignore"):
             values = values.astype(np.float32)
@@ -191,6 +200,10 @@ class Table:
                 )
             values[name] = str(own[0])
         return values
+
+
+def _lower(texts: Sequence[str]) -> list[str]:
+    return [text.strip().lower() for text in texts]
 
 
 def _shown(cell: Any) -> str:

@@ -266,7 +266,7 @@ def findings(
     Args:
         runs: `{"initial_state": name of the kind, "seed": ..., "metrics": {key: value}}`, and the values of `by_item`.
         pairs: `(a, b, statement)` for every comparison of kind `a` with kind `b`; see `kinds.comparisons`.
-        metrics: what to compare over seeds, on these test items.
+        metrics: what to compare over seeds, on these test items; those that the runs lack are left out.
         by_item: what to compare for other test items too, if there are 40 or more.
         baselines: the metrics of every baseline, by its name.
         subject: what the answer is about.
@@ -274,6 +274,7 @@ def findings(
             there are enough items, else by the first of `metrics`. By default, the first of `pairs`.
     """
     compared: list[tuple[Row, Metric, str | None]] = []
+    metrics = [metric for metric in metrics if metric.key in runs[0]["metrics"]]
     many = len(runs[0][by_item.values]) >= FEWEST_ITEMS
     for a, b, statement in pairs:
         of = {FACTOR: a}, {FACTOR: b}

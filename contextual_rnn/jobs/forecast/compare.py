@@ -26,7 +26,7 @@ class ForecastComparison(Comparison):
 
     heading: ClassVar[str] = "bridge, attention, feeding"
 
-    baselines_by_step: dict[str, list[float]]
+    baselines_by_step: dict[str, list[float | None]]
 
     def plot_forecasts(self, shown: int = 4) -> Figure:
         """Draw the forecasts of a few windows of the test table by the baseline model of seed 0.

@@ -37,7 +37,7 @@ def plot_forecasts(model: Any, windows: Sequence[Record], shown: int = 4) -> Fig
 
 
 @styled
-def plot_horizon(runs: Sequence[dict[str, Any]], baselines: dict[str, list[float]], unit: str) -> Figure:
+def plot_horizon(runs: Sequence[dict[str, Any]], baselines: dict[str, list[float | None]], unit: str) -> Figure:
     """Draw the error by step of the horizon: the mean over seeds, and a band from their minimum to their maximum.
 
     Args:
@@ -48,10 +48,10 @@ def plot_horizon(runs: Sequence[dict[str, Any]], baselines: dict[str, list[float
     figure, axes = subplots(width=7, height=4)
     panel, steps = axes[0, 0], np.arange(1, 1 + len(runs[0]["rmse_by_step"]))
     for kind in dict.fromkeys(run["initial_state"] for run in runs):
-        values = np.array([run["rmse_by_step"] for run in runs if run["initial_state"] == kind])
+        values = np.array([run["rmse_by_step"] for run in runs if run["initial_state"] == kind], float)
         line_with_band(panel, steps, values, kind, kind)
     for name, errors in baselines.items():
-        panel.plot(steps, errors, ":", color=colour(name) or "black", label=name)
+        panel.plot(steps, np.array(errors, float), ":", color=colour(name) or "black", label=name)
     finish(panel, "step of the horizon", f"RMSE ({unit})", "line: mean over seeds; band: their range")
     panel.xaxis.get_major_locator().set_params(integer=True)
     logarithmic_where_wide(panel, "y")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from ...data.missing import last_known
 from ...data.series import Record
 from ...study.differences import ItemMetric, Metric
 from .model import ForecastModel
@@ -17,12 +20,12 @@ Forecast = Callable[[Sequence[Record]], Iterable[Tensor]]  # windows to their fo
 
 def rmse(errors: Tensor) -> float:
     """Return the root mean squared error over all steps of the horizon."""
-    return float(mean_squares(errors).mean().sqrt())
+    return float(mean_square(errors).sqrt())
 
 
 def last_step_rmse(errors: Tensor) -> float:
     """Return the root mean squared error at the last step of the horizon."""
-    return float(mean_squares(errors)[:, -1].mean().sqrt())
+    return float(mean_square(errors, step=-1).sqrt())
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,12 +45,13 @@ BY_SERIES = ItemMetric(
 
 
 def scores(errors: Tensor) -> dict[str, float]:
-    """Return every metric by its key."""
-    return {metric.key: metric.compute(errors) for metric in METRICS}
+    """Return every metric by its key; without those that score no known target."""
+    found = {metric.key: metric.compute(errors) for metric in METRICS}
+    return {key: value for key, value in found.items() if not math.isnan(value)}
 
 
 def errors_of(forecast: Forecast, windows: Sequence[Record], model: ForecastModel) -> Tensor:
-    """Return the errors of forecasts, (N, horizon, Y), float64.
+    """Return the errors of forecasts, (N, horizon, Y), float64; NaN where the target is missing.
 
     Args:
         forecast: what forecasts: the model's `forecasts`, or a baseline.
@@ -57,7 +61,8 @@ def errors_of(forecast: Forecast, windows: Sequence[Record], model: ForecastMode
     """
     future = torch.stack([window.targets[model.settings.past :] for window in windows])
     predicted = torch.stack(list(forecast(windows)))
-    return (predicted.double() - future.double()) / model.error_scale().double()
+    errors = (predicted.double() - future.double()) / model.error_scale().double()
+    return errors.masked_fill(predicted.isnan() & ~future.isnan(), torch.inf)  # NaN is for missing targets alone
 
 
 @torch.no_grad()
@@ -66,9 +71,22 @@ def scaled_rmse(errors: Tensor, windows: Sequence[Record], model: ForecastModel)
 
     The arguments are the result of `errors_of`, and what it was computed of.
     """
-    past = torch.stack([window.targets[: model.settings.past] for window in windows])
-    scale = model.scale_of(past.to(model.device))[1].cpu()
+    past = torch.stack([window.read[: model.settings.past] for window in windows])
+    scale = model.scale_of_read(past.to(model.device)).cpu()
     return rmse(errors * model.error_scale().double() / scale.double())
+
+
+def mean_square(errors: Tensor, windows: Any = slice(None), step: Any = slice(None)) -> Tensor:
+    """Return the mean of the squares of errors (N, horizon, Y), without missing ones, ().
+
+    Args:
+        errors: NaN where a target is missing.
+        windows: the windows to average over; all by default.
+        step: the step of the horizon; all by default.
+    """
+    if bool(errors.isnan().any()):
+        return errors[windows, step].square().nanmean()
+    return mean_squares(errors)[windows, step].mean()
 
 
 def mean_squares(errors: Tensor) -> Tensor:
@@ -76,8 +94,11 @@ def mean_squares(errors: Tensor) -> Tensor:
     return errors.square().mean(2)
 
 
-def rmse_by_step(errors: Tensor) -> list[float]:
-    """Return the root mean squared error at every step of the horizon."""
+def rmse_by_step(errors: Tensor) -> list[float | None]:
+    """Return the root mean squared error at every step of the horizon; None where no target is known."""
+    if bool(errors.isnan().any()):
+        found = errors.square().nanmean((0, 2)).sqrt().tolist()
+        return [None if math.isnan(error) else error for error in found]
     return mean_squares(errors).mean(0).sqrt().tolist()
 
 
@@ -86,14 +107,19 @@ def squares_by_series(errors: Tensor, windows: Sequence[Record]) -> list[float]:
     rows: dict[str, list[int]] = {}
     for row, window in enumerate(windows):
         rows.setdefault(window.name, []).append(row)
-    return [float(mean_squares(errors)[chosen].mean()) for chosen in rows.values()]
+    return [float(mean_square(errors, chosen)) for chosen in rows.values()]
 
 
 def baselines(model: ForecastModel) -> dict[str, Forecast]:
     """Return the baselines that need no training: the last known targets, and the mean of the training targets."""
     past, horizon, mean = model.settings.past, model.settings.horizon, model.target_mean.cpu()
+
+    def last(window: Record) -> Tensor:
+        found = window.targets[past - 1]
+        return last_known(window.targets[:past], mean) if bool(found.isnan().any()) else found
+
     return {
-        "persistence": lambda windows: [window.targets[past - 1].expand(horizon, -1) for window in windows],
+        "persistence": lambda windows: [last(window).expand(horizon, -1) for window in windows],
         "mean": lambda windows: [mean.expand(horizon, -1) for _ in windows],
     }
 

@@ -20,7 +20,8 @@ from torch import Tensor, nn
 from ..._core.module_config import register
 from ...context import Field
 from ...cores import make_core
-from ...data.series import Batch, Record, collate, context_width
+from ...data.missing import REFUSE, hold_the_end
+from ...data.series import Batch, Record, collate, context_width, input_width, read_targets, target_width
 from ...data.table import Source
 from ...initial_state import ConstantState, ContextState, InitialState
 from ...mlp import MLP
@@ -55,8 +56,9 @@ class ForecastModel(StandardisedColumns):
         given = settings if isinstance(settings, ForecastSettings) else ForecastSettings.from_json(settings)
         self.settings = given
         self.add_fields(fields or {}, given.context)
-        inputs, targets, context = len(given.inputs), len(given.targets), context_width(self.fields)
-        encoder = make_core(given.cell, inputs + targets, given.hidden, given.layers)
+        inputs, targets, context = input_width(given), len(given.targets), context_width(self.fields)
+        self.scaled_inputs = None if given.missing == REFUSE else len(given.inputs)
+        encoder = make_core(given.cell, inputs + target_width(given), given.hidden, given.layers)
         decoder = make_core(given.cell, targets + inputs, given.hidden, given.layers)
         start: InitialState = ConstantState(encoder)
         if context:
@@ -74,8 +76,13 @@ class ForecastModel(StandardisedColumns):
         super().standardise(records)
         past = self.settings.past
         if self.settings.scale == "window":
-            parts = [record.targets.unfold(0, past, past).transpose(1, 2) for record in records if len(record) >= past]
-            self.usual.copy_(usual_spread(torch.cat(parts)))
+            parts = [record.read.unfold(0, past, past).transpose(1, 2) for record in records if len(record) >= past]
+            self.usual.copy_(usual_spread(self._values(torch.cat(parts).to(self.device))))
+
+    def _values(self, read: Tensor) -> Tensor:
+        """Return the values (..., Y) of targets that may have indicators (..., 2Y); NaN becomes the training mean."""
+        values = read[..., : len(self.target_mean)]
+        return values if self.settings.missing == REFUSE else torch.where(values.isnan(), self.target_mean, values)
 
     def scale_of(self, past: Tensor) -> tuple[Tensor, Tensor]:
         """Return what known targets (B, past, Y) are standardised by: mean and scale, (B, 1, Y) or (Y,) each."""
@@ -83,16 +90,27 @@ class ForecastModel(StandardisedColumns):
             return window_scale(past, self.usual, self.target_scale)
         return self.target_mean, self.target_scale
 
+    def scale_of_read(self, past: Tensor) -> Tensor:
+        """Return the scale of targets as the model reads them, (B, past, Y) or (B, past, 2Y); see `scale_of`."""
+        if self.settings.missing == "interpolate":
+            past = hold_the_end(past, len(self.target_mean))
+        return self.scale_of(self._values(past))[1]
+
     def loss(self, batch: Batch, feeding: ScheduledSampling | None = None) -> Tensor:
-        """Return the mean squared error of standardised targets over the horizon, ().
+        """Return the mean squared error of standardised targets over the horizon, (); missing ones are left out.
 
         Args:
-            batch: windows: inputs (B, past + horizon, U), targets (B, past + horizon, Y), context (B, C) and lengths.
+            batch: windows: inputs (B, past + horizon, U), targets (B, past + horizon, Y), context (B, C) and lengths;
+                and the filled targets (B, past + horizon, 2Y), if missing ones are filled.
             feeding: when the decoder reads its own outputs; None feeds the true targets.
         """
-        inputs, targets, context, _ = batch
-        source, first, known, last, scale = self._prepared(inputs, targets[:, : self.settings.past])
-        future = (targets[:, self.settings.past :] - last) / scale
+        inputs, targets, context, _ = batch[:4]
+        past, read = self.settings.past, read_targets(batch)
+        prepared, measured = self._prepared(inputs, read[:, :past]), targets[:, past:]
+        if read is not targets and bool(measured.isnan().any()):
+            return self._masked_loss(measured, read[:, past:], prepared, context, feeding)
+        source, first, known, last, scale = prepared
+        future = (measured - last) / scale
         return self.pairs.loss(
             source,
             future,
@@ -103,12 +121,29 @@ class ForecastModel(StandardisedColumns):
             known=known,
         )
 
+    def _masked_loss(
+        self,
+        measured: Tensor,
+        read: Tensor,
+        prepared: tuple[Tensor, Tensor, Tensor, Tensor, Tensor],
+        context: Tensor,
+        feeding: ScheduledSampling | None,
+    ) -> Tensor:
+        """Return the loss of the measured targets of horizons, (B, horizon, Y) with NaN; `read` has them filled."""
+        source, first, known, last, scale = prepared
+        future = ((read[..., : measured.shape[2]] - last) / scale).nan_to_num(0)
+        fed = torch.cat([torch.cat([first.unsqueeze(1), future[:, :-1]], dim=1), known], dim=2)
+        outputs = self.pairs(source, fed, None, self._known(context), feeding, int(self.updates)).outputs
+        there = ~measured.isnan()
+        error = torch.where(there, outputs - future, 0).square()
+        return error.sum() / there.sum().clamp(min=1)
+
     def forward(self, inputs: Tensor, past: Tensor, context: Tensor) -> Tensor:
         """Return the forecasts, (B, horizon, Y), in the targets' units.
 
         Args:
             inputs: (B, past + horizon, U), in their own units.
-            past: (B, past, Y), the known targets.
+            past: (B, past, Y), the known targets; (B, past, 2Y) with indicators if missing ones are filled.
             context: (B, C), the context vector of each series.
         """
         source, first, known, last, scale = self._prepared(inputs, past)
@@ -120,7 +155,7 @@ class ForecastModel(StandardisedColumns):
         """Yield the forecast (horizon, Y) of every window; of its targets, only those of the past are read."""
         for start in range(0, len(windows), CHUNK):
             batch = collate(windows[start : start + CHUNK])
-            inputs, targets, context = (part.to(self.device) for part in batch[:3])
+            inputs, targets, context = (part.to(self.device) for part in (batch[0], read_targets(batch), batch[2]))
             yield from self(inputs, targets[:, : self.settings.past], context).cpu()
 
     def forecast(self, past: Source, future: Source | None = None) -> Any:
@@ -147,9 +182,12 @@ class ForecastModel(StandardisedColumns):
 
     def _prepared(self, inputs: Tensor, past: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """Return the source, the decoder's first element and known inputs, the last known targets and their scale."""
-        inputs = (inputs - self.input_mean) / self.input_scale
+        inputs, size = self.standardised_inputs(inputs), len(self.target_mean)
+        if self.settings.missing == "interpolate":
+            past = hold_the_end(past, size)
+        past, indicators = self._values(past), past[..., size:]
         mean, scale = self.scale_of(past)
-        source = torch.cat([inputs[:, : self.settings.past], (past - mean) / scale], dim=2)
+        source = torch.cat([inputs[:, : self.settings.past], (past - mean) / scale, indicators], dim=2)
         return source, torch.zeros_like(past[:, 0]), inputs[:, self.settings.past :], past[:, -1:], scale
 
     def _known(self, context: Tensor) -> Tensor | None:

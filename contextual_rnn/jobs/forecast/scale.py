@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ...data.series import Record
 from ...errors import InputError
+from ...scaling import std_mean
 from .settings import ForecastSettings
 
 FLOOR = 0.1  # the smallest spread of a window, as a share of the usual one at its level
@@ -41,7 +42,7 @@ def _levels_differ(training: Sequence[Record]) -> bool:
     long = [record.targets.double() for record in training if len(record) > 1]
     if len(long) < 2:
         return False
-    within, means = zip(*(torch.std_mean(targets, dim=0, correction=0) for targets in long), strict=True)
+    within, means = zip(*(std_mean(targets) for targets in long), strict=True)
     return bool((torch.stack(means).std(0, correction=0) > torch.stack(within).mean(0)).any())
 
 

@@ -8,12 +8,11 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-import torch
 from torch import Tensor
 
 from ...context import Field
 from ...data.frame import make_frame
-from ...data.series import Record, Series, context_vectors, names_of, read_series, time_column
+from ...data.series import Record, Series, context_vectors, make_record, names_of, read_series, time_column
 from ...data.table import Source, Table, free_name
 from ...data.time import NO_TIME, clock_of, clock_of_cells
 from ...errors import InputError
@@ -46,7 +45,7 @@ class Question:
         if not settings.inputs and future is not None:
             raise InputError("the model has no inputs, so `future` would not be read; leave it out")
         known = Table(past, "`past`")
-        series = read_series(known, settings, min_length=settings.past)
+        series = read_series(known, settings, scored_from=0, min_length=settings.past)
         if future is None:
             return cls(known, None, series, [])
         to_come = Table(future, "`future`")
@@ -140,21 +139,35 @@ def _aligned(
 
 def _window(one: Series, to_come: Series | None, context: Tensor, settings: ForecastSettings) -> Record:
     """Return the last steps of a series and the inputs of the horizon, whose targets are missing."""
-    horizon, known = settings.horizon, slice(len(one) - settings.past, None)
+    horizon = settings.horizon
     inputs = np.empty((horizon, 0), np.float32) if to_come is None else to_come.inputs[:horizon]
     missing = np.full((horizon, len(settings.targets)), np.nan, np.float32)
-    joined = np.concatenate([one.inputs[known], inputs]), np.concatenate([one.targets[known], missing])
-    return Record(one.name, torch.from_numpy(joined[0]), torch.from_numpy(joined[1]), context)
+    joined = np.concatenate([one.inputs, inputs]), np.concatenate([one.targets, missing])
+    whole = make_record(dataclasses.replace(one, inputs=joined[0], targets=joined[1]), context, settings)
+    return whole.part(len(one) - settings.past, len(one) + horizon)
 
 
 def cut_windows(records: Sequence[Record], settings: ForecastSettings) -> list[Record]:
-    """Cut records into windows of `past + horizon` steps whose horizons follow one another without overlap."""
+    """Cut records into windows of `past + horizon` steps whose horizons follow one another without overlap.
+
+    Windows without a measured target in the horizon are left out.
+
+    Raises:
+        InputError: all windows are left out.
+    """
     size = settings.past + settings.horizon
-    return [
+    windows = [
         record.part(start, start + size)
         for record in records
         for start in range(0, len(record) - size + 1, settings.horizon)
     ]
+    scored = [window for window in windows if not bool(window.targets[settings.past :].isnan().all())]
+    if windows and not scored:
+        raise InputError(
+            f"no window of `past` ({settings.past}) and `horizon` ({settings.horizon}) steps has a measured target to "
+            "forecast; give other tables, or a shorter `past`"
+        )
+    return scored
 
 
 def hold_out_ends(training: Sequence[Record], size: int) -> tuple[list[Record], list[Record]]:

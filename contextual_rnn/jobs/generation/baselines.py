@@ -40,11 +40,16 @@ class NormalSteps:
         self.scale = torch.maximum(scale, FLOOR * self.target_scale)
         self.end = len(training) / (len(steps) + 1)  # one more step than there are, so that it is below 1
 
-    def losses(self, targets: Tensor, context: Tensor, lengths: Tensor) -> Tensor:
+    def losses(self, targets: Tensor, context: Tensor, lengths: Tensor, filled: Tensor | None = None) -> Tensor:
         """Return the negative log-likelihood of every step in nats, (B, T); see `SeriesGenerator.losses`."""
         mean, scale = self._steps(targets.shape[1])
-        last = torch.nn.functional.pad(targets[:, :-1], (0, 0, 1, 0)) if self.walk else 0
-        losses = -torch.distributions.Normal(last + mean, scale).log_prob(targets).sum(2)
+        read = targets
+        if filled is not None:
+            values = filled[..., : targets.shape[2]]
+            read = torch.where(values.isnan(), self.first_mean, values)
+        last = torch.nn.functional.pad(read[:, :-1], (0, 0, 1, 0)) if self.walk else 0
+        losses = -torch.distributions.Normal(last + mean, scale).log_prob(read).sum(2)
+        losses = torch.where(targets.isnan().any(2), 0, losses)
         time = torch.arange(targets.shape[1])
         ends = time == lengths.unsqueeze(1) - 1
         losses = losses - torch.where(ends, math.log(self.end), math.log(1 - self.end))

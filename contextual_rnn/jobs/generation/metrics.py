@@ -22,13 +22,18 @@ Generator = SeriesGenerator | NormalSteps  # what metrics are computed of: a mod
 
 @torch.no_grad()
 def nats_per_step(generator: Generator, records: Sequence[Record]) -> Tensor:
-    """Return the negative log-likelihood of every series, a mean over its steps, (N,), in nats."""
+    """Return the negative log-likelihood of every series, a mean over its known steps, (N,), in nats."""
     found = []
-    for _, (_, targets, context, lengths) in _chunks(records):
-        place = generator.device
-        losses = generator.losses(targets.to(place), context.to(place), lengths.to(place))
-        found.append(losses.sum(1).cpu() / lengths)
+    for _, (_, *batch) in _chunks(records):
+        losses = generator.losses(*(part.to(generator.device) for part in batch))
+        found.append(losses.sum(1).cpu() / known_steps(*batch).sum(1))
     return torch.cat(found)
+
+
+def known_steps(targets: Tensor, context: Tensor, lengths: Tensor, filled: Tensor | None = None) -> Tensor:
+    """Return where all targets of a series are known, (B, T), from a minibatch without its inputs."""
+    inside = torch.arange(targets.shape[1], device=targets.device) < lengths.unsqueeze(1)
+    return inside if filled is None else inside & ~targets.isnan().any(2)
 
 
 def ranked_probability(generator: Generator, records: Sequence[Record], samples: int = 50) -> Tensor:
@@ -42,13 +47,13 @@ def ranked_probability(generator: Generator, records: Sequence[Record], samples:
         samples: trajectories per series.
     """
     found = []
-    for start, (_, targets, context, lengths) in _chunks(records):
+    for start, (_, targets, context, lengths, *filled) in _chunks(records):
         repeated = context.to(generator.device).repeat_interleave(samples, dim=0)
         drawn = generator.trajectories(repeated, len(repeated), targets.shape[1], seed=start, stop=False).elements
         drawn = drawn.unflatten(0, (-1, samples))
         scores = (crps(drawn.cpu(), targets) / generator.target_scale.cpu()).mean(2)
-        inside = torch.arange(targets.shape[1]) < lengths.unsqueeze(1)
-        found.append(torch.where(inside, scores, 0).sum(1) / lengths)
+        known = known_steps(targets, context, lengths, *filled)
+        found.append(torch.where(known, scores, 0).sum(1) / known.sum(1))
     return torch.cat(found)
 
 

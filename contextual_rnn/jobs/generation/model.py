@@ -19,7 +19,8 @@ from ..._core.settings import check_count, check_seed
 from ...context import Field
 from ...cores import make_core
 from ...data.frame import FrameColumns, make_frame
-from ...data.series import context_width
+from ...data.missing import REFUSE
+from ...data.series import context_width, target_width
 from ...errors import InputError
 from ...heads import MixtureHead
 from ...initial_state import ContextState
@@ -29,6 +30,23 @@ from ...scaling import StandardisedColumns
 from ...sequence_model import Samples, SequenceModel
 from .frames import context_vector, sampled_columns
 from .settings import GenerationSettings
+
+
+@register
+class Indicated(nn.Module):
+    """Append to targets the indicators of filled ones: 1 where a target is not known.
+
+    Args:
+        targets: Y.
+    """
+
+    def __init__(self, targets: int) -> None:
+        super().__init__()
+        self.targets, self.out_features = targets, 2 * targets
+
+    def forward(self, x: Tensor, known: Tensor | None = None) -> Tensor:
+        """Return (..., 2Y) for targets (..., Y), all of which are known by default."""
+        return torch.cat([x, torch.zeros_like(x) if known is None else (~known).to(x)], dim=-1)
 
 
 @register
@@ -53,14 +71,15 @@ class SeriesGenerator(StandardisedColumns):
         self.add_fields(fields or {}, given.context)
         targets, context = len(given.targets), context_width(self.fields)
         is_joined = given.kind.name == "every-step"
-        core = make_core(given.cell, targets + is_joined * context, given.hidden, given.layers)
+        read = None if given.missing == REFUSE else Indicated(targets)
+        core = make_core(given.cell, target_width(given) + is_joined * context, given.hidden, given.layers)
 
         def make_context_state() -> ContextState:
             return ContextState(core, MLP(context, [given.context_hidden]), activation=nn.Tanh())
 
         rnn = ContextualRNN(core, given.kind.build(core, make_context_state))
         head = MixtureHead(given.hidden, targets, given.components, change=True, floor=0.01)
-        self.sequences = SequenceModel(rnn, head, every_step=nn.Identity() if is_joined else None, end=True)
+        self.sequences = SequenceModel(rnn, head, read, every_step=nn.Identity() if is_joined else None, end=True)
         self.add_scales(None, targets)
 
     @classmethod
@@ -70,20 +89,25 @@ class SeriesGenerator(StandardisedColumns):
         settings = {name: value for name, value in upgraded["settings"].items() if name not in ("inputs", "window")}
         return {**upgraded, "settings": settings}
 
-    def losses(self, targets: Tensor, context: Tensor, lengths: Tensor) -> Tensor:
+    def losses(self, targets: Tensor, context: Tensor, lengths: Tensor, filled: Tensor | None = None) -> Tensor:
         """Return the negative log-likelihood of every step, with its end flag, in nats.
 
         Args:
-            targets: (B, T, Y), in their own units, padded.
+            targets: (B, T, Y), in their own units, padded; NaN where a target is missing.
             context: (B, C), the context vector of each series.
             lengths: (B,), the number of steps of each series.
+            filled: (B, T, 2Y), the targets as the model reads them, if missing ones are filled.
 
         Returns:
-            (B, T), 0 after the end of a series.
+            (B, T), 0 after the end of a series. Where a target is missing, that of the end flag alone.
         """
-        losses = self.sequences.losses((targets - self.target_mean) / self.target_scale, context, lengths)
         inside = torch.arange(targets.shape[1], device=targets.device) < lengths.unsqueeze(1)
-        return torch.where(inside, losses + self.target_scale.log().sum(), 0)
+        if filled is None:
+            losses = self.sequences.losses((targets - self.target_mean) / self.target_scale, context, lengths)
+            return torch.where(inside, losses + self.target_scale.log().sum(), 0)
+        read, known = self.standardised_targets(filled)[..., : targets.shape[2]], ~targets.isnan()
+        losses = self.sequences.losses(read, context, lengths, known)
+        return torch.where(inside, losses + known.all(2) * self.target_scale.log().sum(), 0)
 
     def trajectories(self, context: Tensor, n: int, steps: int, **options: Any) -> Samples:
         """Generate series as tensors, in the targets' units.

@@ -6,6 +6,7 @@ import dataclasses
 
 from ..._core.settings import setting
 from ...data.columns import TargetSettings
+from ...errors import InputError
 from ...kinds import WITHOUT_WINDOW, CoreSettings, in_words
 from ...study.fit import TrainingSettings
 
@@ -26,4 +27,8 @@ class GenerationSettings(CoreSettings, TargetSettings, TrainingSettings):
     def __post_init__(self) -> None:
         """Check the settings, and choose the kind of initial state if none is given."""
         super().__post_init__()
+        if self.missing == "interpolate":
+            raise InputError(
+                "`missing` interpolate reads later targets, which a generator predicts; give hold or zero instead"
+            )
         self.choose_kind(None, self.context)

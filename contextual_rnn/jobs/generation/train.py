@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import os
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -16,13 +16,14 @@ from ..._core.settings import check_count, takes_settings
 from ...cores import IN_WORDS
 from ...data.series import Batch, Datasets, Record, shuffled
 from ...data.table import Source
+from ...errors import InputError
 from ...serialization import save
 from ...study import parallel
 from ...study.fit import check_finite
 from ...study.fit import fit as train_module
 from ...study.report import FitReport, fit_one
 from .baselines import baselines
-from .metrics import BY_SERIES, LIKELIHOOD, METRICS, scores
+from .metrics import BY_SERIES, LIKELIHOOD, METRICS, known_steps, scores
 from .model import SeriesGenerator
 from .settings import GenerationSettings
 
@@ -40,6 +41,7 @@ class Training(parallel.Training):
         """Train one model and return its metrics."""
         settings = GenerationSettings.from_json(config["settings"])
         training, held_out = self.data.split(config["fold"], self.folds, whole=True)
+        check_joint([*training, *held_out, *self.data.test])
         torch.manual_seed(config["seed"])
         model = SeriesGenerator(settings, self.data.fields)
         model.standardise(training)
@@ -69,10 +71,17 @@ class Training(parallel.Training):
         return {"metrics": metrics, BY_SERIES.values: by_series[LIKELIHOOD.key].tolist()}
 
 
+def check_joint(records: Sequence[Record]) -> None:
+    """Raise InputError if a series has no step at which all targets are known."""
+    for record in records:
+        if bool(record.targets.isnan().any(1).all()):
+            raise InputError(f"series {record.name!r} has no step at which all targets are known; leave it out")
+
+
 def sequence_loss(model: SeriesGenerator, batch: Batch) -> Tensor:
-    """Return the mean negative log-likelihood per step of a minibatch, in nats."""
-    _, targets, context, lengths = batch
-    return model.losses(targets, context, lengths).sum() / lengths.sum()
+    """Return the mean negative log-likelihood per known step of a minibatch, in nats."""
+    _, *read = batch
+    return model.losses(*read).sum() / known_steps(*read).sum().clamp(min=1)
 
 
 @takes_settings(GenerationSettings)

@@ -93,8 +93,9 @@ def compare(
     with train_kinds(training, candidates, seeds=seeds, out=out, resume=resume, jobs=jobs) as trained:
         reference = {}
         if base.window:
-            scoring = scoring_of(next(iter(trained.models.values())), training.scored_length)
-            reference["persistence"] = scores(persistence(base.window), data.test, scoring)
+            model = next(iter(trained.models.values()))
+            held = persistence(base.window, model.target_mean.cpu())
+            reference["persistence"] = scores(held, data.test, scoring_of(model, training.scored_length))
         return SeriesComparison(
             **findings(trained.runs, comparisons(kinds), METRICS, BY_SERIES, reference, primary=PRIMARY),
             **trained.fields(),

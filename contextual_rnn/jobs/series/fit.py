@@ -75,7 +75,7 @@ def _report(
         rows["test table"] = result["metrics"]
     baselines = {"mean": mean_baseline(model.target_mean.cpu(), settings.window)}
     if settings.window:
-        baselines["persistence"] = persistence(settings.window)
+        baselines["persistence"] = persistence(settings.window, model.target_mean.cpu())
     last = list(rows)[-1]
     for name, predict in baselines.items():
         rows[f"{name}, {last}"] = scores(predict, data.test or data.training, scoring)

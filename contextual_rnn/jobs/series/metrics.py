@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 import torch
 from torch import Tensor
 
+from ...data.missing import last_known
 from ...data.series import Record, consecutive_windows
 from ...study.differences import ItemMetric, Metric
 
@@ -31,34 +32,38 @@ class Scoring:
     scale: Tensor
 
     def squared_errors(self, predict: Predict, records: Sequence[Record], first: int | None = None) -> list[Tensor]:
-        """Return the squared errors (T - k, Y) of every record, or of its first steps only."""
-        predicted = predict(records)
-        return [
-            ((found - record.targets[self.window :]) / self.scale).square()[:first]
-            for found, record in zip(predicted, records, strict=True)
-        ]
+        """Return the squared errors (T - k, Y) of every record, or of its first steps only.
+
+        Where targets are missing, those of the known targets are returned, (N,).
+        """
+        found = []
+        for predicted, record in zip(predict(records), records, strict=True):
+            measured = record.targets[self.window :]
+            error, known = ((predicted - measured) / self.scale).square()[:first], ~measured[:first].isnan()
+            found.append(error if bool(known.all()) else error[known])
+        return found
 
 
-def free_run_rmse(predict: Predict, records: Sequence[Record], scoring: Scoring) -> float:
+def free_run_rmse(predict: Predict, records: Sequence[Record], scoring: Scoring) -> float | None:
     """Return the root mean squared error over whole series."""
     return root_mean(scoring.squared_errors(predict, records))
 
 
-def first_20_rmse(predict: Predict, records: Sequence[Record], scoring: Scoring) -> float:
+def first_20_rmse(predict: Predict, records: Sequence[Record], scoring: Scoring) -> float | None:
     """Return the root mean squared error over the first 20 steps after the known ones."""
     return root_mean(scoring.squared_errors(predict, records, FIRST))
 
 
-def window_rmse(predict: Predict, records: Sequence[Record], scoring: Scoring) -> float:
+def window_rmse(predict: Predict, records: Sequence[Record], scoring: Scoring) -> float | None:
     """Return the root mean squared error over consecutive windows; the model starts anew at each."""
     return root_mean(scoring.squared_errors(predict, consecutive_windows(records, scoring.window, scoring.length)))
 
 
 @dataclasses.dataclass(frozen=True)
 class SeriesMetric(Metric):
-    """A metric of predictions: `compute(predict, records, scoring)`."""
+    """A metric of predictions: `compute(predict, records, scoring)`; None if no target that it scores is known."""
 
-    compute: Callable[[Predict, Sequence[Record], Scoring], float] = free_run_rmse
+    compute: Callable[[Predict, Sequence[Record], Scoring], float | None] = free_run_rmse
 
 
 METRICS = (
@@ -72,8 +77,9 @@ BY_SERIES = ItemMetric(
 
 
 def scores(predict: Predict, records: Sequence[Record], scoring: Scoring) -> dict[str, float]:
-    """Return every metric by its key."""
-    return {metric.key: metric.compute(predict, records, scoring) for metric in METRICS}
+    """Return every metric by its key; without those that score no known target."""
+    found = {metric.key: metric.compute(predict, records, scoring) for metric in METRICS}
+    return {key: value for key, value in found.items() if value is not None}
 
 
 def errors_by_series(predict: Predict, records: Sequence[Record], scoring: Scoring) -> list[float]:
@@ -81,11 +87,21 @@ def errors_by_series(predict: Predict, records: Sequence[Record], scoring: Scori
     return [float(error.mean()) for error in scoring.squared_errors(predict, records)]
 
 
-def persistence(window: int) -> Predict:
-    """Return the persistence baseline: the last known targets are held. It needs a window of at least one step."""
+def persistence(window: int, mean: Tensor | None = None) -> Predict:
+    """Return the persistence baseline: the last known targets are held. It needs a window of at least one step.
+
+    Args:
+        window: the known steps at the start of a series.
+        mean: (Y,) the training mean, which is predicted where no target of the window is known.
+    """
+    otherwise = torch.tensor(torch.nan) if mean is None else mean
+
+    def last(record: Record) -> Tensor:
+        found = record.targets[window - 1]
+        return last_known(record.targets[:window], otherwise) if bool(found.isnan().any()) else found
 
     def predict(records: Sequence[Record]) -> list[Tensor]:
-        return [record.targets[window - 1].expand(len(record) - window, -1) for record in records]
+        return [last(record).expand(len(record) - window, -1) for record in records]
 
     return predict
 
@@ -99,6 +115,7 @@ def mean_baseline(mean: Tensor, window: int) -> Predict:
     return predict
 
 
-def root_mean(errors: Sequence[Tensor]) -> float:
-    """Return the root of the mean over all steps of all series."""
-    return float(torch.cat(list(errors)).mean().sqrt())
+def root_mean(errors: Sequence[Tensor]) -> float | None:
+    """Return the root of the mean over all steps of all series; None if there are none."""
+    together = torch.cat([error.flatten() for error in errors])
+    return float(together.mean().sqrt()) if len(together) else None

@@ -19,7 +19,8 @@ from ..._core.module_config import register
 from ..._core.state import State, move, select_rows
 from ...context import Field
 from ...cores import make_core
-from ...data.series import Record, collate, context_width
+from ...data.missing import REFUSE, hold_the_end
+from ...data.series import Record, collate, context_width, input_width, read_targets, target_width
 from ...data.table import Source
 from ...initial_state import ContextState
 from ...mlp import MLP
@@ -45,9 +46,12 @@ class SeriesModel(StandardisedColumns):
         given = settings if isinstance(settings, SeriesSettings) else SeriesSettings.from_json(settings)
         self.settings = given
         self.add_fields(fields or {}, given.context)
-        inputs, targets, context = len(given.inputs), len(given.targets), context_width(self.fields)
-        self.vector_size = context + given.window * (inputs + targets)
-        self.joined_size = {"warm-up": targets + context + 1, "every-step": self.vector_size}.get(given.kind.name, 0)
+        inputs, targets, context = input_width(given), len(given.targets), context_width(self.fields)
+        self.scaled_inputs = None if given.missing == REFUSE else len(given.inputs)
+        self.vector_size = context + given.window * (inputs + target_width(given))
+        self.joined_size = {"warm-up": target_width(given) + context + 1, "every-step": self.vector_size}.get(
+            given.kind.name, 0
+        )
         core = make_core(given.cell, inputs + self.joined_size, given.hidden, given.layers)
 
         def make_context_state() -> ContextState:
@@ -62,7 +66,7 @@ class SeriesModel(StandardisedColumns):
 
         Args:
             inputs: (B, T, U), in their own units, padded.
-            opening: (B, k, Y), the targets of the window.
+            opening: (B, k, Y), the targets of the window; (B, k, 2Y) with indicators if missing ones are filled.
             context: (B, C), the context vector of each series.
             lengths: (B,), the number of steps of each series, window included; more than k.
 
@@ -71,8 +75,10 @@ class SeriesModel(StandardisedColumns):
             and the vector that is joined to every input.
         """
         k, kind = self.settings.window, self.settings.kind
-        inputs = (inputs - self.input_mean) / self.input_scale
-        opening = (opening - self.target_mean) / self.target_scale
+        inputs = self.standardised_inputs(inputs)
+        if self.settings.missing == "interpolate" and k:
+            opening = hold_the_end(opening, len(self.settings.targets))
+        opening = self.standardised_targets(opening)
         vector = torch.cat([context, inputs[:, :k].flatten(1), opening.flatten(1)], dim=-1)
         if not kind.runs_over_window:
             inputs, lengths = inputs[:, k:], lengths - k
@@ -85,7 +91,7 @@ class SeriesModel(StandardisedColumns):
     def carry_on(self, inputs: Tensor, state: State, lengths: Tensor) -> tuple[Tensor, State]:
         """Continue from a state that `forward` or `carry_on` returned: inputs (B, T, U) to predictions (B, T, Y)."""
         core_state, vector = state
-        inputs = (inputs - self.input_mean) / self.input_scale
+        inputs = self.standardised_inputs(inputs)
         is_joined = self.settings.kind.name == "every-step"
         joined = vector if is_joined else vector.new_zeros(len(vector), self.joined_size)
         joined = joined.unsqueeze(1).expand(-1, inputs.shape[1], -1)
@@ -99,8 +105,9 @@ class SeriesModel(StandardisedColumns):
         k = self.settings.window
         for start in range(0, len(records), CHUNK):
             chunk = records[start : start + CHUNK]
-            inputs, targets, context, lengths = (part.to(self.device) for part in collate(chunk))
-            predicted, state = self(inputs, targets[:, :k], context, lengths)
+            batch = tuple(part.to(self.device) for part in collate(chunk))
+            inputs, _, context, lengths = batch[:4]
+            predicted, state = self(inputs, read_targets(batch)[:, :k], context, lengths)
             predicted, state = predicted.cpu(), move(state, "cpu")
             for row, record in enumerate(chunk):
                 yield record, predicted[row, : len(record) - k], select_rows(state, torch.tensor([row]))

@@ -84,7 +84,7 @@ class Prediction:
             table), the measured targets if the table has them, and the predicted targets, with `_predicted` after their
             names. A pandas index is kept.
         state: the states at the end; give them as `start` to carry on.
-        rmse: the RMSE of each target, by name; None if any measured target is missing.
+        rmse: the RMSE of each target over its measured values, by name; None if no target is measured.
     """
 
     frame: Any
@@ -102,7 +102,7 @@ def predict(model: SeriesModel, table: Source, start: States | None = None) -> P
     window = 0 if start is not None else settings.window
     source = Table(table, "`table`")
     series = read_series(source, settings, known_targets=window, min_length=window + 1)
-    known = records(series, model.fields, settings.context)
+    known = records(series, model.fields, settings)
     keys = [record.name if settings.series else WHOLE for record in known]
     model.eval()
     runs = list(model.simulate(known) if start is None else _carry_on(model, known, keys, start))
@@ -134,10 +134,10 @@ def _columns(
 
 
 def _rmse(runs: Sequence[tuple[Record, Tensor, State]], window: int, targets: Sequence[str]) -> dict[str, float] | None:
-    if any(bool(torch.isnan(record.targets[window:]).any()) for record, _, _ in runs):
-        return None
-    squares = [(predicted - record.targets[window:]).square() for record, predicted, _ in runs]
-    return {name: root_mean([square[:, place] for square in squares]) for place, name in enumerate(targets)}
+    squares = torch.cat([(predicted - record.targets[window:]).square() for record, predicted, _ in runs])
+    known = ~torch.cat([record.targets[window:] for record, _, _ in runs]).isnan()
+    found = {name: root_mean([squares[known[:, place], place]]) for place, name in enumerate(targets)}
+    return {name: error for name, error in found.items() if error is not None} or None
 
 
 @torch.no_grad()

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ..._core.settings import check_count
-from ...data.series import Batch, Datasets, Record, random_windows
+from ...data.series import Batch, Datasets, Record, random_windows, read_targets
 from ...data.table import Source
 from ...errors import InputError
 from ...serialization import save
@@ -27,7 +27,10 @@ from .settings import SeriesSettings
 def read_tables(train: Source, validation: Source | None, test: Source | None, settings: SeriesSettings) -> Datasets:
     """Read every table. A series must be longer than the window by two steps for training and by one step otherwise."""
     known = settings.window
-    return Datasets.read(train, validation, test, settings, least_training=known + 2, least=known + 1)
+    reads = known > 0
+    return Datasets.read(
+        train, validation, test, settings, least_training=known + 2, least=known + 1, window=known, reads_targets=reads
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,6 +62,7 @@ class Training(parallel.Training):
         torch.manual_seed(config["seed"])
         model = SeriesModel(settings, self.data.fields)
         model.standardise(training)
+        check_scored(held_out, settings)
         scoring = scoring_of(model, self.scored_length)
 
         def evaluate(model: SeriesModel) -> dict[str, float]:
@@ -66,7 +70,7 @@ class Training(parallel.Training):
 
         history = train_module(
             model,
-            SquaredLoss(settings.washout),
+            SquaredLoss(settings.washout, any(bool(record.targets.isnan().any()) for record in training)),
             windows_of(training, settings),
             settings,
             seed=config["seed"],
@@ -88,21 +92,40 @@ class Training(parallel.Training):
 
 @dataclasses.dataclass(frozen=True)
 class SquaredLoss:
-    """The mean squared error of standardised targets after the window and `washout` further steps."""
+    """The mean squared error of standardised targets after the window and `washout` further steps.
+
+    Attributes:
+        washout: the steps after the window that are left out.
+        sparse: whether targets may be missing; these are left out, too.
+    """
 
     washout: int
+    sparse: bool = False
 
     def __call__(self, model: SeriesModel, batch: Batch) -> Tensor:
-        """Return the loss of a minibatch."""
-        inputs, targets, context, lengths = batch
+        """Return the loss of a minibatch; 0 if none of its targets is known."""
+        inputs, targets, context, lengths = batch[:4]
         window = model.settings.window
-        predicted, _ = model(inputs, targets[:, :window], context, lengths)
-        error = ((predicted - targets[:, window:]) / model.target_scale).square()
-        if not self.washout and bool((lengths == targets.shape[1]).all()):
+        predicted, _ = model(inputs, read_targets(batch)[:, :window], context, lengths)
+        known = ~targets[:, window:].isnan() if self.sparse else None
+        measured = targets[:, window:] if known is None else torch.where(known, targets[:, window:], 0)
+        error = ((predicted - measured) / model.target_scale).square()
+        if known is None and not self.washout and bool((lengths == targets.shape[1]).all()):
             return error.mean()
         time = torch.arange(window, targets.shape[1], device=targets.device)
         counts = (time >= window + self.washout) & (time < lengths.unsqueeze(-1))
-        return error[counts].mean()
+        if known is None:
+            return error[counts].mean()
+        chosen = counts.unsqueeze(2) & known
+        return error.where(chosen, 0).sum() / chosen.sum().clamp(min=1)
+
+
+def check_scored(held_out: Sequence[Record], settings: SeriesSettings) -> None:
+    """Raise InputError if there are held-out series, and none has a measured target to score."""
+    if held_out and all(bool(record.targets[settings.window :].isnan().all()) for record in held_out):
+        raise InputError(
+            "a held-out fold has no measured targets to score; give fewer `folds`, or a `validation` table"
+        )
 
 
 def windows_of(training: Sequence[Record], settings: SeriesSettings) -> Callable[[], Any]:

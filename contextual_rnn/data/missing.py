@@ -1,0 +1,115 @@
+"""Missing values: how they are filled, which of them were filled, and how many there are, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..errors import InputError
+
+REFUSE = "refuse"
+IN_WORDS = {
+    "hold": "with the last known value",
+    "interpolate": "by linear interpolation",
+    "zero": "with the training mean",
+}
+
+
+def hold(values: np.ndarray) -> np.ndarray:
+    """Fill each missing value of (T, F) with the last known one; it stays NaN before the first known one."""
+    steps = np.arange(len(values))[:, None]
+    last = np.maximum.accumulate(np.where(np.isnan(values), -1, steps), axis=0)
+    return np.where(last < 0, np.nan, np.take_along_axis(values, last.clip(0), axis=0)).astype(values.dtype)
+
+
+def interpolate(values: np.ndarray) -> np.ndarray:
+    """Fill the missing values of (T, F) linearly, and with the nearest known value at the ends."""
+    filled, steps = values.copy(), np.arange(len(values))
+    for column in filled.T:
+        known = ~np.isnan(column)
+        if known.any():
+            column[~known] = np.interp(steps[~known], steps[known], column[known])
+    return filled
+
+
+def keep(values: np.ndarray) -> np.ndarray:
+    """Return the values as they are: the model replaces NaN by the training mean."""
+    return values
+
+
+FILLS: dict[str, Callable[[np.ndarray], np.ndarray]] = {"hold": hold, "interpolate": interpolate, "zero": keep}
+
+
+def filled_with_indicators(values: np.ndarray, how: str) -> np.ndarray:
+    """Return columns (T, F) with missing values filled, and then an indicator of each column: (T, 2F), float32.
+
+    An indicator is 1 where its column was missing, and 0 elsewhere. A value that stays NaN stands for the training
+    mean.
+
+    Args:
+        values: (T, F), NaN where a value is missing.
+        how: hold (the last known value; before the first one, the training mean), interpolate (linear between known
+            values; the nearest known value at the ends) or zero (the training mean, which is 0 after scaling). A column
+            without any known value is filled with the training mean.
+    """
+    missing = np.isnan(values).astype(np.float32)
+    return np.concatenate([FILLS[how](values), missing], axis=1)
+
+
+def hold_the_end(read: Tensor, size: int) -> Tensor:
+    """Replace filled values at the end of windows, (B, T, 2F), by the last known ones of the window.
+
+    Values after the window must not be read, but interpolation has used them. Without a known value in the window, the
+    result is NaN, which stands for the training mean.
+
+    Args:
+        read: F columns, and then the indicators of those that were filled.
+        size: F.
+    """
+    values, filled = read[..., :size], read[..., size:]
+    steps = torch.arange(values.shape[1], device=read.device).view(1, -1, 1)
+    last = torch.where(filled > 0, -1, steps).amax(dim=1, keepdim=True)
+    held = values.gather(1, last.clamp(min=0)).masked_fill(last < 0, torch.nan)
+    return torch.cat([torch.where(steps > last, held, values), filled], dim=2)
+
+
+def last_known(targets: Tensor, otherwise: Tensor) -> Tensor:
+    """Return the last known value of each column of (T, F), and `otherwise` (F,) where there is none."""
+    held = torch.from_numpy(hold(targets.numpy()))[-1]
+    return torch.where(held.isnan(), otherwise, held)
+
+
+def check_known(values: np.ndarray, names: Sequence[str], table: str, series: str, after: str = "") -> None:
+    """Raise InputError if a column of (T, F) has no known value."""
+    unknown = np.isnan(values).all(axis=0)
+    if len(values) and unknown.any():
+        name = names[int(unknown.argmax())]
+        raise InputError(f"{table}, column {name!r}: every value of series {series!r} is missing{after}")
+
+
+def in_words(table: str, inputs: tuple[int, int], targets: tuple[int, int], how: str, reads_targets: bool) -> str:
+    """Return a sentence that says how much of a table is missing, and what is done about it.
+
+    Args:
+        table: the name of the table.
+        inputs: the number of missing values, and of all values, of input columns.
+        targets: the same for target columns.
+        how: the setting `missing`.
+        reads_targets: whether the model reads targets.
+    """
+    counts = [
+        f"{number} of {of} {name} values" for name, (number, of) in (("input", inputs), ("target", targets)) if of
+    ]
+    found = f"In {table}, {' and '.join(counts)} are missing"
+    if not inputs[0] + targets[0]:
+        return f"{found}."
+    ends = [found]
+    if how != REFUSE and (inputs[0] or reads_targets):
+        what = "what the model reads of them is" if reads_targets and targets[0] else "missing inputs are"
+        ends.append(f"{what} filled {IN_WORDS[how]} (missing {how}) and marked by an indicator input")
+    if targets[0]:
+        ends.append("missing targets are neither trained on nor scored")
+    return "; ".join(ends) + "."
