@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ...context import Field
 from ...data.frame import make_frame
-from ...data.series import Record, Series, context_vectors, make_record, names_of, read_series, time_column
+from ...data.series import Record, Series, context_of, make_record, names_of, read_series, time_column
 from ...data.table import Source, Table, free_name
 from ...data.time import NO_TIME, clock_of, clock_of_cells
 from ...errors import InputError
@@ -56,7 +56,7 @@ class Question:
 
     def windows(self, settings: ForecastSettings, fields: dict[str, Field]) -> list[Record]:
         """Return the last steps of every series with the inputs of the horizon, whose targets are missing."""
-        vectors = context_vectors(fields, settings.context, self.series)
+        vectors = context_of(self.series, fields, settings.context)
         to_come: Sequence[Series | None] = self.to_come or [None] * len(self.series)
         return [_window(*parts, settings) for parts in zip(self.series, to_come, vectors, strict=True)]
 
