@@ -7,6 +7,8 @@ from typing import Literal
 
 from .._core.settings import Settings, setting
 
+CALENDAR = ("hour", "weekday", "monthday", "month", "yearday", "week")
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TargetSettings(Settings):
@@ -51,6 +53,13 @@ class TargetSettings(Settings):
         metavar="VALUE",
     )
 
+    gaps: Literal["refuse", "missing"] = setting(
+        "refuse",
+        "What is done about absent rows of a table with times: they are refused, or inserted with all inputs and "
+        "targets missing (missing).",
+        group="data",
+    )
+
     @property
     def inputs(self) -> tuple[str, ...]:
         """Input columns: none."""
@@ -62,3 +71,10 @@ class ColumnSettings(TargetSettings):
     """The input, target and context columns of a table, and the column that identifies its series."""
 
     inputs: tuple[str, ...] = setting((), "Input columns, known at every step.", group="data", metavar="COLUMN")
+    calendar: tuple[str, ...] = setting(
+        (),
+        "Inputs that are computed from the times: the sine and cosine of the position in the day (hour), week "
+        "(weekday), month (monthday) or year (month, yearday, week).",
+        group="data",
+        choices=CALENDAR,
+    )

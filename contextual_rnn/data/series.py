@@ -10,36 +10,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .._core.records import Batch, Record, collate, consecutive_windows, random_windows, read_targets, shuffled
+from .._core.records import Record, collate, random_windows  # noqa: F401  (the last two are read with series)
 from ..context import Field, Label, Quantity
 from ..errors import InputError
+from .calendar import calendar_inputs
 from .columns import TargetSettings
 from .missing import REFUSE, check_known, filled_with_indicators, in_words
 from .table import Source, Table, is_path, number
-from .time import NO_TIME, Times, check_order, read_times
-
-__all__ = [
-    "Batch",
-    "Datasets",
-    "Record",
-    "Series",
-    "collate",
-    "consecutive_windows",
-    "context_vectors",
-    "context_width",
-    "how_much_is_missing",
-    "input_width",
-    "learn_fields",
-    "make_record",
-    "names_of",
-    "random_windows",
-    "read_series",
-    "read_targets",
-    "records",
-    "shuffled",
-    "target_width",
-    "time_column",
-]
+from .time import NO_TIME, Times, check_order, common_frequency, read_times
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -51,8 +29,9 @@ class Series:
         inputs: (T, U) float32; NaN where an input is missing and is to be filled.
         targets: (T, Y) float32; NaN where a target is missing and need not be known, or is to be filled.
         context: the text of every context column; the training table decides whether it is a number or a label.
-        rows: (T,) the rows of the table that the series' steps come from.
+        rows: (T,) the rows of the table that the series' steps come from; -1 where a row is absent.
         times: those of all rows of the table, if a column of times is named.
+        calendar: (T, 2C) the calendar inputs, if there are any.
     """
 
     name: str
@@ -61,6 +40,7 @@ class Series:
     context: dict[str, str]
     rows: np.ndarray
     times: Times | None = None
+    calendar: np.ndarray | None = None
 
     def __len__(self) -> int:
         """Return T, the number of time steps."""
@@ -75,7 +55,12 @@ def time_column(columns: TargetSettings) -> str | None:
 def names_of(columns: TargetSettings) -> list[str]:
     """Return the names of all columns that have a role."""
     single = [name for name in (columns.series, time_column(columns)) if name]
-    return [*columns.inputs, *columns.targets, *columns.context, *single]
+    return [*inputs_of(columns), *columns.targets, *columns.context, *single]
+
+
+def inputs_of(columns: TargetSettings) -> tuple[str, ...]:
+    """Return the names of the input columns, and then of those that are known of the past only."""
+    return (*columns.inputs, *getattr(columns, "past_inputs", ()))
 
 
 def read_series(
@@ -85,6 +70,7 @@ def read_series(
     known_targets: int | None = None,
     scored_from: int | None = None,
     min_length: int = 1,
+    frequency: str | None = None,
 ) -> list[Series]:
     """Read the series of a table, in the order in which they first appear. Their rows may be interleaved.
 
@@ -98,6 +84,7 @@ def read_series(
         scored_from: the step from which on each series must have a value of every target, though not at every step;
             None requires none.
         min_length: the smallest number of steps that a series may have.
+        frequency: of the rows, in words; None infers it.
 
     Raises:
         InputError: if the table is invalid; the message names the file, the line or row, and the column.
@@ -108,7 +95,7 @@ def read_series(
         targets = ()
     table.check_columns([name for name in names_of(columns) if targets or name not in columns.targets])
     names = table.labels(columns.series) if columns.series else np.full(len(table), table.stem)
-    rows, times = _in_order(table, columns, _rows_of(names))
+    rows, times = _in_order(table, columns, _rows_of(names), frequency)
     for name, places in rows.items():
         if len(places) < min_length:
             raise InputError(
@@ -117,10 +104,11 @@ def read_series(
             )
     position = np.empty(len(table), int)
     for places in rows.values():
-        position[places] = np.arange(len(places))
+        there = places >= 0
+        position[places[there]] = np.flatnonzero(there)
     known = np.ones(len(table), bool) if known_targets is None else position < known_targets
     refuse = np.full(len(table), columns.missing == REFUSE)
-    inputs = table.numbers(columns.inputs, refuse, columns.missing_values)
+    inputs = table.numbers(inputs_of(columns), refuse, columns.missing_values)
     outputs = table.numbers(targets, known & refuse, columns.missing_values)
     if not targets:
         outputs = np.full((len(table), len(columns.targets)), np.nan, np.float32)
@@ -128,20 +116,35 @@ def read_series(
     if scored_from is not None and np.isnan(outputs).any():
         after = f" after the first {scored_from} steps" if scored_from else ""
         for name, places in rows.items():
-            check_known(outputs[places[scored_from:]], targets, table.name, name, after)
+            check_known(_at(outputs, places[scored_from:]), targets, table.name, name, after)
+    waves = getattr(columns, "calendar", ())
+    calendar = calendar_inputs(waves, table, time_column(columns), times, rows) if waves else {}
+    constants = {name: table.constants(context, name, places[places >= 0]) for name, places in rows.items()}
     return [
-        Series(name, inputs[places], outputs[places], table.constants(context, name, places), places, times)
+        Series(name, _at(inputs, places), _at(outputs, places), constants[name], places, times, calendar.get(name))
         for name, places in rows.items()
     ]
 
 
+def _at(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Return the values (T, F) of rows; those of absent rows are missing."""
+    found = values[rows]
+    found[rows < 0] = np.nan
+    return found
+
+
 def _in_order(
-    table: Table, columns: TargetSettings, rows: dict[str, np.ndarray]
+    table: Table, columns: TargetSettings, rows: dict[str, np.ndarray], frequency: str | None
 ) -> tuple[dict[str, np.ndarray], Times | None]:
     """Return the rows of every series in the order of time, and the times if a column of times is named."""
     time = time_column(columns)
+    if columns.gaps != "refuse" and (not time or columns.missing == REFUSE):
+        raise InputError(
+            "`gaps` missing needs a column of times (`time`), and `missing` (hold, interpolate or zero), which says "
+            "how the values of absent rows are filled"
+        )
     if time:
-        times, ordered = read_times(table, time, rows.values())
+        times, ordered = read_times(table, time, rows.values(), columns.gaps, frequency)
         return dict(zip(rows, ordered, strict=True)), times
     if columns.time is None:
         unnamed = [name for name in table.frame.columns if name not in names_of(columns)]
@@ -228,8 +231,8 @@ def _labels(name: str, field: Label, series: Sequence[Series], values: list[str]
 
 
 def input_width(columns: TargetSettings) -> int:
-    """Return the width of the inputs of a record."""
-    return len(columns.inputs) * (1 if columns.missing == REFUSE else 2)
+    """Return the width of the inputs of a record: of the columns, their indicators, and the calendar inputs."""
+    return len(inputs_of(columns)) * (1 if columns.missing == REFUSE else 2) + 2 * len(getattr(columns, "calendar", ()))
 
 
 def target_width(columns: TargetSettings) -> int:
@@ -255,6 +258,8 @@ def make_record(one: Series, context: Tensor, columns: TargetSettings) -> Record
     if columns.missing != REFUSE:
         inputs = filled_with_indicators(inputs, columns.missing)
         filled = torch.from_numpy(filled_with_indicators(one.targets, columns.missing))
+    if one.calendar is not None:
+        inputs = np.concatenate([inputs, one.calendar], axis=1)
     return Record(one.name, torch.from_numpy(inputs), targets, context, filled)
 
 
@@ -332,7 +337,9 @@ class Datasets:
             fields,
             _identity(sources, tables, columns),
             tables["train"].backend,
-            _frequency(series),
+            common_frequency({name: several[0].times for name, several in series.items()})
+            if time_column(columns)
+            else None,
             tuple(
                 sentence
                 for name, table in tables.items()
@@ -374,16 +381,8 @@ def how_much_is_missing(
     )
     if columns.missing == REFUSE and not inputs[0] + targets[0]:
         return None
-    return in_words(table.name, inputs, targets, columns.missing, reads_targets)
-
-
-def _frequency(series: dict[str, list[Series]]) -> str | None:
-    """Return the frequency of all tables; raise InputError if they differ."""
-    found = {name: several[0].times.frequency for name, several in series.items() if several[0].times}
-    for name, frequency in found.items():
-        if frequency != found["train"]:
-            raise InputError(f"the frequency of `train` is {found['train']}, but that of `{name}` is {frequency}")
-    return found.get("train")
+    absent = sum(int((one.rows < 0).sum()) for one in series)
+    return in_words(table.name, inputs, targets, columns.missing, reads_targets, absent)
 
 
 def _identity(sources: dict[str, Source | None], tables: dict[str, Table], columns: TargetSettings) -> dict[str, Any]:
