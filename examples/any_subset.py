@@ -40,8 +40,8 @@ def error(count, **missing):
     return mse_loss(model["head"](output), series)
 
 
-for step in range(700):
-    optimizer.param_groups[0]["lr"] = 5e-3 * (1 - step / 700)
+for step in range(300):
+    optimizer.param_groups[0]["lr"] = 5e-3 * (1 - step / 300)
     optimizer.zero_grad()
     error(128).backward()
     optimizer.step()

@@ -32,7 +32,6 @@ def test_every_example_runs_and_says_something(path, tmp_path):
 @pytest.mark.parametrize(
     ("name", "arguments", "said"),
     [
-        ("lightning_module.py", [], r"loss after 20 epochs: -0\.3"),
         ("lightning_module.py", ["2"], r"loss after 20 epochs: -0\.3"),
         ("hub.py", [], "the loaded model generates the same: True"),
         ("skorch_regressor.py", [], r"mean squared error: 0\.0[01]\d+ of a variance of 0\.17"),

@@ -1,6 +1,8 @@
 """AdamW over one buffer takes the steps of PyTorch's, clipping included, and resumes its checkpoints."""
 
 import copy
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -107,3 +109,12 @@ def test_the_state_of_other_parameters_is_refused():
     train(model, optimizer, 0, 1)
     with pytest.raises(ValueError, match="the state is that of other parameters"):
         FlatAdamW(nn.Linear(2, 2).parameters(), 0.1).load_state_dict(optimizer.state_dict())
+
+
+def test_training_does_not_import_the_compiler():
+    code = (
+        "import sys, torch; from contextual_rnn._core.flat_adamw import FlatAdamW; p = torch.nn.Parameter(torch.ones(2));"
+        "o = FlatAdamW([p], 0.1, max_norm=1.0); p.grad = torch.ones(2); o.step(); o.state_dict();"
+        "sys.exit('torch._dynamo' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

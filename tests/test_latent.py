@@ -62,7 +62,7 @@ def test_the_bound_grows_to_the_likelihood(feed):
     right = exact(x).mean()
     with torch.no_grad():
         one = torch.stack([latent.bound(x).mean() for _ in range(200)]).mean()
-    few, many = (latent.log_likelihood_bound(x, samples=samples).mean() for samples in (5, 10_000))
+    few, many = (latent.log_likelihood_bound(x, samples=samples).mean() for samples in (5, 3000))
     assert one < few < many + 0.01
     assert abs(many - right) < 0.03
 
@@ -160,8 +160,8 @@ def test_the_posterior_takes_back_what_the_context_misled_the_prior_to_expect(ki
     given = start.prior if isinstance(start, LatentState) else start
     latent = LatentModel(model, Posterior(given.shapes, 1, hidden=16))
     optimizer = torch.optim.Adam(latent.parameters(), 0.02)
-    for step in range(600):
-        optimizer.param_groups[0]["lr"] = 0.02 * (1 - step / 600)
+    for step in range(300):
+        optimizer.param_groups[0]["lr"] = 0.03 * (1 - step / 300)
         h0 = torch.randn(128, 1)
         known = h0 + torch.randn(128, 1)
         optimizer.zero_grad()

@@ -25,6 +25,8 @@ def test_a_notebook_shows_the_answer_a_figure_and_predictions(path, monkeypatch)
     notebook = nbformat.read(path, as_version=4)
     assert len(code_lines(notebook)) <= 12
     assert not any(cell.get("outputs") for cell in notebook.cells), "outputs are made when the notebook runs"
+    for cell in notebook.cells:  # with fewer runs, as a test must be fast
+        cell.source = cell.source.replace("seeds=5", "seeds=1, jobs=1")
     client = nbclient.NotebookClient(
         notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": path.parent}}
     )
