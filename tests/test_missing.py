@@ -1,6 +1,7 @@
 """Missing values: filled as asked, marked by indicators, and left out of losses and errors."""
 
 import numpy as np
+import pandas as pd
 import polars as pl
 import pytest
 import torch
@@ -97,7 +98,7 @@ def test_a_series_model_trains_on_sparse_targets_without_being_asked():
     found = model.predict(sparse)
     errors = (found.frame["y_predicted"] - sparse["y"]).drop_nulls().drop_nans()
     assert found.rmse == {"y": pytest.approx(float((errors**2).mean()) ** 0.5, rel=1e-4)}
-    with pytest.raises(InputError, match=r"row 0, column 'y': a number is missing"):
+    with pytest.raises(InputError, match=r"row 0, column 'y': a number is missing; `missing` \(hold, inter"):
         series.fit(sparse, inputs=["u"], jobs=1, window=2, **TINY)
     with pytest.raises(InputError, match=r"column 'y': every value of series 'series' is missing"):
         series.fit(table(y=range(24)), inputs=["u"], jobs=1, **TINY)
@@ -299,4 +300,22 @@ def test_dates_as_text_align_past_and_future(days):
     model = forecast.fit(dated(days[:20]), inputs=["u"], time="t", past=4, horizon=2, **TINY)
     found = model.forecast(dated(days[:20]), dated(days).reverse())
     assert found["t"].to_list() == days[20:22]
-    assert found["y"].to_list() == [20, 21]
+    assert list(found["y"]) == [20, 21]
+
+
+@pytest.mark.parametrize("as_text", [True, False])
+def test_a_date_and_a_time_of_day_in_two_columns_are_one_time(as_text):
+    hours = pl.datetime_range(pl.datetime(2024, 1, 1, 20), pl.datetime(2024, 1, 2, 19), "1h", eager=True)
+    parts = table().with_columns(day=hours.dt.date(), clock=hours.dt.time()).sample(fraction=1, shuffle=True, seed=0)
+    if as_text:
+        parts = pd.DataFrame(parts.with_columns(pl.col("day", "clock").cast(pl.String)).to_dict(as_series=False))
+    model = forecast.fit(parts, inputs=["u"], time=["day", "clock"], calendar=["hour"], past=4, horizon=2, **TINY)
+    assert model.frequency == "1 hour"
+    past, future = (
+        (parts[parts["y"] < 20], parts[parts["y"] > 10])
+        if as_text
+        else (parts.filter(pl.col("y") < 20), parts.filter(pl.col("y") > 10))
+    )
+    found = model.forecast(past, future)
+    assert list(found["day clock"]) == ["2024-01-02 16:00:00", "2024-01-02 17:00:00"]
+    assert list(found["y"]) == [20, 21]

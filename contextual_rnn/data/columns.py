@@ -29,14 +29,15 @@ class TargetSettings(Settings):
         group="data",
         metavar="COLUMN",
     )
-    time: str | None = setting(
+    time: tuple[str, ...] | None = setting(
         None,
-        "Column with the time of each row: dates, datetimes, durations, periods such as 2024-W52, or integers; rows "
-        "are sorted by it within each series. Without it, rows must be in order; `none` says that no column is a time.",
+        "Column with the time of each row: dates, datetimes, durations, periods such as 2024-W52, or integers; several "
+        "columns are joined, such as a date and a time of day. Rows are sorted by it within each series. Without it, "
+        "rows must be in order; `none` says that no column is a time.",
         group="data",
+        least=1,
         metavar="COLUMN",
     )
-
     missing: Literal["refuse", "hold", "interpolate", "zero"] = setting(
         "refuse",
         "What is done about missing values of inputs, and of targets that the model reads: they are refused, or filled "

@@ -16,7 +16,7 @@ from ..errors import InputError
 from .calendar import calendar_inputs
 from .columns import TargetSettings
 from .missing import REFUSE, check_known, filled_with_indicators, in_words
-from .table import Source, Table, is_path, number
+from .table import MissingNumber, Source, Table, is_path, number
 from .time import NO_TIME, Times, check_order, common_frequency, read_times
 
 
@@ -48,14 +48,14 @@ class Series:
 
 
 def time_column(columns: TargetSettings) -> str | None:
-    """Return the column of times, if there is one."""
-    return None if columns.time == NO_TIME else columns.time
+    """Return the column of times, if there is one; several columns have been joined to one (`Table.join`)."""
+    return None if columns.time in (None, (NO_TIME,)) else " ".join(columns.time or ())
 
 
 def names_of(columns: TargetSettings) -> list[str]:
     """Return the names of all columns that have a role."""
-    single = [name for name in (columns.series, time_column(columns)) if name]
-    return [*inputs_of(columns), *columns.targets, *columns.context, *single]
+    times = columns.time or () if time_column(columns) else ()
+    return [*inputs_of(columns), *columns.targets, *columns.context, *filter(None, [columns.series]), *times]
 
 
 def inputs_of(columns: TargetSettings) -> tuple[str, ...]:
@@ -94,6 +94,8 @@ def read_series(
     if known_targets == 0 and scored_from is None and not any(name in table.frame.columns for name in targets):
         targets = ()
     table.check_columns([name for name in names_of(columns) if targets or name not in columns.targets])
+    if columns.time and len(columns.time) > 1:
+        table.join(columns.time)
     names = table.labels(columns.series) if columns.series else np.full(len(table), table.stem)
     rows, times = _in_order(table, columns, _rows_of(names), frequency)
     for name, places in rows.items():
@@ -318,16 +320,16 @@ class Datasets:
         sources = {"train": train, "validation": validation, "test": test}
         given = [name for name, source in sources.items() if source is not None or name == "train"]
         tables = {name: Table(sources[name], f"`{name}`") for name in given}
-        series = {
-            name: read_series(
-                table,
-                columns,
-                known_targets=None if reads_targets else 0,
-                scored_from=window,
-                min_length=least_training if name == "train" else least,
-            )
-            for name, table in tables.items()
-        }
+        known, shortest = None if reads_targets else 0, {"train": least_training}
+        try:
+            series = {
+                name: read_series(
+                    table, columns, known_targets=known, scored_from=window, min_length=shortest.get(name, least)
+                )
+                for name, table in tables.items()
+            }
+        except MissingNumber as error:
+            raise InputError(f"{error}; `missing` (hold, interpolate or zero) fills missing numbers") from None
         fields = learn_fields(series["train"])
         found = {name: records(several, fields, columns) for name, several in series.items()}
         return cls(

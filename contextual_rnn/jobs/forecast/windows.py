@@ -126,7 +126,7 @@ def _future_of(series: Sequence[Series], future: Table, settings: ForecastSettin
     """Return the steps that follow each series, in the order of the series."""
     time, horizon = time_column(settings), settings.horizon
     columns = settings.replace(
-        context=(), past_inputs=(), calendar=(), gaps="refuse", time=NO_TIME if time else settings.time
+        context=(), past_inputs=(), calendar=(), gaps="refuse", time=(NO_TIME,) if time else settings.time
     )
     found = read_series(future, columns, known_targets=0, min_length=1 if time else horizon)
     by_name = {one.name: one for one in found}
@@ -137,7 +137,7 @@ def _future_of(series: Sequence[Series], future: Table, settings: ForecastSettin
             raise InputError(f"{future.name} has no series {one.name!r}, whose inputs are needed")
     following = [by_name[one.name] for one in series]
     if time:
-        return _aligned(series, following, future, time, horizon)
+        return _aligned(series, following, future, settings)
     for one in following:
         if len(one) > horizon:
             raise InputError(
@@ -148,10 +148,14 @@ def _future_of(series: Sequence[Series], future: Table, settings: ForecastSettin
 
 
 def _aligned(
-    series: Sequence[Series], following: Sequence[Series], future: Table, time: str, horizon: int
+    series: Sequence[Series], following: Sequence[Series], future: Table, settings: ForecastSettings
 ) -> list[Series]:
     """Return, for each series, the rows of the future whose times follow it."""
-    future.check_columns([time])
+    parts = settings.time or ()
+    future.check_columns(list(parts))
+    if len(parts) > 1:
+        future.join(parts)
+    time, horizon = " ".join(parts), settings.horizon
     index = clock_of(future, time).index
     aligned = []
     for one, other in zip(series, following, strict=True):
