@@ -29,6 +29,7 @@ class StandardisedColumns(SavedModel):
         return upgrade_columns(arguments, path)
 
     scaled_inputs: int | None = None  # the first columns of inputs are standardised; None is all
+    fills: bool = False  # whether inputs may be NaN, which stands for the mean
 
     def add_scales(self, inputs: int | None, targets: int) -> None:
         """Register the buffers, (U,) and (Y,): means of 0 and scales of 1 until `standardise` sets them."""
@@ -68,9 +69,9 @@ class StandardisedColumns(SavedModel):
                 getattr(self, f"{name}_scale")[:size].copy_(scale)
 
     def standardised_inputs(self, inputs: Tensor) -> Tensor:
-        """Return inputs (..., U) in deviations from their means; NaN, which stands for the mean, becomes 0."""
+        """Return inputs (..., U) in deviations from their means; if the model fills missing values, NaN becomes 0."""
         found = (inputs - self.input_mean) / self.input_scale
-        return found if self.scaled_inputs is None else torch.where(found.isnan(), 0, found)
+        return torch.where(found.isnan(), 0, found) if self.fills else found
 
     def standardised_targets(self, read: Tensor) -> Tensor:
         """Return targets (..., Y), or filled targets and their indicators (..., 2Y), in deviations from their means.

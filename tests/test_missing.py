@@ -1,6 +1,7 @@
 """Missing values: filled as asked, marked by indicators, and left out of losses and errors."""
 
 import numpy as np
+import pandas as pd
 import polars as pl
 import pytest
 import torch
@@ -97,7 +98,7 @@ def test_a_series_model_trains_on_sparse_targets_without_being_asked():
     found = model.predict(sparse)
     errors = (found.frame["y_predicted"] - sparse["y"]).drop_nulls().drop_nans()
     assert found.rmse == {"y": pytest.approx(float((errors**2).mean()) ** 0.5, rel=1e-4)}
-    with pytest.raises(InputError, match=r"row 0, column 'y': a number is missing"):
+    with pytest.raises(InputError, match=r"row 0, column 'y': a number is missing; `missing` \(hold, inter"):
         series.fit(sparse, inputs=["u"], jobs=1, window=2, **TINY)
     with pytest.raises(InputError, match=r"column 'y': every value of series 'series' is missing"):
         series.fit(table(y=range(24)), inputs=["u"], jobs=1, **TINY)
@@ -183,3 +184,138 @@ def test_the_command_line_takes_negative_sentinels(tmp_path, capsys):
     main(["fit", "forecast", "--train", str(tmp_path / "a.csv"), *options, *read, "--out", str(tmp_path / "run")])
     words = " ".join(capsys.readouterr().out.split())
     assert "a.csv, 1 of 24 input values and 1 of 24 target values are missing" in words
+
+
+DAYS = [f"2024-01-{day:02}" for day in range(1, 25)]
+
+
+def dated(days=DAYS, absent=(), **more):
+    return (
+        table(steps=len(days))
+        .with_columns(t=pl.Series(days), **more)
+        .with_row_index()
+        .filter(~pl.col("index").is_in(list(absent)))
+        .drop("index")
+    )
+
+
+def test_absent_rows_become_missing_values_and_have_no_predictions():
+    gaps = dated(absent=[5, 6])
+    options = {"inputs": ["u"], "jobs": 1, "time": "t", **TINY}
+    with pytest.raises(InputError, match=r"rows are absent between .* \(`gaps` missing\)"):
+        series.fit(gaps, missing="hold", **options)
+    with pytest.raises(InputError, match="`gaps` missing needs a column of times"):
+        series.fit(gaps, gaps="missing", **options)
+    model = series.fit(gaps, missing="hold", gaps="missing", window=2, **options)
+    assert "(2 absent rows included), 2 of 24 input values and 2 of 24 target values" in str(model.report.sentences)
+    found = model.predict(gaps).frame
+    assert found["t"].to_list() == gaps["t"].to_list()[2:]
+    assert found["step"].to_list() == [2, 3, 4, *range(7, 24)]
+    whole = model.predict(dated(u=pl.Series([*(STEPS[:5] % 4), 0, 0, *(STEPS[7:] % 4)]))).frame
+    assert not found["y_predicted"].equals(whole["y_predicted"].gather(range(20)))
+
+
+def test_a_table_whose_rows_are_nearly_all_absent_is_refused():
+    wrong = dated(["0024-01-01", *DAYS[1:]])
+    with pytest.raises(InputError, match="730485 rows are absent, and 24 are there; check the times"):
+        read_series(wrong, ColumnSettings(inputs=["u"], targets=["y"], time="t", gaps="missing", missing="zero"))
+
+
+@pytest.mark.parametrize(
+    ("cells", "name", "angles"),
+    [
+        (["2024-01-01", "2024-01-02"], "weekday", [0, 1 / 7]),
+        (["2024-01-01", "2024-01-02"], "monthday", [0, 1 / 31]),
+        (["2024-01-01 06:00", "2024-01-01 18:30"], "hour", [0.25, 18.5 / 24]),
+        (["2024-W02", "2024-W03"], "week", [1 / 53, 2 / 53]),
+        (["2024-02", "2024-03"], "month", [1 / 12, 2 / 12]),
+        (["2023Q4", "2024Q1"], "month", [9 / 12, 0]),
+        (["2023-12-31", "2024-01-01"], "yearday", [364 / 365, 0]),
+        (["04/30/2021", "05/01/2021"], "month", [3 / 12, 4 / 12]),
+    ],
+)
+def test_calendar_inputs_are_sine_and_cosine_of_the_position_in_a_period(cells, name, angles):
+    frame = pl.DataFrame({"t": cells, "u": [1, 2], "y": [1, 2]})
+    (one,) = read_series(frame, ColumnSettings(inputs=["u"], targets=["y"], time="t", calendar=[name]))
+    expected = [[np.sin(2 * np.pi * angle), np.cos(2 * np.pi * angle)] for angle in angles]
+    np.testing.assert_allclose(one.calendar, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"calendar": ["hour"], "time": "t"}, "`calendar` hour does not suit .* frequency is 1 day; .* weekday"),
+        ({"calendar": ["hour"]}, "`calendar` needs a column of times"),
+        ({"calendar": ["month"], "time": "u"}, "`calendar` needs dates"),
+        ({"calendar": ["minute"], "time": "t"}, "minute"),
+    ],
+)
+def test_calendar_inputs_that_the_times_do_not_have_are_refused(more, words):
+    frame = dated(v=pl.Series(STEPS)).with_columns(u=pl.Series(range(24)))
+    with pytest.raises(InputError, match=words):
+        read_series(frame, ColumnSettings(inputs=["v"], targets=["y"], **more))
+
+
+def test_a_forecast_computes_the_calendar_of_the_future_and_of_absent_rows(tmp_path):
+    gaps = dated(absent=[5])
+    options = {"time": "t", "gaps": "missing", "missing": "hold", "calendar": ["weekday"], "past": 4, "horizon": 2}
+    model = forecast.fit(gaps, out=tmp_path / "run", **options, **TINY)
+    assert model.pairs.decoder.rnn.core.input_size == 1 + 2
+    again, read = forecast.load(tmp_path / "run"), {}
+    assert again.forecast(gaps).equals(model.forecast(gaps))
+    again.forecasts = lambda windows: read.update(windows=windows) or [torch.zeros(2, 1)]
+    assert again.forecast(gaps)["t"].to_list() == ["2024-01-25", "2024-01-26"]
+    angles = 2 * np.pi * np.array([3, 4]) / 7
+    np.testing.assert_allclose(read["windows"][0].inputs[-2:], np.stack([np.sin(angles), np.cos(angles)], 1), atol=1e-6)
+
+
+@pytest.mark.parametrize("how", ["refuse", "hold", "interpolate"])
+def test_past_inputs_are_read_by_the_encoder_alone(how):
+    known = table().with_columns(p=pl.Series((STEPS % 5).tolist()))
+    model = forecast.fit(known, inputs=["u"], past_inputs=["p"], missing=how, past=4, horizon=2, **TINY)
+    wide = 1 if how == "refuse" else 2
+    assert model.pairs.decoder.rnn.core.input_size == 1 + wide
+    assert model.pairs.encoder.rnn.core.input_size == 3 * wide
+    future = pl.DataFrame({"u": [0.0, 1.0]})
+    found = model.forecast(known, future)
+    assert found["y_predicted"].is_finite().all()
+    assert found.equals(model.forecast(known, future.with_columns(p=pl.Series([9.0, 9.0]))))
+    assert not found.equals(model.forecast(known.with_columns(p=pl.col("p") + 1), future))
+
+
+def test_a_model_refuses_a_table_of_another_frequency(tmp_path):
+    options = {"inputs": ["u"], "time": "t", "jobs": 1, **TINY}
+    series.fit(dated(), out=tmp_path / "run", **options)
+    weeks = pl.DataFrame({"t": ["2024-01-01", "2024-01-08", "2024-01-15"], "u": [1, 2, 3]})
+    with pytest.raises(InputError, match=r"frequency is 1 week, but the model was trained on rows .* 1 day"):
+        series.load(tmp_path / "run").predict(weeks)
+    working = [day for day in DAYS if (int(day[-2:]) - 1) % 7 < 5]
+    model = forecast.fit(dated(working), time="t", past=3, horizon=2, **TINY)
+    assert model.frequency == "1 business day"
+    assert model.forecast(dated(working[:5]))["t"].to_list() == ["2024-01-08", "2024-01-09"]
+
+
+@pytest.mark.parametrize("days", [DAYS, [f"01/{day:02}/2024" for day in range(1, 25)]])
+def test_dates_as_text_align_past_and_future(days):
+    model = forecast.fit(dated(days[:20]), inputs=["u"], time="t", past=4, horizon=2, **TINY)
+    found = model.forecast(dated(days[:20]), dated(days).reverse())
+    assert found["t"].to_list() == days[20:22]
+    assert list(found["y"]) == [20, 21]
+
+
+@pytest.mark.parametrize("as_text", [True, False])
+def test_a_date_and_a_time_of_day_in_two_columns_are_one_time(as_text):
+    hours = pl.datetime_range(pl.datetime(2024, 1, 1, 20), pl.datetime(2024, 1, 2, 19), "1h", eager=True)
+    parts = table().with_columns(day=hours.dt.date(), clock=hours.dt.time()).sample(fraction=1, shuffle=True, seed=0)
+    if as_text:
+        parts = pd.DataFrame(parts.with_columns(pl.col("day", "clock").cast(pl.String)).to_dict(as_series=False))
+    model = forecast.fit(parts, inputs=["u"], time=["day", "clock"], calendar=["hour"], past=4, horizon=2, **TINY)
+    assert model.frequency == "1 hour"
+    past, future = (
+        (parts[parts["y"] < 20], parts[parts["y"] > 10])
+        if as_text
+        else (parts.filter(pl.col("y") < 20), parts.filter(pl.col("y") > 10))
+    )
+    found = model.forecast(past, future)
+    assert list(found["day clock"]) == ["2024-01-02 16:00:00", "2024-01-02 17:00:00"]
+    assert list(found["y"]) == [20, 21]

@@ -16,7 +16,8 @@ class Record:
 
     Attributes:
         name: of the series.
-        inputs: (T, U), followed by the indicators of filled inputs if missing values are filled; see `input_width`.
+        inputs: (T, U), followed by the indicators of filled inputs if missing values are filled, and by the calendar
+            inputs.
         targets: (T, Y), NaN where a target is missing.
         context: (C,), the context vector of the whole series.
         filled: (T, 2Y), the targets with missing ones filled, and their indicators; None if missing values are refused.

@@ -7,6 +7,8 @@ from typing import Literal
 
 from .._core.settings import Settings, setting
 
+CALENDAR = ("hour", "weekday", "monthday", "month", "yearday", "week")
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TargetSettings(Settings):
@@ -37,14 +39,15 @@ class TargetSettings(Settings):
         group="data",
         metavar="COLUMN",
     )
-    time: str | None = setting(
+    time: tuple[str, ...] | None = setting(
         None,
-        "Column with the time of each row: dates, datetimes, durations, periods such as 2024-W52, or integers; rows "
-        "are sorted by it within each series. Without it, rows must be in order; `none` says that no column is a time.",
+        "Column with the time of each row: dates, datetimes, durations, periods such as 2024-W52, or integers; several "
+        "columns are joined, such as a date and a time of day. Rows are sorted by it within each series. Without it, "
+        "rows must be in order; `none` says that no column is a time.",
         group="data",
+        least=1,
         metavar="COLUMN",
     )
-
     missing: Literal["refuse", "hold", "interpolate", "zero"] = setting(
         "refuse",
         "What is done about missing values of inputs, and of targets that the model reads: they are refused, or filled "
@@ -61,6 +64,13 @@ class TargetSettings(Settings):
         metavar="VALUE",
     )
 
+    gaps: Literal["refuse", "missing"] = setting(
+        "refuse",
+        "What is done about absent rows of a table with times: they are refused, or inserted with all inputs and "
+        "targets missing (missing).",
+        group="data",
+    )
+
     @property
     def inputs(self) -> tuple[str, ...]:
         """Input columns: none."""
@@ -72,3 +82,10 @@ class ColumnSettings(TargetSettings):
     """The input, target and context columns of a table, and the column that identifies its series."""
 
     inputs: tuple[str, ...] = setting((), "Input columns, known at every step.", group="data", metavar="COLUMN")
+    calendar: tuple[str, ...] = setting(
+        (),
+        "Inputs that are computed from the times: the sine and cosine of the position in the day (hour), week "
+        "(weekday), month (monthday) or year (month, yearday, week).",
+        group="data",
+        choices=CALENDAR,
+    )

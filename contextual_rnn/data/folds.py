@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from .._core.records import Record
 from ..errors import InputError
-from .series import Record
 
 
 def fold(

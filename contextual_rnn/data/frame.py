@@ -41,9 +41,18 @@ class FrameColumns:
             raise InputError(f"{name} has two columns named {twice[0]!r}; rename one")
         self.keys = dict(zip(self.columns, keys, strict=True))  # pandas may name columns by numbers
         self.height = len(self.frame)
+        self.added: dict[str, pl.Series] = {}
+
+    def with_columns(self, cells: pl.Series) -> FrameColumns:
+        """Add a column, of its own name, to those that can be read; return this object."""
+        self.added[cells.name] = cells
+        self.columns = [*self.columns, cells.name]
+        return self
 
     def __getitem__(self, name: str) -> pl.Series:
         """Return a column as a polars series; missing values are null."""
+        if name in self.added:
+            return self.added[name]
         column = self.frame.get_column(self.keys[name])
         if column.dtype.is_numeric() and not column.dtype.is_decimal():
             return pl.Series(name, _numbers(column))

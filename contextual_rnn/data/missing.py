@@ -90,7 +90,9 @@ def check_known(values: np.ndarray, names: Sequence[str], table: str, series: st
         raise InputError(f"{table}, column {name!r}: every value of series {series!r} is missing{after}")
 
 
-def in_words(table: str, inputs: tuple[int, int], targets: tuple[int, int], how: str, reads_targets: bool) -> str:
+def in_words(
+    table: str, inputs: tuple[int, int], targets: tuple[int, int], how: str, reads_targets: bool, absent: int = 0
+) -> str:
     """Return a sentence that says how much of a table is missing, and what is done about it.
 
     Args:
@@ -99,11 +101,13 @@ def in_words(table: str, inputs: tuple[int, int], targets: tuple[int, int], how:
         targets: the same for target columns.
         how: the setting `missing`.
         reads_targets: whether the model reads targets.
+        absent: the number of absent rows, whose values are counted as missing.
     """
     counts = [
         f"{number} of {of} {name} values" for name, (number, of) in (("input", inputs), ("target", targets)) if of
     ]
-    found = f"In {table}, {' and '.join(counts)} are missing"
+    rows = f" ({absent} absent row{'s' * (absent != 1)} included)" if absent else ""
+    found = f"In {table}{rows}, {' and '.join(counts)} are missing"
     if not inputs[0] + targets[0]:
         return f"{found}."
     ends = [found]

@@ -10,11 +10,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
+<<<<<<< HEAD
 from .._core.records import Batch, Record, collate, consecutive_windows, random_windows, read_targets, shuffled
 from ..context import Field
+=======
+from .._core.records import Record, collate, random_windows  # noqa: F401  (the last two are read with series)
+from ..context import Field, Label, Quantity
+>>>>>>> main
 from ..errors import InputError
+from .calendar import calendar_inputs
 from .columns import TargetSettings
 from .missing import REFUSE, check_known, filled_with_indicators, in_words
+<<<<<<< HEAD
 from .table import Source, Table, is_path
 from .time import NO_TIME, Times, check_order, read_times
 
@@ -39,6 +46,10 @@ __all__ = [
     "target_width",
     "time_column",
 ]
+=======
+from .table import MissingNumber, Source, Table, is_path, number
+from .time import NO_TIME, Times, check_order, common_frequency, read_times
+>>>>>>> main
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -50,8 +61,9 @@ class Series:
         inputs: (T, U) float32; NaN where an input is missing and is to be filled.
         targets: (T, Y) float32; NaN where a target is missing and need not be known, or is to be filled.
         context: the text of every context column; the training table decides whether it is a number or a label.
-        rows: (T,) the rows of the table that the series' steps come from.
+        rows: (T,) the rows of the table that the series' steps come from; -1 where a row is absent.
         times: those of all rows of the table, if a column of times is named.
+        calendar: (T, 2C) the calendar inputs, if there are any.
     """
 
     name: str
@@ -60,6 +72,7 @@ class Series:
     context: dict[str, str]
     rows: np.ndarray
     times: Times | None = None
+    calendar: np.ndarray | None = None
 
     def __len__(self) -> int:
         """Return T, the number of time steps."""
@@ -67,14 +80,19 @@ class Series:
 
 
 def time_column(columns: TargetSettings) -> str | None:
-    """Return the column of times, if there is one."""
-    return None if columns.time == NO_TIME else columns.time
+    """Return the column of times, if there is one; several columns have been joined to one (`Table.join`)."""
+    return None if columns.time in (None, (NO_TIME,)) else " ".join(columns.time or ())
 
 
 def names_of(columns: TargetSettings) -> list[str]:
     """Return the names of all columns that have a role."""
-    single = [name for name in (columns.series, time_column(columns)) if name]
-    return [*columns.inputs, *columns.targets, *columns.context, *single]
+    times = columns.time or () if time_column(columns) else ()
+    return [*inputs_of(columns), *columns.targets, *columns.context, *filter(None, [columns.series]), *times]
+
+
+def inputs_of(columns: TargetSettings) -> tuple[str, ...]:
+    """Return the names of the input columns, and then of those that are known of the past only."""
+    return (*columns.inputs, *getattr(columns, "past_inputs", ()))
 
 
 def read_series(
@@ -84,6 +102,7 @@ def read_series(
     known_targets: int | None = None,
     scored_from: int | None = None,
     min_length: int = 1,
+    frequency: str | None = None,
 ) -> list[Series]:
     """Read the series of a table, in the order in which they first appear. Their rows may be interleaved.
 
@@ -97,6 +116,7 @@ def read_series(
         scored_from: the step from which on each series must have a value of every target, though not at every step;
             None requires none.
         min_length: the smallest number of steps that a series may have.
+        frequency: of the rows, in words; None infers it.
 
     Raises:
         InputError: if the table is invalid; the message names the file, the line or row, and the column.
@@ -106,8 +126,10 @@ def read_series(
     if known_targets == 0 and scored_from is None and not any(name in table.frame.columns for name in targets):
         targets = ()
     table.check_columns([name for name in names_of(columns) if targets or name not in columns.targets])
+    if columns.time and len(columns.time) > 1:
+        table.join(columns.time)
     names = table.labels(columns.series) if columns.series else np.full(len(table), table.stem)
-    rows, times = _in_order(table, columns, _rows_of(names))
+    rows, times = _in_order(table, columns, _rows_of(names), frequency)
     for name, places in rows.items():
         if len(places) < min_length:
             raise InputError(
@@ -116,10 +138,11 @@ def read_series(
             )
     position = np.empty(len(table), int)
     for places in rows.values():
-        position[places] = np.arange(len(places))
+        there = places >= 0
+        position[places[there]] = np.flatnonzero(there)
     known = np.ones(len(table), bool) if known_targets is None else position < known_targets
     refuse = np.full(len(table), columns.missing == REFUSE)
-    inputs = table.numbers(columns.inputs, refuse, columns.missing_values)
+    inputs = table.numbers(inputs_of(columns), refuse, columns.missing_values)
     outputs = table.numbers(targets, known & refuse, columns.missing_values)
     if not targets:
         outputs = np.full((len(table), len(columns.targets)), np.nan, np.float32)
@@ -127,20 +150,35 @@ def read_series(
     if scored_from is not None and np.isnan(outputs).any():
         after = f" after the first {scored_from} steps" if scored_from else ""
         for name, places in rows.items():
-            check_known(outputs[places[scored_from:]], targets, table.name, name, after)
+            check_known(_at(outputs, places[scored_from:]), targets, table.name, name, after)
+    waves = getattr(columns, "calendar", ())
+    calendar = calendar_inputs(waves, table, time_column(columns), times, rows) if waves else {}
+    constants = {name: table.constants(context, name, places[places >= 0]) for name, places in rows.items()}
     return [
-        Series(name, inputs[places], outputs[places], table.constants(context, name, places), places, times)
+        Series(name, _at(inputs, places), _at(outputs, places), constants[name], places, times, calendar.get(name))
         for name, places in rows.items()
     ]
 
 
+def _at(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Return the values (T, F) of rows; those of absent rows are missing."""
+    found = values[rows]
+    found[rows < 0] = np.nan
+    return found
+
+
 def _in_order(
-    table: Table, columns: TargetSettings, rows: dict[str, np.ndarray]
+    table: Table, columns: TargetSettings, rows: dict[str, np.ndarray], frequency: str | None
 ) -> tuple[dict[str, np.ndarray], Times | None]:
     """Return the rows of every series in the order of time, and the times if a column of times is named."""
     time = time_column(columns)
+    if columns.gaps != "refuse" and (not time or columns.missing == REFUSE):
+        raise InputError(
+            "`gaps` missing needs a column of times (`time`), and `missing` (hold, interpolate or zero), which says "
+            "how the values of absent rows are filled"
+        )
     if time:
-        times, ordered = read_times(table, time, rows.values())
+        times, ordered = read_times(table, time, rows.values(), columns.gaps, frequency)
         return dict(zip(rows, ordered, strict=True)), times
     if columns.time is None:
         unnamed = [name for name in table.frame.columns if name not in names_of(columns)]
@@ -170,8 +208,8 @@ def context_of(series: Sequence[Series], fields: dict[str, Field], names: Sequen
 
 
 def input_width(columns: TargetSettings) -> int:
-    """Return the width of the inputs of a record."""
-    return len(columns.inputs) * (1 if columns.missing == REFUSE else 2)
+    """Return the width of the inputs of a record: of the columns, their indicators, and the calendar inputs."""
+    return len(inputs_of(columns)) * (1 if columns.missing == REFUSE else 2) + 2 * len(getattr(columns, "calendar", ()))
 
 
 def target_width(columns: TargetSettings) -> int:
@@ -197,6 +235,8 @@ def make_record(one: Series, context: Tensor, columns: TargetSettings) -> Record
     if columns.missing != REFUSE:
         inputs = filled_with_indicators(inputs, columns.missing)
         filled = torch.from_numpy(filled_with_indicators(one.targets, columns.missing))
+    if one.calendar is not None:
+        inputs = np.concatenate([inputs, one.calendar], axis=1)
     return Record(one.name, torch.from_numpy(inputs), targets, context, filled)
 
 
@@ -257,6 +297,7 @@ class Datasets:
         sources = {"train": train, "validation": validation, "test": test}
         given = [name for name, source in sources.items() if source is not None or name == "train"]
         tables = {name: Table(sources[name], f"`{name}`") for name in given}
+<<<<<<< HEAD
         series = {
             name: read_series(
                 table,
@@ -268,6 +309,19 @@ class Datasets:
             for name, table in tables.items()
         }
         fields, remarks = _fields(tables["train"], series["train"], columns)
+=======
+        known, shortest = None if reads_targets else 0, {"train": least_training}
+        try:
+            series = {
+                name: read_series(
+                    table, columns, known_targets=known, scored_from=window, min_length=shortest.get(name, least)
+                )
+                for name, table in tables.items()
+            }
+        except MissingNumber as error:
+            raise InputError(f"{error}; `missing` (hold, interpolate or zero) fills missing numbers") from None
+        fields = learn_fields(series["train"])
+>>>>>>> main
         found = {name: records(several, fields, columns) for name, several in series.items()}
         return cls(
             found["train"],
@@ -276,7 +330,9 @@ class Datasets:
             fields,
             _identity(sources, tables, columns),
             tables["train"].backend,
-            _frequency(series),
+            common_frequency({name: several[0].times for name, several in series.items()})
+            if time_column(columns)
+            else None,
             tuple(
                 sentence
                 for name, table in tables.items()
@@ -320,6 +376,7 @@ def how_much_is_missing(
     )
     if columns.missing == REFUSE and not inputs[0] + targets[0]:
         return None
+<<<<<<< HEAD
     return in_words(table.name, inputs, targets, columns.missing, reads_targets)
 
 
@@ -341,6 +398,10 @@ def _frequency(series: dict[str, list[Series]]) -> str | None:
         if frequency != found["train"]:
             raise InputError(f"the frequency of `train` is {found['train']}, but that of `{name}` is {frequency}")
     return found.get("train")
+=======
+    absent = sum(int((one.rows < 0).sum()) for one in series)
+    return in_words(table.name, inputs, targets, columns.missing, reads_targets, absent)
+>>>>>>> main
 
 
 def _identity(sources: dict[str, Source | None], tables: dict[str, Table], columns: TargetSettings) -> dict[str, Any]:

@@ -25,6 +25,10 @@ Source = str | os.PathLike[str] | Any  # the path of a table file, or a data fra
 MISSING = ["", "nan", "na", "null"]
 
 
+class MissingNumber(InputError):
+    """A number that is needed is missing."""
+
+
 def is_path(source: Any) -> bool:
     """Return whether a source of data is the path of a file, and not a data frame."""
     return isinstance(source, (str, os.PathLike))
@@ -100,6 +104,12 @@ class Table:
                     f"{self.name} has no column {name!r}; it has {listed}{nearest(name, self.frame.columns)}"
                 )
 
+    def join(self, names: Sequence[str]) -> None:
+        """Add a column with the cells of several columns as text, joined by blanks; its name is joined, too."""
+        parts = [self.frame[name].cast(pl.String).str.strip_chars() for name in names]
+        cells = pl.select(pl.concat_str(parts, separator=" ")).to_series().alias(" ".join(names))
+        self.frame = self.frame.with_columns(cells)
+
     def numbers(self, names: tuple[str, ...], needed: np.ndarray, absent: Sequence[Any] = ()) -> np.ndarray:
         """Return columns (rows, columns) as float32. Cells outside the rows `needed` may be missing (NaN).
 
@@ -129,8 +139,9 @@ class Table:
         wrong = ~np.isfinite(values) & (needed | ~missing)
         if wrong.any():
             row = int(wrong.argmax())
-            found = "a number is missing" if missing[row] else f"expected a finite number, found {_shown(cells[row])}"
-            raise InputError(f"{self.where(row, name)}: {found}")
+            if missing[row]:
+                raise MissingNumber(f"{self.where(row, name)}: a number is missing")
+            raise InputError(f"{self.where(row, name)}: expected a finite number, found {_shown(cells[row])}")
         distinct, kept = len(np.unique(exact)), len(np.unique(values))
         if distinct >= 10 and kept < distinct / 2:
             raise InputError(

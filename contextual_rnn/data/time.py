@@ -18,6 +18,8 @@ from .clock import DAY, FIXED, Clock, Write, read_clock
 from .table import Table
 
 NO_TIME = "none"  # the value of `time` for a table whose rows are in order
+MOST_ABSENT = 20  # the largest number of steps per row of a table whose absent rows are filled
+SIZES = {"microsecond": 1, "business day": DAY, "week": 7 * DAY, "month": 30 * DAY, "quarter": 91 * DAY}
 MONTHS = {"year": 12, "quarter": 3}
 
 
@@ -29,6 +31,7 @@ class Times:
         index: (rows,) the time of each row, in units.
         step: the units between consecutive rows; 0 if every series has a single row.
         frequency: the step in words, such as "1 month".
+        size: about how many microseconds a step has; None for integers.
         write: turns such numbers into cells of the column's own type and format.
     """
 
@@ -36,6 +39,7 @@ class Times:
     step: int
     frequency: str
     write: Write
+    size: int | None = None
 
     def after(self, row: int, steps: int) -> pl.Series:
         """Return the cells of the `steps` times that follow a row.
@@ -48,16 +52,21 @@ class Times:
         return self.write(self.index[row] + self.step * np.arange(1, steps + 1))
 
 
-def read_times(table: Table, name: str, series: Iterable[np.ndarray]) -> tuple[Times, list[np.ndarray]]:
+def read_times(
+    table: Table, name: str, series: Iterable[np.ndarray], gaps: str = "refuse", expected: str | None = None
+) -> tuple[Times, list[np.ndarray]]:
     """Return the times of a column, and the rows of each series in the order of time.
 
     Args:
         table: the table.
         name: the column of times.
         series: the rows of each series.
+        gaps: refuse absent rows, or (missing) return -1 in their places.
+        expected: the frequency of the rows, if it is known; None infers it.
 
     Raises:
-        InputError: a cell is no time, a time occurs twice in a series, or rows are absent.
+        InputError: a cell is no time, a time occurs twice in a series, rows are absent, or the frequency is not the
+            expected one.
     """
     clock = clock_of(table, name)
     ordered = [rows[np.argsort(clock.index[rows], kind="stable")] for rows in series]
@@ -70,12 +79,37 @@ def read_times(table: Table, name: str, series: Iterable[np.ndarray]) -> tuple[T
             f"{table.where(pair[1], name)}: {table.frame[name][pair[1]]} is also the time of {_place(table, pair[0])}; "
             "a time may occur once in a series; `series` names the column that tells series apart"
         )
-    views = _views(clock, first, second)
+    views = _views(clock, first, second, expected)
     found = [_times(view, first, second) for view in views]
-    for times in found:
+    right = [times for times in found if expected in (None, times.frequency) or not times.step]
+    for times in right:
         if (times.index[second] - times.index[first] == times.step).all():
             return times, ordered
-    raise InputError(_irregular(table, name, found[0], first, second))
+    for times in right if gaps == "missing" else ():
+        if ((times.index[second] - times.index[first]) % times.step == 0).all():
+            return times, _with_absent(table, times, ordered)
+    if found and not right:
+        raise InputError(
+            f"{table.name}, column {name!r}: the frequency is {found[0].frequency}, but the model was trained on rows "
+            f"with a frequency of {expected}"
+        )
+    raise InputError(_irregular(table, name, right[0], first, second))
+
+
+def _with_absent(table: Table, times: Times, series: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Return the rows of each series, with -1 where a row is absent."""
+    places = [(times.index[rows] - times.index[rows[0]]) // times.step for rows in series]
+    steps = sum(int(place[-1]) + 1 for place in places)
+    if steps > MOST_ABSENT * len(table):
+        raise InputError(
+            f"{table.name}: with a frequency of {times.frequency}, {steps - len(table)} rows are absent, and "
+            f"{len(table)} are there; check the times, or call the parts of the table different series"
+        )
+    filled = []
+    for place, rows in zip(places, series, strict=True):
+        filled.append(np.full(int(place[-1]) + 1, -1))
+        filled[-1][place] = rows
+    return filled
 
 
 def clock_of(table: Table, name: str) -> Clock:
@@ -103,22 +137,38 @@ def clock_of_cells(cells: pl.Series, table: Table, name: str) -> np.ndarray:
     Raises:
         InputError: the cells have another format than the column.
     """
-    column = table.frame[name]
     if cells.dtype.is_numeric():
         return cells.to_numpy()
-    together = read_clock(pl.concat([cells, column], how="vertical_relaxed")) if _alike(cells, column) else None
-    if together is None:
+    try:
+        return concatenated(table, name, cells).index[: len(cells)]
+    except InputError:
         raise InputError(
-            f"{table.where(0, name)}: {column[0]!r} has another format than the times of `past`, such as {cells[0]!r}"
-        )
-    return together.index[: len(cells)]
+            f"{table.where(0, name)}: {table.frame[name][0]!r} has another format than the times of `past`, such as "
+            f"{cells[0]!r}"
+        ) from None
+
+
+def concatenated(table: Table, name: str, cells: pl.Series | None = None) -> Clock:
+    """Return the times of further cells, and then those of a column, whose format tells day and month apart.
+
+    Raises:
+        InputError: the cells have another format than the column.
+    """
+    column = table.frame[name]
+    if cells is None:
+        return clock_of(table, name)
+    clock = read_clock(pl.concat([cells.cast(column.dtype), column])) if _alike(cells, column) else None
+    if clock is None:
+        raise InputError(f"{table.where(0, name)}: {column[0]!r} has another format than {cells[0]!r}")
+    return clock
 
 
 def _alike(cells: pl.Series, column: pl.Series) -> bool:
-    return cells.dtype.base_type() == column.dtype.base_type()
+    zones = [getattr(one.dtype, "time_zone", None) is None for one in (cells, column)]
+    return cells.dtype.base_type() == column.dtype.base_type() and zones[0] == zones[1]
 
 
-def _views(clock: Clock, first: np.ndarray, second: np.ndarray) -> list[Clock]:
+def _views(clock: Clock, first: np.ndarray, second: np.ndarray, expected: str | None = None) -> list[Clock]:
     """Return the units in which the steps of a column may be regular; the first is named in errors."""
     views = [clock]
     if clock.local is None or clock.write_local is None or not len(first):
@@ -127,7 +177,8 @@ def _views(clock: Clock, first: np.ndarray, second: np.ndarray) -> list[Clock]:
     if not np.array_equal(clock.local, clock.index):
         whole_days = bool((gaps % DAY == 0).all())
         views.insert(0 if whole_days else 1, dataclasses.replace(clock, index=clock.local, write=clock.write_local))
-    calendar = _calendar_months(clock) if gaps.min() >= 28 * DAY else _business_days(clock, gaps)
+    business = bool(expected and "business" in expected)  # two days of one week do not show it
+    calendar = _calendar_months(clock) if gaps.min() >= 28 * DAY else _business_days(clock, gaps, business)
     return [calendar, *views] if calendar else views
 
 
@@ -153,14 +204,17 @@ def _month_starts(months: np.ndarray) -> np.ndarray:
     return np.asarray(months).astype("datetime64[M]").astype("datetime64[us]").astype(np.int64)
 
 
-def _business_days(clock: Clock, gaps: np.ndarray) -> Clock | None:
-    """Count the days from Monday to Friday, if no time is on a weekend and most follow a day after another."""
+def _business_days(clock: Clock, gaps: np.ndarray, expected: bool) -> Clock | None:
+    """Count the days from Monday to Friday, if no time is on a weekend and most follow a day after another.
+
+    If these days are not expected, a weekend must have been passed over.
+    """
     local, write = clock.local, clock.write_local
     assert local is not None
     assert write is not None
     days, within = local // DAY + 3, local % DAY  # day 0 is a Monday
     weekend = bool((days % 7 > 4).any()) or (within != within[0]).any()
-    if weekend or _most_common(gaps) != DAY or not (gaps == 3 * DAY).any():
+    if weekend or not (expected or (_most_common(gaps) == DAY and (gaps == 3 * DAY).any())):
         return None
 
     def back(found: np.ndarray) -> pl.Series:
@@ -177,7 +231,8 @@ def _most_common(steps: np.ndarray) -> int:
 def _times(clock: Clock, first: np.ndarray, second: np.ndarray) -> Times:
     steps = clock.index[second] - clock.index[first]
     step = _most_common(steps) if len(steps) else 0
-    return Times(clock.index, step, _words(step, clock.unit), clock.write)
+    size = step * SIZES[clock.unit] if clock.unit in SIZES else None
+    return Times(clock.index, step, _words(step, clock.unit), clock.write, size)
 
 
 def _words(step: int, unit: str) -> str:
@@ -198,7 +253,8 @@ def _irregular(table: Table, name: str, times: Times, first: np.ndarray, second:
         absent = int((steps[wrong] // times.step - 1).sum())
         return (
             f"{known}, but rows are absent between {between}; {absent} row{'s are' if absent > 1 else ' is'} absent in "
-            f"all; add what is absent, or give a part of the table without gaps, or call its parts different series"
+            f"all; add what is absent, or take it as missing (`gaps` missing), or give a part of the table without "
+            "gaps, or call its parts different series"
         )
     return f"{known}, but {between} do not follow it; times must be equally spaced"
 
@@ -248,3 +304,16 @@ def _may_be_time(cell: pl.Series) -> bool:
 
 def _is_ambiguous(cell: pl.Series) -> bool:
     return cell.dtype == pl.String and bool(re.match(r"\s*\d{1,2}/\d{1,2}/\d{4}", cell[0]))
+
+
+def common_frequency(times: dict[str, Times | None]) -> str | None:
+    """Return the frequency of all tables; None without times.
+
+    Raises:
+        InputError: the frequencies differ.
+    """
+    found = {name: one.frequency for name, one in times.items() if one}
+    for name, frequency in found.items():
+        if frequency != found["train"]:
+            raise InputError(f"the frequency of `train` is {found['train']}, but that of `{name}` is {frequency}")
+    return found.get("train")

@@ -225,7 +225,8 @@ class Comparison:
 
     def _notes(self) -> list[str]:
         files = [] if self.out is None else [f"Results: {self.out / 'results.json'}{figure_files(self.out)}"]
-        return [*([self.note] if self.note else []), *files]
+        lines = [_wrapped(line) for line in self.note.splitlines()]
+        return [*(["\n".join(lines)] if lines else []), *files]
 
     def _repr_html_(self) -> str:
         names = [f"{metric.name}, mean [95% interval]" for metric in self.metrics]

@@ -112,7 +112,7 @@ def compare(
             **findings(runs, pairs, METRICS, BY_SERIES, reference, _subject(pairs)),
             **trained.fields(),
             report={"baselines": reference},
-            note=_note(with_scale(base, data.training), base.scale, trained.runs, reference),
+            note=" ".join([*data.remarks, _note(with_scale(base, data.training), base.scale, trained.runs, reference)]),
         )
         found.baselines_by_step = {name: rmse_by_step(one) for name, one in errors.items()}
         return found.keep(trained)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ...data.series import Record
+from ..._core.records import Record
 from ...study.figures import Figure, colour, finish, line_with_band, logarithmic_where_wide, styled, subplots
 
 

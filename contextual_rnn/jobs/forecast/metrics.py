@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..._core.records import Record
 from ...data.missing import last_known
-from ...data.series import Record
 from ...study.differences import ItemMetric, Metric
 from .model import ForecastModel
 

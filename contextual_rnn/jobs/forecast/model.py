@@ -18,10 +18,11 @@ import torch
 from torch import Tensor, nn
 
 from ..._core.module_config import register
+from ..._core.records import Batch, Record, collate, read_targets
 from ...context import Field
 from ...cores import make_core
 from ...data.missing import REFUSE, hold_the_end
-from ...data.series import Batch, Record, collate, context_width, input_width, read_targets, target_width
+from ...data.series import context_width, input_width, inputs_of, target_width
 from ...data.table import Source
 from ...initial_state import ConstantState, ContextState, InitialState
 from ...mlp import MLP
@@ -35,6 +36,14 @@ from .windows import Question
 CHUNK = 256  # windows forecast at once, which bounds the memory
 
 
+def known_ahead(settings: ForecastSettings) -> list[int]:
+    """Return the columns of a record's inputs that are known of the future: all but past-only ones."""
+    first, both = len(settings.inputs), len(inputs_of(settings))
+    indicators = 0 if settings.missing == REFUSE else both
+    kept = [*range(first), *range(both, both + first * bool(indicators))]
+    return [*kept, *range(both + indicators, input_width(settings))]
+
+
 @register
 class ForecastModel(StandardisedColumns):
     """An encoder over the past and a decoder over the horizon.
@@ -42,6 +51,7 @@ class ForecastModel(StandardisedColumns):
     Args:
         settings: the model's columns, sizes, bridge and attention.
         fields: a field for every context column, which turns its values into numbers.
+        frequency: of the rows of the training table, in words, such as "1 day"; None if it has no column of times.
 
     Attributes:
         updates: the number of training steps so far, (); scheduled sampling depends on it.
@@ -51,15 +61,22 @@ class ForecastModel(StandardisedColumns):
     updates: Tensor
     usual: Tensor
 
-    def __init__(self, settings: ForecastSettings | dict[str, Any], fields: dict[str, Field] | None = None) -> None:
+    def __init__(
+        self,
+        settings: ForecastSettings | dict[str, Any],
+        fields: dict[str, Field] | None = None,
+        frequency: str | None = None,
+    ) -> None:
         super().__init__()
+        self.frequency = frequency
         given = settings if isinstance(settings, ForecastSettings) else ForecastSettings.from_json(settings)
         self.settings = given
         self.add_fields(fields or {}, given.context)
         inputs, targets, context = input_width(given), len(given.targets), context_width(self.fields)
-        self.scaled_inputs = None if given.missing == REFUSE else len(given.inputs)
+        self.scaled_inputs, self.fills = len(inputs_of(given)), given.missing != REFUSE or bool(given.past_inputs)
+        self.known_ahead = known_ahead(given)
         encoder = make_core(given.cell, inputs + target_width(given), given.hidden, given.layers)
-        decoder = make_core(given.cell, targets + inputs, given.hidden, given.layers)
+        decoder = make_core(given.cell, targets + len(self.known_ahead), given.hidden, given.layers)
         start: InitialState = ConstantState(encoder)
         if context:
             start = ContextState(encoder, MLP(context, [given.context_hidden]), activation=nn.Tanh())
@@ -176,19 +193,31 @@ class ForecastModel(StandardisedColumns):
         Raises:
             InputError: a table is wrong, `future` is missing or lacks a series, or a series is too short.
         """
-        question = Question.read(past, future, self.settings)
+        question = Question.read(past, future, self.settings, self.frequency)
         forecasts = self.eval().forecasts(question.windows(self.settings, self.fields))
         return question.frame(forecasts, self.settings)
 
     def _prepared(self, inputs: Tensor, past: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """Return the source, the decoder's first element and known inputs, the last known targets and their scale."""
-        inputs, size = self.standardised_inputs(inputs), len(self.target_mean)
+        steps, size = self.settings.past, len(self.target_mean)
         if self.settings.missing == "interpolate":
-            past = hold_the_end(past, size)
+            past, inputs = hold_the_end(past, size), self._without_later(inputs)
+        inputs = self.standardised_inputs(inputs)
         past, indicators = self._values(past), past[..., size:]
         mean, scale = self.scale_of(past)
-        source = torch.cat([inputs[:, : self.settings.past], (past - mean) / scale, indicators], dim=2)
-        return source, torch.zeros_like(past[:, 0]), inputs[:, self.settings.past :], past[:, -1:], scale
+        source = torch.cat([inputs[:, :steps], (past - mean) / scale, indicators], dim=2)
+        ahead = inputs[:, steps:, self.known_ahead] if self.settings.past_inputs else inputs[:, steps:]
+        return source, torch.zeros_like(past[:, 0]), ahead, past[:, -1:], scale
+
+    def _without_later(self, inputs: Tensor) -> Tensor:
+        """Replace past-only inputs that were interpolated beyond the past by the last known ones."""
+        first, both = len(self.settings.inputs), len(inputs_of(self.settings))
+        if first == both:
+            return inputs
+        places = [*range(first, both), *range(both + first, 2 * both)]
+        inputs, steps = inputs.clone(), self.settings.past
+        inputs[:, :steps, places] = hold_the_end(inputs[:, :steps, places], both - first)
+        return inputs
 
     def _known(self, context: Tensor) -> Tensor | None:
         return context if self.fields else None

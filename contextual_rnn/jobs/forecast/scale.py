@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ...data.series import Record
+from ..._core.records import Record
 from ...errors import InputError
 from ...scaling import std_mean
 from .settings import ForecastSettings

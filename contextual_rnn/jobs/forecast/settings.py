@@ -22,6 +22,13 @@ class ForecastSettings(ColumnSettings, TrainingSettings):
         group="data",
         metavar="COLUMN",
     )
+    past_inputs: tuple[str, ...] = setting(
+        (),
+        "Input columns that are known of the past only: the encoder reads them, and tables of the future need not have "
+        "them.",
+        group="data",
+        metavar="COLUMN",
+    )
     past: int = setting(50, "Number of steps that the encoder reads before a forecast.", group="data", least=1)
     horizon: int = setting(20, "Number of steps to forecast.", group="data", least=1)
     scale: Literal["global", "window"] | None = setting(

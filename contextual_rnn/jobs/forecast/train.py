@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from ..._core.records import Batch, random_windows
 from ..._core.settings import takes_settings
-from ...data.series import Batch, Datasets, random_windows
+from ...data.series import Datasets
 from ...data.table import Source
 from ...scaling import error_unit
 from ...seq2seq import ScheduledSampling, make_feeding
@@ -72,7 +73,7 @@ class Training(parallel.Training):
         """Train one model; return its metrics, and its test errors by series and by step of the horizon."""
         settings, seed, data = ForecastSettings.from_json(config["settings"]), config["seed"], self.data
         torch.manual_seed(seed)
-        model = ForecastModel(settings, data.fields)
+        model = ForecastModel(settings, data.fields, data.frequency)
         model.standardise(data.training)
         feeding = make_feeding(settings.feeding, settings.sampling, settings.epochs * settings.updates, seed)
 

@@ -10,9 +10,11 @@ import numpy as np
 import polars as pl
 from torch import Tensor
 
+from ..._core.records import Record
 from ...context import Field
+from ...data.calendar import calendar_after
 from ...data.frame import make_frame
-from ...data.series import Record, Series, context_of, make_record, names_of, read_series, time_column
+from ...data.series import Series, context_of, make_record, names_of, read_series, time_column
 from ...data.table import Source, Table, free_name
 from ...data.time import NO_TIME, clock_of, clock_of_cells
 from ...errors import InputError
@@ -38,14 +40,20 @@ class Question:
     to_come: list[Series]
 
     @classmethod
-    def read(cls, past: Source, future: Source | None, settings: ForecastSettings) -> Question:
-        """Read the tables; raise InputError if one is wrong, or missing, or has a series that is too short."""
+    def read(
+        cls, past: Source, future: Source | None, settings: ForecastSettings, frequency: str | None = None
+    ) -> Question:
+        """Read the tables, whose rows have a frequency, if it is given.
+
+        Raises:
+            InputError: a table is wrong, or missing, or has a series that is too short, or another frequency.
+        """
         if settings.inputs and future is None:
             raise InputError("the model has inputs, whose values must be known at the steps to forecast: give `future`")
         if not settings.inputs and future is not None:
             raise InputError("the model has no inputs, so `future` would not be read; leave it out")
         known = Table(past, "`past`")
-        series = read_series(known, settings, scored_from=0, min_length=settings.past)
+        series = read_series(known, settings, scored_from=0, min_length=settings.past, frequency=frequency)
         if future is None:
             return cls(known, None, series, [])
         to_come = Table(future, "`future`")
@@ -58,7 +66,28 @@ class Question:
         """Return the last steps of every series with the inputs of the horizon, whose targets are missing."""
         vectors = context_of(self.series, fields, settings.context)
         to_come: Sequence[Series | None] = self.to_come or [None] * len(self.series)
-        return [_window(*parts, settings) for parts in zip(self.series, to_come, vectors, strict=True)]
+        found = []
+        for one, coming, vector in zip(self.series, to_come, vectors, strict=True):
+            found.append(_window(self._continued(one, coming, settings), vector, settings))
+        return found
+
+    def _continued(self, one: Series, to_come: Series | None, settings: ForecastSettings) -> Series:
+        """Return a series with the inputs of the horizon, whose targets and past-only inputs are missing."""
+        horizon, names = settings.horizon, settings.calendar
+        inputs = np.full((horizon, one.inputs.shape[1]), np.nan, np.float32)
+        if to_come is not None:
+            inputs[:, : len(settings.inputs)] = to_come.inputs[:horizon]
+        targets = np.full((horizon, len(settings.targets)), np.nan, np.float32)
+        calendar, time = one.calendar, time_column(settings)
+        if names and time and one.times and calendar is not None:
+            after = calendar_after(names, one.times, self.past, time, int(one.rows[-1]), horizon)
+            calendar = np.concatenate([calendar, after])
+        return dataclasses.replace(
+            one,
+            inputs=np.concatenate([one.inputs, inputs]),
+            targets=np.concatenate([one.targets, targets]),
+            calendar=calendar,
+        )
 
     def frame(self, forecasts: Iterable[Tensor], settings: ForecastSettings) -> Any:
         """Return the forecasts (horizon, Y) of every series as a data frame; see `ForecastModel.forecast`."""
@@ -96,7 +125,9 @@ def _times_after(one: Series, steps: int) -> pl.Series:
 def _future_of(series: Sequence[Series], future: Table, settings: ForecastSettings) -> list[Series]:
     """Return the steps that follow each series, in the order of the series."""
     time, horizon = time_column(settings), settings.horizon
-    columns = settings.replace(context=(), time=NO_TIME if time else settings.time)
+    columns = settings.replace(
+        context=(), past_inputs=(), calendar=(), gaps="refuse", time=(NO_TIME,) if time else settings.time
+    )
     found = read_series(future, columns, known_targets=0, min_length=1 if time else horizon)
     by_name = {one.name: one for one in found}
     if settings.series is None:
@@ -106,7 +137,7 @@ def _future_of(series: Sequence[Series], future: Table, settings: ForecastSettin
             raise InputError(f"{future.name} has no series {one.name!r}, whose inputs are needed")
     following = [by_name[one.name] for one in series]
     if time:
-        return _aligned(series, following, future, time, horizon)
+        return _aligned(series, following, future, settings)
     for one in following:
         if len(one) > horizon:
             raise InputError(
@@ -117,10 +148,14 @@ def _future_of(series: Sequence[Series], future: Table, settings: ForecastSettin
 
 
 def _aligned(
-    series: Sequence[Series], following: Sequence[Series], future: Table, time: str, horizon: int
+    series: Sequence[Series], following: Sequence[Series], future: Table, settings: ForecastSettings
 ) -> list[Series]:
     """Return, for each series, the rows of the future whose times follow it."""
-    future.check_columns([time])
+    parts = settings.time or ()
+    future.check_columns(list(parts))
+    if len(parts) > 1:
+        future.join(parts)
+    time, horizon = " ".join(parts), settings.horizon
     index = clock_of(future, time).index
     aligned = []
     for one, other in zip(series, following, strict=True):
@@ -137,14 +172,10 @@ def _aligned(
     return aligned
 
 
-def _window(one: Series, to_come: Series | None, context: Tensor, settings: ForecastSettings) -> Record:
-    """Return the last steps of a series and the inputs of the horizon, whose targets are missing."""
-    horizon = settings.horizon
-    inputs = np.empty((horizon, 0), np.float32) if to_come is None else to_come.inputs[:horizon]
-    missing = np.full((horizon, len(settings.targets)), np.nan, np.float32)
-    joined = np.concatenate([one.inputs, inputs]), np.concatenate([one.targets, missing])
-    whole = make_record(dataclasses.replace(one, inputs=joined[0], targets=joined[1]), context, settings)
-    return whole.part(len(one) - settings.past, len(one) + horizon)
+def _window(continued: Series, context: Tensor, settings: ForecastSettings) -> Record:
+    """Return the last steps of the past and those of the horizon, of a series that is continued over the horizon."""
+    steps = len(continued.inputs)
+    return make_record(continued, context, settings).part(steps - settings.past - settings.horizon, steps)
 
 
 def cut_windows(records: Sequence[Record], settings: ForecastSettings) -> list[Record]:

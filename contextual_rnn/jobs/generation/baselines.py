@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...data.series import Record
+from ..._core.records import Record
 from ...scaling import mean_and_scale
 from ...sequence_model import Samples
 

@@ -96,5 +96,5 @@ def compare(
             **findings(trained.runs, comparisons(kinds), METRICS, BY_SERIES, reference, primary=PRIMARY),
             **trained.fields(),
             report={"baselines": reference, "chosen": trained.chosen()},
-            note="Lower is better.",
+            note=" ".join([*data.remarks, "Lower is better."]),
         ).keep(trained)

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ...data.series import Record
+from ..._core.records import Record
 from ...study.figures import Figure, bands, finish, styled, subplots
 from .settings import GenerationSettings
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 from torch import Tensor
 
-from ...data.series import Batch, Record, collate
+from ..._core.records import Batch, Record, collate
 from ...study.calibration import crps
 from ...study.differences import ItemMetric, Metric
 from .baselines import NormalSteps

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from ..._core.records import Batch, Record, shuffled
 from ..._core.settings import check_count, takes_settings
 from ...cores import IN_WORDS
-from ...data.series import Batch, Datasets, Record, shuffled
+from ...data.series import Datasets
 from ...data.table import Source
 from ...errors import InputError
 from ...serialization import save

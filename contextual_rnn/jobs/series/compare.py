@@ -6,8 +6,8 @@ import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..._core.records import Record
 from ..._core.settings import takes_settings
-from ...data.series import Record
 from ...data.table import Source
 from ...kinds import COMPARED, comparisons, kinds_to_compare
 from ...scaling import error_unit
@@ -100,7 +100,7 @@ def compare(
             **findings(trained.runs, comparisons(kinds), METRICS, BY_SERIES, reference, primary=PRIMARY),
             **trained.fields(),
             report={"baselines": reference, "chosen": trained.chosen()},
-            note=f"Errors are in {error_unit(base.targets)}; lower is better.",
+            note=" ".join([*data.remarks, f"Errors are in {error_unit(base.targets)}; lower is better."]),
         ).keep(trained)
 
 

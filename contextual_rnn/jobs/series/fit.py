@@ -7,9 +7,10 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from ..._core.records import Record
 from ..._core.settings import takes_settings
 from ...cores import IN_WORDS
-from ...data.series import Datasets, Record
+from ...data.series import Datasets
 from ...data.table import Source
 from ...scaling import error_unit
 from ...study.report import FitReport, fit_one

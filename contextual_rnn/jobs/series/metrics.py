@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Sequence
 import torch
 from torch import Tensor
 
+from ..._core.records import Record, consecutive_windows
 from ...data.missing import last_known
-from ...data.series import Record, consecutive_windows
 from ...study.differences import ItemMetric, Metric
 
 FIRST = 20  # steps

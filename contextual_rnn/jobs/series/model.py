@@ -16,11 +16,12 @@ import torch
 from torch import Tensor, nn
 
 from ..._core.module_config import register
+from ..._core.records import Record, collate, read_targets
 from ..._core.state import State, move, select_rows
 from ...context import Field
 from ...cores import make_core
 from ...data.missing import REFUSE, hold_the_end
-from ...data.series import Record, collate, context_width, input_width, read_targets, target_width
+from ...data.series import context_width, input_width, target_width
 from ...data.table import Source
 from ...initial_state import ContextState
 from ...mlp import MLP
@@ -39,15 +40,22 @@ class SeriesModel(StandardisedColumns):
     Args:
         settings: the model's columns, sizes and kind of initial state.
         fields: a field for every context column, which turns its values into numbers.
+        frequency: of the rows of the training table, in words, such as "1 day"; None if it has no column of times.
     """
 
-    def __init__(self, settings: SeriesSettings | dict[str, Any], fields: dict[str, Field] | None = None) -> None:
+    def __init__(
+        self,
+        settings: SeriesSettings | dict[str, Any],
+        fields: dict[str, Field] | None = None,
+        frequency: str | None = None,
+    ) -> None:
         super().__init__()
+        self.frequency = frequency
         given = settings if isinstance(settings, SeriesSettings) else SeriesSettings.from_json(settings)
         self.settings = given
         self.add_fields(fields or {}, given.context)
         inputs, targets, context = input_width(given), len(given.targets), context_width(self.fields)
-        self.scaled_inputs = None if given.missing == REFUSE else len(given.inputs)
+        self.scaled_inputs, self.fills = len(given.inputs), given.missing != REFUSE
         self.vector_size = context + given.window * (inputs + target_width(given))
         self.joined_size = {"warm-up": target_width(given) + context + 1, "every-step": self.vector_size}.get(
             given.kind.name, 0

@@ -16,9 +16,10 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from ..._core.records import Record
 from ..._core.state import State, check_state, fill, leaves, map_state
 from ...data.frame import FrameColumns
-from ...data.series import Record, Series, read_series, records, time_column
+from ...data.series import Series, read_series, records, time_column
 from ...data.table import Source, Table, free_name
 from ...errors import InputError
 from ...serialization import write_tensors
@@ -79,10 +80,10 @@ class Prediction:
     """The predictions of a table.
 
     Attributes:
-        frame: one row per predicted step, in the kind of frame that was given (polars for a file): the series column if
-            there is one, the column of times if the model has one, `step` (0 is the first step of a series in the
-            table), the measured targets if the table has them, and the predicted targets, with `_predicted` after their
-            names. A pandas index is kept.
+        frame: one row per predicted step whose row is in the table, in the kind of frame that was given (polars for a
+            file): the series column if there is one, the column of times if the model has one, `step` (0 is the first
+            step of a series in the table), the measured targets if the table has them, and the predicted targets, with
+            `_predicted` after their names. A pandas index is kept.
         state: the states at the end; give them as `start` to carry on.
         rmse: the RMSE of each target over its measured values, by name; None if no target is measured.
     """
@@ -101,13 +102,14 @@ def predict(model: SeriesModel, table: Source, start: States | None = None) -> P
     settings = model.settings
     window = 0 if start is not None else settings.window
     source = Table(table, "`table`")
-    series = read_series(source, settings, known_targets=window, min_length=window + 1)
+    series = read_series(source, settings, known_targets=window, min_length=window + 1, frequency=model.frequency)
     known = records(series, model.fields, settings)
     keys = [record.name if settings.series else WHOLE for record in known]
     model.eval()
     runs = list(model.simulate(known) if start is None else _carry_on(model, known, keys, start))
     rows = np.concatenate([one.rows[window:] for one in series])
     columns = _columns(model, source, series, rows, np.concatenate([predicted for _, predicted, _ in runs]))
+    rows = rows[rows >= 0]
     frame = source.frame.like(columns, rows) if isinstance(source.frame, FrameColumns) else pl.DataFrame(columns)
     states = States(zip(keys, (state for _, _, state in runs), strict=True))
     return Prediction(frame, states, _rmse(runs, window, settings.targets))
@@ -116,17 +118,20 @@ def predict(model: SeriesModel, table: Source, start: States | None = None) -> P
 def _columns(
     model: SeriesModel, table: Table, series: Sequence[Series], rows: np.ndarray, predicted: np.ndarray
 ) -> dict[str, Any]:
-    """Return the columns of the predictions (N, Y) of N rows of the table, which are the last ones of every series."""
+    """Return the columns of the predictions (N, Y) of N rows of the table, which are the last ones of every series.
+
+    Absent rows (-1) are left out.
+    """
     settings, window = model.settings, (sum(map(len, series)) - len(rows)) // len(series)
-    columns: dict[str, Any] = {}
+    there, columns = rows >= 0, dict[str, Any]()
     if settings.series:
-        columns[settings.series] = table.identifiers(settings.series, rows)
+        columns[settings.series] = table.identifiers(settings.series, rows[there])
     time = time_column(settings)
     if time:
-        columns[time] = table.cells(time, rows)
+        columns[time] = table.cells(time, rows[there])
     taken = (*columns, *settings.targets, *(f"{target}_predicted" for target in settings.targets))
-    columns[free_name("step", taken)] = np.concatenate([np.arange(window, len(one)) for one in series])
-    measured = np.concatenate([one.targets[window:] for one in series])
+    columns[free_name("step", taken)] = np.concatenate([np.arange(window, len(one)) for one in series])[there]
+    measured, predicted = np.concatenate([one.targets[window:] for one in series])[there], predicted[there]
     for place, target in enumerate(settings.targets):
         if target in table.frame.columns:
             columns[target] = measured[:, place]

@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..._core.records import Batch, Record, random_windows, read_targets
 from ..._core.settings import check_count
-from ...data.series import Batch, Datasets, Record, random_windows, read_targets
+from ...data.series import Datasets
 from ...data.table import Source
 from ...errors import InputError
 from ...serialization import save
@@ -60,7 +61,7 @@ class Training(parallel.Training):
         settings = SeriesSettings.from_json(config["settings"])
         training, held_out = self.data.split(config["fold"], self.folds, settings.window)
         torch.manual_seed(config["seed"])
-        model = SeriesModel(settings, self.data.fields)
+        model = SeriesModel(settings, self.data.fields, self.data.frequency)
         model.standardise(training)
         check_scored(held_out, settings)
         scoring = scoring_of(model, self.scored_length)
