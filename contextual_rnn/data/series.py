@@ -10,46 +10,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-<<<<<<< HEAD
-from .._core.records import Batch, Record, collate, consecutive_windows, random_windows, read_targets, shuffled
-from ..context import Field
-=======
 from .._core.records import Record, collate, random_windows  # noqa: F401  (the last two are read with series)
-from ..context import Field, Label, Quantity
->>>>>>> main
+from ..context import Field
 from ..errors import InputError
 from .calendar import calendar_inputs
 from .columns import TargetSettings
 from .missing import REFUSE, check_known, filled_with_indicators, in_words
-<<<<<<< HEAD
-from .table import Source, Table, is_path
-from .time import NO_TIME, Times, check_order, read_times
-
-__all__ = [
-    "Batch",
-    "Datasets",
-    "Record",
-    "Series",
-    "collate",
-    "consecutive_windows",
-    "context_of",
-    "context_width",
-    "how_much_is_missing",
-    "input_width",
-    "make_record",
-    "names_of",
-    "random_windows",
-    "read_series",
-    "read_targets",
-    "records",
-    "shuffled",
-    "target_width",
-    "time_column",
-]
-=======
-from .table import MissingNumber, Source, Table, is_path, number
+from .table import MissingNumber, Source, Table, is_path
 from .time import NO_TIME, Times, check_order, common_frequency, read_times
->>>>>>> main
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -297,19 +265,6 @@ class Datasets:
         sources = {"train": train, "validation": validation, "test": test}
         given = [name for name, source in sources.items() if source is not None or name == "train"]
         tables = {name: Table(sources[name], f"`{name}`") for name in given}
-<<<<<<< HEAD
-        series = {
-            name: read_series(
-                table,
-                columns,
-                known_targets=None if reads_targets else 0,
-                scored_from=window,
-                min_length=least_training if name == "train" else least,
-            )
-            for name, table in tables.items()
-        }
-        fields, remarks = _fields(tables["train"], series["train"], columns)
-=======
         known, shortest = None if reads_targets else 0, {"train": least_training}
         try:
             series = {
@@ -320,8 +275,7 @@ class Datasets:
             }
         except MissingNumber as error:
             raise InputError(f"{error}; `missing` (hold, interpolate or zero) fills missing numbers") from None
-        fields = learn_fields(series["train"])
->>>>>>> main
+        fields, remarks = _fields(tables["train"], series["train"], columns)
         found = {name: records(several, fields, columns) for name, several in series.items()}
         return cls(
             found["train"],
@@ -376,8 +330,8 @@ def how_much_is_missing(
     )
     if columns.missing == REFUSE and not inputs[0] + targets[0]:
         return None
-<<<<<<< HEAD
-    return in_words(table.name, inputs, targets, columns.missing, reads_targets)
+    absent = sum(int((one.rows < 0).sum()) for one in series)
+    return in_words(table.name, inputs, targets, columns.missing, reads_targets, absent)
 
 
 def _fields(table: Table, series: Sequence[Series], columns: TargetSettings) -> tuple[dict[str, Field], list[str]]:
@@ -389,19 +343,6 @@ def _fields(table: Table, series: Sequence[Series], columns: TargetSettings) -> 
     check_roles(columns)
     fields = learn_fields(series, columns, [name for name in columns.context if table.is_category(name)])
     return fields, perhaps_labels(series, fields, columns)
-
-
-def _frequency(series: dict[str, list[Series]]) -> str | None:
-    """Return the frequency of all tables; raise InputError if they differ."""
-    found = {name: several[0].times.frequency for name, several in series.items() if several[0].times}
-    for name, frequency in found.items():
-        if frequency != found["train"]:
-            raise InputError(f"the frequency of `train` is {found['train']}, but that of `{name}` is {frequency}")
-    return found.get("train")
-=======
-    absent = sum(int((one.rows < 0).sum()) for one in series)
-    return in_words(table.name, inputs, targets, columns.missing, reads_targets, absent)
->>>>>>> main
 
 
 def _identity(sources: dict[str, Source | None], tables: dict[str, Table], columns: TargetSettings) -> dict[str, Any]:
