@@ -113,6 +113,8 @@ def test_a_window_with_missing_targets_is_filled(how, tmp_path):
     model.save(tmp_path / "model.safetensors")
     again = series.load(tmp_path / "model.safetensors").predict(gaps)
     assert again.frame.equals(model.predict(gaps).frame)
+    assert "in `table`, 2 of 24 input values and 2 of 3 target values were missing, and filled" in again.remarks[0]
+    assert model.predict(table()).remarks == []
     assert again.rmse["y"] == pytest.approx(model.report.rows["test table"]["free_run_rmse"], rel=1e-4)
 
 
@@ -161,6 +163,8 @@ def test_a_generator_reads_held_targets_and_is_scored_on_known_ones():
 
 def test_the_command_line_takes_negative_sentinels(tmp_path, capsys):
     gaps = table(u=[1], y=[9])
+    with pytest.raises(InputError, match="column 'u': every value is missing"):
+        forecast.fit(table(u=range(24)), inputs=["u"], missing="hold", past=4, horizon=2, **TINY)
     gaps.with_columns(pl.all().fill_null(-200)).write_csv(tmp_path / "a.csv")
     options = [
         "--inputs",
@@ -183,6 +187,11 @@ def test_the_command_line_takes_negative_sentinels(tmp_path, capsys):
     read = ["--missing", "hold", "--missing-values", "-200", "?"]
     main(["fit", "forecast", "--train", str(tmp_path / "a.csv"), *options, *read, "--out", str(tmp_path / "run")])
     words = " ".join(capsys.readouterr().out.split())
+    future = pl.DataFrame({"u": ["-200", "?"]})
+    future.write_csv(tmp_path / "b.csv")
+    past = ["--past", str(tmp_path / "a.csv"), "--future", str(tmp_path / "b.csv")]
+    main(["forecast", str(tmp_path / "run"), *past, "--out", str(tmp_path / "c.csv")])
+    assert "b.csv, 2 of 6 input values were missing, and filled with the last known value." in capsys.readouterr().out
     assert "a.csv, 1 of 24 input values and 1 of 24 target values are missing" in words
 
 

@@ -82,12 +82,13 @@ def last_known(targets: Tensor, otherwise: Tensor) -> Tensor:
     return torch.where(held.isnan(), otherwise, held)
 
 
-def check_known(values: np.ndarray, names: Sequence[str], table: str, series: str, after: str = "") -> None:
+def check_known(values: np.ndarray, names: Sequence[str], table: str, series: str = "", after: str = "") -> None:
     """Raise InputError if a column of (T, F) has no known value."""
     unknown = np.isnan(values).all(axis=0)
     if len(values) and unknown.any():
         name = names[int(unknown.argmax())]
-        raise InputError(f"{table}, column {name!r}: every value of series {series!r} is missing{after}")
+        of = f" of series {series!r}" if series else ""
+        raise InputError(f"{table}, column {name!r}: every value{of} is missing{after}")
 
 
 def in_words(
@@ -117,3 +118,21 @@ def in_words(
     if targets[0]:
         ends.append("missing targets are neither trained on nor scored")
     return "; ".join(ends) + "."
+
+
+def filled_in_words(tables: str, inputs: Sequence[Tensor], targets: Sequence[Tensor], how: str) -> list[str]:
+    """Return a sentence that says how much of what a model read was filled; none if nothing was.
+
+    Args:
+        tables: the names of the tables.
+        inputs: the indicators of the inputs.
+        targets: the indicators of the targets.
+        how: the setting `missing`.
+    """
+    counts = []
+    for name, parts in (("input", inputs), ("target", targets)):
+        filled, of = sum(int(part.sum()) for part in parts), sum(part.numel() for part in parts)
+        counts += [f"{filled} of {of} {name} values"] if filled else []
+    if not counts:
+        return []
+    return [f"Of what the model read in {tables}, {' and '.join(counts)} were missing, and filled {IN_WORDS[how]}."]

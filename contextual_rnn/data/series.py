@@ -275,6 +275,10 @@ class Datasets:
             }
         except MissingNumber as error:
             raise InputError(f"{error}; `missing` (hold, interpolate or zero) fills missing numbers") from None
+        if columns.missing != REFUSE:
+            check_known(
+                np.concatenate([one.inputs for one in series["train"]]), inputs_of(columns), tables["train"].name
+            )
         fields, remarks = _fields(tables["train"], series["train"], columns)
         found = {name: records(several, fields, columns) for name, several in series.items()}
         return cls(

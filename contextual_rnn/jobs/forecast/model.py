@@ -193,7 +193,14 @@ class ForecastModel(StandardisedColumns):
         Raises:
             InputError: a table is wrong, `future` is missing or lacks a series, or a series is too short.
         """
-        question = Question.read(past, future, self.settings, self.frequency)
+        return self.answer(self.question(past, future))
+
+    def question(self, past: Source, future: Source | None = None) -> Question:
+        """Read the tables of `forecast`."""
+        return Question.read(past, future, self.settings, self.frequency)
+
+    def answer(self, question: Question) -> Any:
+        """Return the data frame of `forecast`."""
         forecasts = self.eval().forecasts(question.windows(self.settings, self.fields))
         return question.frame(forecasts, self.settings)
 

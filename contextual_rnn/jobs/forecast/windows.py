@@ -14,7 +14,8 @@ from ..._core.records import Record
 from ...context import Field
 from ...data.calendar import calendar_after
 from ...data.frame import make_frame
-from ...data.series import Series, context_of, make_record, names_of, read_series, time_column
+from ...data.missing import filled_in_words
+from ...data.series import Series, context_of, inputs_of, make_record, names_of, read_series, time_column
 from ...data.table import Source, Table, free_name
 from ...data.time import NO_TIME, clock_of, clock_of_cells
 from ...errors import InputError
@@ -70,6 +71,21 @@ class Question:
         for one, coming, vector in zip(self.series, to_come, vectors, strict=True):
             found.append(_window(self._continued(one, coming, settings), vector, settings))
         return found
+
+    def remarks(self, settings: ForecastSettings, fields: dict[str, Field]) -> list[str]:
+        """Say how much of what the model reads is missing, and filled."""
+        windows = [one for one in self.windows(settings, fields) if one.filled is not None]
+        past, targets, ahead, both = (
+            settings.past,
+            len(settings.targets),
+            len(settings.inputs),
+            len(inputs_of(settings)),
+        )
+        inputs = [one.inputs[:past, both : 2 * both] for one in windows]
+        inputs += [one.inputs[past:, both : both + ahead] for one in windows]
+        read = [one.filled[:past, targets:] for one in windows if one.filled is not None]
+        tables = " and ".join(table.name for table in (self.past, self.future) if table is not None)
+        return filled_in_words(tables, inputs, read, settings.missing) if windows else []
 
     def _continued(self, one: Series, to_come: Series | None, settings: ForecastSettings) -> Series:
         """Return a series with the inputs of the horizon, whose targets and past-only inputs are missing."""
