@@ -70,12 +70,16 @@ def test_nothing_is_chosen_where_there_is_nothing_to_choose(tmp_path):
 
 def test_the_report_has_fit_baselines_and_files(tmp_path):
     model = fitted(panda(), test=panda(steps=40), window=3, out=tmp_path / "run")
-    assert list(model.report.rows) == ["training table", "test table", "mean, test table", "persistence, test table"]
+    baselines = ["mean, test table", "persistence, test table", "linear, test table"]
+    assert list(model.report.rows) == ["training table", "test table", *baselines]
     assert all(np.isfinite(list(row.values())).all() for row in model.report.rows.values())
     shown = str(model.report)
     assert " ".join(shown.split()).startswith(
         "Trained a GRU of 4 units, with initial state 'context', on 1 series for 2 epochs."
     )
+    error = {name: row["free_run_rmse"] for name, row in model.report.rows.items()}
+    assert error["linear, test table"] < error["test table"]
+    assert "On the test table, the model has a higher free-run RMSE than " in " ".join(shown.split())
     assert f"{tmp_path}/run/model.safetensors" in shown
     assert f"{tmp_path}/run/figures (history.png, prediction.png)" in shown
     assert "free-run RMSE" in model.report._repr_html_()

@@ -7,8 +7,8 @@ import torch
 from tanks import columns, model, records
 
 from contextual_rnn import load
+from contextual_rnn._core.folds import fold
 from contextual_rnn.data.fields import learn_fields
-from contextual_rnn.data.folds import fold
 from contextual_rnn.data.series import Record, collate, random_windows, read_series
 from contextual_rnn.errors import InputError
 from contextual_rnn.jobs import series

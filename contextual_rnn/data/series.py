@@ -319,7 +319,7 @@ class Datasets:
         """
         if index is None or self.validation:
             return self.training, [] if index is None else self.validation
-        from .folds import fold
+        from .._core.folds import fold
 
         return fold(self.training, index, folds, window, whole=whole)
 

@@ -13,10 +13,10 @@ from ...kinds import COMPARED, comparisons, kinds_to_compare
 from ...scaling import error_unit
 from ...study.comparison import Comparison, train_kinds
 from ...study.differences import findings
-from .metrics import BY_SERIES, METRICS, persistence, scores
+from .metrics import BY_SERIES, METRICS, better_baselines
 from .model import SeriesModel
 from .settings import SeriesSettings
-from .train import Training, read_tables, scoring_of
+from .train import Training, baseline_scores, read_tables
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -91,17 +91,33 @@ def compare(
     data = read_tables(train, validation, test, base)
     training = Training.of(data, candidates.values(), folds)
     with train_kinds(training, candidates, seeds=seeds, out=out, resume=resume, jobs=jobs) as trained:
-        reference = {}
-        if base.window:
-            model = next(iter(trained.models.values()))
-            held = persistence(base.window, model.target_mean.cpu())
-            reference["persistence"] = scores(held, data.test, scoring_of(model, training.scored_length))
+        model = next(iter(trained.models.values()))
+        reference = baseline_scores(data, model, folds, training.scored_length)
         return SeriesComparison(
             **findings(trained.runs, comparisons(kinds), METRICS, BY_SERIES, reference, primary=PRIMARY),
             **trained.fields(),
             report={"baselines": reference, "chosen": trained.chosen()},
-            note=" ".join([*data.remarks, f"Errors are in {error_unit(base.targets)}; lower is better."]),
+            note=" ".join(
+                [
+                    *data.remarks,
+                    f"Errors are in {error_unit(base.targets)}; lower is better.",
+                    *_losses(trained.runs, reference),
+                ]
+            ),
         ).keep(trained)
+
+
+def _losses(runs: Sequence[dict[str, Any]], baselines: dict[str, dict[str, float]]) -> list[str]:
+    """Return a sentence for every kind that is worse than a baseline, in the mean of its free-run RMSE over seeds."""
+    errors: dict[str, list[float]] = {}
+    for run in runs:
+        errors.setdefault(run["initial_state"], []).append(run["metrics"]["free_run_rmse"])
+    sentences = []
+    for kind, values in errors.items():
+        better = better_baselines(sum(values) / len(values), baselines)
+        if better:
+            sentences.append(f"{kind!r} has a higher mean free-run RMSE than {' and '.join(better)}.")
+    return sentences
 
 
 def plot_prediction(models: dict[str, Any], record: Record, steps: int = 150) -> Figure:
