@@ -296,10 +296,10 @@ def test_a_model_refuses_a_table_of_another_frequency(tmp_path):
     options = {"inputs": ["u"], "time": "t", "jobs": 1, **TINY}
     series.fit(dated(), out=tmp_path / "run", **options)
     weeks = pl.DataFrame({"t": ["2024-01-01", "2024-01-08", "2024-01-15"], "u": [1, 2, 3]})
-    with pytest.raises(InputError, match=r"frequency is 1 week, but the model was trained on rows .* 1 day"):
+    with pytest.raises(InputError, match=r"frequency of `table` is 1 week, but the model was trained on rows .* 1 day"):
         series.load(tmp_path / "run").predict(weeks)
     working = [day for day in DAYS if (int(day[-2:]) - 1) % 7 < 5]
-    model = forecast.fit(dated(working), time="t", past=3, horizon=2, **TINY)
+    model = forecast.fit(dated(working), test=dated(working[:5]), time="t", past=3, horizon=2, **TINY)
     assert model.frequency == "1 business day"
     assert model.forecast(dated(working[:5]))["t"].to_list() == ["2024-01-08", "2024-01-09"]
 
