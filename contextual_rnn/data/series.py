@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 
 from .._core.records import Record, collate, random_windows  # noqa: F401  (the last two are read with series)
-from ..context import Field, Label, Quantity
+from ..context import Field
 from ..errors import InputError
 from .calendar import calendar_inputs
 from .columns import TargetSettings
 from .missing import REFUSE, check_known, filled_with_indicators, in_words
-from .table import MissingNumber, Source, Table, is_path, number
+from .table import MissingNumber, Source, Table, is_path
 from .time import NO_TIME, Times, check_order, common_frequency, read_times
 
 
@@ -114,7 +114,7 @@ def read_series(
     outputs = table.numbers(targets, known & refuse, columns.missing_values)
     if not targets:
         outputs = np.full((len(table), len(columns.targets)), np.nan, np.float32)
-    context = {name: table.context(name) for name in columns.context}
+    context = {name: table.context(name, name in columns.labels) for name in columns.context}
     if scored_from is not None and np.isnan(outputs).any():
         after = f" after the first {scored_from} steps" if scored_from else ""
         for name, places in rows.items():
@@ -161,75 +161,18 @@ def _rows_of(names: np.ndarray) -> dict[str, np.ndarray]:
     return {str(unique[index]): places[index] for index in np.argsort(first)}
 
 
-def learn_fields(series: Sequence[Series]) -> dict[str, Field]:
-    """Return a field for every context column: a quantity if all its values are numbers, else a label.
-
-    Quantities are standardised by the mean and standard deviation over the series.
-    """
-    names = series[0].context if series else {}
-    return {name: _field([one.context[name] for one in series]) for name in names}
-
-
-def _field(values: list[str]) -> Field:
-    numbers = [number(value) for value in values]
-    if None in numbers:
-        return Label(sorted(set(values)))
-    return Quantity.standardised(numbers)
-
-
-def context_vectors(fields: dict[str, Field], names: Sequence[str], series: Sequence[Series]) -> Tensor:
-    """Return the context vector of every series, (N, C).
-
-    Args:
-        fields: as returned by `learn_fields`.
-        names: the context columns, in the order of the vector.
-        series: N series.
-
-    Raises:
-        InputError: if a label is not in the training table, or a column of numbers contains text.
-    """
-    if not names:
-        return torch.zeros(len(series), 0)
-    return torch.cat([_encoded(name, fields[name], series) for name in names], dim=1)
-
-
 def context_width(fields: dict[str, Field]) -> int:
     """Return C, the width of a context vector."""
     return sum(field.out_features for field in fields.values())
 
 
-def _encoded(name: str, field: Field, series: Sequence[Series]) -> Tensor:
-    values = [one.context[name] for one in series]
-    if isinstance(field, Label):
-        return _labels(name, field, series, values)
-    numbers = [number(value) for value in values]
-    for one, value, quantity in zip(series, values, numbers, strict=True):
-        if quantity is None:
-            raise InputError(
-                f"series {one.name!r}, column {name!r}: {value!r} is text, but the training table has numbers there"
-            )
-    rows = []
-    for one, value, quantity in zip(series, values, numbers, strict=True):
-        try:
-            with torch.no_grad():
-                rows.append(field(torch.tensor([quantity], dtype=torch.float64), 1).float())
-        except ValueError:
-            raise InputError(
-                f"series {one.name!r}, column {name!r}: {value} is not finite, or too large to compute with"
-            ) from None
-    return torch.cat(rows)
+def context_of(series: Sequence[Series], fields: dict[str, Field], names: Sequence[str]) -> Tensor:
+    """Return the context vector of every series, (N, C); see `fields.context_vectors`."""
+    if not names:
+        return torch.zeros(len(series), 0)
+    from .fields import context_vectors
 
-
-def _labels(name: str, field: Label, series: Sequence[Series], values: list[str]) -> Tensor:
-    known = field.names or []
-    for one, value in zip(series, values, strict=True):
-        if value not in known:
-            listed = ", ".join(known[:10])
-            raise InputError(
-                f"series {one.name!r}, column {name!r}: the training table has no label {value!r}; it has {listed}"
-            )
-    with torch.no_grad():
-        return field(values, len(series)).float()
+    return context_vectors(fields, names, series)
 
 
 def input_width(columns: TargetSettings) -> int:
@@ -247,10 +190,10 @@ def records(series: Sequence[Series], fields: dict[str, Field], columns: TargetS
 
     Args:
         series: of a table.
-        fields: of the context columns, as returned by `learn_fields`.
+        fields: of the context columns, as returned by `fields.learn_fields`.
         columns: the columns of the table, and what is done about missing values.
     """
-    vectors = context_vectors(fields, columns.context, series)
+    vectors = context_of(series, fields, columns.context)
     return [make_record(one, vector, columns) for one, vector in zip(series, vectors, strict=True)]
 
 
@@ -278,6 +221,7 @@ class Datasets:
         backend: the kind of data frame that the training table is, as narwhals names it; polars for a file.
         frequency: of the rows, in words; None without a column of times.
         missing: a sentence for each table with missing values.
+        perhaps_labels: a sentence for each context column of numbers that may be labels.
     """
 
     training: list[Record]
@@ -288,6 +232,7 @@ class Datasets:
     backend: Any
     frequency: str | None = None
     missing: tuple[str, ...] = ()
+    perhaps_labels: tuple[str, ...] = ()
 
     @classmethod
     def read(
@@ -339,7 +284,7 @@ class Datasets:
             check_known(
                 np.concatenate([one.inputs for one in series["train"]]), inputs_of(columns), tables["train"].name
             )
-        fields = learn_fields(series["train"])
+        fields, remarks = _fields(tables["train"], series["train"], columns)
         found = {name: records(several, fields, columns) for name, several in series.items()}
         return cls(
             found["train"],
@@ -356,12 +301,14 @@ class Datasets:
                 for name, several in series.items()
                 if columns.missing != REFUSE or any(np.isnan(one.targets).any() for one in several)
             ),
+            tuple(remarks),
         )
 
     @property
     def remarks(self) -> list[str]:
         """What was inferred from the tables, in sentences."""
-        return [*([f"The frequency of the rows is {self.frequency}."] if self.frequency else []), *self.missing]
+        frequency = [f"The frequency of the rows is {self.frequency}."] if self.frequency else []
+        return [*frequency, *self.missing, *self.perhaps_labels]
 
     def split(
         self, index: int | None, folds: int, window: int = 0, *, whole: bool = False
@@ -380,6 +327,17 @@ class Datasets:
         from .folds import fold
 
         return fold(self.training, index, folds, window, whole=whole)
+
+
+def _fields(table: Table, series: Sequence[Series], columns: TargetSettings) -> tuple[dict[str, Field], list[str]]:
+    """Return the fields of the context columns of a training table, and what is to be said about them."""
+    if not (columns.context or columns.labels or columns.quantities):
+        return {}, []
+    from .fields import check_roles, learn_fields, perhaps_labels
+
+    check_roles(columns)
+    fields = learn_fields(series, columns, [name for name in columns.context if table.is_category(name)])
+    return fields, perhaps_labels(series, fields, columns)
 
 
 def _identity(sources: dict[str, Source | None], tables: dict[str, Table], columns: TargetSettings) -> dict[str, Any]:

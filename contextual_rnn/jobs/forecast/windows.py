@@ -15,7 +15,7 @@ from ...context import Field
 from ...data.calendar import calendar_after
 from ...data.frame import make_frame
 from ...data.missing import filled_in_words
-from ...data.series import Series, context_vectors, inputs_of, make_record, names_of, read_series, time_column
+from ...data.series import Series, context_of, inputs_of, make_record, names_of, read_series, time_column
 from ...data.table import Source, Table, free_name
 from ...data.time import NO_TIME, check_frequency, clock_of, clock_of_cells
 from ...errors import InputError
@@ -66,7 +66,7 @@ class Question:
 
     def windows(self, settings: ForecastSettings, fields: dict[str, Field]) -> list[Record]:
         """Return the last steps of every series with the inputs of the horizon, whose targets are missing."""
-        vectors = context_vectors(fields, settings.context, self.series)
+        vectors = context_of(self.series, fields, settings.context)
         to_come: Sequence[Series | None] = self.to_come or [None] * len(self.series)
         found = []
         for one, coming, vector in zip(self.series, to_come, vectors, strict=True):

@@ -83,7 +83,7 @@ def compare(
         InputError: if a table or a setting is invalid.
 
     Example:
-        contextual-rnn compare generation --train train.csv --test test.csv --targets y --context digit --series id
+        contextual-rnn compare generation --train a.csv --test b.csv --targets y --context way --labels way --series id
     """
     check_count(least=2, folds=folds)
     kinds = kinds_to_compare(initial_states, WITHOUT_WINDOW, 0, options.get("context") or ())

@@ -118,7 +118,7 @@ def fit(
         InputError: if a table or a setting is invalid.
 
     Example:
-        contextual-rnn fit generation --train digits.csv --targets x y --context digit --series id --out runs/digits
+        contextual-rnn fit generation --train a.csv --targets y --context digit --labels digit --series id --out run
     """
     check_count(least=2, folds=folds)
     candidates = GenerationSettings.candidates(options)
