@@ -162,6 +162,11 @@ def test_every_kind_trains_and_is_saved(kind, tmp_path):
     assert list(again.sample(known, n=3, steps=4)["y"]) == list(model.sample(known, n=3, steps=4)["y"])
 
 
+def test_a_report_says_which_baseline_is_better():
+    model = generation.fit(ramps(12), **{**COLUMNS, **TINY, "learning_rate": 1e-9})
+    assert "On the training table, the model has a higher negative log-likelihood than " in str(model.report)
+
+
 def test_likelihoods_are_in_the_unit_of_the_targets():
     torch.manual_seed(0)
     model = SeriesGenerator(GenerationSettings(targets=("y",), initial_state="zero", hidden=4)).eval()

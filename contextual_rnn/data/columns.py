@@ -46,7 +46,7 @@ class TargetSettings(Settings):
         "rows must be in order; `none` says that no column is a time.",
         group="data",
         least=1,
-        metavar="COLUMN",
+        metavar="COLUMN ...",
     )
     missing: Literal["refuse", "hold", "interpolate", "zero"] = setting(
         "refuse",

@@ -84,7 +84,7 @@ def read_series(
         scored_from: the step from which on each series must have a value of every target, though not at every step;
             None requires none.
         min_length: the smallest number of steps that a series may have.
-        frequency: of the rows, in words; None infers it.
+        frequency: that of other tables, in words; see `read_times`.
 
     Raises:
         InputError: if the table is invalid; the message names the file, the line or row, and the column.
@@ -266,13 +266,18 @@ class Datasets:
         given = [name for name, source in sources.items() if source is not None or name == "train"]
         tables = {name: Table(sources[name], f"`{name}`") for name in given}
         known, shortest = None if reads_targets else 0, {"train": least_training}
+        series: dict[str, list[Series]] = {}
         try:
-            series = {
-                name: read_series(
-                    table, columns, known_targets=known, scored_from=window, min_length=shortest.get(name, least)
+            for name, table in tables.items():
+                times = series["train"][0].times if series else None
+                series[name] = read_series(
+                    table,
+                    columns,
+                    known_targets=known,
+                    scored_from=window,
+                    min_length=shortest.get(name, least),
+                    frequency=times.frequency if times else None,
                 )
-                for name, table in tables.items()
-            }
         except MissingNumber as error:
             raise InputError(f"{error}; `missing` (hold, interpolate or zero) fills missing numbers") from None
         if columns.missing != REFUSE:
@@ -292,9 +297,9 @@ class Datasets:
             if time_column(columns)
             else None,
             tuple(
-                sentence
-                for name, table in tables.items()
-                if (sentence := how_much_is_missing(table, series[name], columns, reads_targets))
+                in_words(tables[name].name, several, columns.missing, reads_targets)
+                for name, several in series.items()
+                if columns.missing != REFUSE or any(np.isnan(one.targets).any() for one in several)
             ),
             tuple(remarks),
         )
@@ -322,20 +327,6 @@ class Datasets:
         from .._core.folds import fold
 
         return fold(self.training, index, folds, window, whole=whole)
-
-
-def how_much_is_missing(
-    table: Table, series: Sequence[Series], columns: TargetSettings, reads_targets: bool
-) -> str | None:
-    """Return a sentence; None if nothing is missing and missing values are refused."""
-    inputs, targets = (
-        (sum(int(np.isnan(values).sum()) for values in kept), sum(values.size for values in kept))
-        for kept in ([one.inputs for one in series], [one.targets for one in series])
-    )
-    if columns.missing == REFUSE and not inputs[0] + targets[0]:
-        return None
-    absent = sum(int((one.rows < 0).sum()) for one in series)
-    return in_words(table.name, inputs, targets, columns.missing, reads_targets, absent)
 
 
 def _fields(table: Table, series: Sequence[Series], columns: TargetSettings) -> tuple[dict[str, Field], list[str]]:

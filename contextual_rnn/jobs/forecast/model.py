@@ -97,9 +97,19 @@ class ForecastModel(StandardisedColumns):
             self.usual.copy_(usual_spread(self._values(torch.cat(parts).to(self.device))))
 
     def _values(self, read: Tensor) -> Tensor:
-        """Return the values (..., Y) of targets that may have indicators (..., 2Y); NaN becomes the training mean."""
+        """Return the values (B, past, Y) of targets that may have indicators (B, past, 2Y).
+
+        NaN becomes what is 0 after scaling: the training mean; with `scale` window, the mean of the window's known
+        values, if there are any.
+        """
         values = read[..., : len(self.target_mean)]
-        return values if self.settings.missing == REFUSE else torch.where(values.isnan(), self.target_mean, values)
+        if self.settings.missing == REFUSE:
+            return values
+        otherwise = self.target_mean
+        if self.settings.scale == "window":
+            mean = values.nanmean(1, keepdim=True)
+            otherwise = torch.where(mean.isnan(), otherwise, mean)
+        return torch.where(values.isnan(), otherwise, values)
 
     def scale_of(self, past: Tensor) -> tuple[Tensor, Tensor]:
         """Return what known targets (B, past, Y) are standardised by: mean and scale, (B, 1, Y) or (Y,) each."""

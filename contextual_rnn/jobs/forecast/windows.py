@@ -17,7 +17,7 @@ from ...data.frame import make_frame
 from ...data.missing import filled_in_words
 from ...data.series import Series, context_of, inputs_of, make_record, names_of, read_series, time_column
 from ...data.table import Source, Table, free_name
-from ...data.time import NO_TIME, clock_of, clock_of_cells
+from ...data.time import NO_TIME, check_frequency, clock_of, clock_of_cells
 from ...errors import InputError
 from .settings import ForecastSettings
 
@@ -55,6 +55,7 @@ class Question:
             raise InputError("the model has no inputs, so `future` would not be read; leave it out")
         known = Table(past, "`past`")
         series = read_series(known, settings, scored_from=0, min_length=settings.past, frequency=frequency)
+        check_frequency(series[0].times, frequency, known.name)
         if future is None:
             return cls(known, None, series, [])
         to_come = Table(future, "`future`")

@@ -20,6 +20,7 @@ from ...data.table import Source
 from ...errors import InputError
 from ...serialization import save
 from ...study import parallel
+from ...study.differences import lower_baselines
 from ...study.fit import check_finite
 from ...study.fit import fit as train_module
 from ...study.report import FitReport, fit_one
@@ -137,13 +138,15 @@ def _report(data: Datasets, model: SeriesGenerator, result: dict[str, Any], hist
     if data.test:
         rows["test table"] = result["metrics"]
     last = list(rows)[-1]
-    for name, generator in baselines(data.training).items():
-        rows[f"{name}, {last}"] = scores(generator, data.test or data.training, metrics)
+    found = {name: scores(one, data.test or data.training, metrics) for name, one in baselines(data.training).items()}
+    lower = lower_baselines(rows[last][LIKELIHOOD.key], found, LIKELIHOOD)
+    rows |= {f"{name}, {last}": values for name, values in found.items()}
     sentences = [
         f"Trained {IN_WORDS[settings.cell]} of {settings.hidden} units, with initial state {settings.kind.name!r}, on "
         f"{len(data.training)} series for {settings.epochs} epochs.",
         *data.remarks,
         "Lower is better.",
+        *([f"On the {last}, the model has a higher {LIKELIHOOD.name} than {' and '.join(lower)}."] if lower else []),
     ]
     return FitReport(sentences, metrics, rows)
 

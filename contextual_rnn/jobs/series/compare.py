@@ -12,8 +12,8 @@ from ...data.table import Source
 from ...kinds import COMPARED, comparisons, kinds_to_compare
 from ...scaling import error_unit
 from ...study.comparison import Comparison, train_kinds
-from ...study.differences import findings
-from .metrics import BY_SERIES, METRICS, better_baselines
+from ...study.differences import findings, losses
+from .metrics import BY_SERIES, METRICS
 from .model import SeriesModel
 from .settings import SeriesSettings
 from .train import Training, baseline_scores, read_tables
@@ -101,23 +101,10 @@ def compare(
                 [
                     *data.remarks,
                     f"Errors are in {error_unit(base.targets)}; lower is better.",
-                    *_losses(trained.runs, reference),
+                    *losses(trained.runs, reference, METRICS[0]),
                 ]
             ),
         ).keep(trained)
-
-
-def _losses(runs: Sequence[dict[str, Any]], baselines: dict[str, dict[str, float]]) -> list[str]:
-    """Return a sentence for every kind that is worse than a baseline, in the mean of its free-run RMSE over seeds."""
-    errors: dict[str, list[float]] = {}
-    for run in runs:
-        errors.setdefault(run["initial_state"], []).append(run["metrics"]["free_run_rmse"])
-    sentences = []
-    for kind, values in errors.items():
-        better = better_baselines(sum(values) / len(values), baselines)
-        if better:
-            sentences.append(f"{kind!r} has a higher mean free-run RMSE than {' and '.join(better)}.")
-    return sentences
 
 
 def plot_prediction(models: dict[str, Any], record: Record, steps: int = 150) -> Figure:

@@ -13,9 +13,10 @@ from ...cores import IN_WORDS
 from ...data.series import Datasets
 from ...data.table import Source
 from ...scaling import error_unit
+from ...study.differences import lower_baselines
 from ...study.report import FitReport, fit_one
 from .compare import plot_prediction
-from .metrics import METRICS, better_baselines, scores
+from .metrics import METRICS, scores
 from .model import SeriesModel
 from .settings import SeriesSettings
 from .train import Training, baseline_scores, read_tables, scoring_of
@@ -81,7 +82,7 @@ def _report(
         rows["test table"] = result["metrics"]
     last = list(rows)[-1]
     found = baseline_scores(data, model, folds, scored_length)
-    better = better_baselines(rows[last]["free_run_rmse"], found)
+    better = lower_baselines(rows[last]["free_run_rmse"], found, METRICS[0])
     rows |= {f"{name}, {last}": values for name, values in found.items()}
     sentences = [
         f"Trained {IN_WORDS[settings.cell]} of {settings.hidden} units, with initial state {settings.kind.name!r}, on "

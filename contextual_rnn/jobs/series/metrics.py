@@ -115,16 +115,6 @@ def mean_baseline(mean: Tensor, window: int) -> Predict:
     return predict
 
 
-def better_baselines(error: float, found: dict[str, dict[str, float]]) -> list[str]:
-    """Return the names of the baselines whose free-run RMSE is lower than a model's.
-
-    Args:
-        error: the free-run RMSE of the model.
-        found: the metrics of every baseline, by its name.
-    """
-    return [name for name, values in found.items() if values[METRICS[0].key] < error]
-
-
 def root_mean(errors: Sequence[Tensor]) -> float | None:
     """Return the root of the mean over all steps of all series; None if there are none."""
     together = torch.cat([error.flatten() for error in errors])

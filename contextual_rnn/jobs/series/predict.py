@@ -22,6 +22,7 @@ from ...data.frame import FrameColumns
 from ...data.missing import filled_in_words
 from ...data.series import Series, read_series, records, time_column
 from ...data.table import Source, Table, free_name
+from ...data.time import check_frequency
 from ...errors import InputError
 from ...serialization import write_tensors
 from .metrics import root_mean
@@ -107,6 +108,7 @@ def predict(model: SeriesModel, table: Source, start: States | None = None) -> P
     window = 0 if start is not None else settings.window
     source = Table(table, "`table`")
     series = read_series(source, settings, known_targets=window, min_length=window + 1, frequency=model.frequency)
+    check_frequency(series[0].times, model.frequency, source.name)
     known = records(series, model.fields, settings)
     keys = [record.name if settings.series else WHOLE for record in known]
     model.eval()
