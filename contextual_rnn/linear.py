@@ -16,6 +16,7 @@ INPUT_ORDERS = (0, 3, 10, 30)  # lags of the inputs of models without lags of th
 PENALTIES = (1e-6, 1e-3, 1e-1)  # per row, in the scale of standardised columns
 LIMIT = 100.0  # standard deviations: an unstable model stays finite
 SCORED = 2000  # steps of a held-out series that are simulated to choose an order
+MOST = 1500  # coefficients of a target
 SERIES = 50  # held-out series that are simulated to choose an order
 
 Split = tuple[Sequence[Record], Sequence[Record]]
@@ -107,6 +108,7 @@ def choose_linear(
     splits: Iterable[Split],
     window: int,
     error: Callable[[LinearModel, Sequence[Record]], float],
+    orders: Sequence[int] = ORDERS,
 ) -> LinearModel:
     """Fit a linear model whose orders and penalty have the lowest mean error over splits.
 
@@ -117,10 +119,12 @@ def choose_linear(
         splits: the series to fit to, and the held-out ones, of each split.
         window: k, the known steps at the start of a series; n is at most k.
         error: `error(model, records)` of held-out series.
+        orders: of the lags of targets and of inputs; those that give more than 1,500 coefficients are left out.
     """
-    shortest = min(map(len, training))
-    orders = [(order, order) for order in ORDERS if order <= min(window, shortest - 1)]
-    candidates = [*orders, *((0, order) for order in INPUT_ORDERS)]
+    longest = min(window, min(map(len, training)) - 1)
+    width = training[0].targets.shape[1] + training[0].inputs.shape[1]
+    lagged = [(order, order) for order in orders if order <= longest and order * width <= MOST]
+    candidates = [*lagged, *((0, order) for order in INPUT_ORDERS)]
     totals = np.zeros((len(candidates), len(PENALTIES)))
     for fitted, held_out in splits:
         scored = [record.part(0, window + SCORED) for record in held_out[:SERIES]]

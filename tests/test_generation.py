@@ -166,7 +166,9 @@ def test_a_report_says_which_baseline_is_better():
     noise = {"id": np.repeat(range(3), 60), "y": np.random.default_rng(0).normal(size=180)}
     model = generation.fit(pl.DataFrame(noise), targets=["y"], series="id", learning_rate=1e-9, **TINY)
     words = " ".join(str(model.report).split())
-    assert "On the training table, the model has a higher negative log-likelihood per step than independent steps" in words
+    assert (
+        "On the training table, the model has a higher negative log-likelihood per step than independent steps" in words
+    )
 
 
 def test_likelihoods_are_in_the_unit_of_the_targets():

@@ -7,12 +7,14 @@ import statistics
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from ..._core.choices import listed
 from ..._core.settings import takes_settings
 from ...data.table import Source
 from ...scaling import error_unit
 from ...study.comparison import Comparison, train_kinds
 from ...study.differences import findings, label
-from .metrics import BY_SERIES, METRICS, baselines, better_baselines, errors_of, rmse_by_step, scores
+from .baselines import baselines, why_not_seasonal
+from .metrics import BY_SERIES, METRICS, better_baselines, errors_of, rmse_by_step, scores
 from .scale import scale_in_words, with_scale
 from .settings import ForecastSettings
 from .train import Training, read_tables
@@ -105,14 +107,20 @@ def compare(
     pairs = [(name, base_name, _statement(values, base_values)) for name, (values, _) in variants.items()][1:]
     with train_kinds(Training(data), candidates, seeds=seeds, out=out, resume=resume, jobs=jobs) as trained:
         model = next(iter(trained.models.values()))
-        errors = {name: errors_of(forecast, data.test, model) for name, forecast in baselines(model).items()}
+        errors = {name: errors_of(forecast, data.test, model) for name, forecast in baselines(model, data).items()}
         reference = {name: scores(one) for name, one in errors.items()}
         runs = [{**run, **variants[run["initial_state"]][0]} for run in trained.runs]
         found = ForecastComparison(
             **findings(runs, pairs, METRICS, BY_SERIES, reference, _subject(pairs)),
             **trained.fields(),
             report={"baselines": reference},
-            note=" ".join([*data.remarks, _note(with_scale(base, data.training), base.scale, trained.runs, reference)]),
+            note=" ".join(
+                [
+                    *data.remarks,
+                    *why_not_seasonal(model),
+                    _note(with_scale(base, data.training), base.scale, trained.runs, reference),
+                ]
+            ),
         )
         found.baselines_by_step = {name: rmse_by_step(one) for name, one in errors.items()}
         return found.keep(trained)
@@ -130,7 +138,7 @@ def _note(
         for name in dict.fromkeys(run["initial_state"] for run in runs)
     ]
     better = better_baselines({"rmse": min(means)}, reference)
-    worse = f"\nEvery variant is worse than {' and '.join(better)}." if better else ""
+    worse = f"\nEvery variant is worse than {listed(better)}." if better else ""
     return f"Errors are in {error_unit(settings.targets)}; lower is better.\n{scale_in_words(settings, scale)}{worse}"
 
 

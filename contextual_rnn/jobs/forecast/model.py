@@ -94,9 +94,9 @@ class ForecastModel(StandardisedColumns):
         past = self.settings.past
         if self.settings.scale == "window":
             parts = [record.read.unfold(0, past, past).transpose(1, 2) for record in records if len(record) >= past]
-            self.usual.copy_(usual_spread(self._values(torch.cat(parts).to(self.device))))
+            self.usual.copy_(usual_spread(self.values_of(torch.cat(parts).to(self.device))))
 
-    def _values(self, read: Tensor) -> Tensor:
+    def values_of(self, read: Tensor) -> Tensor:
         """Return the values (B, past, Y) of targets that may have indicators (B, past, 2Y).
 
         NaN becomes what is 0 after scaling: the training mean; with `scale` window, the mean of the window's known
@@ -121,7 +121,7 @@ class ForecastModel(StandardisedColumns):
         """Return the scale of targets as the model reads them, (B, past, Y) or (B, past, 2Y); see `scale_of`."""
         if self.settings.missing == "interpolate":
             past = hold_the_end(past, len(self.target_mean))
-        return self.scale_of(self._values(past))[1]
+        return self.scale_of(self.values_of(past))[1]
 
     def loss(self, batch: Batch, feeding: ScheduledSampling | None = None) -> Tensor:
         """Return the mean squared error of standardised targets over the horizon, (); missing ones are left out.
@@ -220,7 +220,7 @@ class ForecastModel(StandardisedColumns):
         if self.settings.missing == "interpolate":
             past, inputs = hold_the_end(past, size), self._without_later(inputs)
         inputs = self.standardised_inputs(inputs)
-        past, indicators = self._values(past), past[..., size:]
+        past, indicators = self.values_of(past), past[..., size:]
         mean, scale = self.scale_of(past)
         source = torch.cat([inputs[:, :steps], (past - mean) / scale, indicators], dim=2)
         ahead = inputs[:, steps:, self.known_ahead] if self.settings.past_inputs else inputs[:, steps:]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from ..._core.choices import listed
 from ..._core.records import Batch, random_windows
 from ..._core.settings import takes_settings
 from ...data.series import Datasets
@@ -23,9 +24,9 @@ from ...study import parallel
 from ...study.fit import best_epoch
 from ...study.fit import fit as train_module
 from ...study.report import FitReport, fit_one
+from .baselines import baselines, why_not_seasonal
 from .metrics import (
     METRICS,
-    baselines,
     better_baselines,
     errors_of,
     rmse,
@@ -167,7 +168,9 @@ def _report(
     tables = {"training": cut_windows(data.training, settings), "validation": data.validation, "test": data.test}
     rows = {name: scores(errors_of(model.forecasts, windows, model)) for name, windows in tables.items() if windows}
     last = list(rows)[-1]
-    found = {name: scores(errors_of(forecast, tables[last], model)) for name, forecast in baselines(model).items()}
+    found = {
+        name: scores(errors_of(forecast, tables[last], model)) for name, forecast in baselines(model, data).items()
+    }
     better = better_baselines(rows[last], found)
     rows |= {f"{name}, {last}": values for name, values in found.items()}
     sentences = [
@@ -178,7 +181,8 @@ def _report(
         scale_in_words(settings, scale),
         *data.remarks,
         f"Errors are in {error_unit(settings.targets)}.",
-        *([f"On the {last} table, the model is worse than {' and '.join(better)}."] if better else []),
+        *why_not_seasonal(model),
+        *([f"On the {last} table, the model is worse than {listed(better)}."] if better else []),
     ]
     return FitReport(sentences, METRICS, rows)
 

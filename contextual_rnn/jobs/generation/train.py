@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from ..._core.choices import listed
 from ..._core.records import Batch, Record, shuffled
 from ..._core.settings import check_count, takes_settings
 from ...cores import IN_WORDS
@@ -146,7 +147,7 @@ def _report(data: Datasets, model: SeriesGenerator, result: dict[str, Any], hist
         f"{len(data.training)} series for {settings.epochs} epochs.",
         *data.remarks,
         "Lower is better.",
-        *([f"On the {last}, the model has a higher {LIKELIHOOD.name} than {' and '.join(lower)}."] if lower else []),
+        *([f"On the {last}, the model has a higher {LIKELIHOOD.name} than {listed(lower)}."] if lower else []),
     ]
     return FitReport(sentences, metrics, rows)
 

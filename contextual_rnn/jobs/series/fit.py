@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from ..._core.choices import listed
 from ..._core.records import Record
 from ..._core.settings import takes_settings
 from ...cores import IN_WORDS
@@ -89,7 +90,7 @@ def _report(
         f"{len(data.training)} series for {settings.epochs} epochs.",
         *data.remarks,
         f"Errors are in {error_unit(settings.targets)}.",
-        *([f"On the {last}, the model has a higher free-run RMSE than {' and '.join(better)}."] if better else []),
+        *([f"On the {last}, the model has a higher free-run RMSE than {listed(better)}."] if better else []),
     ]
     return FitReport(sentences, METRICS, rows)
 
