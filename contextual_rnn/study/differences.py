@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from .._core.choices import listed
 from .intervals import (
     FEWEST,
     Estimate,
@@ -320,9 +321,7 @@ def losses(runs: Sequence[Row], baselines: dict[str, dict[str, float]], metric: 
     for run in runs:
         values.setdefault(run[FACTOR], []).append(run["metrics"][metric.key])
     lower = {kind: lower_baselines(sum(found) / len(found), baselines, metric) for kind, found in values.items()}
-    return [
-        f"{kind!r} has a higher {metric.name} than {' and '.join(names)}." for kind, names in lower.items() if names
-    ]
+    return [f"{kind!r} has a higher {metric.name} than {listed(names)}." for kind, names in lower.items() if names]
 
 
 def _primary(rows: list[Row], preferred: Sequence[tuple[str, str]]) -> Row | None:
