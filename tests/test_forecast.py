@@ -157,6 +157,33 @@ def test_the_seasonal_baseline_repeats_the_last_season_that_is_known():
     assert why_not_seasonal(network)[0].startswith("Without a column of times (`time`)")
 
 
+def waves(steps=200):
+    """A day of 6 hours: a shape that repeats, with a slow drift."""
+    time = np.arange(steps)
+    start = np.datetime64("2024-01-01T00:00:00", "us")
+    y = np.array([5.0, 1.0, 9.0, 3.0])[time % 4] + np.sin(time / 40)
+    return pl.DataFrame({"when": start + time * np.timedelta64(6, "h"), "y": y})
+
+
+def test_the_base_is_the_last_season_where_that_is_nearer(tmp_path):
+    options = {"targets": ["y"], "past": 8, "horizon": 6, **TINY}
+    network = forecast.fit(waves(), time="when", **options)
+    assert network.settings.base == "seasonal"
+    words = " ".join(str(network.report).split())
+    assert "Forecasts start from the targets of one season ago, 4 rows (base seasonal), because" in words
+    assert network.report.rows["validation"]["rmse"] < 0.5 * network.report.rows["persistence, validation"]["rmse"]
+    network.save(tmp_path / "model.safetensors")
+    again = load(tmp_path / "model.safetensors").forecast(waves())
+    assert again["y_predicted"].to_list() == network.forecast(waves())["y_predicted"].to_list()
+    assert forecast.fit(waves(), time="when", base="last", **options).settings.base == "last"
+    ramp = waves().with_columns(y=pl.int_range(200).cast(float))
+    assert forecast.fit(ramp, time="when", **options).settings.base == "last"
+    with pytest.raises(InputError, match="`base` seasonal needs a `past` of at least 4 steps"):
+        forecast.fit(waves(), time="when", base="seasonal", **{**options, "past": 3})
+    with pytest.raises(InputError, match="`base` seasonal needs a column of times"):
+        forecast.fit(waves().drop("when"), base="seasonal", **options)
+
+
 @pytest.mark.parametrize("scale", ["global", "window"])
 def test_the_linear_baseline_forecasts_a_linear_system(scale):
     """Sums of two waves follow a linear recursion of order 4, whatever their level."""
@@ -279,7 +306,7 @@ def test_a_model_without_inputs_context_or_series_column():
 def test_a_series_column_of_integers_named_step_is_kept():
     train = table(2).with_columns(step=pl.col("name").str.strip_prefix("s").cast(pl.Int64))
     network = forecast.fit(train, targets=["y", "u"], series="step", past=PAST, horizon=HORIZON, **TINY)
-    assert "standard deviations of each target" in str(network.report)
+    assert "standard deviations of each target" in " ".join(str(network.report).split())
     found = network.forecast(train)
     assert found.columns == ["step", "step_", "y_predicted", "u_predicted"]
     assert found["step"].to_list() == [0] * 8 + [1] * 8

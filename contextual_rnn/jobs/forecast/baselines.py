@@ -12,14 +12,11 @@ from ..._core.records import Record
 from ...data.missing import last_known
 from ...data.series import Datasets
 from ...linear import ORDERS, LinearModel, choose_linear
+from .base import season, season_in_past, season_places
 from .metrics import Forecast, errors_of, rmse
 from .model import ForecastModel
 from .windows import cut_windows
 
-# The rows of a season, by the unit of the frequency and the number of units between rows.
-DAY = {"second": 86400, "minute": 1440, "hour": 24}
-YEAR = {"month": 12, "quarter": 4, "week": 52}
-WEEK = {"day": 7, "business day": 5}
 LAGS = (*ORDERS, 24, 48, 96, 168)
 CHOSEN_ON = 200  # held-out windows that the orders of the linear model are chosen on
 ROWS = 20_000  # of the windows that the linear model is fitted to, where each has a scale of its own
@@ -47,26 +44,11 @@ def baselines(model: ForecastModel, data: Datasets) -> dict[str, Forecast]:
         "persistence": lambda windows: [last(window).expand(horizon, -1) for window in windows],
         "mean": lambda windows: [mean.expand(horizon, -1) for _ in windows],
     }
-    size = season(model.frequency)
-    if size is not None and size <= past:
+    size = season_in_past(model.frequency, past)
+    if size is not None:
         found["seasonal"] = lambda windows: [_one_season_ago(window, size, past, horizon) for window in windows]
     found["linear"] = _linear(model, data)
     return found
-
-
-def season(frequency: str | None) -> int | None:
-    """Return the rows of a season: a day of hours, a week of days, a year of months; None if there is none.
-
-    Args:
-        frequency: of the rows, in words, such as "1 hour".
-    """
-    if frequency is None:
-        return None
-    number, _, unit = frequency.partition(" ")
-    rows = (DAY | WEEK | YEAR).get(unit.removesuffix("s"))
-    if rows is None or not number.isdigit() or rows % int(number) or rows == int(number):
-        return None
-    return rows // int(number)
 
 
 def why_not_seasonal(model: ForecastModel) -> list[str]:
@@ -82,8 +64,7 @@ def why_not_seasonal(model: ForecastModel) -> list[str]:
 def _one_season_ago(window: Record, size: int, past: int, horizon: int) -> Tensor:
     """Return the targets of the last season that is known, (horizon, Y), repeated over the horizon."""
     last = last_known(window.targets[:past], torch.tensor(torch.nan))
-    places = past - size + torch.arange(horizon) % size
-    found = window.targets[places]
+    found = window.targets[season_places(size, past, horizon)]
     return torch.where(found.isnan(), last, found)
 
 

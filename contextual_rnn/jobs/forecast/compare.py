@@ -13,11 +13,13 @@ from ...data.table import Source
 from ...scaling import error_unit
 from ...study.comparison import Comparison, train_kinds
 from ...study.differences import findings, label
+from .base import base_in_words
 from .baselines import baselines, why_not_seasonal
 from .metrics import BY_SERIES, METRICS, better_baselines, errors_of, rmse_by_step, scores
-from .scale import scale_in_words, with_scale
+from .model import ForecastModel
+from .scale import scale_in_words
 from .settings import ForecastSettings
-from .train import Training, read_tables
+from .train import Training, read_tables, with_choices
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -102,7 +104,7 @@ def compare(
     variants = {label(values): (values, one) for values, one in ForecastSettings.variants({**options, **chosen})}
     base_name, (base_values, base) = next(iter(variants.items()))
     data = read_tables(train, validation, test, base)
-    variants = {name: (values, with_scale(one, data.training)) for name, (values, one) in variants.items()}
+    variants = {name: (values, with_choices(one, data)) for name, (values, one) in variants.items()}
     candidates = {name: [settings] for name, (_, settings) in variants.items()}
     pairs = [(name, base_name, _statement(values, base_values)) for name, (values, _) in variants.items()][1:]
     with train_kinds(Training(data), candidates, seeds=seeds, out=out, resume=resume, jobs=jobs) as trained:
@@ -118,7 +120,7 @@ def compare(
                 [
                     *data.remarks,
                     *why_not_seasonal(model),
-                    _note(with_scale(base, data.training), base.scale, trained.runs, reference),
+                    _note(model, base, trained.runs, reference),
                 ]
             ),
         )
@@ -127,19 +129,21 @@ def compare(
 
 
 def _note(
-    settings: ForecastSettings,
-    scale: str | None,
+    model: ForecastModel,
+    given: ForecastSettings,
     runs: Sequence[dict[str, Any]],
     reference: dict[str, dict[str, float]],
 ) -> str:
-    """Return the unit of the errors, the scale, and which baselines are better than the mean of every variant."""
+    """Return the unit of the errors, the scale, the base, and the baselines better than the mean of every variant."""
     means = [
         statistics.fmean(run["metrics"]["rmse"] for run in runs if run["initial_state"] == name)
         for name in dict.fromkeys(run["initial_state"] for run in runs)
     ]
     better = better_baselines({"rmse": min(means)}, reference)
     worse = f"\nEvery variant is worse than {listed(better)}." if better else ""
-    return f"Errors are in {error_unit(settings.targets)}; lower is better.\n{scale_in_words(settings, scale)}{worse}"
+    settings = model.settings
+    chosen = f"{scale_in_words(settings, given.scale)} {base_in_words(settings, given.base, model.frequency)}"
+    return f"Errors are in {error_unit(settings.targets)}; lower is better.\n{chosen}{worse}"
 
 
 def _statement(values: dict[str, str], base: dict[str, str]) -> str:

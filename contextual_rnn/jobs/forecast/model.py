@@ -29,6 +29,7 @@ from ...mlp import MLP
 from ...recurrent import ContextualRNN
 from ...scaling import StandardisedColumns
 from ...seq2seq import Decoder, Encoder, EncoderDecoder, ScheduledSampling, make_attention, make_bridge
+from .base import season_in_past, season_places
 from .scale import usual_spread, window_scale
 from .settings import ForecastSettings
 from .windows import Question
@@ -76,7 +77,9 @@ class ForecastModel(StandardisedColumns):
         self.scaled_inputs, self.fills = len(inputs_of(given)), given.missing != REFUSE or bool(given.past_inputs)
         self.known_ahead = known_ahead(given)
         encoder = make_core(given.cell, inputs + target_width(given), given.hidden, given.layers)
-        decoder = make_core(given.cell, targets + len(self.known_ahead), given.hidden, given.layers)
+        self.season = season_in_past(frequency, given.past) if given.base == "seasonal" else None
+        known = len(self.known_ahead) + (targets if self.season else 0)
+        decoder = make_core(given.cell, targets + known, given.hidden, given.layers)
         start: InitialState = ConstantState(encoder)
         if context:
             start = ContextState(encoder, MLP(context, [given.context_hidden]), activation=nn.Tanh())
@@ -136,8 +139,8 @@ class ForecastModel(StandardisedColumns):
         prepared, measured = self._prepared(inputs, read[:, :past]), targets[:, past:]
         if read is not targets and bool(measured.isnan().any()):
             return self._masked_loss(measured, read[:, past:], prepared, context, feeding)
-        source, first, known, last, scale = prepared
-        future = (measured - last) / scale
+        source, first, known, base, scale = prepared
+        future = (measured - base) / scale
         return self.pairs.loss(
             source,
             future,
@@ -157,8 +160,8 @@ class ForecastModel(StandardisedColumns):
         feeding: ScheduledSampling | None,
     ) -> Tensor:
         """Return the loss of the measured targets of horizons, (B, horizon, Y) with NaN; `read` has them filled."""
-        source, first, known, last, scale = prepared
-        future = ((read[..., : measured.shape[2]] - last) / scale).nan_to_num(0)
+        source, first, known, base, scale = prepared
+        future = ((read[..., : measured.shape[2]] - base) / scale).nan_to_num(0)
         fed = torch.cat([torch.cat([first.unsqueeze(1), future[:, :-1]], dim=1), known], dim=2)
         outputs = self.pairs(source, fed, None, self._known(context), feeding, int(self.updates)).outputs
         there = ~measured.isnan()
@@ -173,9 +176,9 @@ class ForecastModel(StandardisedColumns):
             past: (B, past, Y), the known targets; (B, past, 2Y) with indicators if missing ones are filled.
             context: (B, C), the context vector of each series.
         """
-        source, first, known, last, scale = self._prepared(inputs, past)
+        source, first, known, base, scale = self._prepared(inputs, past)
         found = self.pairs.free_run(source, first, self.settings.horizon, context=self._known(context), known=known)
-        return found * scale + last
+        return found * scale + base
 
     @torch.no_grad()
     def forecasts(self, windows: Sequence[Record]) -> Iterator[Tensor]:
@@ -215,7 +218,7 @@ class ForecastModel(StandardisedColumns):
         return question.frame(forecasts, self.settings)
 
     def _prepared(self, inputs: Tensor, past: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """Return the source, the decoder's first element and known inputs, the last known targets and their scale."""
+        """Return the source, the decoder's first element and known inputs, the base of the forecast and the scale."""
         steps, size = self.settings.past, len(self.target_mean)
         if self.settings.missing == "interpolate":
             past, inputs = hold_the_end(past, size), self._without_later(inputs)
@@ -224,7 +227,11 @@ class ForecastModel(StandardisedColumns):
         mean, scale = self.scale_of(past)
         source = torch.cat([inputs[:, :steps], (past - mean) / scale, indicators], dim=2)
         ahead = inputs[:, steps:, self.known_ahead] if self.settings.past_inputs else inputs[:, steps:]
-        return source, torch.zeros_like(past[:, 0]), ahead, past[:, -1:], scale
+        last = past[:, -1:]
+        if self.season is None:
+            return source, torch.zeros_like(past[:, 0]), ahead, last, scale
+        base = past[:, season_places(self.season, steps, self.settings.horizon)]
+        return source, torch.zeros_like(past[:, 0]), torch.cat([ahead, (base - last) / scale], dim=2), base, scale
 
     def _without_later(self, inputs: Tensor) -> Tensor:
         """Replace past-only inputs that were interpolated beyond the past by the last known ones."""

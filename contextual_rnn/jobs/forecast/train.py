@@ -24,6 +24,7 @@ from ...study import parallel
 from ...study.fit import best_epoch
 from ...study.fit import fit as train_module
 from ...study.report import FitReport, fit_one
+from .base import base_in_words, with_base
 from .baselines import baselines, why_not_seasonal
 from .metrics import (
     METRICS,
@@ -62,6 +63,11 @@ def read_tables(train: Source, validation: Source | None, test: Source | None, s
         validation=cut_windows(held_out, settings),
         test=cut_windows(data.test, settings),
     )
+
+
+def with_choices(settings: ForecastSettings, data: Datasets) -> ForecastSettings:
+    """Return the settings with the scale and the base that the training table suggests, where none is given."""
+    return with_base(with_scale(settings, data.training), data.training, data.frequency)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -156,13 +162,13 @@ def fit(
     """
     settings = ForecastSettings.of(options)
     data = read_tables(train, validation, test, settings)
-    report, figures = functools.partial(_report, data, settings.scale), functools.partial(_figures, data)
-    settings = with_scale(settings, data.training)
+    report, figures = functools.partial(_report, data, settings), functools.partial(_figures, data)
+    settings = with_choices(settings, data)
     return fit_one(Training(data), [settings], report, figures, seed=seed, out=out, resume=resume, jobs=1)
 
 
 def _report(
-    data: Datasets, scale: str | None, model: ForecastModel, result: dict[str, Any], history: list[dict[str, Any]]
+    data: Datasets, given: ForecastSettings, model: ForecastModel, result: dict[str, Any], history: list[dict[str, Any]]
 ) -> FitReport:
     settings, epoch = model.settings, result["metrics"]["epoch"]
     tables = {"training": cut_windows(data.training, settings), "validation": data.validation, "test": data.test}
@@ -178,7 +184,8 @@ def _report(
         f"steps from {settings.past}, on {len(data.training)} series for {len(history)} epochs.",
         f"The weights are those of epoch {epoch}, which has the lowest validation error in the scale "
         "of the training loss.",
-        scale_in_words(settings, scale),
+        scale_in_words(settings, given.scale),
+        base_in_words(settings, given.base, data.frequency),
         *data.remarks,
         f"Errors are in {error_unit(settings.targets)}.",
         *why_not_seasonal(model),
