@@ -247,3 +247,16 @@ def test_a_file_of_labels_that_are_numerals_is_known_in_a_later_table(tmp_path):
     assert len(later.frame) == 60
     with pytest.raises(InputError, match="series 's0', column 'place': the training table has no label '9'; it has"):
         model.predict(write(tmp_path / "c.csv", 1, place=lambda number: "9"))
+
+
+def test_series_too_short_to_train_on_are_left_out_and_named():
+    table = pd.DataFrame({"id": list("aaaabb"), "u": [0, 1, 2, 3, 0, 1], "y": [0, 1, 2, 3, 1, 2]})
+    table = pd.concat([table.assign(id=table["id"] + str(number)) for number in range(7)])
+    model = series.fit(table, series="id", inputs=["u"], targets=["y"], window=1, epochs=1, updates=1, hidden=2)
+    words = " ".join(str(model.report).split())
+    assert (
+        "7 series of `train` are left out, with fewer than 3 steps: 'b0', 'b1', 'b2', 'b3', 'b4' and 2 more." in words
+    )
+    assert "on 7 series for 1 epochs" in words
+    with pytest.raises(InputError, match="series 'b0' has 2 steps, but at least 3 are needed"):
+        series.fit(table[table["id"].str[0] == "b"], series="id", inputs=["u"], targets=["y"], window=1)

@@ -70,6 +70,7 @@ def read_series(
     known_targets: int | None = None,
     scored_from: int | None = None,
     min_length: int = 1,
+    left_out: list[str] | None = None,
     frequency: str | None = None,
 ) -> list[Series]:
     """Read the series of a table, in the order in which they first appear. Their rows may be interleaved.
@@ -84,6 +85,8 @@ def read_series(
         scored_from: the step from which on each series must have a value of every target, though not at every step;
             None requires none.
         min_length: the smallest number of steps that a series may have.
+        left_out: where given, shorter series are left out, unless all are shorter, and their names are added to it; None
+            refuses shorter series.
         frequency: that of other tables, in words; see `read_times`.
 
     Raises:
@@ -98,6 +101,9 @@ def read_series(
         table.join(columns.time)
     names = table.labels(columns.series) if columns.series else np.full(len(table), table.stem)
     rows, times = _in_order(table, columns, _rows_of(names), frequency)
+    if left_out is not None and any(len(places) >= min_length for places in rows.values()):
+        left_out += [name for name, places in rows.items() if len(places) < min_length]
+        rows = {name: places for name, places in rows.items() if len(places) >= min_length}
     for name, places in rows.items():
         if len(places) < min_length:
             raise InputError(
@@ -221,7 +227,7 @@ class Datasets:
         backend: the kind of data frame that the training table is, as narwhals names it; polars for a file.
         frequency: of the rows, in words; None without a column of times.
         missing: a sentence for each table with missing values.
-        perhaps_labels: a sentence for each context column of numbers that may be labels.
+        notes: sentences on series that are left out, and on context columns of numbers that may be labels.
     """
 
     training: list[Record]
@@ -232,7 +238,7 @@ class Datasets:
     backend: Any
     frequency: str | None = None
     missing: tuple[str, ...] = ()
-    perhaps_labels: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def read(
@@ -267,6 +273,7 @@ class Datasets:
         tables = {name: Table(sources[name], f"`{name}`") for name in given}
         known, shortest = None if reads_targets else 0, {"train": least_training}
         series: dict[str, list[Series]] = {}
+        short: dict[str, list[str]] = {name: [] for name in tables}
         try:
             for name, table in tables.items():
                 times = series["train"][0].times if series else None
@@ -276,6 +283,7 @@ class Datasets:
                     known_targets=known,
                     scored_from=window,
                     min_length=shortest.get(name, least),
+                    left_out=short[name],
                     frequency=times.frequency if times else None,
                 )
         except MissingNumber as error:
@@ -301,14 +309,17 @@ class Datasets:
                 for name, several in series.items()
                 if columns.missing != REFUSE or any(np.isnan(one.targets).any() for one in several)
             ),
-            tuple(remarks),
+            (
+                *(_left_out(name, names, shortest.get(name, least)) for name, names in short.items() if names),
+                *remarks,
+            ),
         )
 
     @property
     def remarks(self) -> list[str]:
         """What was inferred from the tables, in sentences."""
         frequency = [f"The frequency of the rows is {self.frequency}."] if self.frequency else []
-        return [*frequency, *self.missing, *self.perhaps_labels]
+        return [*frequency, *self.missing, *self.notes]
 
     def split(
         self, index: int | None, folds: int, window: int = 0, *, whole: bool = False
@@ -327,6 +338,13 @@ class Datasets:
         from .._core.folds import fold
 
         return fold(self.training, index, folds, window, whole=whole)
+
+
+def _left_out(table: str, names: Sequence[str], least: int) -> str:
+    """Return a sentence that says which series are too short."""
+    shown = ", ".join(map(repr, names[:5])) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    counted = f"{len(names)} series of `{table}` are" if len(names) > 1 else f"1 series of `{table}` is"
+    return f"{counted} left out, with fewer than {least} steps: {shown}."
 
 
 def _fields(table: Table, series: Sequence[Series], columns: TargetSettings) -> tuple[dict[str, Field], list[str]]:
