@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import sys
 import tempfile
 
@@ -260,3 +261,14 @@ def test_series_too_short_to_train_on_are_left_out_and_named():
     assert "on 7 series for 1 epochs" in words
     with pytest.raises(InputError, match="series 'b0' has 2 steps, but at least 3 are needed"):
         series.fit(table[table["id"].str[0] == "b"], series="id", inputs=["u"], targets=["y"], window=1)
+
+
+def test_several_targets_are_shown_in_their_own_units_too():
+    table = pd.DataFrame({"u": np.arange(80) % 9, "a": 1000.0 * (np.arange(80) % 9), "b": np.arange(80) % 9})
+    model = series.fit(table, inputs=["u"], targets=["a", "b"], epochs=1, updates=1, hidden=2)
+    words = " ".join(str(model.report).split())
+    assert "Errors are in standard deviations of each target." in words
+    shown = re.search(r"on the training table is ([\d.]+) \(a\), ([\d.]+) \(b\)\.", words)
+    np.testing.assert_allclose(
+        [float(one) for one in shown.groups()], list(model.predict(table).rmse.values()), rtol=1e-3
+    )

@@ -85,7 +85,7 @@ def read_series(
         scored_from: the step from which on each series must have a value of every target, though not at every step;
             None requires none.
         min_length: the smallest number of steps that a series may have.
-        left_out: where given, shorter series are left out, unless all are shorter, and their names are added to it; None
+        left_out: where given, shorter series are left out, unless all are, and their names are added to it; None
             refuses shorter series.
         frequency: that of other tables, in words; see `read_times`.
 

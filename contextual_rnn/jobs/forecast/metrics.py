@@ -101,6 +101,12 @@ def rmse_by_step(errors: Tensor) -> list[float | None]:
     return mean_squares(errors).mean(0).sqrt().tolist()
 
 
+def rmse_by_target(model: ForecastModel, windows: Sequence[Record]) -> Tensor:
+    """Return the root mean squared error of a model's forecasts of every target in its own unit, (Y,)."""
+    errors = errors_of(model.forecasts, windows, model) * model.error_scale().double()
+    return errors.square().nanmean((0, 1)).sqrt()
+
+
 def squares_by_series(errors: Tensor, windows: Sequence[Record]) -> list[float]:
     """Return the mean squared error of every series; windows of one series are not independent of each other."""
     rows: dict[str, list[int]] = {}

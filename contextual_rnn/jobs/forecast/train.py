@@ -17,7 +17,7 @@ from ..._core.records import Batch, random_windows
 from ..._core.settings import takes_settings
 from ...data.series import Datasets
 from ...data.table import Source
-from ...scaling import error_unit
+from ...scaling import error_unit, in_own_units
 from ...seq2seq import ScheduledSampling, make_feeding
 from ...serialization import save
 from ...study import parallel
@@ -32,6 +32,7 @@ from .metrics import (
     errors_of,
     rmse,
     rmse_by_step,
+    rmse_by_target,
     scaled_rmse,
     scores,
     squares_by_series,
@@ -188,6 +189,7 @@ def _report(
         base_in_words(settings, given.base, data.frequency),
         *data.remarks,
         f"Errors are in {error_unit(settings.targets)}.",
+        *in_own_units(settings.targets, f"{last} table", rmse_by_target(model, tables[last])),
         *why_not_seasonal(model),
         *([f"On the {last} table, the model is worse than {listed(better)}."] if better else []),
     ]

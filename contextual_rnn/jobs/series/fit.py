@@ -13,11 +13,11 @@ from ..._core.settings import takes_settings
 from ...cores import IN_WORDS
 from ...data.series import Datasets
 from ...data.table import Source
-from ...scaling import error_unit
+from ...scaling import error_unit, in_own_units
 from ...study.differences import lower_baselines
 from ...study.report import FitReport, fit_one
 from .compare import plot_prediction
-from .metrics import METRICS, scores
+from .metrics import METRICS, rmse_by_target, scores
 from .model import SeriesModel
 from .settings import SeriesSettings
 from .train import Training, baseline_scores, read_tables, scoring_of
@@ -90,6 +90,9 @@ def _report(
         f"{len(data.training)} series for {settings.epochs} epochs.",
         *data.remarks,
         f"Errors are in {error_unit(settings.targets)}.",
+        *in_own_units(
+            settings.targets, last, rmse_by_target(model.predictions, data.test or data.training, settings.window)
+        ),
         *([f"On the {last}, the model has a higher free-run RMSE than {listed(better)}."] if better else []),
     ]
     return FitReport(sentences, METRICS, rows)
