@@ -15,10 +15,11 @@ import pathlib
 import re
 import sys
 import textwrap
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated, Any
 
-from .errors import InputError
+from .errors import DataWarning, InputError
 from .options import (
     ORDER,
     POSITIONAL,
@@ -55,7 +56,9 @@ def main(arguments: list[str] | None = None) -> None:
         found = find_command(sys.argv[1:] if arguments is None else list(arguments))
         if found is not None:
             command, given = found
-            run(command, given)
+            with warnings.catch_warnings():
+                _print_warnings(command)
+                run(command, given)
         sys.stdout.flush()
     except InputError as error:
         print(f"{PROGRAM}: {command.in_options(str(error)) if command else error}", file=sys.stderr)
@@ -70,6 +73,20 @@ def main(arguments: list[str] | None = None) -> None:
         hint = "; --resume continues from here" if command and "resume" in command.options else ""
         print(f"{PROGRAM}: stopped{hint}", file=sys.stderr)
         sys.exit(130)
+
+
+def _print_warnings(command: Command) -> None:
+    """Print each warning about data as one sentence."""
+    show = warnings.showwarning
+
+    def show_in_one_line(message: Any, category: type[Warning], *place: Any, **more: Any) -> None:
+        if issubclass(category, DataWarning):
+            print(f"{PROGRAM}: warning: {command.in_options(str(message))}", file=sys.stderr)
+        else:
+            show(message, category, *place, **more)
+
+    warnings.showwarning = show_in_one_line
+    warnings.simplefilter("always", DataWarning)
 
 
 def _discard_output() -> None:

@@ -125,6 +125,20 @@ def error_unit(targets: Sequence[str]) -> str:
     return "the unit of the target" if len(targets) == 1 else "standard deviations of each target"
 
 
+def in_own_units(targets: Sequence[str], table: str, errors: Tensor) -> list[str]:
+    """Return a sentence with the RMSE of every target in its own unit, if there are several.
+
+    Args:
+        targets: the names of the targets.
+        table: what the errors are of, in words.
+        errors: (Y,).
+    """
+    if len(targets) == 1:
+        return []
+    shown = ", ".join(f"{error:.4g} ({name})" for name, error in zip(targets, errors.tolist(), strict=True))
+    return [f"In the unit of each target, the RMSE of the model on the {table} is {shown}."]
+
+
 def upgrade_columns(arguments: dict[str, Any], path: str | os.PathLike[str]) -> dict[str, Any]:
     """Return the arguments of a model of columns, from those that version 0.1 saved.
 

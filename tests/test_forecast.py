@@ -12,10 +12,11 @@ import torch
 from contextual_rnn import InputError, load
 from contextual_rnn.cli import main
 from contextual_rnn.context import Quantity
-from contextual_rnn.data.series import Record, collate
+from contextual_rnn.data.series import Datasets, Record, collate
 from contextual_rnn.jobs import forecast
 from contextual_rnn.jobs.forecast import train as training_module
-from contextual_rnn.jobs.forecast.metrics import METRICS, baselines, errors_of, mean_squares, scores, squares_by_series
+from contextual_rnn.jobs.forecast.baselines import baselines, season, why_not_seasonal
+from contextual_rnn.jobs.forecast.metrics import METRICS, errors_of, mean_squares, rmse, scores, squares_by_series
 from contextual_rnn.jobs.forecast.model import ForecastModel
 from contextual_rnn.jobs.forecast.settings import ForecastSettings
 from contextual_rnn.jobs.forecast.windows import cut_windows, hold_out_ends
@@ -118,13 +119,85 @@ def test_horizons_follow_one_another():
     assert all(len(one) == PAST + HORIZON for one in windows)
 
 
+def tables(training, validation, options):
+    """The tables of a job, as windows to validate on."""
+    return Datasets(training, cut_windows(validation, options), [], {}, {}, None)
+
+
 def test_baselines_are_the_last_values_and_the_mean():
     network = model()
     windows = cut_windows(records(), network.settings)
+    found = baselines(network, tables(records(), records(), network.settings))
     for name, expected in (("persistence", windows[0].targets[PAST - 1]), ("mean", network.target_mean)):
-        errors = errors_of(baselines(network)[name], windows, network)
+        errors = errors_of(found[name], windows, network)
         wanted = (expected - windows[0].targets[PAST:]) / network.target_scale
         assert torch.allclose(errors[0], wanted.double(), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("frequency", "rows"),
+    [("1 hour", 24), ("15 minutes", 96), ("1 day", 7), ("1 business day", 5), ("1 week", 52), ("1 month", 12),
+     ("3 months", 4), ("1 quarter", 4), ("1 year", None), ("7 minutes", None), ("a step of 1", None), (None, None)],
+)  # fmt: skip
+def test_the_season_of_a_frequency(frequency, rows):
+    assert season(frequency) == rows
+
+
+def test_the_seasonal_baseline_repeats_the_last_season_that_is_known():
+    network = model()
+    network.frequency = "6 hours"  # four rows a day
+    windows = cut_windows(records(), network.settings)
+    found = baselines(network, tables(records(), records(), network.settings))["seasonal"](windows)
+    day = windows[0].targets[PAST - 4 : PAST]
+    assert torch.equal(found[0], torch.cat([day] * HORIZON)[:HORIZON])
+    assert why_not_seasonal(network) == []
+    network.frequency = "1 hour"
+    assert why_not_seasonal(network) == ["A seasonal baseline needs a `past` of at least 24 steps."]
+    network.frequency = None
+    assert why_not_seasonal(network)[0].startswith("Without a column of times (`time`)")
+
+
+def waves(steps=200):
+    """A day of 6 hours: a shape that repeats, with a slow drift."""
+    time = np.arange(steps)
+    start = np.datetime64("2024-01-01T00:00:00", "us")
+    y = np.array([5.0, 1.0, 9.0, 3.0])[time % 4] + np.sin(time / 40)
+    return pl.DataFrame({"when": start + time * np.timedelta64(6, "h"), "y": y})
+
+
+def test_the_base_is_the_last_season_where_that_is_nearer(tmp_path):
+    options = {"targets": ["y"], "past": 8, "horizon": 6, **TINY}
+    network = forecast.fit(waves(), time="when", **options)
+    assert network.settings.base == "seasonal"
+    words = " ".join(str(network.report).split())
+    assert "Forecasts start from the targets of one season ago, 4 rows (base seasonal), because" in words
+    assert network.report.rows["validation"]["rmse"] < 0.5 * network.report.rows["persistence, validation"]["rmse"]
+    network.save(tmp_path / "model.safetensors")
+    again = load(tmp_path / "model.safetensors").forecast(waves())
+    assert again["y_predicted"].to_list() == network.forecast(waves())["y_predicted"].to_list()
+    assert forecast.fit(waves(), time="when", base="last", **options).settings.base == "last"
+    ramp = waves().with_columns(y=pl.int_range(200).cast(float))
+    assert forecast.fit(ramp, time="when", **options).settings.base == "last"
+    with pytest.raises(InputError, match="`base` seasonal needs a `past` of at least 4 steps"):
+        forecast.fit(waves(), time="when", base="seasonal", **{**options, "past": 3})
+    with pytest.raises(InputError, match="`base` seasonal needs a column of times"):
+        forecast.fit(waves().drop("when"), base="seasonal", **options)
+
+
+@pytest.mark.parametrize("scale", ["global", "window"])
+def test_the_linear_baseline_forecasts_a_linear_system(scale):
+    """Sums of two waves follow a linear recursion of order 4, whatever their level."""
+    network = model(scale=scale)
+    training = records(6, steps=80)
+    for number, record in enumerate(training):
+        record.targets[:, 0] += torch.sin(1.3 * torch.arange(80) + number)
+    network.standardise(training)
+    windows = cut_windows(training, network.settings)
+    found = {
+        name: rmse(errors_of(one, windows, network))
+        for name, one in baselines(network, tables(training, training, network.settings)).items()
+    }
+    assert found["linear"] < 0.2 * min(found["mean"], found["persistence"])
 
 
 def test_metrics_are_those_of_their_definition():
@@ -181,7 +254,7 @@ def test_forecasts_of_new_series_are_better_than_persistence(fitted):
     errors, held = (np.sqrt(np.mean((future["y"] - values).to_numpy() ** 2)) for values in (found["y_predicted"], last))
     assert errors < 0.5 * held
     rows = network.report.rows
-    assert list(rows) == ["training", "validation", "test", "persistence, test", "mean, test"]
+    assert list(rows) == ["training", "validation", "test", "persistence, test", "mean, test", "linear, test"]
     assert rows["test"]["rmse"] < 0.5 * rows["persistence, test"]["rmse"] < rows["mean, test"]["rmse"]
     results = json.loads((folder / "results.json").read_text())
     assert results["metrics"]["rmse"] == rows["test"]["rmse"]
@@ -233,7 +306,7 @@ def test_a_model_without_inputs_context_or_series_column():
 def test_a_series_column_of_integers_named_step_is_kept():
     train = table(2).with_columns(step=pl.col("name").str.strip_prefix("s").cast(pl.Int64))
     network = forecast.fit(train, targets=["y", "u"], series="step", past=PAST, horizon=HORIZON, **TINY)
-    assert "standard deviations of each target" in str(network.report)
+    assert "standard deviations of each target" in " ".join(str(network.report).split())
     found = network.forecast(train)
     assert found.columns == ["step", "step_", "y_predicted", "u_predicted"]
     assert found["step"].to_list() == [0] * 8 + [1] * 8
@@ -286,7 +359,7 @@ def test_compare_tries_each_factor_alone(tmp_path):
         assert len(run["rmse_by_step"]) == HORIZON
         assert run["metrics"]["rmse"] == pytest.approx(np.sqrt(np.mean(run["squared_error_by_series"])), rel=1e-5)
         assert run["metrics"]["last_step_rmse"] == pytest.approx(run["rmse_by_step"][-1], rel=1e-5)
-    assert set(results["baselines"]) == {"persistence", "mean"}
+    assert set(results["baselines"]) == {"persistence", "mean", "linear"}
     assert [row["family"] for row in results["differences"]] == ["primary", "secondary", "secondary", "secondary"]
     assert [metric.key for metric in METRICS] == [row["metric"] for row in results["differences"][:2]]
     assert all(len(line) <= 80 for line in found.table().splitlines())

@@ -11,8 +11,9 @@ import torch
 
 from contextual_rnn import InputError
 from contextual_rnn.data.columns import ColumnSettings
+from contextual_rnn.data.fields import learn_fields
 from contextual_rnn.data.frame import FrameColumns
-from contextual_rnn.data.series import learn_fields, read_series
+from contextual_rnn.data.series import read_series
 from contextual_rnn.data.table import Table
 
 
@@ -178,7 +179,7 @@ def test_context_columns_are_quantities_or_labels_as_in_a_file(tmp_path):
     columns = Columns(("u",), ("y",), ("area", "place"), "id")
     frame.to_csv(tmp_path / "a.csv", index=False)
     read = [
-        learn_fields(read_series(source, columns))
+        learn_fields(read_series(source, columns), columns)
         for source in (frame, pl.from_dict(frame.to_dict("list")), tmp_path / "a.csv")
     ]
     for fields in read:

@@ -158,8 +158,17 @@ def test_every_kind_trains_and_is_saved(kind, tmp_path):
     model.save(tmp_path / "model.safetensors")
     again = load(tmp_path / "model.safetensors")
     assert isinstance(again, SeriesGenerator)
-    known = {"way": "down", "slope": 1.5}
+    known = {"way": "down", "slope": 2.0}
     assert list(again.sample(known, n=3, steps=4)["y"]) == list(model.sample(known, n=3, steps=4)["y"])
+
+
+def test_a_report_says_which_baseline_is_better():
+    noise = {"id": np.repeat(range(3), 60), "y": np.random.default_rng(0).normal(size=180)}
+    model = generation.fit(pl.DataFrame(noise), targets=["y"], series="id", learning_rate=1e-9, **TINY)
+    words = " ".join(str(model.report).split())
+    assert (
+        "On the training table, the model has a higher negative log-likelihood per step than independent steps" in words
+    )
 
 
 def test_likelihoods_are_in_the_unit_of_the_targets():
@@ -269,6 +278,14 @@ def test_sample_says_what_is_wrong(fitted, tmp_path, capsys, arguments, said):
     _, folder = fitted
     assert said in failure(capsys, "sample", folder, "--out", tmp_path / "s.csv", *arguments)
     assert not (tmp_path / "s.csv").exists()
+
+
+def test_a_value_that_training_did_not_have_is_warned_of_in_one_line(fitted, tmp_path, capsys):
+    options = ["--context", "way=up", "slope=99", "--n", "1", "--steps", "2"]
+    main([str(one) for one in ["sample", fitted[1], "--out", tmp_path / "s.csv", *options]])
+    said = capsys.readouterr().err
+    assert said.startswith("contextual-rnn: warning: series 'sample', column 'slope': 99 is outside the range")
+    assert said.count("\n") == 1
 
 
 def test_fit_series_without_inputs_still_generates(tmp_path, capsys):

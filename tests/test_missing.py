@@ -113,6 +113,8 @@ def test_a_window_with_missing_targets_is_filled(how, tmp_path):
     model.save(tmp_path / "model.safetensors")
     again = series.load(tmp_path / "model.safetensors").predict(gaps)
     assert again.frame.equals(model.predict(gaps).frame)
+    assert "in `table`, 2 of 24 input values and 2 of 3 target values were missing, and filled" in again.remarks[0]
+    assert model.predict(table()).remarks == []
     assert again.rmse["y"] == pytest.approx(model.report.rows["test table"]["free_run_rmse"], rel=1e-4)
 
 
@@ -161,6 +163,8 @@ def test_a_generator_reads_held_targets_and_is_scored_on_known_ones():
 
 def test_the_command_line_takes_negative_sentinels(tmp_path, capsys):
     gaps = table(u=[1], y=[9])
+    with pytest.raises(InputError, match="column 'u': every value is missing"):
+        forecast.fit(table(u=range(24)), inputs=["u"], missing="hold", past=4, horizon=2, **TINY)
     gaps.with_columns(pl.all().fill_null(-200)).write_csv(tmp_path / "a.csv")
     options = [
         "--inputs",
@@ -183,6 +187,11 @@ def test_the_command_line_takes_negative_sentinels(tmp_path, capsys):
     read = ["--missing", "hold", "--missing-values", "-200", "?"]
     main(["fit", "forecast", "--train", str(tmp_path / "a.csv"), *options, *read, "--out", str(tmp_path / "run")])
     words = " ".join(capsys.readouterr().out.split())
+    future = pl.DataFrame({"u": ["-200", "?"]})
+    future.write_csv(tmp_path / "b.csv")
+    past = ["--past", str(tmp_path / "a.csv"), "--future", str(tmp_path / "b.csv")]
+    main(["forecast", str(tmp_path / "run"), *past, "--out", str(tmp_path / "c.csv")])
+    assert "b.csv, 2 of 6 input values were missing, and filled with the last known value." in capsys.readouterr().out
     assert "a.csv, 1 of 24 input values and 1 of 24 target values are missing" in words
 
 
@@ -287,10 +296,10 @@ def test_a_model_refuses_a_table_of_another_frequency(tmp_path):
     options = {"inputs": ["u"], "time": "t", "jobs": 1, **TINY}
     series.fit(dated(), out=tmp_path / "run", **options)
     weeks = pl.DataFrame({"t": ["2024-01-01", "2024-01-08", "2024-01-15"], "u": [1, 2, 3]})
-    with pytest.raises(InputError, match=r"frequency is 1 week, but the model was trained on rows .* 1 day"):
+    with pytest.raises(InputError, match=r"frequency of `table` is 1 week, but the model was trained on rows .* 1 day"):
         series.load(tmp_path / "run").predict(weeks)
     working = [day for day in DAYS if (int(day[-2:]) - 1) % 7 < 5]
-    model = forecast.fit(dated(working), time="t", past=3, horizon=2, **TINY)
+    model = forecast.fit(dated(working), test=dated(working[:5]), time="t", past=3, horizon=2, **TINY)
     assert model.frequency == "1 business day"
     assert model.forecast(dated(working[:5]))["t"].to_list() == ["2024-01-08", "2024-01-09"]
 
@@ -319,3 +328,18 @@ def test_a_date_and_a_time_of_day_in_two_columns_are_one_time(as_text):
     found = model.forecast(past, future)
     assert list(found["day clock"]) == ["2024-01-02 16:00:00", "2024-01-02 17:00:00"]
     assert list(found["y"]) == [20, 21]
+
+
+def test_compare_says_what_was_inferred_and_missing():
+    options = {"bridge": ["zero"], "feeding": ["truth"], "seeds": 1, "jobs": 1, "past": 4, "horizon": 2}
+    found = forecast.compare(dated(), dated(absent=[9]), time="t", gaps="missing", missing="hold", **options, **TINY)
+    assert "The frequency of the rows is 1 day." in found.note
+    assert "In `test` (1 absent row included), 1 of 24 target values are missing" in found.note
+
+
+def test_with_the_scale_of_windows_zero_is_the_mean_of_the_past():
+    model = forecast.fit(table(y=[2]), missing="zero", scale="window", past=4, horizon=2, **TINY)
+    past = torch.tensor([[[100.0, 0], [torch.nan, 1], [104, 0], [torch.nan, 1]], [[torch.nan, 1]] * 4])
+    source, *_, last, _ = model._prepared(torch.zeros(2, 6, 0), past)
+    assert source[0, [1, 3], 0].tolist() == [0, 0]
+    assert last[:, 0, 0].tolist() == [102, model.target_mean.item()]

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import sys
 import tempfile
 
@@ -70,12 +71,16 @@ def test_nothing_is_chosen_where_there_is_nothing_to_choose(tmp_path):
 
 def test_the_report_has_fit_baselines_and_files(tmp_path):
     model = fitted(panda(), test=panda(steps=40), window=3, out=tmp_path / "run")
-    assert list(model.report.rows) == ["training table", "test table", "mean, test table", "persistence, test table"]
+    baselines = ["mean, test table", "persistence, test table", "linear, test table"]
+    assert list(model.report.rows) == ["training table", "test table", *baselines]
     assert all(np.isfinite(list(row.values())).all() for row in model.report.rows.values())
     shown = str(model.report)
     assert " ".join(shown.split()).startswith(
         "Trained a GRU of 4 units, with initial state 'context', on 1 series for 2 epochs."
     )
+    error = {name: row["free_run_rmse"] for name, row in model.report.rows.items()}
+    assert error["linear, test table"] < error["test table"]
+    assert "On the test table, the model has a higher free-run RMSE than " in " ".join(shown.split())
     assert f"{tmp_path}/run/model.safetensors" in shown
     assert f"{tmp_path}/run/figures (history.png, prediction.png)" in shown
     assert "free-run RMSE" in model.report._repr_html_()
@@ -243,3 +248,27 @@ def test_a_file_of_labels_that_are_numerals_is_known_in_a_later_table(tmp_path):
     assert len(later.frame) == 60
     with pytest.raises(InputError, match="series 's0', column 'place': the training table has no label '9'; it has"):
         model.predict(write(tmp_path / "c.csv", 1, place=lambda number: "9"))
+
+
+def test_series_too_short_to_train_on_are_left_out_and_named():
+    table = pd.DataFrame({"id": list("aaaabb"), "u": [0, 1, 2, 3, 0, 1], "y": [0, 1, 2, 3, 1, 2]})
+    table = pd.concat([table.assign(id=table["id"] + str(number)) for number in range(7)])
+    model = series.fit(table, series="id", inputs=["u"], targets=["y"], window=1, epochs=1, updates=1, hidden=2)
+    words = " ".join(str(model.report).split())
+    assert (
+        "7 series of `train` are left out, with fewer than 3 steps: 'b0', 'b1', 'b2', 'b3', 'b4' and 2 more." in words
+    )
+    assert "on 7 series for 1 epochs" in words
+    with pytest.raises(InputError, match="series 'b0' has 2 steps, but at least 3 are needed"):
+        series.fit(table[table["id"].str[0] == "b"], series="id", inputs=["u"], targets=["y"], window=1)
+
+
+def test_several_targets_are_shown_in_their_own_units_too():
+    table = pd.DataFrame({"u": np.arange(80) % 9, "a": 1000.0 * (np.arange(80) % 9), "b": np.arange(80) % 9})
+    model = series.fit(table, inputs=["u"], targets=["a", "b"], epochs=1, updates=1, hidden=2)
+    words = " ".join(str(model.report).split())
+    assert "Errors are in standard deviations of each target." in words
+    shown = re.search(r"on the training table is ([\d.]+) \(a\), ([\d.]+) \(b\)\.", words)
+    np.testing.assert_allclose(
+        [float(one) for one in shown.groups()], list(model.predict(table).rmse.values()), rtol=1e-3
+    )

@@ -1,13 +1,15 @@
 """The model of series and its metrics: padding, free runs, carrying on, and what the errors are."""
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 from tanks import columns, model, records
 
 from contextual_rnn import load
-from contextual_rnn.data.folds import fold
-from contextual_rnn.data.series import Record, collate, learn_fields, random_windows, read_series
+from contextual_rnn._core.folds import fold
+from contextual_rnn.data.fields import learn_fields
+from contextual_rnn.data.series import Record, collate, random_windows, read_series
 from contextual_rnn.errors import InputError
 from contextual_rnn.jobs import series
 from contextual_rnn.jobs.series import SeriesModel, SeriesSettings
@@ -120,16 +122,10 @@ def test_several_targets_count_alike_whatever_their_units():
 
 
 def test_a_quantity_that_never_varies_has_scale_1():
-    series = read_series_of(columns(6, 4, area=lambda number: 0.1))
-    field = learn_fields(series)["area"]
-    assert field(torch.tensor([0.1, 1.1], dtype=torch.float64), 2).flatten().tolist() == pytest.approx([0, 1])
-
-
-def read_series_of(table):
-    import polars as pl
-
     settings = SeriesSettings(inputs=["u"], targets=["y"], context=["area"], series="id")
-    return read_series(pl.DataFrame(table), settings)
+    series = read_series(pl.DataFrame(columns(6, 4, area=lambda number: 0.1)), settings)
+    field = learn_fields(series, settings)["area"]
+    assert field(torch.tensor([0.1, 1.1], dtype=torch.float64), 2).flatten().tolist() == pytest.approx([0, 1])
 
 
 def test_a_saved_model_is_read_back_whole(tmp_path):

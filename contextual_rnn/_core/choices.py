@@ -29,3 +29,8 @@ def nearest(name: str, known: Iterable[str]) -> str:
     folded = {one.casefold(): one for one in known}
     found = difflib.get_close_matches(name.casefold(), folded, 1)
     return f"; did you mean {folded[found[0]]!r}?" if found else ""
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return names as a list in words: `a`, `a and b`, or `a, b and c`."""
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,8 @@ class Quantity(Field):
         drop: the share of rows that are treated as unknown in training mode.
         mean: the mean of the training values, given instead of a range; values are then not restricted.
         deviation: the standard deviation of the training values, given together with `mean`.
+        observed: the smallest and the largest training value, which `is_outside` compares with; values are not
+            restricted by them.
 
     Raises:
         ValueError: neither a range nor a mean and a deviation is given, or both are; or they are not finite, `low` is
@@ -45,10 +48,12 @@ class Quantity(Field):
         *,
         mean: float | None = None,
         deviation: float | None = None,
+        observed: Sequence[float] | None = None,
     ) -> None:
         super().__init__(1, unknown, drop)
         self.low, self.high, self.extrapolate = _float(low), _float(high), extrapolate
         self.mean, self.deviation = _float(mean), _float(deviation)
+        self.observed = None if observed is None else (float(observed[0]), float(observed[1]))
         if self.mean is None and self.deviation is None and self.low is not None and self.high is not None:
             if not -math.inf < self.low < self.high < math.inf:
                 raise ValueError(f"low and high must be finite, and low less than high; found {low} and {high}")
@@ -77,6 +82,10 @@ class Quantity(Field):
         varied = array.min() < array.max()  # the deviation of equal numbers is not always 0
         deviation = float(np.std(array)) if varied else 1.0
         return cls(mean=float(np.mean(array)), deviation=deviation, unknown=unknown, drop=drop)
+
+    def is_outside(self, value: float) -> bool:
+        """Return whether a number is less than the smallest or greater than the largest training value, if known."""
+        return self.observed is not None and not self.observed[0] <= value <= self.observed[1]
 
     def check(self, value: Any) -> tuple[Tensor, Tensor]:
         """Return the scaled numbers (B,), and a mask (B,) of the unknown rows."""

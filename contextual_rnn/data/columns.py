@@ -20,7 +20,17 @@ class TargetSettings(FileSettings):
     )
     context: tuple[str, ...] = setting(
         (),
-        "Columns that are constant within a series; numeric columns are standardised, text columns one-hot encoded.",
+        "Columns that are constant within a series; numeric columns are standardised (quantities), columns of text, "
+        "categories or booleans are one-hot encoded (labels).",
+        group="data",
+        metavar="COLUMN",
+    )
+    labels: tuple[str, ...] = setting(
+        (), "Context columns whose numbers are labels, such as the number of a class.", group="data", metavar="COLUMN"
+    )
+    quantities: tuple[str, ...] = setting(
+        (),
+        "Context columns whose values are quantities, such as integers of few distinct values.",
         group="data",
         metavar="COLUMN",
     )
@@ -37,7 +47,7 @@ class TargetSettings(FileSettings):
         "rows must be in order; `none` says that no column is a time.",
         group="data",
         least=1,
-        metavar="COLUMN",
+        metavar="COLUMN ...",
     )
     missing: Literal["refuse", "hold", "interpolate", "zero"] = setting(
         "refuse",

@@ -72,6 +72,13 @@ class FrameColumns:
         except (ValueError, TypeError):  # of a type that polars does not know
             return pl.Series(name, values, dtype=pl.Object)
 
+    def is_category(self, name: str) -> bool:
+        """Return whether a column holds categories or booleans, of a type of its own or as objects."""
+        column = self.frame.get_column(self.keys[name])
+        if column.dtype in (nw.Categorical, nw.Enum, nw.Boolean):
+            return True
+        return column.dtype == nw.Object and all(isinstance(value, bool) for value in column.drop_nulls().to_list())
+
     def like(self, columns: dict[str, Any], rows: Sequence[int] | np.ndarray | None = None) -> Any:
         """Return named columns as a frame of the same kind.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -82,27 +83,26 @@ def last_known(targets: Tensor, otherwise: Tensor) -> Tensor:
     return torch.where(held.isnan(), otherwise, held)
 
 
-def check_known(values: np.ndarray, names: Sequence[str], table: str, series: str, after: str = "") -> None:
+def check_known(values: np.ndarray, names: Sequence[str], table: str, series: str = "", after: str = "") -> None:
     """Raise InputError if a column of (T, F) has no known value."""
     unknown = np.isnan(values).all(axis=0)
     if len(values) and unknown.any():
         name = names[int(unknown.argmax())]
-        raise InputError(f"{table}, column {name!r}: every value of series {series!r} is missing{after}")
+        of = f" of series {series!r}" if series else ""
+        raise InputError(f"{table}, column {name!r}: every value{of} is missing{after}")
 
 
-def in_words(
-    table: str, inputs: tuple[int, int], targets: tuple[int, int], how: str, reads_targets: bool, absent: int = 0
-) -> str:
+def in_words(table: str, series: Sequence[Any], how: str, reads_targets: bool) -> str:
     """Return a sentence that says how much of a table is missing, and what is done about it.
 
     Args:
         table: the name of the table.
-        inputs: the number of missing values, and of all values, of input columns.
-        targets: the same for target columns.
+        series: its series, with `inputs` (T, U), `targets` (T, Y) and `rows` (T,), in which -1 is an absent row.
         how: the setting `missing`.
         reads_targets: whether the model reads targets.
-        absent: the number of absent rows, whose values are counted as missing.
     """
+    inputs, targets = _count([one.inputs for one in series]), _count([one.targets for one in series])
+    absent = sum(int((one.rows < 0).sum()) for one in series)
     counts = [
         f"{number} of {of} {name} values" for name, (number, of) in (("input", inputs), ("target", targets)) if of
     ]
@@ -117,3 +117,26 @@ def in_words(
     if targets[0]:
         ends.append("missing targets are neither trained on nor scored")
     return "; ".join(ends) + "."
+
+
+def _count(values: Sequence[np.ndarray]) -> tuple[int, int]:
+    """Return the number of missing values, and of all values."""
+    return sum(int(np.isnan(one).sum()) for one in values), sum(one.size for one in values)
+
+
+def filled_in_words(tables: str, inputs: Sequence[Tensor], targets: Sequence[Tensor], how: str) -> list[str]:
+    """Return a sentence that says how much of what a model read was filled; none if nothing was.
+
+    Args:
+        tables: the names of the tables.
+        inputs: the indicators of the inputs.
+        targets: the indicators of the targets.
+        how: the setting `missing`.
+    """
+    counts = []
+    for name, parts in (("input", inputs), ("target", targets)):
+        filled, of = sum(int(part.sum()) for part in parts), sum(part.numel() for part in parts)
+        counts += [f"{filled} of {of} {name} values"] if filled else []
+    if not counts:
+        return []
+    return [f"Of what the model read in {tables}, {' and '.join(counts)} were missing, and filled {IN_WORDS[how]}."]

@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 
 from .._core.records import Record, collate, random_windows  # noqa: F401  (the last two are read with series)
-from ..context import Field, Label, Quantity
+from ..context import Field
 from ..errors import InputError
 from .calendar import calendar_inputs
 from .columns import TargetSettings
 from .missing import REFUSE, check_known, filled_with_indicators, in_words
-from .table import MissingNumber, Source, Table, is_path, number
+from .table import MissingNumber, Source, Table, is_path
 from .time import NO_TIME, Times, check_order, common_frequency, read_times
 
 
@@ -70,6 +70,7 @@ def read_series(
     known_targets: int | None = None,
     scored_from: int | None = None,
     min_length: int = 1,
+    left_out: list[str] | None = None,
     frequency: str | None = None,
 ) -> list[Series]:
     """Read the series of a table, in the order in which they first appear. Their rows may be interleaved.
@@ -84,7 +85,9 @@ def read_series(
         scored_from: the step from which on each series must have a value of every target, though not at every step;
             None requires none.
         min_length: the smallest number of steps that a series may have.
-        frequency: of the rows, in words; None infers it.
+        left_out: where given, shorter series are left out, unless all are, and their names are added to it; None
+            refuses shorter series.
+        frequency: that of other tables, in words; see `read_times`.
 
     Raises:
         InputError: if the table is invalid; the message names the file, the line or row, and the column.
@@ -99,6 +102,9 @@ def read_series(
         table.join(columns.time)
     names = table.labels(columns.series) if columns.series else np.full(len(table), table.stem)
     rows, times = _in_order(table, columns, _rows_of(names), frequency)
+    if left_out is not None and any(len(places) >= min_length for places in rows.values()):
+        left_out += [name for name, places in rows.items() if len(places) < min_length]
+        rows = {name: places for name, places in rows.items() if len(places) >= min_length}
     for name, places in rows.items():
         if len(places) < min_length:
             raise InputError(
@@ -115,7 +121,7 @@ def read_series(
     outputs = table.numbers(targets, known & refuse, columns.missing_values)
     if not targets:
         outputs = np.full((len(table), len(columns.targets)), np.nan, np.float32)
-    context = {name: table.context(name) for name in columns.context}
+    context = {name: table.context(name, name in columns.labels) for name in columns.context}
     if scored_from is not None and np.isnan(outputs).any():
         after = f" after the first {scored_from} steps" if scored_from else ""
         for name, places in rows.items():
@@ -163,75 +169,18 @@ def _rows_of(names: np.ndarray) -> dict[str, np.ndarray]:
     return {str(unique[index]): places[index] for index in np.argsort(first)}
 
 
-def learn_fields(series: Sequence[Series]) -> dict[str, Field]:
-    """Return a field for every context column: a quantity if all its values are numbers, else a label.
-
-    Quantities are standardised by the mean and standard deviation over the series.
-    """
-    names = series[0].context if series else {}
-    return {name: _field([one.context[name] for one in series]) for name in names}
-
-
-def _field(values: list[str]) -> Field:
-    numbers = [number(value) for value in values]
-    if None in numbers:
-        return Label(sorted(set(values)))
-    return Quantity.standardised(numbers)
-
-
-def context_vectors(fields: dict[str, Field], names: Sequence[str], series: Sequence[Series]) -> Tensor:
-    """Return the context vector of every series, (N, C).
-
-    Args:
-        fields: as returned by `learn_fields`.
-        names: the context columns, in the order of the vector.
-        series: N series.
-
-    Raises:
-        InputError: if a label is not in the training table, or a column of numbers contains text.
-    """
-    if not names:
-        return torch.zeros(len(series), 0)
-    return torch.cat([_encoded(name, fields[name], series) for name in names], dim=1)
-
-
 def context_width(fields: dict[str, Field]) -> int:
     """Return C, the width of a context vector."""
     return sum(field.out_features for field in fields.values())
 
 
-def _encoded(name: str, field: Field, series: Sequence[Series]) -> Tensor:
-    values = [one.context[name] for one in series]
-    if isinstance(field, Label):
-        return _labels(name, field, series, values)
-    numbers = [number(value) for value in values]
-    for one, value, quantity in zip(series, values, numbers, strict=True):
-        if quantity is None:
-            raise InputError(
-                f"series {one.name!r}, column {name!r}: {value!r} is text, but the training table has numbers there"
-            )
-    rows = []
-    for one, value, quantity in zip(series, values, numbers, strict=True):
-        try:
-            with torch.no_grad():
-                rows.append(field(torch.tensor([quantity], dtype=torch.float64), 1).float())
-        except ValueError:
-            raise InputError(
-                f"series {one.name!r}, column {name!r}: {value} is not finite, or too large to compute with"
-            ) from None
-    return torch.cat(rows)
+def context_of(series: Sequence[Series], fields: dict[str, Field], names: Sequence[str]) -> Tensor:
+    """Return the context vector of every series, (N, C); see `fields.context_vectors`."""
+    if not names:
+        return torch.zeros(len(series), 0)
+    from .fields import context_vectors
 
-
-def _labels(name: str, field: Label, series: Sequence[Series], values: list[str]) -> Tensor:
-    known = field.names or []
-    for one, value in zip(series, values, strict=True):
-        if value not in known:
-            listed = ", ".join(known[:10])
-            raise InputError(
-                f"series {one.name!r}, column {name!r}: the training table has no label {value!r}; it has {listed}"
-            )
-    with torch.no_grad():
-        return field(values, len(series)).float()
+    return context_vectors(fields, names, series)
 
 
 def input_width(columns: TargetSettings) -> int:
@@ -249,10 +198,10 @@ def records(series: Sequence[Series], fields: dict[str, Field], columns: TargetS
 
     Args:
         series: of a table.
-        fields: of the context columns, as returned by `learn_fields`.
+        fields: of the context columns, as returned by `fields.learn_fields`.
         columns: the columns of the table, and what is done about missing values.
     """
-    vectors = context_vectors(fields, columns.context, series)
+    vectors = context_of(series, fields, columns.context)
     return [make_record(one, vector, columns) for one, vector in zip(series, vectors, strict=True)]
 
 
@@ -280,6 +229,7 @@ class Datasets:
         backend: the kind of data frame that the training table is, as narwhals names it; polars for a file.
         frequency: of the rows, in words; None without a column of times.
         missing: a sentence for each table with missing values.
+        notes: sentences on series that are left out, and on context columns of numbers that may be labels.
     """
 
     training: list[Record]
@@ -290,6 +240,7 @@ class Datasets:
     backend: Any
     frequency: str | None = None
     missing: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def read(
@@ -323,16 +274,27 @@ class Datasets:
         given = [name for name, source in sources.items() if source is not None or name == "train"]
         tables = {name: Table(sources[name], f"`{name}`", columns) for name in given}
         known, shortest = None if reads_targets else 0, {"train": least_training}
+        series: dict[str, list[Series]] = {}
+        short: dict[str, list[str]] = {name: [] for name in tables}
         try:
-            series = {
-                name: read_series(
-                    table, columns, known_targets=known, scored_from=window, min_length=shortest.get(name, least)
+            for name, table in tables.items():
+                times = series["train"][0].times if series else None
+                series[name] = read_series(
+                    table,
+                    columns,
+                    known_targets=known,
+                    scored_from=window,
+                    min_length=shortest.get(name, least),
+                    left_out=short[name],
+                    frequency=times.frequency if times else None,
                 )
-                for name, table in tables.items()
-            }
         except MissingNumber as error:
             raise InputError(f"{error}; `missing` (hold, interpolate or zero) fills missing numbers") from None
-        fields = learn_fields(series["train"])
+        if columns.missing != REFUSE:
+            check_known(
+                np.concatenate([one.inputs for one in series["train"]]), inputs_of(columns), tables["train"].name
+            )
+        fields, remarks = _fields(tables["train"], series["train"], columns)
         found = {name: records(several, fields, columns) for name, several in series.items()}
         return cls(
             found["train"],
@@ -345,16 +307,21 @@ class Datasets:
             if time_column(columns)
             else None,
             tuple(
-                sentence
-                for name, table in tables.items()
-                if (sentence := how_much_is_missing(table, series[name], columns, reads_targets))
+                in_words(tables[name].name, several, columns.missing, reads_targets)
+                for name, several in series.items()
+                if columns.missing != REFUSE or any(np.isnan(one.targets).any() for one in several)
+            ),
+            (
+                *(_left_out(name, names, shortest.get(name, least)) for name, names in short.items() if names),
+                *remarks,
             ),
         )
 
     @property
     def remarks(self) -> list[str]:
         """What was inferred from the tables, in sentences."""
-        return [*([f"The frequency of the rows is {self.frequency}."] if self.frequency else []), *self.missing]
+        frequency = [f"The frequency of the rows is {self.frequency}."] if self.frequency else []
+        return [*frequency, *self.missing, *self.notes]
 
     def split(
         self, index: int | None, folds: int, window: int = 0, *, whole: bool = False
@@ -370,23 +337,27 @@ class Datasets:
         """
         if index is None or self.validation:
             return self.training, [] if index is None else self.validation
-        from .folds import fold
+        from .._core.folds import fold
 
         return fold(self.training, index, folds, window, whole=whole)
 
 
-def how_much_is_missing(
-    table: Table, series: Sequence[Series], columns: TargetSettings, reads_targets: bool
-) -> str | None:
-    """Return a sentence; None if nothing is missing and missing values are refused."""
-    inputs, targets = (
-        (sum(int(np.isnan(values).sum()) for values in kept), sum(values.size for values in kept))
-        for kept in ([one.inputs for one in series], [one.targets for one in series])
-    )
-    if columns.missing == REFUSE and not inputs[0] + targets[0]:
-        return None
-    absent = sum(int((one.rows < 0).sum()) for one in series)
-    return in_words(table.name, inputs, targets, columns.missing, reads_targets, absent)
+def _left_out(table: str, names: Sequence[str], least: int) -> str:
+    """Return a sentence that says which series are too short."""
+    shown = ", ".join(map(repr, names[:5])) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    counted = f"{len(names)} series of `{table}` are" if len(names) > 1 else f"1 series of `{table}` is"
+    return f"{counted} left out, with fewer than {least} steps: {shown}."
+
+
+def _fields(table: Table, series: Sequence[Series], columns: TargetSettings) -> tuple[dict[str, Field], list[str]]:
+    """Return the fields of the context columns of a training table, and what is to be said about them."""
+    if not (columns.context or columns.labels or columns.quantities):
+        return {}, []
+    from .fields import check_roles, learn_fields, perhaps_labels
+
+    check_roles(columns)
+    fields = learn_fields(series, columns, [name for name in columns.context if table.is_category(name)])
+    return fields, perhaps_labels(series, fields, columns)
 
 
 def _identity(sources: dict[str, Source | None], tables: dict[str, Table], columns: TargetSettings) -> dict[str, Any]:

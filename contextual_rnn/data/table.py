@@ -221,15 +221,35 @@ class Table:
             row = int(wrong.to_numpy().argmax())
             raise InputError(f"{self.where(row, name)}: {why}, found {_shown(self.frame[name][row])}")
 
-    def context(self, name: str) -> np.ndarray:
-        """Return a context column as text; raise InputError if a cell is missing or is a number that is not finite."""
-        cells = self.labels(name)
-        text = pl.Series(cells)
-        self._refuse(name, text.str.to_lowercase().is_in(MISSING), "a value is missing")
+    def is_category(self, name: str) -> bool:
+        """Return whether the type of a column makes its values labels: categories, enumerations and booleans."""
+        if isinstance(self.frame, FrameColumns):
+            return self.frame.is_category(name)
+        return self.frame[name].dtype in (pl.Categorical, pl.Enum, pl.Boolean)
+
+    def context(self, name: str, is_label: bool = False) -> np.ndarray:
+        """Return a context column as text.
+
+        `true`, `True` and `TRUE` become `true`, and so for false. Texts such as NA are labels if other cells hold text,
+        else missing values.
+
+        Args:
+            name: of the column.
+            is_label: whether it is known to hold labels, so that NA is one.
+
+        Raises:
+            InputError: a cell is missing, or is a number that is not finite.
+        """
+        text = pl.Series(self.labels(name))
+        lower = text.str.to_lowercase()
+        text = pl.select(pl.when(lower.is_in(["true", "false"])).then(lower).otherwise(text)).to_series()
+        perhaps_missing = lower.is_in(MISSING)
         numbers = text.cast(pl.Float64, strict=False)
-        if not numbers.null_count():
-            self._refuse(name, ~numbers.is_finite(), "expected a finite number")
-        return cells
+        others = numbers.filter(~perhaps_missing)
+        if not (is_label or others.null_count() or self.is_category(name)):
+            self._refuse(name, perhaps_missing, "a value is missing")
+            self._refuse(name, ~perhaps_missing & ~numbers.is_finite(), "expected a finite number")
+        return text.to_numpy()
 
     def constants(self, context: dict[str, np.ndarray], series: str, rows: np.ndarray) -> dict[str, str]:
         """Return the value of every context column in one series; raise InputError if it changes within the series."""

@@ -62,11 +62,10 @@ def read_times(
         name: the column of times.
         series: the rows of each series.
         gaps: refuse absent rows, or (missing) return -1 in their places.
-        expected: the frequency of the rows, if it is known; None infers it.
+        expected: the frequency of other tables, which tells a day from a business day where the rows do not.
 
     Raises:
-        InputError: a cell is no time, a time occurs twice in a series, rows are absent, or the frequency is not the
-            expected one.
+        InputError: a cell is no time, a time occurs twice in a series, or rows are absent.
     """
     clock = clock_of(table, name)
     ordered = [rows[np.argsort(clock.index[rows], kind="stable")] for rows in series]
@@ -81,19 +80,23 @@ def read_times(
         )
     views = _views(clock, first, second, expected)
     found = [_times(view, first, second) for view in views]
-    right = [times for times in found if expected in (None, times.frequency) or not times.step]
-    for times in right:
+    likely = sorted(found, key=lambda times: times.frequency != expected)
+    for times in likely:
         if (times.index[second] - times.index[first] == times.step).all():
             return times, ordered
-    for times in right if gaps == "missing" else ():
+    for times in likely if gaps == "missing" else ():
         if ((times.index[second] - times.index[first]) % times.step == 0).all():
             return times, _with_absent(table, times, ordered)
-    if found and not right:
+    raise InputError(_irregular(table, name, likely[0], first, second))
+
+
+def check_frequency(times: Times | None, expected: str | None, table: str) -> None:
+    """Raise InputError if the frequency of a table is not that of the training table; None stands for not known."""
+    if times and times.step and expected not in (None, times.frequency):
         raise InputError(
-            f"{table.name}, column {name!r}: the frequency is {found[0].frequency}, but the model was trained on rows "
-            f"with a frequency of {expected}"
+            f"the frequency of {table} is {times.frequency}, but the model was trained on rows with a frequency of "
+            f"{expected}"
         )
-    raise InputError(_irregular(table, name, right[0], first, second))
 
 
 def _with_absent(table: Table, times: Times, series: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -312,7 +315,7 @@ def common_frequency(times: dict[str, Times | None]) -> str | None:
     Raises:
         InputError: the frequencies differ.
     """
-    found = {name: one.frequency for name, one in times.items() if one}
+    found = {name: one.frequency for name, one in times.items() if one and (one.step or name == "train")}
     for name, frequency in found.items():
         if frequency != found["train"]:
             raise InputError(f"the frequency of `train` is {found['train']}, but that of `{name}` is {frequency}")

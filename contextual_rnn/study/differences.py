@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from .._core.choices import listed
 from .intervals import (
     FEWEST,
     Estimate,
@@ -301,6 +302,26 @@ def findings(
         "sentences": sentences + caution(differences, by_item, len(runs[0][by_item.values])),
         "metrics": metrics,
     }
+
+
+def lower_baselines(error: float, baselines: dict[str, dict[str, float]], metric: Metric) -> list[str]:
+    """Return the names of the baselines that have a lower value of a metric than `error`.
+
+    Args:
+        error: the value of a model.
+        baselines: the metrics of every baseline, by its name.
+        metric: to compare by.
+    """
+    return [name for name, values in baselines.items() if values[metric.key] < error]
+
+
+def losses(runs: Sequence[Row], baselines: dict[str, dict[str, float]], metric: Metric) -> list[str]:
+    """Return a sentence for every kind whose mean over seeds is higher than that of a baseline; see `findings`."""
+    values: dict[str, list[float]] = {}
+    for run in runs:
+        values.setdefault(run[FACTOR], []).append(run["metrics"][metric.key])
+    lower = {kind: lower_baselines(sum(found) / len(found), baselines, metric) for kind, found in values.items()}
+    return [f"{kind!r} has a higher {metric.name} than {listed(names)}." for kind, names in lower.items() if names]
 
 
 def _primary(rows: list[Row], preferred: Sequence[tuple[str, str]]) -> Row | None:

@@ -7,15 +7,19 @@ import statistics
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from ..._core.choices import listed
 from ..._core.settings import takes_settings
 from ...data.table import Source
 from ...scaling import error_unit
 from ...study.comparison import Comparison, train_kinds
 from ...study.differences import findings, label
-from .metrics import BY_SERIES, METRICS, baselines, better_baselines, errors_of, rmse_by_step, scores
-from .scale import scale_in_words, with_scale
+from .base import base_in_words
+from .baselines import baselines, why_not_seasonal
+from .metrics import BY_SERIES, METRICS, better_baselines, errors_of, rmse_by_step, scores
+from .model import ForecastModel
+from .scale import scale_in_words
 from .settings import ForecastSettings
-from .train import Training, read_tables
+from .train import Training, read_tables, with_choices
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -100,38 +104,46 @@ def compare(
     variants = {label(values): (values, one) for values, one in ForecastSettings.variants({**options, **chosen})}
     base_name, (base_values, base) = next(iter(variants.items()))
     data = read_tables(train, validation, test, base)
-    variants = {name: (values, with_scale(one, data.training)) for name, (values, one) in variants.items()}
+    variants = {name: (values, with_choices(one, data)) for name, (values, one) in variants.items()}
     candidates = {name: [settings] for name, (_, settings) in variants.items()}
     pairs = [(name, base_name, _statement(values, base_values)) for name, (values, _) in variants.items()][1:]
     with train_kinds(Training(data), candidates, seeds=seeds, out=out, resume=resume, jobs=jobs) as trained:
         model = next(iter(trained.models.values()))
-        errors = {name: errors_of(forecast, data.test, model) for name, forecast in baselines(model).items()}
+        errors = {name: errors_of(forecast, data.test, model) for name, forecast in baselines(model, data).items()}
         reference = {name: scores(one) for name, one in errors.items()}
         runs = [{**run, **variants[run["initial_state"]][0]} for run in trained.runs]
         found = ForecastComparison(
             **findings(runs, pairs, METRICS, BY_SERIES, reference, _subject(pairs)),
             **trained.fields(),
             report={"baselines": reference},
-            note=" ".join([*data.remarks, _note(with_scale(base, data.training), base.scale, trained.runs, reference)]),
+            note=" ".join(
+                [
+                    *data.remarks,
+                    *why_not_seasonal(model),
+                    _note(model, base, trained.runs, reference),
+                ]
+            ),
         )
         found.baselines_by_step = {name: rmse_by_step(one) for name, one in errors.items()}
         return found.keep(trained)
 
 
 def _note(
-    settings: ForecastSettings,
-    scale: str | None,
+    model: ForecastModel,
+    given: ForecastSettings,
     runs: Sequence[dict[str, Any]],
     reference: dict[str, dict[str, float]],
 ) -> str:
-    """Return the unit of the errors, the scale, and which baselines are better than the mean of every variant."""
+    """Return the unit of the errors, the scale, the base, and the baselines better than the mean of every variant."""
     means = [
         statistics.fmean(run["metrics"]["rmse"] for run in runs if run["initial_state"] == name)
         for name in dict.fromkeys(run["initial_state"] for run in runs)
     ]
     better = better_baselines({"rmse": min(means)}, reference)
-    worse = f"\nEvery variant is worse than {' and '.join(better)}." if better else ""
-    return f"Errors are in {error_unit(settings.targets)}; lower is better.\n{scale_in_words(settings, scale)}{worse}"
+    worse = f"\nEvery variant is worse than {listed(better)}." if better else ""
+    settings = model.settings
+    chosen = f"{scale_in_words(settings, given.scale)} {base_in_words(settings, given.base, model.frequency)}"
+    return f"Errors are in {error_unit(settings.targets)}; lower is better.\n{chosen}{worse}"
 
 
 def _statement(values: dict[str, str], base: dict[str, str]) -> str:

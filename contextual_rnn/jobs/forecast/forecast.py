@@ -32,7 +32,9 @@ def forecast_file(
     """
     check_files(read={"run": run, "past": past, "future": future}, written={"out": out})
     model = ForecastModel.load(run)
-    found = model.forecast(past, future)
+    question = model.question(past, future)
+    found = model.answer(question)
     write_table(out, found)
+    remarks = "".join(f"{remark}\n" for remark in question.remarks(model.settings, model.fields))
     horizon = model.settings.horizon
-    return f"{horizon} steps after each of {len(found) // horizon} series.\nForecasts: {out}"
+    return f"{horizon} steps after each of {len(found) // horizon} series.\n{remarks}Forecasts: {out}"

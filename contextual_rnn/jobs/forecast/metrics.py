@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from ..._core.records import Record
-from ...data.missing import last_known
 from ...study.differences import ItemMetric, Metric
 from .model import ForecastModel
 
@@ -102,26 +101,18 @@ def rmse_by_step(errors: Tensor) -> list[float | None]:
     return mean_squares(errors).mean(0).sqrt().tolist()
 
 
+def rmse_by_target(model: ForecastModel, windows: Sequence[Record]) -> Tensor:
+    """Return the root mean squared error of a model's forecasts of every target in its own unit, (Y,)."""
+    errors = errors_of(model.forecasts, windows, model) * model.error_scale().double()
+    return errors.square().nanmean((0, 1)).sqrt()
+
+
 def squares_by_series(errors: Tensor, windows: Sequence[Record]) -> list[float]:
     """Return the mean squared error of every series; windows of one series are not independent of each other."""
     rows: dict[str, list[int]] = {}
     for row, window in enumerate(windows):
         rows.setdefault(window.name, []).append(row)
     return [float(mean_square(errors, chosen)) for chosen in rows.values()]
-
-
-def baselines(model: ForecastModel) -> dict[str, Forecast]:
-    """Return the baselines that need no training: the last known targets, and the mean of the training targets."""
-    past, horizon, mean = model.settings.past, model.settings.horizon, model.target_mean.cpu()
-
-    def last(window: Record) -> Tensor:
-        found = window.targets[past - 1]
-        return last_known(window.targets[:past], mean) if bool(found.isnan().any()) else found
-
-    return {
-        "persistence": lambda windows: [last(window).expand(horizon, -1) for window in windows],
-        "mean": lambda windows: [mean.expand(horizon, -1) for _ in windows],
-    }
 
 
 def better_baselines(model: dict[str, float], found: dict[str, dict[str, float]]) -> list[str]:

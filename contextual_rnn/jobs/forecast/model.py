@@ -29,6 +29,7 @@ from ...mlp import MLP
 from ...recurrent import ContextualRNN
 from ...scaling import StandardisedColumns
 from ...seq2seq import Decoder, Encoder, EncoderDecoder, ScheduledSampling, make_attention, make_bridge
+from .base import season_in_past, season_places
 from .scale import usual_spread, window_scale
 from .settings import ForecastSettings
 from .windows import Question
@@ -76,7 +77,9 @@ class ForecastModel(StandardisedColumns):
         self.scaled_inputs, self.fills = len(inputs_of(given)), given.missing != REFUSE or bool(given.past_inputs)
         self.known_ahead = known_ahead(given)
         encoder = make_core(given.cell, inputs + target_width(given), given.hidden, given.layers)
-        decoder = make_core(given.cell, targets + len(self.known_ahead), given.hidden, given.layers)
+        self.season = season_in_past(frequency, given.past) if given.base == "seasonal" else None
+        known = len(self.known_ahead) + (targets if self.season else 0)
+        decoder = make_core(given.cell, targets + known, given.hidden, given.layers)
         start: InitialState = ConstantState(encoder)
         if context:
             start = ContextState(encoder, MLP(context, [given.context_hidden]), activation=nn.Tanh())
@@ -94,12 +97,22 @@ class ForecastModel(StandardisedColumns):
         past = self.settings.past
         if self.settings.scale == "window":
             parts = [record.read.unfold(0, past, past).transpose(1, 2) for record in records if len(record) >= past]
-            self.usual.copy_(usual_spread(self._values(torch.cat(parts).to(self.device))))
+            self.usual.copy_(usual_spread(self.values_of(torch.cat(parts).to(self.device))))
 
-    def _values(self, read: Tensor) -> Tensor:
-        """Return the values (..., Y) of targets that may have indicators (..., 2Y); NaN becomes the training mean."""
+    def values_of(self, read: Tensor) -> Tensor:
+        """Return the values (B, past, Y) of targets that may have indicators (B, past, 2Y).
+
+        NaN becomes what is 0 after scaling: the training mean; with `scale` window, the mean of the window's known
+        values, if there are any.
+        """
         values = read[..., : len(self.target_mean)]
-        return values if self.settings.missing == REFUSE else torch.where(values.isnan(), self.target_mean, values)
+        if self.settings.missing == REFUSE:
+            return values
+        otherwise = self.target_mean
+        if self.settings.scale == "window":
+            mean = values.nanmean(1, keepdim=True)
+            otherwise = torch.where(mean.isnan(), otherwise, mean)
+        return torch.where(values.isnan(), otherwise, values)
 
     def scale_of(self, past: Tensor) -> tuple[Tensor, Tensor]:
         """Return what known targets (B, past, Y) are standardised by: mean and scale, (B, 1, Y) or (Y,) each."""
@@ -111,7 +124,7 @@ class ForecastModel(StandardisedColumns):
         """Return the scale of targets as the model reads them, (B, past, Y) or (B, past, 2Y); see `scale_of`."""
         if self.settings.missing == "interpolate":
             past = hold_the_end(past, len(self.target_mean))
-        return self.scale_of(self._values(past))[1]
+        return self.scale_of(self.values_of(past))[1]
 
     def loss(self, batch: Batch, feeding: ScheduledSampling | None = None) -> Tensor:
         """Return the mean squared error of standardised targets over the horizon, (); missing ones are left out.
@@ -126,8 +139,8 @@ class ForecastModel(StandardisedColumns):
         prepared, measured = self._prepared(inputs, read[:, :past]), targets[:, past:]
         if read is not targets and bool(measured.isnan().any()):
             return self._masked_loss(measured, read[:, past:], prepared, context, feeding)
-        source, first, known, last, scale = prepared
-        future = (measured - last) / scale
+        source, first, known, base, scale = prepared
+        future = (measured - base) / scale
         return self.pairs.loss(
             source,
             future,
@@ -147,8 +160,8 @@ class ForecastModel(StandardisedColumns):
         feeding: ScheduledSampling | None,
     ) -> Tensor:
         """Return the loss of the measured targets of horizons, (B, horizon, Y) with NaN; `read` has them filled."""
-        source, first, known, last, scale = prepared
-        future = ((read[..., : measured.shape[2]] - last) / scale).nan_to_num(0)
+        source, first, known, base, scale = prepared
+        future = ((read[..., : measured.shape[2]] - base) / scale).nan_to_num(0)
         fed = torch.cat([torch.cat([first.unsqueeze(1), future[:, :-1]], dim=1), known], dim=2)
         outputs = self.pairs(source, fed, None, self._known(context), feeding, int(self.updates)).outputs
         there = ~measured.isnan()
@@ -163,9 +176,9 @@ class ForecastModel(StandardisedColumns):
             past: (B, past, Y), the known targets; (B, past, 2Y) with indicators if missing ones are filled.
             context: (B, C), the context vector of each series.
         """
-        source, first, known, last, scale = self._prepared(inputs, past)
+        source, first, known, base, scale = self._prepared(inputs, past)
         found = self.pairs.free_run(source, first, self.settings.horizon, context=self._known(context), known=known)
-        return found * scale + last
+        return found * scale + base
 
     @torch.no_grad()
     def forecasts(self, windows: Sequence[Record]) -> Iterator[Tensor]:
@@ -193,21 +206,32 @@ class ForecastModel(StandardisedColumns):
         Raises:
             InputError: a table is wrong, `future` is missing or lacks a series, or a series is too short.
         """
-        question = Question.read(past, future, self.settings, self.frequency)
+        return self.answer(self.question(past, future))
+
+    def question(self, past: Source, future: Source | None = None) -> Question:
+        """Read the tables of `forecast`."""
+        return Question.read(past, future, self.settings, self.frequency)
+
+    def answer(self, question: Question) -> Any:
+        """Return the data frame of `forecast`."""
         forecasts = self.eval().forecasts(question.windows(self.settings, self.fields))
         return question.frame(forecasts, self.settings)
 
     def _prepared(self, inputs: Tensor, past: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """Return the source, the decoder's first element and known inputs, the last known targets and their scale."""
+        """Return the source, the decoder's first element and known inputs, the base of the forecast and the scale."""
         steps, size = self.settings.past, len(self.target_mean)
         if self.settings.missing == "interpolate":
             past, inputs = hold_the_end(past, size), self._without_later(inputs)
         inputs = self.standardised_inputs(inputs)
-        past, indicators = self._values(past), past[..., size:]
+        past, indicators = self.values_of(past), past[..., size:]
         mean, scale = self.scale_of(past)
         source = torch.cat([inputs[:, :steps], (past - mean) / scale, indicators], dim=2)
         ahead = inputs[:, steps:, self.known_ahead] if self.settings.past_inputs else inputs[:, steps:]
-        return source, torch.zeros_like(past[:, 0]), ahead, past[:, -1:], scale
+        last = past[:, -1:]
+        if self.season is None:
+            return source, torch.zeros_like(past[:, 0]), ahead, last, scale
+        base = past[:, season_places(self.season, steps, self.settings.horizon)]
+        return source, torch.zeros_like(past[:, 0]), torch.cat([ahead, (base - last) / scale], dim=2), base, scale
 
     def _without_later(self, inputs: Tensor) -> Tensor:
         """Replace past-only inputs that were interpolated beyond the past by the last known ones."""

@@ -38,6 +38,13 @@ class ForecastSettings(ColumnSettings, TrainingSettings):
         "a series, else global.",
         group="model",
     )
+    base: Literal["last", "seasonal"] | None = setting(
+        None,
+        "What the decoder's outputs are added to: the last known targets (last), or the targets of one season ago "
+        "(seasonal), which the decoder also reads; a season is a day of hours, a week of days, or a year of months. By "
+        "default, seasonal if the past holds a season and the training targets are nearer to it, else last.",
+        group="model",
+    )
     cell: Literal["lstm", "gru"] = setting("gru", "Recurrent core of the encoder and of the decoder.", group="model")
     hidden: int = setting(32, "Hidden units of each layer of the encoder and of the decoder.", group="model", least=1)
     layers: int = setting(1, "Layers of the encoder and of the decoder.", group="model", least=1)

@@ -12,24 +12,27 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from ..._core.choices import listed
 from ..._core.records import Batch, random_windows
 from ..._core.settings import takes_settings
 from ...data.series import Datasets
 from ...data.table import Source
-from ...scaling import error_unit
+from ...scaling import error_unit, in_own_units
 from ...seq2seq import ScheduledSampling, make_feeding
 from ...serialization import save
 from ...study import parallel
 from ...study.fit import best_epoch
 from ...study.fit import fit as train_module
 from ...study.report import FitReport, fit_one
+from .base import base_in_words, with_base
+from .baselines import baselines, why_not_seasonal
 from .metrics import (
     METRICS,
-    baselines,
     better_baselines,
     errors_of,
     rmse,
     rmse_by_step,
+    rmse_by_target,
     scaled_rmse,
     scores,
     squares_by_series,
@@ -61,6 +64,11 @@ def read_tables(train: Source, validation: Source | None, test: Source | None, s
         validation=cut_windows(held_out, settings),
         test=cut_windows(data.test, settings),
     )
+
+
+def with_choices(settings: ForecastSettings, data: Datasets) -> ForecastSettings:
+    """Return the settings with the scale and the base that the training table suggests, where none is given."""
+    return with_base(with_scale(settings, data.training), data.training, data.frequency)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -155,19 +163,21 @@ def fit(
     """
     settings = ForecastSettings.of(options)
     data = read_tables(train, validation, test, settings)
-    report, figures = functools.partial(_report, data, settings.scale), functools.partial(_figures, data)
-    settings = with_scale(settings, data.training)
+    report, figures = functools.partial(_report, data, settings), functools.partial(_figures, data)
+    settings = with_choices(settings, data)
     return fit_one(Training(data), [settings], report, figures, seed=seed, out=out, resume=resume, jobs=1)
 
 
 def _report(
-    data: Datasets, scale: str | None, model: ForecastModel, result: dict[str, Any], history: list[dict[str, Any]]
+    data: Datasets, given: ForecastSettings, model: ForecastModel, result: dict[str, Any], history: list[dict[str, Any]]
 ) -> FitReport:
     settings, epoch = model.settings, result["metrics"]["epoch"]
     tables = {"training": cut_windows(data.training, settings), "validation": data.validation, "test": data.test}
     rows = {name: scores(errors_of(model.forecasts, windows, model)) for name, windows in tables.items() if windows}
     last = list(rows)[-1]
-    found = {name: scores(errors_of(forecast, tables[last], model)) for name, forecast in baselines(model).items()}
+    found = {
+        name: scores(errors_of(forecast, tables[last], model)) for name, forecast in baselines(model, data).items()
+    }
     better = better_baselines(rows[last], found)
     rows |= {f"{name}, {last}": values for name, values in found.items()}
     sentences = [
@@ -175,10 +185,13 @@ def _report(
         f"steps from {settings.past}, on {len(data.training)} series for {len(history)} epochs.",
         f"The weights are those of epoch {epoch}, which has the lowest validation error in the scale "
         "of the training loss.",
-        scale_in_words(settings, scale),
+        scale_in_words(settings, given.scale),
+        base_in_words(settings, given.base, data.frequency),
         *data.remarks,
         f"Errors are in {error_unit(settings.targets)}.",
-        *([f"On the {last} table, the model is worse than {' and '.join(better)}."] if better else []),
+        *in_own_units(settings.targets, f"{last} table", rmse_by_target(model, tables[last])),
+        *why_not_seasonal(model),
+        *([f"On the {last} table, the model is worse than {listed(better)}."] if better else []),
     ]
     return FitReport(sentences, METRICS, rows)
 

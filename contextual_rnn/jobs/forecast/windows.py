@@ -14,9 +14,10 @@ from ..._core.records import Record
 from ...context import Field
 from ...data.calendar import calendar_after
 from ...data.frame import make_frame
-from ...data.series import Series, context_vectors, make_record, names_of, read_series, time_column
+from ...data.missing import filled_in_words
+from ...data.series import Series, context_of, inputs_of, make_record, names_of, read_series, time_column
 from ...data.table import Source, Table, free_name
-from ...data.time import NO_TIME, clock_of, clock_of_cells
+from ...data.time import NO_TIME, check_frequency, clock_of, clock_of_cells
 from ...errors import InputError
 from .settings import ForecastSettings
 
@@ -54,6 +55,7 @@ class Question:
             raise InputError("the model has no inputs, so `future` would not be read; leave it out")
         known = Table(past, "`past`", settings)
         series = read_series(known, settings, scored_from=0, min_length=settings.past, frequency=frequency)
+        check_frequency(series[0].times, frequency, known.name)
         if future is None:
             return cls(known, None, series, [])
         to_come = Table(future, "`future`", settings)
@@ -64,12 +66,27 @@ class Question:
 
     def windows(self, settings: ForecastSettings, fields: dict[str, Field]) -> list[Record]:
         """Return the last steps of every series with the inputs of the horizon, whose targets are missing."""
-        vectors = context_vectors(fields, settings.context, self.series)
+        vectors = context_of(self.series, fields, settings.context)
         to_come: Sequence[Series | None] = self.to_come or [None] * len(self.series)
         found = []
         for one, coming, vector in zip(self.series, to_come, vectors, strict=True):
             found.append(_window(self._continued(one, coming, settings), vector, settings))
         return found
+
+    def remarks(self, settings: ForecastSettings, fields: dict[str, Field]) -> list[str]:
+        """Say how much of what the model reads is missing, and filled."""
+        windows = [one for one in self.windows(settings, fields) if one.filled is not None]
+        past, targets, ahead, both = (
+            settings.past,
+            len(settings.targets),
+            len(settings.inputs),
+            len(inputs_of(settings)),
+        )
+        inputs = [one.inputs[:past, both : 2 * both] for one in windows]
+        inputs += [one.inputs[past:, both : both + ahead] for one in windows]
+        read = [one.filled[:past, targets:] for one in windows if one.filled is not None]
+        tables = " and ".join(table.name for table in (self.past, self.future) if table is not None)
+        return filled_in_words(tables, inputs, read, settings.missing) if windows else []
 
     def _continued(self, one: Series, to_come: Series | None, settings: ForecastSettings) -> Series:
         """Return a series with the inputs of the horizon, whose targets and past-only inputs are missing."""

@@ -11,7 +11,7 @@ from ...data.series import Datasets
 from ...data.table import Source
 from ...kinds import WITHOUT_WINDOW, comparisons, kinds_to_compare
 from ...study.comparison import Comparison, train_kinds
-from ...study.differences import findings
+from ...study.differences import findings, losses
 from .baselines import baselines
 from .metrics import BY_SERIES, METRICS, scores
 from .settings import GenerationSettings
@@ -83,7 +83,7 @@ def compare(
         InputError: if a table or a setting is invalid.
 
     Example:
-        contextual-rnn compare generation --train train.csv --test test.csv --targets y --context digit --series id
+        contextual-rnn compare generation --train a.csv --test b.csv --targets y --context way --labels way --series id
     """
     check_count(least=2, folds=folds)
     kinds = kinds_to_compare(initial_states, WITHOUT_WINDOW, 0, options.get("context") or ())
@@ -96,5 +96,5 @@ def compare(
             **findings(trained.runs, comparisons(kinds), METRICS, BY_SERIES, reference, primary=PRIMARY),
             **trained.fields(),
             report={"baselines": reference, "chosen": trained.chosen()},
-            note=" ".join([*data.remarks, "Lower is better."]),
+            note=" ".join([*data.remarks, "Lower is better.", *losses(trained.runs, reference, METRICS[0])]),
         ).keep(trained)

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from ..._core.choices import nearest
-from ...context import Field
-from ...data.series import Series, context_vectors
+from ...context import Field, Label
+from ...data.series import Series, context_of
 from ...data.table import Table, free_name
 from ...errors import InputError
 from ...sequence_model import Samples
@@ -37,9 +37,9 @@ def context_vector(context: dict[str, Any], settings: GenerationSettings, fields
     values: dict[str, str] = {}
     if names:
         table = Table(pl.DataFrame({name: [context[name]] for name in names}, strict=False), "`context`")
-        values = {name: table.context(name)[0] for name in names}
+        values = {name: table.context(name, isinstance(fields[name], Label))[0] for name in names}
     empty = np.empty((0, 0), np.float32)
-    return context_vectors(fields, names, [Series("sample", empty, empty, values, np.empty(0, int))])
+    return context_of([Series("sample", empty, empty, values, np.empty(0, int))], fields, names)
 
 
 def sampled_columns(found: Samples, context: dict[str, Any], settings: GenerationSettings) -> dict[str, Any]:

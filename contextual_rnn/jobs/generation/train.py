@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from ..._core.choices import listed
 from ..._core.records import Batch, Record, shuffled
 from ..._core.settings import check_count, takes_settings
 from ...cores import IN_WORDS
@@ -20,6 +21,7 @@ from ...data.table import Source
 from ...errors import InputError
 from ...serialization import save
 from ...study import parallel
+from ...study.differences import lower_baselines
 from ...study.fit import check_finite
 from ...study.fit import fit as train_module
 from ...study.report import FitReport, fit_one
@@ -118,7 +120,7 @@ def fit(
         InputError: if a table or a setting is invalid.
 
     Example:
-        contextual-rnn fit generation --train digits.csv --targets x y --context digit --series id --out runs/digits
+        contextual-rnn fit generation --train a.csv --targets y --context digit --labels digit --series id --out run
     """
     check_count(least=2, folds=folds)
     candidates = GenerationSettings.candidates(options)
@@ -137,13 +139,15 @@ def _report(data: Datasets, model: SeriesGenerator, result: dict[str, Any], hist
     if data.test:
         rows["test table"] = result["metrics"]
     last = list(rows)[-1]
-    for name, generator in baselines(data.training).items():
-        rows[f"{name}, {last}"] = scores(generator, data.test or data.training, metrics)
+    found = {name: scores(one, data.test or data.training, metrics) for name, one in baselines(data.training).items()}
+    lower = lower_baselines(rows[last][LIKELIHOOD.key], found, LIKELIHOOD)
+    rows |= {f"{name}, {last}": values for name, values in found.items()}
     sentences = [
         f"Trained {IN_WORDS[settings.cell]} of {settings.hidden} units, with initial state {settings.kind.name!r}, on "
         f"{len(data.training)} series for {settings.epochs} epochs.",
         *data.remarks,
         "Lower is better.",
+        *([f"On the {last}, the model has a higher {LIKELIHOOD.name} than {listed(lower)}."] if lower else []),
     ]
     return FitReport(sentences, metrics, rows)
 

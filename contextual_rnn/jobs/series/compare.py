@@ -12,11 +12,11 @@ from ...data.table import Source
 from ...kinds import COMPARED, comparisons, kinds_to_compare
 from ...scaling import error_unit
 from ...study.comparison import Comparison, train_kinds
-from ...study.differences import findings
-from .metrics import BY_SERIES, METRICS, persistence, scores
+from ...study.differences import findings, losses
+from .metrics import BY_SERIES, METRICS
 from .model import SeriesModel
 from .settings import SeriesSettings
-from .train import Training, read_tables, scoring_of
+from .train import Training, baseline_scores, read_tables
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -91,16 +91,19 @@ def compare(
     data = read_tables(train, validation, test, base)
     training = Training.of(data, candidates.values(), folds)
     with train_kinds(training, candidates, seeds=seeds, out=out, resume=resume, jobs=jobs) as trained:
-        reference = {}
-        if base.window:
-            model = next(iter(trained.models.values()))
-            held = persistence(base.window, model.target_mean.cpu())
-            reference["persistence"] = scores(held, data.test, scoring_of(model, training.scored_length))
+        model = next(iter(trained.models.values()))
+        reference = baseline_scores(data, model, folds, training.scored_length)
         return SeriesComparison(
             **findings(trained.runs, comparisons(kinds), METRICS, BY_SERIES, reference, primary=PRIMARY),
             **trained.fields(),
             report={"baselines": reference, "chosen": trained.chosen()},
-            note=" ".join([*data.remarks, f"Errors are in {error_unit(base.targets)}; lower is better."]),
+            note=" ".join(
+                [
+                    *data.remarks,
+                    f"Errors are in {error_unit(base.targets)}; lower is better.",
+                    *losses(trained.runs, reference, METRICS[0]),
+                ]
+            ),
         ).keep(trained)
 
 

@@ -7,18 +7,20 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from ..._core.choices import listed
 from ..._core.records import Record
 from ..._core.settings import takes_settings
 from ...cores import IN_WORDS
 from ...data.series import Datasets
 from ...data.table import Source
-from ...scaling import error_unit
+from ...scaling import error_unit, in_own_units
+from ...study.differences import lower_baselines
 from ...study.report import FitReport, fit_one
 from .compare import plot_prediction
-from .metrics import METRICS, mean_baseline, persistence, scores
+from .metrics import METRICS, rmse_by_target, scores
 from .model import SeriesModel
 from .settings import SeriesSettings
-from .train import Training, read_tables, scoring_of
+from .train import Training, baseline_scores, read_tables, scoring_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -62,29 +64,36 @@ def fit(
     candidates = SeriesSettings.candidates(options)
     data = read_tables(train, validation, test, candidates[0])
     training = Training.of(data, [candidates], folds)
-    report = functools.partial(_report, data, training.scored_length)
+    report = functools.partial(_report, data, folds, training.scored_length)
     figures = functools.partial(_figures, (data.test or data.training)[0])
     return fit_one(training, candidates, report, figures, seed=seed, out=out, resume=resume, jobs=jobs)
 
 
 def _report(
-    data: Datasets, scored_length: int, model: SeriesModel, result: dict[str, Any], history: list[dict[str, Any]]
+    data: Datasets,
+    folds: int,
+    scored_length: int,
+    model: SeriesModel,
+    result: dict[str, Any],
+    history: list[dict[str, Any]],
 ) -> FitReport:
     settings, scoring = model.settings, scoring_of(model, scored_length)  # one length for all rows of the table
     rows = {"training table": scores(model.predictions, data.training, scoring)}
     if data.test:
         rows["test table"] = result["metrics"]
-    baselines = {"mean": mean_baseline(model.target_mean.cpu(), settings.window)}
-    if settings.window:
-        baselines["persistence"] = persistence(settings.window, model.target_mean.cpu())
     last = list(rows)[-1]
-    for name, predict in baselines.items():
-        rows[f"{name}, {last}"] = scores(predict, data.test or data.training, scoring)
+    found = baseline_scores(data, model, folds, scored_length)
+    better = lower_baselines(rows[last]["free_run_rmse"], found, METRICS[0])
+    rows |= {f"{name}, {last}": values for name, values in found.items()}
     sentences = [
         f"Trained {IN_WORDS[settings.cell]} of {settings.hidden} units, with initial state {settings.kind.name!r}, on "
         f"{len(data.training)} series for {settings.epochs} epochs.",
         *data.remarks,
         f"Errors are in {error_unit(settings.targets)}.",
+        *in_own_units(
+            settings.targets, last, rmse_by_target(model.predictions, data.test or data.training, settings.window)
+        ),
+        *([f"On the {last}, the model has a higher free-run RMSE than {listed(better)}."] if better else []),
     ]
     return FitReport(sentences, METRICS, rows)
 

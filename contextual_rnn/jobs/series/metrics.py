@@ -87,6 +87,13 @@ def errors_by_series(predict: Predict, records: Sequence[Record], scoring: Scori
     return [float(error.mean()) for error in scoring.squared_errors(predict, records)]
 
 
+def rmse_by_target(predict: Predict, records: Sequence[Record], window: int) -> Tensor:
+    """Return the free-run RMSE of every target in its own unit, (Y,); missing targets are left out."""
+    pairs = zip(predict(records), records, strict=True)
+    errors = torch.cat([predicted - record.targets[window:] for predicted, record in pairs])
+    return errors.square().nanmean(0).sqrt()
+
+
 def persistence(window: int, mean: Tensor | None = None) -> Predict:
     """Return the persistence baseline: the last known targets are held. It needs a window of at least one step.
 

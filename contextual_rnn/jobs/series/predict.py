@@ -19,14 +19,17 @@ from torch import Tensor
 from ..._core.records import Record
 from ..._core.state import State, check_state, fill, leaves, map_state
 from ...data.frame import FrameColumns
+from ...data.missing import filled_in_words
 from ...data.series import Series, read_series, records, time_column
 from ...data.table import Source, Table, free_name
+from ...data.time import check_frequency
 from ...errors import InputError
 from ...serialization import write_tensors
 from .metrics import root_mean
 
 if TYPE_CHECKING:
     from .model import SeriesModel
+    from .settings import SeriesSettings
 
 WHOLE = "the whole table"  # the key of the state of a table that is one series
 
@@ -86,11 +89,13 @@ class Prediction:
             `_predicted` after their names. A pandas index is kept.
         state: the states at the end; give them as `start` to carry on.
         rmse: the RMSE of each target over its measured values, by name; None if no target is measured.
+        remarks: how much of what the model read was missing, and filled.
     """
 
     frame: Any
     state: States
     rmse: dict[str, float] | None
+    remarks: list[str] = dataclasses.field(default_factory=list)
 
     def _repr_html_(self) -> str:
         shown = getattr(self.frame, "_repr_html_", None)
@@ -103,6 +108,7 @@ def predict(model: SeriesModel, table: Source, start: States | None = None) -> P
     window = 0 if start is not None else settings.window
     source = Table(table, "`table`", settings)
     series = read_series(source, settings, known_targets=window, min_length=window + 1, frequency=model.frequency)
+    check_frequency(series[0].times, model.frequency, source.name)
     known = records(series, model.fields, settings)
     keys = [record.name if settings.series else WHOLE for record in known]
     model.eval()
@@ -112,7 +118,7 @@ def predict(model: SeriesModel, table: Source, start: States | None = None) -> P
     rows = rows[rows >= 0]
     frame = source.frame.like(columns, rows) if isinstance(source.frame, FrameColumns) else pl.DataFrame(columns)
     states = States(zip(keys, (state for _, _, state in runs), strict=True))
-    return Prediction(frame, states, _rmse(runs, window, settings.targets))
+    return Prediction(frame, states, _rmse(runs, window, settings.targets), _remarks(source, known, window, settings))
 
 
 def _columns(
@@ -136,6 +142,13 @@ def _columns(
         if target in table.frame.columns:
             columns[target] = measured[:, place]
     return columns | {f"{target}_predicted": predicted[:, place] for place, target in enumerate(settings.targets)}
+
+
+def _remarks(table: Table, known: Sequence[Record], window: int, settings: SeriesSettings) -> list[str]:
+    inputs, targets = len(settings.inputs), len(settings.targets)
+    indicators = [record.inputs[:, inputs : 2 * inputs] for record in known if record.filled is not None]
+    read = [record.filled[:window, targets:] for record in known if record.filled is not None]
+    return filled_in_words(table.name, indicators, read, settings.missing) if indicators else []
 
 
 def _rmse(runs: Sequence[tuple[Record, Tensor, State]], window: int, targets: Sequence[str]) -> dict[str, float] | None:

@@ -42,5 +42,6 @@ def predict_file(
         States({**(states or {}), **found.state}).save(end)
     values = ", ".join(f"{error:.4g} ({name})" for name, error in (found.rmse or {}).items())
     errors = f"; RMSE: {values}" if values else ""
-    report = f"{len(found.frame)} predicted steps of {len(found.state)} series{errors}.\nPredictions: {out}"
+    report = f"{len(found.frame)} predicted steps of {len(found.state)} series{errors}.\n"
+    report += "".join(f"{remark}\n" for remark in found.remarks) + f"Predictions: {out}"
     return report + (f"\nStates:      {end}" if end else "")

@@ -11,16 +11,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..._core.folds import can_fold
 from ..._core.records import Batch, Record, random_windows, read_targets
 from ..._core.settings import check_count
 from ...data.series import Datasets
 from ...data.table import Source
 from ...errors import InputError
+from ...linear import Split, choose_linear
 from ...serialization import save
 from ...study import parallel
 from ...study.fit import check_finite
 from ...study.fit import fit as train_module
-from .metrics import Scoring, errors_by_series, scores
+from .metrics import Scoring, errors_by_series, free_run_rmse, mean_baseline, persistence, scores
 from .model import SeriesModel
 from .settings import SeriesSettings
 
@@ -140,6 +142,36 @@ def windows_of(training: Sequence[Record], settings: SeriesSettings) -> Callable
             "nothing to learn from; give a shorter `window` or `washout`, or fewer `folds`"
         )
     return random_windows(usable, settings.window + settings.length, settings.batch_size, settings.updates)
+
+
+def baseline_scores(data: Datasets, model: SeriesModel, folds: int, length: int) -> dict[str, dict[str, float]]:
+    """Return the metrics of the baselines on the test table, or else on the training table, by their names.
+
+    They are the mean of the training targets (mean), the last known targets (persistence, with a window), and a linear
+    model (linear). The orders of the linear model are chosen where settings are chosen: on the validation table, or on
+    folds of the training table; on the whole training table if it is too small for folds.
+
+    Args:
+        data: the tables.
+        model: gives the window and the unit of errors.
+        folds: of the training table.
+        length: of the windows of `window_rmse`.
+    """
+    window, mean, scoring = model.settings.window, model.target_mean.cpu(), scoring_of(model, length)
+    found = {"mean": mean_baseline(mean, window)}
+    if window:
+        found["persistence"] = persistence(window, mean)
+    splits: Iterable[Split] = [(data.training, data.validation or data.training)]
+    if not data.validation and can_fold(data.training, folds, window):
+        splits = (data.split(index, folds, window) for index in range(folds))
+    linear = choose_linear(
+        data.training,
+        splits,
+        window,
+        lambda model, records: free_run_rmse(model.predictions, records, scoring) or 0.0,
+    )
+    found["linear"] = linear.predictions
+    return {name: scores(predict, data.test or data.training, scoring) for name, predict in found.items()}
 
 
 def scoring_of(model: SeriesModel, length: int) -> Scoring:

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .._core.records import Record
 from ..errors import InputError
+from .records import Record
+
+
+def can_fold(training: Sequence[Record], folds: int, window: int) -> bool:
+    """Return whether records can be divided into folds, by series or in time; see `fold`."""
+    return len(training) >= 2 * folds or min(map(len, training)) >= folds * (window + 2)
 
 
 def fold(

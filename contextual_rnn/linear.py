@@ -1,0 +1,158 @@
+"""Linear models that simulate series: a baseline for recurrent networks."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ._core.records import Record
+
+ORDERS = (1, 2, 3, 5, 8, 12, 20)  # lags of the targets and of the inputs
+INPUT_ORDERS = (0, 3, 10, 30)  # lags of the inputs of models without lags of the targets
+PENALTIES = (1e-6, 1e-3, 1e-1)  # per row, in the scale of standardised columns
+LIMIT = 100.0  # standard deviations: an unstable model stays finite
+SCORED = 2000  # steps of a held-out series that are simulated to choose an order
+MOST = 1500  # coefficients of a target
+SERIES = 50  # held-out series that are simulated to choose an order
+
+Split = tuple[Sequence[Record], Sequence[Record]]
+
+
+@dataclasses.dataclass
+class LinearModel:
+    """A linear model with exogenous inputs (ARX; Ljung 1999, equation 4.7), simulated from the window on.
+
+    y_t = sum_i A_i y_(t-i) + sum_j B_j u_(t-j) + C c + d, i = 1..n, j = 0..m, in standardised columns. The coefficients
+    minimise the one-step squared error plus a ridge penalty. Simulation reads the targets y of the window, and its own
+    outputs from there on; inputs u before the first step are those of the first step. c is the context.
+
+    Args:
+        window: k, the known steps at the start of a series.
+        order: n, at most k.
+        input_order: m.
+        penalty: of the squared coefficients, per row; d is not penalised.
+    """
+
+    window: int
+    order: int
+    input_order: int
+    penalty: float
+
+    def fit(self, records: Sequence[Record]) -> LinearModel:
+        """Fit the coefficients to series; steps whose target or lags of it are missing are left out.
+
+        Raises:
+            ValueError: no step is left.
+        """
+        return self._solve(*self._sums(records))
+
+    def _sums(self, records: Sequence[Record]) -> tuple[np.ndarray, np.ndarray, int]:
+        """Return X'X, X'Y and the number of rows of the regression; set the scale of the columns."""
+        self.mean, self.scale = _moments(np.concatenate([_array(record.targets) for record in records]))
+        self.input_mean, self.input_scale = _moments(np.concatenate([_array(record.inputs) for record in records]))
+        squares, products, rows = np.zeros(()), np.zeros(()), 0
+        for record in records:
+            y = (_array(record.targets) - self.mean) / self.scale
+            x = np.concatenate([_lags(y, 1, self.order), self._exogenous(record)], axis=1)[self.order :]
+            known = ~(np.isnan(x).any(1) | np.isnan(y[self.order :]).any(1))
+            x, y = x[known], y[self.order :][known]
+            squares, products, rows = squares + x.T @ x, products + x.T @ y, rows + len(x)
+        return squares, products, rows
+
+    def _solve(self, squares: np.ndarray, products: np.ndarray, rows: int) -> LinearModel:
+        if not rows:
+            raise ValueError("no step has a target and all its lags")
+        penalty = np.full(len(squares), self.penalty * rows)
+        penalty[-1] = 1e-9 * rows
+        self.coefficients = np.linalg.solve(squares + np.diag(penalty), products)
+        return self
+
+    def predictions(self, records: Sequence[Record]) -> list[Tensor]:
+        """Return the simulated targets (T - k, Y) of every series, in the unit of the targets."""
+        width = self.order * len(self.mean)
+        lagged, driven = self.coefficients[:width], [self._exogenous(record) for record in records]
+        size = max(len(record) for record in records) - self.window
+        exogenous = np.zeros((len(records), size, len(self.mean)))
+        state = np.zeros((len(records), self.order, len(self.mean)))  # the newest target first
+        for place, (record, x) in enumerate(zip(records, driven, strict=True)):
+            exogenous[place, : len(record) - self.window] = x[self.window :] @ self.coefficients[width:]
+            known = (_array(record.targets[: self.window]) - self.mean) / self.scale
+            state[place] = np.nan_to_num(known[::-1][: self.order])
+        simulated = np.empty_like(exogenous)
+        for step in range(size):
+            new = exogenous[:, step] + state.reshape(len(records), width) @ lagged
+            simulated[:, step] = new = new.clip(-LIMIT, LIMIT)
+            if self.order:
+                state = np.concatenate([new[:, None], state[:, :-1]], axis=1)
+        simulated = simulated * self.scale + self.mean
+        return [
+            torch.from_numpy(one[: len(record) - self.window]).float()
+            for one, record in zip(simulated, records, strict=True)
+        ]
+
+    def _exogenous(self, record: Record) -> np.ndarray:
+        """Return the inputs with their lags, the context and 1, (T, (m + 1) U + C + 1)."""
+        inputs = np.nan_to_num((_array(record.inputs) - self.input_mean) / self.input_scale)  # NaN stands for the mean
+        lags, context = _lags(inputs, 0, self.input_order, hold=True), _array(record.context)
+        return np.concatenate(
+            [lags, np.broadcast_to(context, (len(record), len(context))), np.ones((len(record), 1))], 1
+        )
+
+
+def choose_linear(
+    training: Sequence[Record],
+    splits: Iterable[Split],
+    window: int,
+    error: Callable[[LinearModel, Sequence[Record]], float],
+    orders: Sequence[int] = ORDERS,
+) -> LinearModel:
+    """Fit a linear model whose orders and penalty have the lowest mean error over splits.
+
+    Of long held-out series, the first 2,000 steps after the window are simulated, and of many, the first 50.
+
+    Args:
+        training: the series to fit the chosen model to.
+        splits: the series to fit to, and the held-out ones, of each split.
+        window: k, the known steps at the start of a series; n is at most k.
+        error: `error(model, records)` of held-out series.
+        orders: of the lags of targets and of inputs; those that give more than 1,500 coefficients are left out.
+    """
+    longest = min(window, min(map(len, training)) - 1)
+    width = training[0].targets.shape[1] + training[0].inputs.shape[1]
+    lagged = [(order, order) for order in orders if order <= longest and order * width <= MOST]
+    candidates = [*lagged, *((0, order) for order in INPUT_ORDERS)]
+    totals = np.zeros((len(candidates), len(PENALTIES)))
+    for fitted, held_out in splits:
+        scored = [record.part(0, window + SCORED) for record in held_out[:SERIES]]
+        for place, (order, input_order) in enumerate(candidates):
+            model = LinearModel(window, order, input_order, 0)
+            sums = model._sums(fitted)
+            for column, penalty in enumerate(PENALTIES):
+                model.penalty = penalty
+                totals[place, column] += error(model._solve(*sums), scored) ** 2
+    best = divmod(int(np.argmin(totals)), len(PENALTIES))
+    return LinearModel(window, *candidates[best[0]], PENALTIES[best[1]]).fit(training)
+
+
+def _array(tensor: Tensor) -> np.ndarray:
+    return tensor.cpu().numpy().astype(np.float64)
+
+
+def _moments(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean and the standard deviation of every column; 0 and 1 where no value is known or none differs."""
+    known = ~np.isnan(rows)
+    count = np.maximum(known.sum(0), 1)
+    mean = np.where(known, rows, 0).sum(0) / count
+    scale = np.sqrt(np.where(known, (rows - mean) ** 2, 0).sum(0) / count)
+    return mean, np.where(scale > 0, scale, 1.0)
+
+
+def _lags(rows: np.ndarray, first: int, last: int, hold: bool = False) -> np.ndarray:
+    """Return rows (T, F) shifted by `first` to `last` steps, side by side; before the start, NaN or the first row."""
+    before = rows[:1] if hold else np.full_like(rows[:1], np.nan)
+    shifted = [np.concatenate([np.repeat(before, lag, 0), rows])[: len(rows)] for lag in range(first, last + 1)]
+    return np.concatenate([np.empty((len(rows), 0)), *shifted], axis=1)
