@@ -197,7 +197,7 @@ class Table:
     def labels(self, name: str) -> np.ndarray:
         """Return a column as text; raise InputError if a cell is missing."""
         column = self.frame[name]
-        if column.dtype.is_nested() or column.dtype in (pl.Binary, pl.Object):
+        if column.dtype.is_nested() or column.dtype in (pl.Binary, pl.Object, pl.Duration):
             raise InputError(f"{self.where(0, name)}: expected a number or text, found {column.dtype}")
         if column.dtype.is_float():
             column = column.fill_nan(None)
@@ -241,6 +241,8 @@ class Table:
             InputError: a cell is missing, or is a number that is not finite.
         """
         text = pl.Series(self.labels(name))
+        if self.files.decimal == "," and not self._parsed(text).null_count():
+            text = text.str.replace(",", ".", literal=True)
         lower = text.str.to_lowercase()
         text = pl.select(pl.when(lower.is_in(["true", "false"])).then(lower).otherwise(text)).to_series()
         perhaps_missing = lower.is_in(MISSING)

@@ -69,7 +69,8 @@ class TextColumns:
                 cells = self.cells[self.places[name] :: len(self.header)]
                 self.found[name] = pl.Series(name, cells, dtype=pl.String)
             return
-        self._read([name for name in names if name in numbers], pl.Float64)
+        direct = numbers if self.settings.decimal == "." else ()  # polars would read 1.5 where the mark is a comma
+        self._read([name for name in names if name in direct], pl.Float64)
         self._read([name for name in names if name not in self.found], pl.String)
 
     def _read(self, names: Sequence[str], dtype: type[pl.DataType]) -> None:
@@ -86,7 +87,6 @@ class TextColumns:
                 quote_char=None,
                 skip_rows=self.layout.skipped,
                 null_values=NULLS if dtype == pl.Float64 else None,
-                decimal_comma=self.settings.decimal == ",",
                 glob=False,
             )
         except pl.exceptions.ComputeError:
