@@ -22,6 +22,7 @@ LAYERS = (
     ("latent",),
     ("__init__",),
     ("study",),
+    ("table_files",),
     ("data",),
     ("jobs", "papers"),
     ("options",),

@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 from typing import Literal
 
-from .._core.settings import Settings, setting
+from .._core.settings import setting
+from ..table_files.settings import FileSettings
 
 CALENDAR = ("hour", "weekday", "monthday", "month", "yearday", "week")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class TargetSettings(Settings):
+class TargetSettings(FileSettings):
     """The target and context columns of a table, and the column that identifies its series; there are no inputs."""
 
     targets: tuple[str, ...] = setting(

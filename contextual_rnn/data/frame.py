@@ -43,6 +43,14 @@ class FrameColumns:
         self.height = len(self.frame)
         self.added: dict[str, pl.Series] = {}
 
+    def place(self, row: int) -> str:
+        """Return where a row is in the frame."""
+        return f"row {row}"
+
+    def first(self, name: str) -> pl.Series:
+        """Return the first cell of a column."""
+        return self[name][:1]
+
     def with_columns(self, cells: pl.Series) -> FrameColumns:
         """Add a column, of its own name, to those that can be read; return this object."""
         self.added[cells.name] = cells

@@ -92,11 +92,12 @@ def read_series(
     Raises:
         InputError: if the table is invalid; the message names the file, the line or row, and the column.
     """
-    table = source if isinstance(source, Table) else Table(source)
+    table = source if isinstance(source, Table) else Table(source, files=columns)
     targets = columns.targets
     if known_targets == 0 and scored_from is None and not any(name in table.frame.columns for name in targets):
         targets = ()
-    table.check_columns([name for name in names_of(columns) if targets or name not in columns.targets])
+    asked = [name for name in names_of(columns) if targets or name not in columns.targets]
+    table.check_columns(asked, [*inputs_of(columns), *targets])
     if columns.time and len(columns.time) > 1:
         table.join(columns.time)
     names = table.labels(columns.series) if columns.series else np.full(len(table), table.stem)
@@ -155,7 +156,8 @@ def _in_order(
         times, ordered = read_times(table, time, rows.values(), columns.gaps, frequency)
         return dict(zip(rows, ordered, strict=True)), times
     if columns.time is None:
-        unnamed = [name for name in table.frame.columns if name not in names_of(columns)]
+        named = set(names_of(columns))
+        unnamed = [name for name in table.frame.columns if name not in named]
         if unnamed:
             check_order(table, unnamed, rows.values())
     return rows, None
@@ -271,7 +273,7 @@ class Datasets:
         """
         sources = {"train": train, "validation": validation, "test": test}
         given = [name for name, source in sources.items() if source is not None or name == "train"]
-        tables = {name: Table(sources[name], f"`{name}`") for name in given}
+        tables = {name: Table(sources[name], f"`{name}`", columns) for name in given}
         known, shortest = None if reads_targets else 0, {"train": least_training}
         series: dict[str, list[Series]] = {}
         short: dict[str, list[str]] = {name: [] for name in tables}

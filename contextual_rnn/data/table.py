@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import os
 import pathlib
+from collections import Counter
 from collections.abc import Sequence
 from typing import IO, Any
 
@@ -16,13 +15,15 @@ import polars as pl
 from .._core.choices import nearest
 from ..errors import InputError
 from ..serialization import MODEL
+from ..table_files.open import FileColumns, open_table, reading
+from ..table_files.separator import SEPARATORS
+from ..table_files.settings import PLAIN, FileSettings
+from ..table_files.text import TextColumns
 from .frame import FrameColumns
-
-SEPARATORS = {".csv": ",", ".tsv": "\t"}
-
 
 Source = str | os.PathLike[str] | Any  # the path of a table file, or a data frame
 MISSING = ["", "nan", "na", "null"]
+SMALL = 100_000  # rows of which distinct numbers are counted
 
 
 class MissingNumber(InputError):
@@ -43,8 +44,9 @@ class Table:
     """A table whose cells can be named in errors.
 
     Args:
-        source: the path of a CSV, TSV or Parquet file, a pandas or polars data frame, or an Arrow table.
+        source: the path of a table file (see docs/files.md), a pandas or polars data frame, or an Arrow table.
         name: what errors call a data frame.
+        files: how a text file is written.
 
     Attributes:
         name: the path, or the name of the data frame.
@@ -55,13 +57,13 @@ class Table:
         InputError: the file cannot be read, or the source is neither a path nor a data frame, or has no rows.
     """
 
-    def __init__(self, source: Source, name: str = "the data frame") -> None:
-        self.lines: list[int] | None = None
-        self.frame: pl.DataFrame | FrameColumns
+    def __init__(self, source: Source, name: str = "the data frame", files: FileSettings = PLAIN) -> None:
+        self.files = files
+        self.frame: FileColumns | FrameColumns
         if is_path(source):
             path = pathlib.Path(source)
-            self.name, self.stem = str(path), path.stem
-            self.frame, self.lines = read_file(path)
+            self.name, self.stem = str(path), path.name.removesuffix(".gz").rpartition(".")[0]
+            self.frame = open_table(path, files)
         else:
             self.name, self.stem = name, "series"
             self.frame = FrameColumns(source, name)
@@ -76,13 +78,13 @@ class Table:
 
     def where(self, row: int, column: str | None = None) -> str:
         """Return the name of a cell or row: a line of a text file, a row (from 1) of Parquet or (from 0) of a frame."""
-        place = f"row {row if self.from_frame else row + 1}" if self.lines is None else f"line {self.lines[row]}"
-        return f"{self.name}, {place}" if column is None else f"{self.name}, {place}, column {column!r}"
+        place = f"{self.name}, {self.frame.place(row)}"
+        return place if column is None else f"{place}, column {column!r}"
 
     def fingerprint(self, names: Sequence[str]) -> str:
         """Return the SHA-256 of the file, or of the named columns of a frame, to detect that data have changed."""
-        if not self.from_frame:
-            return hashlib.sha256(pathlib.Path(self.name).read_bytes()).hexdigest()
+        if not isinstance(self.frame, FrameColumns):
+            return self.frame.sha256
         digest = hashlib.sha256()
         for name in names:
             if name in self.frame.columns:
@@ -91,18 +93,34 @@ class Table:
                 digest.update(name.encode() + b"\0" + cells)
         return digest.hexdigest()
 
-    def check_columns(self, names: list[str]) -> None:
-        """Raise InputError unless every column exists and has a single role."""
+    def check_columns(self, names: Sequence[str], numbers: Sequence[str] = ()) -> None:
+        """Read columns; raise InputError unless every column exists and has a single role.
+
+        Args:
+            names: of the columns.
+            numbers: the names of those that hold numbers.
+        """
+        counts, known = Counter(names), set(self.frame.columns)
         for name in names:
-            if names.count(name) > 1:
+            if counts[name] > 1:
                 raise InputError(
                     f"column {name!r} is given twice; `inputs`, `targets`, `context`, `series` and `time` must differ"
                 )
-            if name not in self.frame.columns:
+            if name not in known:
                 listed = ", ".join(map(repr, self.frame.columns[:20])) or "no named columns"
                 raise InputError(
                     f"{self.name} has no column {name!r}; it has {listed}{nearest(name, self.frame.columns)}"
+                    f"{self._without_header()}"
                 )
+        if not isinstance(self.frame, FrameColumns):
+            with reading(self.name):
+                self.frame.load(names, numbers)
+
+    def _without_header(self) -> str:
+        """Return how a text table whose header holds numbers only is read."""
+        if self.from_frame or None in map(number, self.frame.columns):
+            return ""
+        return "; if its first line is a row and no header, give `no_header`, and `columns` with all names"
 
     def join(self, names: Sequence[str]) -> None:
         """Add a column with the cells of several columns as text, joined by blanks; its name is joined, too."""
@@ -125,7 +143,7 @@ class Table:
         cells = self.frame[name]
         if cells.dtype == pl.String:
             stripped = cells.str.strip_chars()
-            values = stripped.cast(pl.Float64, strict=False).to_numpy()
+            values = self._parsed(stripped).to_numpy()
             missing = (stripped.is_null() | stripped.str.to_lowercase().is_in([*MISSING, *_lower(absent)])).to_numpy()
         else:
             values = self._cast(name).to_numpy()
@@ -141,14 +159,33 @@ class Table:
             row = int(wrong.argmax())
             if missing[row]:
                 raise MissingNumber(f"{self.where(row, name)}: a number is missing")
-            raise InputError(f"{self.where(row, name)}: expected a finite number, found {_shown(cells[row])}")
-        distinct, kept = len(np.unique(exact)), len(np.unique(values))
+            found = cells[row] if self.from_frame else self.frame.text(name)[row]  # type: ignore[union-attr]
+            mend = self._mend(name, row, found)
+            raise InputError(f"{self.where(row, name)}: expected a finite number, found {_shown(found)}{mend}")
+        distinct, kept = _distinct(exact, values)
         if distinct >= 10 and kept < distinct / 2:
             raise InputError(
                 f"{self.name}, column {name!r}: its {distinct} distinct numbers differ so little that single precision "
                 f"distinguishes {kept}; subtract a constant from them first"
             )
         return values
+
+    def _parsed(self, cells: pl.Series) -> pl.Series:
+        """Return the numbers of text without blanks; null where it is no number."""
+        if self.files.decimal == "," and not self.from_frame:
+            cells = cells.str.replace_all(".", "?", literal=True).str.replace(",", ".", literal=True)
+        return cells.cast(pl.Float64, strict=False)
+
+    def _mend(self, name: str, row: int, cell: Any) -> str:
+        """Return which setting may mend a cell that is no number."""
+        if not isinstance(cell, str) or not isinstance(self.frame, TextColumns):
+            return ""
+        if self.files.decimal == "." and cell.count(",") == 1 and number(cell.strip().replace(",", ".")) is not None:
+            return "; give `decimal` , if it is a decimal comma"
+        if row == 0 and len(self) > 1 and number(self.frame.text(name)[1]) is not None:
+            skip = self.frame.lines[0]
+            return f"; if this line holds units, give `skip_rows` {skip}, `no_header`, and `columns` with all names"
+        return ""
 
     def _cast(self, name: str) -> pl.Series:
         cells = self.frame[name]
@@ -160,7 +197,7 @@ class Table:
     def labels(self, name: str) -> np.ndarray:
         """Return a column as text; raise InputError if a cell is missing."""
         column = self.frame[name]
-        if column.dtype.is_nested() or column.dtype in (pl.Binary, pl.Object):
+        if column.dtype.is_nested() or column.dtype in (pl.Binary, pl.Object, pl.Duration):
             raise InputError(f"{self.where(0, name)}: expected a number or text, found {column.dtype}")
         if column.dtype.is_float():
             column = column.fill_nan(None)
@@ -204,6 +241,8 @@ class Table:
             InputError: a cell is missing, or is a number that is not finite.
         """
         text = pl.Series(self.labels(name))
+        if self.files.decimal == "," and not self._parsed(text).null_count():
+            text = text.str.replace(",", ".", literal=True)
         lower = text.str.to_lowercase()
         text = pl.select(pl.when(lower.is_in(["true", "false"])).then(lower).otherwise(text)).to_series()
         perhaps_missing = lower.is_in(MISSING)
@@ -233,6 +272,24 @@ class Table:
         return values
 
 
+def _distinct(exact: np.ndarray, single: np.ndarray) -> tuple[int, int]:
+    """Return how many distinct numbers a column has, exactly and in single precision.
+
+    Counting sorts the numbers. Estimates replace it where they show that single precision keeps most of them.
+    """
+    if np.array_equal(exact, single, equal_nan=True):
+        return 0, 0
+    if len(exact) > SMALL:
+        distinct, kept = _estimated(exact), _estimated(single)
+        if kept > 0.6 * distinct:
+            return distinct, kept
+    return len(np.unique(exact)), len(np.unique(single))
+
+
+def _estimated(values: np.ndarray) -> int:
+    return pl.DataFrame({"values": values}).select(pl.col("values").approx_n_unique()).item()
+
+
 def _lower(texts: Sequence[str]) -> list[str]:
     return [text.strip().lower() for text in texts]
 
@@ -249,87 +306,9 @@ def free_name(name: str, taken: Sequence[str]) -> str:
     return name
 
 
-def read_file(path: pathlib.Path) -> tuple[pl.DataFrame, list[int] | None]:
-    """Read a table file.
-
-    Returns:
-        The frame, and the line on which each row starts; None in place of the lines for Parquet. Every cell of a text
-        file stays text, so that one that is no number can be named.
-
-    Raises:
-        InputError: the file is missing, empty, damaged, or no table.
-    """
-    _check_ending(path)
-    try:
-        if not path.exists():
-            raise InputError(f"{path}: there is no such file")
-        if path.is_dir():
-            raise InputError(f"{path} is a folder; give the name of a file")
-        is_parquet = path.suffix.lower() == ".parquet"
-        frame, lines = (pl.read_parquet(path, glob=False), None) if is_parquet else _read_text(path)
-    # A damaged Parquet file can make polars panic, which is neither a PolarsError nor an Exception.
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
-        raise InputError(f"{path} cannot be read: {str(error).partition(chr(10))[0]}") from None
-    if frame.is_empty():
-        raise InputError(f"{path} has no rows under its header")
-    return frame, lines
-
-
 def _check_ending(path: pathlib.Path) -> None:
     if path.suffix.lower() not in (*SEPARATORS, ".parquet"):
         raise InputError(f"{path}: a table must be a .csv, .tsv or .parquet file")
-
-
-def _read_text(path: pathlib.Path) -> tuple[pl.DataFrame, list[int]]:
-    """Read a text file."""
-    text = _decoded(path).rstrip("\r\n")
-    header, cells, lines = _cells(path, text)
-    named = [name for name in header if name]
-    if len(set(named)) < len(named):
-        twice = next(name for name in named if named.count(name) > 1)
-        raise InputError(f"{path}, line 1: there are two columns named {twice!r}")
-    columns = {name: cells[place :: len(header)] for place, name in enumerate(header) if name}
-    return pl.DataFrame(columns, schema=dict.fromkeys(named, pl.String)), lines
-
-
-def _decoded(path: pathlib.Path) -> str:
-    data = path.read_bytes()
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
-        raise InputError(f"{path}, line {line}: the text is not UTF-8") from None
-    if not text.strip():
-        raise InputError(f"{path} is empty; it needs a header and rows")
-    return text
-
-
-def _cells(path: pathlib.Path, text: str) -> tuple[list[str], list[str], list[int]]:
-    """Return the header, the cells of all rows in one flat list, and the line on which each row starts.
-
-    A blank line is skipped, except in a table of one column, where it is a missing value. A flat list keeps the
-    garbage collector from visiting a million small ones.
-    """
-    header: list[str] = []
-    cells: list[str] = []
-    lines: list[int] = []
-    line = 1
-    rows = csv.reader(io.StringIO(text, newline=""), delimiter=SEPARATORS[path.suffix.lower()], strict=True)
-    try:
-        for row in rows:
-            if not header:
-                header = [name.strip() for name in row]
-            elif row or len(header) == 1:
-                row = row or [""]
-                if len(row) != len(header):
-                    count = f"{len(row)} cell{'s' * (len(row) != 1)}"
-                    raise InputError(f"{path}, line {line}: {count} where the header has {len(header)}")
-                cells += row
-                lines.append(line)
-            line = rows.line_num + 1
-    except csv.Error as error:
-        raise InputError(f"{path}, line {line}: {error}; is a quotation mark out of place or not closed?") from None
-    return header, cells, lines
 
 
 def write_table(path: str | os.PathLike[str], columns: dict[str, Any] | pl.DataFrame) -> None:

@@ -276,7 +276,7 @@ def check_order(table: Table, unnamed: Sequence[str], series: Iterable[np.ndarra
     """
     rows = [places for places in series if len(places) > 1]
     for name in unnamed if rows else ():
-        if not _may_be_time(table.frame[name][:1]):
+        if not _may_be_time(table.frame.first(name)):
             continue
         clock = read_clock(table.frame[name])
         if clock is None or all((clock.index[places] == clock.index[places[0]]).all() for places in rows):

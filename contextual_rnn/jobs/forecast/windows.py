@@ -53,12 +53,12 @@ class Question:
             raise InputError("the model has inputs, whose values must be known at the steps to forecast: give `future`")
         if not settings.inputs and future is not None:
             raise InputError("the model has no inputs, so `future` would not be read; leave it out")
-        known = Table(past, "`past`")
+        known = Table(past, "`past`", settings)
         series = read_series(known, settings, scored_from=0, min_length=settings.past, frequency=frequency)
         check_frequency(series[0].times, frequency, known.name)
         if future is None:
             return cls(known, None, series, [])
-        to_come = Table(future, "`future`")
+        to_come = Table(future, "`future`", settings)
         names = names_of(settings)
         if time_column(settings) is None and known.fingerprint(names) == to_come.fingerprint(names):
             raise InputError("`past` and `future` are the same table; `future` holds the steps that follow `past`")

@@ -106,7 +106,7 @@ def predict(model: SeriesModel, table: Source, start: States | None = None) -> P
     """Predict the targets of every series of a table; see `SeriesModel.predict`."""
     settings = model.settings
     window = 0 if start is not None else settings.window
-    source = Table(table, "`table`")
+    source = Table(table, "`table`", settings)
     series = read_series(source, settings, known_targets=window, min_length=window + 1, frequency=model.frequency)
     check_frequency(series[0].times, model.frequency, source.name)
     known = records(series, model.fields, settings)

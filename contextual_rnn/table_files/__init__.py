@@ -1,0 +1,1 @@
+"""Files of tables: text, Parquet, Arrow and MATLAB files as columns that are read when they are asked for."""

@@ -1,0 +1,152 @@
+"""Columns of Parquet, Arrow and MATLAB files, each read when it is asked for."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pathlib
+from collections.abc import Collection, Iterable
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from ..errors import InputError
+
+ARROW = (".feather", ".arrow", ".ipc")
+BYTES = 32  # memory that a cell takes while it is read and converted
+
+
+class BinaryColumns:
+    """The columns of a Parquet or Arrow (Feather) file.
+
+    Args:
+        path: of the file.
+
+    Attributes:
+        columns: their names.
+        height: the number of rows.
+
+    Raises:
+        InputError: `load` is asked for more than fits into the memory.
+        PolarsError: the file is damaged.
+    """
+
+    def __init__(self, path: pathlib.Path) -> None:
+        self.path = path
+        self.is_arrow = path.suffix.lower() in ARROW
+        self.columns = self._scan().collect_schema().names()
+        self.height = self._scan().select(pl.len()).collect().item()
+        self.found: dict[str, pl.Series] = {}
+        self.firsts: pl.DataFrame | None = None
+
+    @property
+    def sha256(self) -> str:
+        """The SHA-256 of the file."""
+        with self.path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+    def _scan(self) -> pl.LazyFrame:
+        return pl.scan_ipc(self.path, glob=False) if self.is_arrow else pl.scan_parquet(self.path, glob=False)
+
+    def place(self, row: int) -> str:
+        """Return where a row is in the file."""
+        return f"row {row + 1}"
+
+    def load(self, names: Iterable[str], numbers: Collection[str] = ()) -> None:
+        """Read columns together."""
+        names = [name for name in names if name not in self.found]
+        needed, memory = self.height * len(names) * BYTES, physical_memory()
+        if memory is not None and needed > memory:
+            raise InputError(
+                f"{self.path} has {self.height} rows, and reading {len(names)} columns of them takes about "
+                f"{needed / 1e9:.0f} GB, but this machine has {memory / 1e9:.0f} GB of memory"
+            )
+        if names:
+            frame = self._scan().select(names).collect()
+            self.found |= {name: frame[name] for name in names}
+
+    def text(self, name: str) -> pl.Series:
+        """Return a column as it is."""
+        return self[name]
+
+    def first(self, name: str) -> pl.Series:
+        """Return the first cell of a column."""
+        if name in self.found:
+            return self.found[name][:1]
+        if self.firsts is None:
+            self.firsts = self._scan().head(1).collect()
+        return self.firsts[name]
+
+    def __getitem__(self, name: str) -> pl.Series:
+        """Return a column."""
+        self.load([name])
+        return self.found[name]
+
+    def with_columns(self, cells: pl.Series) -> BinaryColumns:
+        """Add a column, of its own name, to those that can be read; return this object."""
+        self.found[cells.name] = cells
+        self.columns = [*self.columns, cells.name]
+        return self
+
+
+class MatlabColumns(BinaryColumns):
+    """The variables of a MATLAB file that are vectors; the longest ones give the number of rows.
+
+    Args:
+        path: of the file.
+
+    Raises:
+        InputError: the file is damaged, or of version 7.3, or has no vector, or another variable is asked for.
+    """
+
+    def __init__(self, path: pathlib.Path) -> None:
+        from scipy.io import loadmat
+
+        self.path = path
+        try:
+            self.variables: dict[str, Any] = loadmat(path, chars_as_strings=True)
+        except NotImplementedError:
+            raise InputError(f"{path} is a MATLAB file of version 7.3; save it with the option '-v7'") from None
+        except (OSError, InputError):
+            raise
+        except Exception as error:  # loadmat raises many kinds for damaged files
+            raise InputError(f"{path} cannot be read as a MATLAB file: {error}") from None
+        self.columns = [name for name in self.variables if not name.startswith("__")]
+        vectors = [name for name in self.columns if self._problem(name) is None]
+        self.height = max((self.variables[name].size for name in vectors), default=0)
+        self.found = {}
+
+    def _problem(self, name: str) -> str | None:
+        value = self.variables[name]
+        if not isinstance(value, np.ndarray) or value.dtype.kind not in "fiub":
+            kind = "a struct or a cell array" if getattr(value, "dtype", np.dtype("O")).kind in "OV" else "no numbers"
+            return f"is {kind}"
+        shape = " x ".join(map(str, value.shape))
+        return None if value.ndim == 2 and min(value.shape) == 1 else f"is {shape} and no vector"
+
+    def load(self, names: Iterable[str], numbers: Collection[str] = ()) -> None:
+        """Turn variables into columns."""
+        for name in names:
+            if name in self.found:
+                continue
+            problem = self._problem(name)
+            if problem is None and self.variables[name].size != self.height:
+                problem = f"has {self.variables[name].size} values where the longest vector has {self.height}"
+            if problem:
+                raise InputError(
+                    f"{self.path}: variable {name!r} {problem}; save it as a vector of numbers, one of each time step"
+                )
+            self.found[name] = pl.Series(name, self.variables[name].ravel())
+
+    def first(self, name: str) -> pl.Series:
+        """Return the first cell of a column: never a time, so that no variable need be a vector."""
+        return pl.Series(name, [0.0])
+
+
+def physical_memory() -> int | None:
+    """Return the bytes of memory of this machine; None where the system does not say."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return None

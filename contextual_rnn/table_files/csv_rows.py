@@ -1,0 +1,81 @@
+"""The rows of any text table by the csv module, which names what is wrong by its line."""
+
+from __future__ import annotations
+
+import csv
+import io
+import pathlib
+from collections.abc import Iterator, Sequence
+
+from ..errors import InputError
+from .layout import open_text
+from .settings import BLANKS, FileSettings
+
+
+def read_rows(path: pathlib.Path, separator: str, settings: FileSettings) -> tuple[list[str], list[str], list[int]]:
+    """Return the header, the cells of all rows in one flat list, and the line on which each row starts.
+
+    A blank line is skipped, except in a table of one column, where it is a missing value. A flat list keeps the
+    garbage collector from visiting a million small ones.
+
+    Raises:
+        InputError: the file is empty or not UTF-8, or a row is not quoted rightly, or has a wrong number of cells.
+    """
+    header = list(settings.columns)
+    cells: list[str] = []
+    lines: list[int] = []
+    for line, row in _rows(path, separator, settings):
+        if not header:
+            header = [name.strip() for name in row]
+        elif row or len(header) == 1:
+            row = row or [""]
+            if len(row) != len(header):
+                raise InputError(f"{path}, line {line}: {_wrong_count(row, header, settings, is_first=not cells)}")
+            cells += row
+            lines.append(line)
+    return header, cells, lines
+
+
+def _rows(path: pathlib.Path, separator: str, settings: FileSettings) -> Iterator[tuple[int, list[str]]]:
+    """Yield the first line of every row, and its cells."""
+    text = io.StringIO(_decoded(path).rstrip("\r\n"), newline="")
+    skip, comment = settings.skip_rows, settings.comment
+    for _ in range(skip):
+        text.readline()
+    kept = ("\n" if comment and line.startswith(comment) else line for line in text)
+    if separator == BLANKS:
+        yield from ((line, whole.split()) for line, whole in enumerate(kept, skip + 1))
+        return
+    rows, line = csv.reader(kept, delimiter=separator, strict=True), skip + 1
+    try:
+        for row in rows:
+            yield line, row
+            line = skip + rows.line_num + 1
+    except csv.Error as error:
+        raise InputError(f"{path}, line {line}: {error}; is a quotation mark out of place or not closed?") from None
+
+
+def _decoded(path: pathlib.Path) -> str:
+    with open_text(path) as file:
+        data = file.read()
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise InputError(f"{path}, line {line}: the text is not UTF-8") from None
+    if not text.strip():
+        raise InputError(f"{path} is empty; it needs a header and rows")
+    return text
+
+
+def _wrong_count(row: Sequence[str], header: Sequence[str], settings: FileSettings, is_first: bool) -> str:
+    count = f"{len(row)} cell{'s' * (len(row) != 1)}"
+    if settings.no_header:
+        return f"{count} where `columns` has {len(header)} name{'s' * (len(header) != 1)}"
+    mend = ""
+    if is_first and len(row) == len(header) + 1:
+        mend = (
+            f"; if each row starts with its name, give `skip_rows` {settings.skip_rows + 1}, `no_header`, and "
+            f"`columns` with {len(row)} names"
+        )
+    return f"{count} where the header has {len(header)}{mend}"

@@ -1,0 +1,105 @@
+"""The layout of a text table, from one pass over its bytes: its separator, rows and SHA-256."""
+
+from __future__ import annotations
+
+import codecs
+import dataclasses
+import gzip
+import hashlib
+import pathlib
+import re
+from typing import IO
+
+import numpy as np
+
+from .separator import separator_of
+from .settings import BLANKS, FileSettings
+
+PIECE = 1 << 22  # bytes read at once
+SHOWN = 20  # lines that show which separator a table has
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """The layout of a text table.
+
+    Attributes:
+        separator: between cells.
+        sha256: of the bytes of the file, unzipped.
+        rows: their number, if the table is regular; None else.
+        header: the cells of the first line that is not skipped, and `first` those of the first row.
+        skipped: the lines before the first row.
+    """
+
+    separator: str
+    sha256: str
+    rows: int | None
+    header: list[str]
+    first: list[str]
+    skipped: int
+
+
+def open_text(path: pathlib.Path) -> IO[bytes]:
+    """Open a file, gzipped if its name ends with .gz, to read bytes."""
+    return gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb")  # type: ignore[return-value]
+
+
+def read_layout(path: pathlib.Path, settings: FileSettings) -> Layout:
+    """Read a whole file in pieces, and return its layout.
+
+    A table is regular if polars reads it as the csv module does: in UTF-8, without quotation marks, comments, blank
+    lines and single carriage returns, and each line with as many cells as the first.
+
+    Raises:
+        InputError: the separator is unclear.
+        OSError: the file cannot be read.
+    """
+    skip, digest, count = settings.skip_rows, hashlib.sha256(), 0
+    with open_text(path) as file:
+        opening = [file.readline() for _ in range(skip)]
+        body = b"".join(file.readline() for _ in range(SHOWN))
+        digest.update(b"".join(opening) + body)
+        lines = _shown(body, settings)
+        separator = separator_of(path, lines, settings)
+        cells = [line.split(separator) for line in lines[:2]]
+        names = 1 - settings.no_header
+        regular = separator != BLANKS and not settings.comment and len(cells) > names and all(map(bytes.strip, opening))
+        regular = regular and separator.isascii() and not (settings.no_header and body.startswith(codecs.BOM_UTF8))
+        while body:
+            if regular:
+                found = _count_rows(body, separator.encode(), len(cells[0]))
+                regular, count = found is not None, count + (found or 0)
+            body = file.read(PIECE)
+            body += file.readline() if body else b""
+            digest.update(body)
+    header, first = (cells[0], cells[names]) if regular else ([], [])
+    return Layout(separator, digest.hexdigest(), count - names if regular else None, header, first, skip + names)
+
+
+def _shown(body: bytes, settings: FileSettings) -> list[str]:
+    """Return the first lines that are not blank and no comments."""
+    lines = re.split(r"\r\n|\n|\r", body.decode("utf-8-sig", errors="replace"))
+    comment = settings.comment
+    return [line for line in lines if line.strip() and not (comment and line.startswith(comment))]
+
+
+def _count_rows(piece: bytes, separator: bytes, width: int) -> int | None:
+    """Return the number of lines of a piece of the file; None if it is not regular."""
+    single = piece.count(b"\r") != piece.count(b"\r\n") if b"\r" in piece else False
+    if single or b'"' in piece or not _is_utf8(piece):
+        return None
+    if width == 1 and any(blank in b"\n" + piece for blank in (b"\n\n", b"\n\r\n")):
+        return None
+    codes = np.frombuffer(piece if piece.endswith(b"\n") else piece + b"\n", np.uint8)
+    ends = codes == ord("\n")
+    is_end = ends[np.flatnonzero(ends | (codes == separator[0]))]
+    last = is_end[width - 1 :: width]
+    regular = len(is_end) % width == 0 and last.all() and len(last) == np.count_nonzero(is_end)
+    return len(last) if regular else None
+
+
+def _is_utf8(piece: bytes) -> bool:
+    try:
+        return piece.isascii() or bool(piece.decode())
+    except UnicodeDecodeError:
+        return False

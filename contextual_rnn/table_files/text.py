@@ -1,0 +1,124 @@
+"""Columns of a text table: read by polars if the file is regular, and else by the csv module."""
+
+from __future__ import annotations
+
+import pathlib
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+
+import polars as pl
+
+from ..errors import InputError
+from .csv_rows import read_rows
+from .layout import read_layout
+from .settings import FileSettings
+
+NULLS = ["NA", "Na", "na", "null", "NULL", "Null", "nan", "NAN", "Nan"]  # polars reads NaN as a number
+
+
+class TextColumns:
+    """The columns of a text table, each read when it is asked for.
+
+    Args:
+        path: of the file.
+        settings: how the file is written.
+
+    Attributes:
+        columns: the names of the header, without empty ones and repetitions.
+        height: the number of rows.
+        lines: the line on which each row starts.
+        sha256: of the file.
+
+    Raises:
+        InputError: the file is no table, or `load` is asked for a column that the header has twice.
+        OSError: the file cannot be read.
+    """
+
+    def __init__(self, path: pathlib.Path, settings: FileSettings) -> None:
+        self.path, self.settings = path, settings
+        self.layout = read_layout(path, settings)
+        self.sha256 = self.layout.sha256
+        self.cells: list[str] | None = None
+        self.lines: Sequence[int]
+        rows, skipped = self.layout.rows, self.layout.skipped
+        header = [name.strip() for name in self.layout.header]
+        if rows is not None and (not settings.columns or len(settings.columns) == len(header)):
+            self.header, self.lines = list(settings.columns) or header, range(skipped + 1, skipped + 1 + rows)
+        else:
+            self.header, self.cells, self.lines = read_rows(path, self.layout.separator, settings)
+        self.height = len(self.lines)
+        self.counts = Counter(name for name in self.header if name)
+        if not self.counts:
+            raise InputError(f"{path}, line {settings.skip_rows + 1}: the header names no column")
+        self.columns = list(self.counts)
+        self.places = {name: place for place, name in enumerate(self.header)}
+        self.found: dict[str, pl.Series] = {}
+
+    def place(self, row: int) -> str:
+        """Return where a row is in the file."""
+        return f"line {self.lines[row]}"
+
+    def load(self, names: Iterable[str], numbers: Collection[str] = ()) -> None:
+        """Read columns together: as text, or those of `numbers` as numbers if every cell is one."""
+        names = [name for name in names if name not in self.found]
+        twice = next((name for name in names if self.counts[name] > 1), None)
+        if twice is not None:
+            raise InputError(f"{self.path}, line {self.layout.skipped or 1}: there are two columns named {twice!r}")
+        if self.cells is not None:
+            for name in names:
+                cells = self.cells[self.places[name] :: len(self.header)]
+                self.found[name] = pl.Series(name, cells, dtype=pl.String)
+            return
+        direct = numbers if self.settings.decimal == "." else ()  # polars would read 1.5 where the mark is a comma
+        self._read([name for name in names if name in direct], pl.Float64)
+        self._read([name for name in names if name not in self.found], pl.String)
+
+    def _read(self, names: Sequence[str], dtype: type[pl.DataType]) -> None:
+        if not names:
+            return
+        keys = {str(self.places[name]): name for name in sorted(names, key=self.places.__getitem__)}
+        try:
+            frame = pl.read_csv(
+                self.path,
+                has_header=False,
+                schema={str(place): dtype if str(place) in keys else pl.String for place in range(len(self.header))},
+                columns=[int(place) for place in keys],
+                separator=self.layout.separator,
+                quote_char=None,
+                skip_rows=self.layout.skipped,
+                null_values=NULLS if dtype == pl.Float64 else None,
+                glob=False,
+            )
+        except pl.exceptions.ComputeError:
+            if dtype == pl.String:
+                raise
+            return  # a cell is no number, or has blanks around it
+        if frame.height != self.height:
+            raise InputError(f"{self.path} has changed while it was read")
+        for key, name in keys.items():
+            column = frame[key].alias(name)
+            self.found[name] = column.fill_null("") if dtype == pl.String else column
+
+    def text(self, name: str) -> pl.Series:
+        """Return a column as text, also if it has been read as numbers."""
+        if name in self.found and self.found[name].dtype != pl.String:
+            del self.found[name]
+        return self[name]
+
+    def first(self, name: str) -> pl.Series:
+        """Return the first cell of a column."""
+        if name in self.found:
+            return self.found[name][:1]
+        place = self.places[name]
+        return pl.Series(name, [self.layout.first[place] if self.cells is None else self.cells[place]])
+
+    def __getitem__(self, name: str) -> pl.Series:
+        """Return a column."""
+        self.load([name])
+        return self.found[name]
+
+    def with_columns(self, cells: pl.Series) -> TextColumns:
+        """Add a column, of its own name, to those that can be read; return this object."""
+        self.found[cells.name] = cells
+        self.columns = [*self.columns, cells.name]
+        return self
