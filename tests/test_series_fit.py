@@ -263,6 +263,12 @@ def test_series_too_short_to_train_on_are_left_out_and_named():
         series.fit(table[table["id"].str[0] == "b"], series="id", inputs=["u"], targets=["y"], window=1)
 
 
+def test_a_test_table_that_is_the_training_table_is_remarked_on():
+    words = " ".join(str(fitted(panda(), test=panda()).report).split())
+    assert "`train` and `test` are the same table, so its errors are not those of new data." in words
+    assert "same table" not in " ".join(str(fitted(panda(), test=panda(steps=40)).report).split())
+
+
 def test_several_targets_are_shown_in_their_own_units_too():
     table = pd.DataFrame({"u": np.arange(80) % 9, "a": 1000.0 * (np.arange(80) % 9), "b": np.arange(80) % 9})
     model = series.fit(table, inputs=["u"], targets=["a", "b"], epochs=1, updates=1, hidden=2)

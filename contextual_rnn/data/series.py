@@ -229,7 +229,8 @@ class Datasets:
         backend: the kind of data frame that the training table is, as narwhals names it; polars for a file.
         frequency: of the rows, in words; None without a column of times.
         missing: a sentence for each table with missing values.
-        notes: sentences on series that are left out, and on context columns of numbers that may be labels.
+        notes: sentences on series that are left out, on context columns of numbers that may be labels, and on equal
+            tables.
     """
 
     training: list[Record]
@@ -296,12 +297,13 @@ class Datasets:
             )
         fields, remarks = _fields(tables["train"], series["train"], columns)
         found = {name: records(several, fields, columns) for name, several in series.items()}
+        identity = _identity(sources, tables, columns)
         return cls(
             found["train"],
             found.get("validation", []),
             found.get("test", []),
             fields,
-            _identity(sources, tables, columns),
+            identity,
             tables["train"].backend,
             common_frequency({name: several[0].times for name, several in series.items()})
             if time_column(columns)
@@ -314,6 +316,7 @@ class Datasets:
             (
                 *(_left_out(name, names, shortest.get(name, least)) for name, names in short.items() if names),
                 *remarks,
+                *_same_tables(identity["sha256"]),
             ),
         )
 
@@ -340,6 +343,12 @@ class Datasets:
         from .._core.folds import fold
 
         return fold(self.training, index, folds, window, whole=whole)
+
+
+def _same_tables(hashes: dict[str, str]) -> list[str]:
+    """Return a sentence for each table that is the training table, by the hashes of the tables."""
+    same = [name for name, found in hashes.items() if name != "train" and found == hashes["train"]]
+    return [f"`train` and `{name}` are the same table, so its errors are not those of new data." for name in same]
 
 
 def _left_out(table: str, names: Sequence[str], least: int) -> str:
