@@ -190,3 +190,41 @@ def test_the_air_quality_table_is_read_as_published():
     inputs, targets = read(path, inputs=("T",), targets=("RH",), **options)
     assert inputs[:2] == pytest.approx([13.6, 13.3])
     assert targets[0] == pytest.approx(48.875, rel=1e-4)
+
+
+def test_files_of_a_folder_pattern_or_list_are_series(tmp_path):
+    folder = tmp_path / "wells"
+    folder.mkdir()
+    north, south = write(folder, "u,y\n1,2\n3,4\n", "north.csv"), write(folder, "u,y\n5,6\nx,8\n", "south.csv")
+    columns = ColumnSettings(inputs=("u",), targets=("y",), series_from_file="well")
+    for source in (folder, str(folder / "*.csv"), [north, south]):
+        with pytest.raises(InputError, match=r"south.csv, line 3, column 'u': expected a finite number, found 'x'"):
+            read_series(source, columns)
+    south.write_text("u,y\n 5,6\n7,8\n")
+    for source in (folder, str(folder / "*.csv"), [north, south]):
+        one, other = read_series(source, columns)
+        assert (one.name, other.name, other.inputs.ravel().tolist()) == ("north", "south", [5, 7])
+    (alone,) = read_series(south, columns)
+    assert alone.name == "south"
+    write(folder, "u,z\n1,2\n", "third.csv")
+    for source, words in (
+        (folder, "third.csv and .*north.csv have different headers"),
+        (folder / "*.tsv", "no file matches"),
+        ([north, north], "two files have the name 'north'"),
+    ):
+        with pytest.raises(InputError, match=words):
+            read_series(source, columns)
+    assert "`series_from_file`" in sentence(folder)
+    with pytest.raises(InputError, match="give one of them"):
+        columns.replace(series="id")
+
+
+def test_three_basins_are_read_as_published():
+    folder = os.environ.get("CONTEXTUAL_RNN_DATA")
+    if not folder:
+        pytest.skip("CONTEXTUAL_RNN_DATA is not set: the basins were not read")
+    options = {"separator": " ", "skip_rows": 3, "series_from_file": "basin"}
+    columns = ColumnSettings(inputs=("prcp(mm/day)",), targets=("vp(Pa)",), **options)
+    basins = read_series(pathlib.Path(folder, "files", "camels", "*_forcing.txt"), columns)
+    assert [one.name for one in basins] == ["01022500_forcing", "01547700_forcing", "02064000_forcing"]
+    assert basins[0].targets[0] == pytest.approx(202.51)

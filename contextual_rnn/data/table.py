@@ -18,6 +18,7 @@ from ..serialization import MODEL
 from ..table_files.open import FileColumns, open_table, reading
 from ..table_files.separator import SEPARATORS
 from ..table_files.settings import PLAIN, FileSettings
+from ..table_files.several import SeveralColumns, files_of
 from ..table_files.text import TextColumns
 from .frame import FrameColumns
 
@@ -59,8 +60,14 @@ class Table:
 
     def __init__(self, source: Source, name: str = "the data frame", files: FileSettings = PLAIN) -> None:
         self.files = files
-        self.frame: FileColumns | FrameColumns
-        if is_path(source):
+        self.frame: FileColumns | SeveralColumns | FrameColumns
+        names = getattr(files, "series_from_file", None)
+        several = files_of(source) if names else None
+        if names and (several or is_path(source)):
+            paths = several or [pathlib.Path(source)]
+            self.name, self.stem = str(source if is_path(source) else paths[0].parent), "series"
+            self.frame = SeveralColumns(paths, names, files)
+        elif is_path(source):
             path = pathlib.Path(source)
             self.name, self.stem = str(path), path.name.removesuffix(".gz").rpartition(".")[0]
             self.frame = open_table(path, files)

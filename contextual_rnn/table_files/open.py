@@ -20,6 +20,11 @@ TEXT = (*SEPARATORS, ".txt", ".dat")
 FileColumns = TextColumns | BinaryColumns
 
 
+def is_table(path: pathlib.Path) -> bool:
+    """Return whether a file is a table by the ending of its name."""
+    return ending_of(path) in TEXT or path.suffix.lower() in (".parquet", ".mat", *ARROW)
+
+
 def open_table(path: pathlib.Path, settings: FileSettings) -> FileColumns:
     """Return the columns of a table file: text (also gzipped), Parquet, Feather or Arrow, or MATLAB.
 
@@ -27,7 +32,7 @@ def open_table(path: pathlib.Path, settings: FileSettings) -> FileColumns:
         InputError: the file is missing, empty, damaged, or no table.
     """
     ending = path.suffix.lower()
-    if ending_of(path) not in TEXT and ending not in (".parquet", ".mat", *ARROW):
+    if not is_table(path) and not path.is_dir():
         raise InputError(
             f"{path}: a table must be a .csv, .tsv or .parquet file, or .txt, .dat, .feather, .arrow, .ipc or .mat; "
             "text may be gzipped (.csv.gz)"
@@ -59,8 +64,9 @@ def _check_regular(path: pathlib.Path) -> None:
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:
-        raise InputError(f"{path}: there is no such file") from None
+        hint = "; give `series_from_file` to read the files of a pattern" if "*" in str(path) else ""
+        raise InputError(f"{path}: there is no such file{hint}") from None
     if stat.S_ISDIR(mode):
-        raise InputError(f"{path} is a folder; give the name of a file")
+        raise InputError(f"{path} is a folder; give the name of a file, or `series_from_file` to read all its tables")
     if not stat.S_ISREG(mode):
         raise InputError(f"{path} is a pipe or a device; give the name of a regular file")

@@ -13,11 +13,11 @@ BLANKS = " "  # the separator that stands for any number of blanks and tabs
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FileSettings(Settings):
-    """The separator, the decimal mark and the header of text tables; files of other formats ignore them."""
+    """The separator, the decimal mark and the header of text tables, and whether files are series."""
 
     separator: str | None = setting(
         None,
-        "Character between the cells of a text table, such as ; or |; tab is a tab, and a blank is any number of "
+        "Character between the cells of a text table, such as ;. The word tab is a tab, and a blank is any number of "
         "blanks and tabs. By default, a comma in .csv files and a tab in .tsv files; other text files need it.",
         group="data",
         metavar="CHARACTER",
@@ -36,6 +36,14 @@ class FileSettings(Settings):
         None, "Text that starts a line of a text table that is skipped, such as #.", group="data", metavar="TEXT"
     )
 
+    series_from_file: str | None = setting(
+        None,
+        "Name for a column with the name of each file, without its ending. Each file is one series then, and a table "
+        "may be a folder or a pattern such as camels/*.txt.",
+        group="data",
+        metavar="NAME",
+    )
+
     def __post_init__(self) -> None:
         """Check the settings that belong together."""
         super().__post_init__()
@@ -49,6 +57,10 @@ class FileSettings(Settings):
             raise InputError("`no_header` and `columns`, which names the columns, must be given together")
         if len(set(self.columns)) < len(self.columns):
             raise InputError("the names in `columns` must differ")
+        if self.series_from_file is not None:  # it takes the place of `series`, which tables of series have
+            if getattr(self, "series", None) not in (None, self.series_from_file):
+                raise InputError("`series` and `series_from_file` both name the series; give one of them")
+            object.__setattr__(self, "series", self.series_from_file)
         if self.comment == "":
             raise InputError("`comment` must not be empty; give the text that starts a comment, such as #")
 
