@@ -176,3 +176,13 @@ def test_tables_of_two_frequencies_are_refused():
     days = pl.DataFrame({"day": DAYS, "u": np.arange(14.0), "y": np.arange(14.0)})
     with pytest.raises(InputError, match="the frequency of `train` is 1 day, but that of `test` is 2 days"):
         series.fit(days, test=days[::2], targets=["y"], inputs=["u"], time="day")
+
+
+def test_year_month_and_day_in_columns_of_their_own():
+    days = pl.datetime_range(pl.datetime(2023, 12, 30), pl.datetime(2024, 3, 1), "1d", eager=True)
+    parts = {"Year": days.dt.year(), "Month": days.dt.month(), "Day": days.dt.day(), "y": range(len(days))}
+    table = pl.DataFrame(parts)
+    columns = ColumnSettings(targets=("y",), time=("Year", "Month", "Day"))
+    (one,) = read_series(table.reverse(), columns)
+    assert one.targets[:, 0].tolist() == list(range(len(days)))
+    assert one.times.frequency == "1 day"

@@ -17,7 +17,7 @@ DAY = 86_400_000_000  # microseconds
 FIXED = {"week": 7 * DAY, "day": DAY, "hour": DAY // 24, "minute": 60_000_000, "second": 1_000_000, "millisecond": 1000}
 WEEK, QUARTER, MONTH = r"^(\d{4})(-?W)(\d{2})$", r"^(\d{4})([- ]?Q)([1-4])$", r"^(\d{4})([-/])(\d{2})$"
 OFFSET = r"(:\d\d(?:\.\d+)?)( ?(?:Z|[+-]\d\d:?\d\d))$"
-DATES = ("%Y-%m-%d", "%Y/%m/%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y")
+DATES = ("%Y-%m-%d", "%Y/%m/%d", "%Y %m %d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y")
 CLOCKS = ("", "%H:%M", "%H:%M:%S", "%H:%M:%S%.f")
 FORMATS = [f"{date}{gap}{clock}".strip() for date in DATES for clock in CLOCKS for gap in (" T" if clock else " ")]
 
