@@ -26,6 +26,7 @@ from .posterior import Posterior
 from .recurrent import ContextualRNN
 from .sequence_model import Samples, SequenceModel
 from .serialization import load, save
+from .state_estimation import estimate_state
 
 __version__ = "0.2.0"
 
@@ -66,6 +67,7 @@ __all__ = [
     "Vector",
     "Window",
     "detach",
+    "estimate_state",
     "gated",
     "load",
     "memory_shapes",

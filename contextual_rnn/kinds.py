@@ -34,6 +34,9 @@ class Kind:
         needs_context: whether it is a function of a context.
         needs_window: whether it is a function of the first steps of a series.
         is_control: whether it starts from zero and uses the context in another way.
+        is_estimated: whether h0 is estimated at test time from the targets of the window, by `estimate_state`; in
+            training, h0 is what `build` returns.
+        by_default: whether a comparison includes it unless other kinds are requested.
         runs_over_window: whether the core runs over the known window too, instead of starting after it.
         questions: `(other kind, statement)` for every comparison that this kind answers.
     """
@@ -45,6 +48,8 @@ class Kind:
     needs_context: bool = False
     needs_window: bool = False
     is_control: bool = False
+    is_estimated: bool = False
+    by_default: bool = True
     runs_over_window: bool = True
     questions: tuple[tuple[str, str], ...] = ()
 
@@ -105,6 +110,34 @@ _KINDS = (
         needs_context=True,
         runs_over_window=False,
         questions=(("context", "Sampling h0 around g(context) in training"),),
+    ),
+    Kind(
+        "estimated",
+        "free in training, then fitted to each window by least squares",
+        lambda core, _: FreeState(core),
+        "#F0E442",
+        needs_window=True,
+        is_estimated=True,
+        by_default=False,
+        questions=(
+            ("context", "Fitting h0 to the window, rather than starting from h0 = g(context)"),
+            ("warm-up", "Fitting h0 to the window, rather than warming up on it"),
+        ),
+    ),
+    Kind(
+        "context+estimated",
+        "g of the context for the start of the window, then fitted to the window",
+        lambda _, make_context_state: make_context_state(),
+        "#999999",
+        needs_context=True,
+        needs_window=True,
+        is_estimated=True,
+        by_default=False,
+        questions=(
+            ("context", "Fitting h0 to the window from g(context), rather than starting after it from g(context)"),
+            ("warm-up", "Fitting h0 to the window from g(context), rather than warming up on it"),
+            ("estimated", "Fitting h0 to the window from g(context), rather than from a free h0"),
+        ),
     ),
 )
 KINDS = {kind.name: kind for kind in _KINDS}
@@ -170,10 +203,12 @@ class CoreSettings(Settings):
 
 
 def possible_kinds(window: int, context: Sequence[str]) -> list[str]:
-    """Return the names of the kinds that are possible with a window of known steps and context columns."""
+    """Return the names of the kinds compared by default that this window and these context columns allow."""
     known = bool(window) or bool(context)
     return [
-        kind.name for kind in KINDS.values() if (window or not kind.needs_window) and (known or not kind.needs_context)
+        kind.name
+        for kind in KINDS.values()
+        if kind.by_default and (window or not kind.needs_window) and (known or not kind.needs_context)
     ]
 
 

@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import re
 
 import numpy as np
 import pandas as pd
@@ -18,6 +19,7 @@ from contextual_rnn.jobs.forecast import train as training_module
 from contextual_rnn.jobs.forecast.baselines import baselines, season, why_not_seasonal
 from contextual_rnn.jobs.forecast.metrics import METRICS, errors_of, mean_squares, rmse, scores, squares_by_series
 from contextual_rnn.jobs.forecast.model import ForecastModel
+from contextual_rnn.jobs.forecast.scaled_errors import scaled_errors
 from contextual_rnn.jobs.forecast.settings import ForecastSettings
 from contextual_rnn.jobs.forecast.windows import cut_windows, hold_out_ends
 from contextual_rnn.seq2seq import ATTENTIONS, BRIDGES, ScheduledSampling
@@ -155,6 +157,26 @@ def test_the_seasonal_baseline_repeats_the_last_season_that_is_known():
     assert why_not_seasonal(network) == ["A seasonal baseline needs a `past` of at least 24 steps."]
     network.frequency = None
     assert why_not_seasonal(network)[0].startswith("Without a column of times (`time`)")
+
+
+def test_scaled_errors_are_those_of_their_definition():
+    training = [Record("a", torch.zeros(5, 0), torch.tensor([[0.0], [1.0], [3.0], [4.0], [6.0]]), torch.zeros(0))]
+    windows = [
+        Record(name, torch.zeros(5, 0), torch.tensor([[10.0], [14.0], [18.0], [20.0], [torch.nan]]), torch.zeros(0))
+        for name in ("a", "b", "constant")
+    ]
+    windows[2].targets[:3] = 1.0
+    found = scaled_errors(lambda several: [torch.tensor([[17.0], [0.0]])] * len(several), windows, training, 3, 1)
+    assert found == pytest.approx({"mase": (3 / 1.5 + 3 / 4) / 2, "rmsse": (3 / 2.5**0.5 + 3 / 4) / 2})
+    seasonal = scaled_errors(lambda several: [torch.tensor([[17.0], [0.0]])], windows[:1], training, 3, 2)
+    assert seasonal["mase"] == pytest.approx(3 / 3)
+
+
+def test_a_report_counts_the_series_in_which_the_model_is_better(fitted):
+    network, _ = fitted
+    assert {"mase", "rmsse"} <= network.report.rows["test"].keys() & network.report.rows["linear, test"].keys()
+    words = " ".join(str(network.report).split())
+    assert re.search(r"The model has a lower RMSE than persistence in \d+ of \d+ series; it is worst in 's\d+'", words)
 
 
 def waves(steps=200):

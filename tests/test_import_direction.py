@@ -16,7 +16,7 @@ LAYERS = (
     ("errors",),
     ("_core",),
     ("context",),
-    ("mlp", "initial_state", "fast_weights", "gated", "linear", "serialization"),
+    ("mlp", "initial_state", "fast_weights", "gated", "linear", "serialization", "state_estimation"),
     ("recurrent", "heads", "memory_state", "posterior", "cores", "kinds", "scaling"),
     ("sequence_model", "seq2seq"),
     ("latent",),

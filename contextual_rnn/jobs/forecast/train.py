@@ -24,7 +24,7 @@ from ...study import parallel
 from ...study.fit import best_epoch
 from ...study.fit import fit as train_module
 from ...study.report import FitReport, fit_one
-from .base import base_in_words, with_base
+from .base import base_in_words, season_in_past, with_base
 from .baselines import baselines, why_not_seasonal
 from .metrics import (
     METRICS,
@@ -39,6 +39,7 @@ from .metrics import (
 )
 from .model import ForecastModel
 from .scale import scale_in_words, with_scale
+from .scaled_errors import SCALED, scaled_errors, series_in_words
 from .settings import ForecastSettings
 from .windows import cut_windows, hold_out_ends
 
@@ -175,10 +176,16 @@ def _report(
     tables = {"training": cut_windows(data.training, settings), "validation": data.validation, "test": data.test}
     rows = {name: scores(errors_of(model.forecasts, windows, model)) for name, windows in tables.items() if windows}
     last = list(rows)[-1]
-    found = {
-        name: scores(errors_of(forecast, tables[last], model)) for name, forecast in baselines(model, data).items()
+    others, windows, size = baselines(model, data), tables[last], season_in_past(data.frequency, settings.past) or 1
+    errors = {name: errors_of(one, windows, model) for name, one in {"": model.forecasts, **others}.items()}
+    scaled = {
+        name: scaled_errors(one, windows, data.training, settings.past, size)
+        for name, one in {"": model.forecasts, **others}.items()
     }
+    found = {name: scores(errors[name]) | scaled[name] for name in others}
+    rows[last] |= scaled[""]
     better = better_baselines(rows[last], found)
+    own, held = (squares_by_series(errors[name], windows) for name in ("", "persistence"))
     rows |= {f"{name}, {last}": values for name, values in found.items()}
     sentences = [
         f"Trained an encoder and decoder ({settings.cell}, {settings.hidden} units) to forecast {settings.horizon} "
@@ -192,8 +199,9 @@ def _report(
         *in_own_units(settings.targets, f"{last} table", rmse_by_target(model, tables[last])),
         *why_not_seasonal(model),
         *([f"On the {last} table, the model is worse than {listed(better)}."] if better else []),
+        *series_in_words(own, held, list(dict.fromkeys(window.name for window in windows)), "persistence"),
     ]
-    return FitReport(sentences, METRICS, rows)
+    return FitReport(sentences, (*METRICS, *SCALED), rows)
 
 
 def _figures(data: Datasets, model: ForecastModel) -> dict[str, Callable[[], Figure]]:

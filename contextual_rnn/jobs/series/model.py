@@ -9,6 +9,7 @@ are never fed back: every run is a free run.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -27,10 +28,12 @@ from ...initial_state import ContextState
 from ...mlp import MLP
 from ...recurrent import ContextualRNN
 from ...scaling import StandardisedColumns
+from ...state_estimation import estimate_state
 from .predict import Prediction, States, predict
 from .settings import SeriesSettings
 
 CHUNK = 64  # series simulated at once, which bounds the memory
+ITERATIONS = 10  # of the estimate of an h0
 
 
 @register
@@ -94,7 +97,11 @@ class SeriesModel(StandardisedColumns):
             inputs, lengths = inputs[:, k:], lengths - k
         joined = _joined(kind.name, inputs.shape[1], vector, opening, context)
         known = vector if kind.needs_context and not kind.is_control else None
-        output, state = self.rnn(torch.cat([inputs, joined], dim=-1), known, lengths=_unless_equal(lengths, inputs))
+        read, lasting = torch.cat([inputs, joined], dim=-1), _unless_equal(lengths, inputs)
+        start = None
+        if kind.is_estimated and not self.training:
+            start, known = self._estimated(read, opening, known), None
+        output, state = self.rnn(read, known, state=start, lengths=lasting)
         output = output[:, k:] if kind.runs_over_window else output
         return self._read(output), (state, joined[:, -1] if kind.name == "every-step" else vector[:, :0])
 
@@ -141,6 +148,32 @@ class SeriesModel(StandardisedColumns):
             InputError: the table is wrong, or `start` lacks a series or belongs to another model.
         """
         return predict(self, table, start)
+
+    def _estimated(self, inputs: Tensor, opening: Tensor, known: Tensor | None) -> State:
+        """Return the h0 that fits the standardised targets of the window, near that of the initial state.
+
+        The model was trained without this step: from its initial state, over the window, to the targets after it.
+        """
+        window, targets = self.settings.window, len(self.settings.targets)
+        measured, missing = opening[..., :targets], opening[..., targets:]
+        if missing.shape[-1]:
+            measured = torch.where(missing > 0, torch.nan, measured)
+
+        rnn, head = copy.deepcopy(self.rnn).double(), copy.deepcopy(self.head).double()  # float32 stops at its rounding
+
+        def simulate(inputs: Tensor, state: State) -> tuple[Tensor, State]:
+            output, state = rnn(inputs, state=state)
+            return head(output), state
+
+        found = estimate_state(
+            simulate,
+            inputs[:, :window].double(),
+            measured.double(),
+            start=move(self.rnn.initial_state(len(inputs), known), torch.float64),
+            weight=self.settings.estimate_weight,
+            iterations=ITERATIONS,
+        )
+        return move(found, inputs.dtype)
 
     def _read(self, output: Tensor) -> Tensor:
         return self.head(output) * self.target_scale + self.target_mean

@@ -32,6 +32,14 @@ class SeriesSettings(CoreSettings, ColumnSettings, TrainingSettings):
     washout: int = setting(
         0, "Steps after the known ones that the training loss ignores.", group="training", least=0, tunable=True
     )
+    estimate_weight: float = setting(
+        0.1,
+        "Weight of the squared distance of an estimated h0 from its start, added to the sum of squared standardised "
+        "errors over the window.",
+        group="model",
+        least=0,
+        tunable=True,
+    )
     updates: int = setting(50, "Minibatches per epoch, each of windows drawn at random.", group="training", least=1)
 
     def __post_init__(self) -> None:

@@ -1,0 +1,70 @@
+"""The kinds of initial state that are fitted to the window at test time, in the job on series."""
+
+import dataclasses
+
+import pytest
+import torch
+from tanks import QUICK, TANK, model, panda, records
+
+from contextual_rnn import load
+from contextual_rnn._core.records import collate
+from contextual_rnn.jobs import series
+from contextual_rnn.jobs.series import SeriesModel
+
+KINDS = ["context", "estimated", "context+estimated"]
+
+
+def with_weight(kind, weight):
+    """A model of known parameters with this weight."""
+    made = model(kind)
+    other = SeriesModel(dataclasses.replace(made.settings, estimate_weight=weight), dict(made.fields.items()))
+    other.load_state_dict(made.state_dict())
+    return other.eval()
+
+
+def predicted(of, batch):
+    inputs, targets, context, lengths = batch
+    with torch.no_grad():
+        return of(inputs, targets[:, :3], context, lengths)[0]
+
+
+@pytest.mark.parametrize("kind", KINDS[1:])
+def test_a_heavy_weight_leaves_the_start_that_the_model_was_trained_with(kind):
+    batch = collate(records())
+    trained = predicted(model(kind).train(), batch)
+    torch.testing.assert_close(predicted(with_weight(kind, 1e9), batch), trained, atol=1e-5, rtol=1e-5)
+    assert (predicted(with_weight(kind, 0.01), batch) - trained).abs().max() > 1e-3
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory):
+    folder, test = tmp_path_factory.mktemp("estimated") / "run", panda(2)
+    chosen = {**TANK, **QUICK, "series": "id", "window": 3, "estimate_weight": 0.5}
+    found = series.compare(panda(3), test, initial_states=KINDS, seeds=1, jobs=1, out=folder, **chosen)
+    return found, folder, test
+
+
+def test_the_kinds_are_compared_with_context(compared):
+    found, _, _ = compared
+    assert {run["initial_state"] for run in found.runs} == set(KINDS)
+    errors = [run["metrics"]["free_run_rmse"] for run in found.runs]
+    assert len(set(errors)) == 3
+
+
+def test_a_saved_model_predicts_as_it_was_scored(compared):
+    found, folder, test = compared
+    for run in found.runs:
+        read = load(folder / "runs" / f"{run['initial_state']}-seed-0")
+        assert read.settings.estimate_weight == 0.5
+        assert read.predict(test).rmse["y"] == pytest.approx(run["metrics"]["free_run_rmse"], rel=1e-4)
+
+
+def test_missing_targets_of_the_window_do_not_count():
+    chosen = {**TANK, **QUICK, "series": "id", "window": 3, "missing": "hold", "initial_state": "estimated"}
+    made = SeriesModel(series.SeriesSettings(**chosen)).eval()
+    inputs, opening = torch.rand(1, 6, 2), torch.tensor([[[0.5, 0.0], [9.0, 1.0], [0.7, 0.0]]])
+    other = opening.clone()
+    other[0, 1, 0] = -9.0
+    with torch.no_grad():
+        first, second = (made(inputs, one, torch.zeros(1, 0), torch.tensor([6]))[0] for one in (opening, other))
+    assert torch.equal(first, second)
