@@ -47,6 +47,8 @@ class SeriesModel(StandardisedColumns):
         frequency: of the rows of the training table, in words, such as "1 day"; None if it has no column of times.
     """
 
+    purpose = "predicts targets of series from their inputs: use `predict`"
+
     def __init__(
         self,
         settings: SeriesSettings | dict[str, Any],
