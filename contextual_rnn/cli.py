@@ -43,6 +43,7 @@ MODULES = {
     "papers.pen_digits": ("reproduce pen-digits",),
     "papers.image_context": ("reproduce image-context",),
 }
+LONGEST = 500  # characters of an error
 CONFIG_HELP = "YAML file of options, such as `hidden: 64`; options on the command line take precedence."
 
 
@@ -61,7 +62,7 @@ def main(arguments: list[str] | None = None) -> None:
                 run(command, given)
         sys.stdout.flush()
     except InputError as error:
-        print(f"{PROGRAM}: {command.in_options(str(error)) if command else error}", file=sys.stderr)
+        print(f"{PROGRAM}: {_shortened(command.in_options(str(error)) if command else str(error))}", file=sys.stderr)
         sys.exit(2)
     except BrokenPipeError:  # the reader of standard output, such as head, has closed it
         _discard_output()
@@ -87,6 +88,12 @@ def _print_warnings(command: Command) -> None:
 
     warnings.showwarning = show_in_one_line
     warnings.simplefilter("always", DataWarning)
+
+
+def _shortened(message: str) -> str:
+    """Return a message as one line of at most `LONGEST` characters, the middle left out."""
+    line, half = " ".join(message.split()), (LONGEST - 5) // 2
+    return line if len(line) <= LONGEST else f"{line[:half]} ... {line[-half:]}"
 
 
 def _discard_output() -> None:

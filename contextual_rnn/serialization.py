@@ -96,6 +96,9 @@ def load(path: str | os.PathLike[str], kind: type[nn.Module] | None = None) -> A
     try:
         found = header["class"]["class"]
         if kind is not None and not issubclass(registered(found) or nn.Module, kind):
+            purpose = getattr(registered(found), "purpose", None)  # of the model of a job, and its command
+            if purpose and hasattr(kind, "purpose"):
+                raise InputError(f"{path}: this model {purpose}")
             raise InputError(f"{path} contains a {found}; expected a {kind.__name__}")
         module = build(header["class"], file).to(_DTYPES[header["dtype"]])
         for name, first in header.get("ties", {}).items():

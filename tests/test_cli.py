@@ -327,3 +327,24 @@ def test_a_folder_that_cannot_be_written_is_reported(table, tmp_path, capsys, mo
 
     monkeypatch.setattr("contextual_rnn.study.run_folder.write_json", refuse)
     assert "the system refused: [Errno 13] Permission denied" in sentence(capsys, *fit(table, tmp_path / "run"))
+
+
+def test_a_long_error_is_one_line_whose_middle_is_left_out(tmp_path, capsys):
+    path = tmp_path / "a.csv"
+    path.write_text(f"{'long' * 9999},{'wide' * 9999}\n1,2\n")
+    error = sentence(capsys, "fit", "series", "--train", str(path), "--inputs", "u", "--targets", "y", "--out", "r")
+    assert len(error.strip().splitlines()) == 1
+    assert len(error.strip()) <= 520
+    assert " ... " in error
+
+
+def test_the_model_of_another_job_names_its_command(tmp_path, capsys):
+    from contextual_rnn.jobs.generation import SeriesGenerator
+    from contextual_rnn.jobs.generation.settings import GenerationSettings
+    from contextual_rnn.serialization import save
+
+    path, table = tmp_path / "model.safetensors", tmp_path / "a.csv"
+    save(SeriesGenerator(GenerationSettings(targets=("y",), hidden=2), {}), path)
+    table.write_text("u,y\n1,2\n")
+    error = sentence(capsys, "predict", str(path), "--inputs", str(table), "--out", str(tmp_path / "o.csv"))
+    assert "this model generates series: use `sample`" in error

@@ -100,8 +100,8 @@ def read_series(
     table.check_columns(asked, [*inputs_of(columns), *targets])
     if columns.time and len(columns.time) > 1:
         table.join(columns.time)
-    names = table.labels(columns.series) if columns.series else np.full(len(table), table.stem)
-    rows, times = _in_order(table, columns, _rows_of(names), frequency)
+    grouped = _rows_of(table.labels(columns.series)) if columns.series else {table.stem: np.arange(len(table))}
+    rows, times = _in_order(table, columns, grouped, frequency)
     if left_out is not None and any(len(places) >= min_length for places in rows.values()):
         left_out += [name for name, places in rows.items() if len(places) < min_length]
         rows = {name: places for name, places in rows.items() if len(places) >= min_length}

@@ -70,10 +70,11 @@ class TextColumns:
                 self.found[name] = pl.Series(name, cells, dtype=pl.String)
             return
         direct = numbers if self.settings.decimal == "." else ()  # polars would read 1.5 where the mark is a comma
-        self._read([name for name in names if name in direct], pl.Float64)
+        for nulls in (None, NULLS):  # most tables have no such texts, and looking for them takes time
+            self._read([name for name in names if name in direct and name not in self.found], pl.Float64, nulls)
         self._read([name for name in names if name not in self.found], pl.String)
 
-    def _read(self, names: Sequence[str], dtype: type[pl.DataType]) -> None:
+    def _read(self, names: Sequence[str], dtype: type[pl.DataType], nulls: list[str] | None = None) -> None:
         if not names:
             return
         keys = {str(self.places[name]): name for name in sorted(names, key=self.places.__getitem__)}
@@ -86,7 +87,7 @@ class TextColumns:
                 separator=self.layout.separator,
                 quote_char=None,
                 skip_rows=self.layout.skipped,
-                null_values=NULLS if dtype == pl.Float64 else None,
+                null_values=nulls,
                 glob=False,
             )
         except pl.exceptions.ComputeError:

@@ -59,6 +59,8 @@ class ForecastModel(StandardisedColumns):
         usual: (Y,), with `scale` window only: the usual spread of a window's past relative to its level.
     """
 
+    purpose = "forecasts series: use `forecast`"
+
     updates: Tensor
     usual: Tensor
 

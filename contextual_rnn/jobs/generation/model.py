@@ -62,6 +62,8 @@ class SeriesGenerator(StandardisedColumns):
             `fit`, and polars for a model that was fitted on a file or loaded.
     """
 
+    purpose = "generates series: use `sample`"
+
     backend: Any = "polars"
 
     def __init__(self, settings: GenerationSettings | dict[str, Any], fields: dict[str, Field] | None = None) -> None:

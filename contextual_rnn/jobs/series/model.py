@@ -31,6 +31,7 @@ from ...scaling import StandardisedColumns
 from ...state_estimation import estimate_state
 from .predict import Prediction, States, predict
 from .settings import SeriesSettings
+from .window_reader import WindowReader
 
 CHUNK = 64  # series simulated at once, which bounds the memory
 ITERATIONS = 10  # of the estimate of an h0
@@ -45,6 +46,8 @@ class SeriesModel(StandardisedColumns):
         fields: a field for every context column, which turns its values into numbers.
         frequency: of the rows of the training table, in words, such as "1 day"; None if it has no column of times.
     """
+
+    purpose = "predicts targets of series from their inputs: use `predict`"
 
     def __init__(
         self,
@@ -66,6 +69,9 @@ class SeriesModel(StandardisedColumns):
         core = make_core(given.cell, inputs + self.joined_size, given.hidden, given.layers)
 
         def make_context_state() -> ContextState:
+            if given.kind.name == "handoff":
+                sizes = context, inputs, target_width(given)
+                return ContextState(core, WindowReader(given.cell, given.hidden, given.layers, sizes, given.window))
             return ContextState(core, MLP(self.vector_size, [given.context_hidden]), activation=nn.Tanh())
 
         self.rnn = ContextualRNN(core, given.kind.build(core, make_context_state))
