@@ -112,6 +112,20 @@ _KINDS = (
         questions=(("context", "Sampling h0 around g(context) in training"),),
     ),
     Kind(
+        "handoff",
+        "a linear map of the final state of another core that reads the window",
+        lambda _, make_context_state: make_context_state(),
+        "#882255",
+        needs_context=True,
+        needs_window=True,
+        runs_over_window=False,
+        by_default=False,
+        questions=(
+            ("context", "Reading the window with a recurrent core, rather than with an MLP"),
+            ("warm-up", "Reading the window with another core, rather than warming up on it"),
+        ),
+    ),
+    Kind(
         "estimated",
         "free in training, then fitted to each window by least squares",
         lambda core, _: FreeState(core),

@@ -28,7 +28,9 @@ def test_a_model_is_trained_from_any_kind_that_is_no_control():
 def test_what_is_known_decides_which_kinds_are_possible():
     assert possible_kinds(0, ()) == ["zero", "free", "error-noise"]
     assert possible_kinds(0, ("c",)) == ["zero", "free", "error-noise", "every-step", "context", "gaussian"]
-    assert possible_kinds(2, ()) == [name for name in COMPARED if name not in ("estimated", "context+estimated")]
+    assert possible_kinds(2, ()) == [
+        name for name in COMPARED if name not in ("handoff", "estimated", "context+estimated")
+    ]
     assert kinds.kinds_to_compare(["estimated"], COMPARED, 2, ()) == ["estimated"]
     check_kind(KINDS["context"], 2, ())
     with pytest.raises(

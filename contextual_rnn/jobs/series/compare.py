@@ -69,7 +69,8 @@ def compare(
             about the series), gaussian (context with noise), error-noise (free with noise in proportion to the
             back-propagated error), and the controls warm-up and every-step (zero, with what is known read during the
             window, or at every step). By default, all of these that the window and the context allow. On request, also
-            estimated (free in training; at test time, fitted to the targets of the window by least squares) and
+            handoff (a linear map of the final state of another core that reads the window), estimated (free in
+            training; at test time, fitted to the targets of the window by least squares) and
             context+estimated (the same, from a function of what is known), which take longer to predict.
         seeds: Number of seeds, counted from 0; with fewer than 5, no difference is claimed.
         validation: Table to choose settings on, instead of folds of the training table.

@@ -31,6 +31,7 @@ from ...scaling import StandardisedColumns
 from ...state_estimation import estimate_state
 from .predict import Prediction, States, predict
 from .settings import SeriesSettings
+from .window_reader import WindowReader
 
 CHUNK = 64  # series simulated at once, which bounds the memory
 ITERATIONS = 10  # of the estimate of an h0
@@ -68,6 +69,9 @@ class SeriesModel(StandardisedColumns):
         core = make_core(given.cell, inputs + self.joined_size, given.hidden, given.layers)
 
         def make_context_state() -> ContextState:
+            if given.kind.name == "handoff":
+                sizes = context, inputs, target_width(given)
+                return ContextState(core, WindowReader(given.cell, given.hidden, given.layers, sizes, given.window))
             return ContextState(core, MLP(self.vector_size, [given.context_hidden]), activation=nn.Tanh())
 
         self.rnn = ContextualRNN(core, given.kind.build(core, make_context_state))
