@@ -282,19 +282,12 @@ class Table:
 def _distinct(exact: np.ndarray, single: np.ndarray) -> tuple[int, int]:
     """Return how many distinct numbers a column has, exactly and in single precision.
 
-    Counting sorts the numbers. Estimates replace it where they show that single precision keeps most of them.
+    Of a long column, equally spaced rows are counted, since counting sorts the numbers.
     """
     if np.array_equal(exact, single, equal_nan=True):
         return 0, 0
-    if len(exact) > SMALL:
-        distinct, kept = _estimated(exact), _estimated(single)
-        if kept > 0.6 * distinct:
-            return distinct, kept
-    return len(np.unique(exact)), len(np.unique(single))
-
-
-def _estimated(values: np.ndarray) -> int:
-    return pl.DataFrame({"values": values}).select(pl.col("values").approx_n_unique()).item()
+    step = max(1, len(exact) // SMALL)
+    return len(np.unique(exact[::step])), len(np.unique(single[::step]))
 
 
 def _lower(texts: Sequence[str]) -> list[str]:
