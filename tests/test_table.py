@@ -268,3 +268,13 @@ def test_the_cascaded_tanks_are_read_as_published():
     assert series.inputs[0].tolist() == pytest.approx([3.2567, 0.97619])
     assert series.targets[0].tolist() == pytest.approx([5.205, 4.9728])
     assert sentence(path, Columns(("uEst",), ("Ts",))) == "cascaded_tanks.csv, line 3, column 'Ts': a number is missing"
+
+
+@pytest.mark.parametrize("rows", [40, 250_000])
+def test_a_long_column_is_checked_for_single_precision_too(rows):
+    level = np.arange(rows) % 20
+    refused = pl.DataFrame({"u": 1e9 + level, "y": level})
+    with pytest.raises(InputError, match="its 20 distinct numbers differ so little that single precision"):
+        read_series(refused, UY)
+    (read,) = read_series(pl.DataFrame({"u": level + 0.1, "y": level}), UY)
+    assert len(read) == rows
