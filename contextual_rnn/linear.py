@@ -119,7 +119,8 @@ def choose_linear(
         splits: the series to fit to, and the held-out ones, of each split.
         window: k, the known steps at the start of a series; n is at most k.
         error: `error(model, records)` of held-out series.
-        orders: of the lags of targets and of inputs; those that give more than 1,500 coefficients are left out.
+        orders: of the lags of targets and inputs; those that give more than 1,500 coefficients are left out, and those
+            whose lags are known at no step.
     """
     longest = min(window, min(map(len, training)) - 1)
     width = training[0].targets.shape[1] + training[0].inputs.shape[1]
@@ -131,6 +132,9 @@ def choose_linear(
         for place, (order, input_order) in enumerate(candidates):
             model = LinearModel(window, order, input_order, 0)
             sums = model._sums(fitted)
+            if not sums[2]:  # no step has a target and all its lags
+                totals[place] = np.inf
+                continue
             for column, penalty in enumerate(PENALTIES):
                 model.penalty = penalty
                 totals[place, column] += error(model._solve(*sums), scored) ** 2

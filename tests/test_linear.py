@@ -54,6 +54,13 @@ def test_missing_targets_are_left_out():
     np.testing.assert_allclose(one.coefficients, other.coefficients, atol=1e-2)
 
 
+def test_orders_whose_lags_are_never_known_are_left_out():
+    training = [system(seed) for seed in range(2)]
+    for record in training:
+        record.targets[torch.arange(300) % 3 > 0] = torch.nan
+    assert choose_linear(training, [(training, [system(5)])], 6, rmse).order == 0
+
+
 def test_an_unstable_model_stays_finite():
     growing = torch.tensor(1.5 ** np.arange(60), dtype=torch.float32).unsqueeze(1)
     record = Record("a", torch.zeros(60, 1), growing, torch.zeros(0))

@@ -343,3 +343,12 @@ def test_with_the_scale_of_windows_zero_is_the_mean_of_the_past():
     source, *_, last, _ = model._prepared(torch.zeros(2, 6, 0), past)
     assert source[0, [1, 3], 0].tolist() == [0, 0]
     assert last[:, 0, 0].tolist() == [102, model.target_mean.item()]
+
+
+def test_targets_that_are_measured_at_every_third_step_only():
+    sparse = table(y=[step for step in range(24) if step % 3])
+    for model in (
+        series.fit(sparse, inputs=["u"], window=6, missing="hold", jobs=1, **TINY),
+        forecast.fit(sparse, inputs=["u"], past=5, horizon=3, missing="hold", **TINY),
+    ):
+        assert any(name.startswith("linear") for name in model.report.rows)

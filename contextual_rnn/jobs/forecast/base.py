@@ -82,15 +82,20 @@ def base_in_words(settings: ForecastSettings, given: str | None, frequency: str 
 
 
 def _season_is_nearer(training: Sequence[Record], settings: ForecastSettings, size: int) -> bool:
-    """Return whether the targets one season ago have a lower mean squared error than the last ones."""
+    """Return whether the targets one season ago are nearer than the last ones, where both are known."""
     errors = torch.zeros(2, dtype=torch.float64)
     places = season_places(size, settings.past, settings.horizon)
+    targets = torch.cat([record.targets for record in training]).double()
+    spread = (targets - targets.nanmean(0)).square().nanmean(0).sqrt().clamp(min=1e-12)
+    scale = 1.0 if settings.scale == "window" else spread.unsqueeze(1)
     for record in training:
         if len(record) < settings.past + settings.horizon:
             continue
         windows = record.targets.double().unfold(0, settings.past + settings.horizon, 1)  # (N, Y, past + horizon)
-        scale = torch.tensor(1.0) if settings.scale == "window" else record.targets.double().nan_to_num(0).std(0)
         future = windows[..., settings.past :]
-        for place, base in enumerate((windows[..., settings.past - 1 :][..., :1], windows[..., places])):
-            errors[place] += ((base - future) / scale.clamp(min=1e-12).reshape(-1, 1)).square().nansum()
+        last, seasonal = (
+            (base - future) / scale for base in (windows[..., settings.past - 1, None], windows[..., places])
+        )
+        known = ~(last.isnan() | seasonal.isnan())
+        errors += torch.stack([last[known].square().sum(), seasonal[known].square().sum()])
     return bool(errors[1] < errors[0])
