@@ -342,6 +342,7 @@ AUTOCAST = {
 @pytest.mark.parametrize("make", AUTOCAST.values(), ids=AUTOCAST)
 @over_calls
 def test_autocast_and_states_carried_out_of_it(make, dtype, call):
+    torch.manual_seed(0)  # how close depends on the weights
     rnn = wrap(make())
     x = X if rnn.batch_first else X.transpose(0, 1)
     output, state = rnn(x, CONTEXT, **call)
