@@ -138,7 +138,7 @@ def choose_linear(
             for column, penalty in enumerate(PENALTIES):
                 model.penalty = penalty
                 totals[place, column] += error(model._solve(*sums), scored) ** 2
-    best = divmod(int(np.argmin(totals)), len(PENALTIES))
+    best = divmod(int(np.argmin(np.where(np.isnan(totals), np.inf, totals))), len(PENALTIES))
     return LinearModel(window, *candidates[best[0]], PENALTIES[best[1]]).fit(training)
 
 

@@ -89,5 +89,5 @@ def test_a_model_that_loses_to_a_baseline_says_so(tmp_path, capsys):
     options += ["--scale", "global", "--out", str(tmp_path / "run")]
     main(["fit", "forecast", "--train", str(table), "--targets", "y", *options])
     words = " ".join(capsys.readouterr().out.split())
-    assert "On the validation table, the model is worse than persistence, mean and linear." in words
+    assert "On the validation table, the model has a higher forecast RMSE than persistence, mean and linear." in words
     assert "(scale global)" in words

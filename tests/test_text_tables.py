@@ -62,7 +62,7 @@ def test_a_text_table_is_read_as_its_settings_say(tmp_path, content, name, optio
         ("u;y\n1;2\n", {}, 'a.csv: its first line has no comma, but a semicolon; give `separator` ";"'),
         ("u\ty\n1\t2\n", {}, "no comma, but a tab; give `separator` tab"),
         ("u  y\n1  2\n", {}, 'give `separator` " "'),
-        ("u;y\n1,5;2\n", {"separator": ";"}, "line 2, column 'u': expected a finite number, found '1,5'; give `decimal` ,"),
+        ("u;y\n1,5;2\n", {"separator": ";"}, "line 2, column 'u': expected a finite number, found '1,5'; give `decimal` \",\""),
         ("u;y\n1.500;2\n", {"separator": ";", "decimal": ","}, "line 2, column 'u': expected a finite number, found '1.500'"),
         ("1,2\n3,4\n", {}, "no column 'u'; it has '1', '2'; if its first line is a row and no header, give `no_header`"),
         ("u,y\na,1,2\nb,3,4\n", {}, "line 2: 3 cells where the header has 2; if each row starts with its name, give `skip_rows` 1"),

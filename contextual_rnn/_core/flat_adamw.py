@@ -113,6 +113,8 @@ class FlatAdamW:
             if len(groups) != 1 or _shapes_of(entry) != {shapes.get(number)}:
                 raise ValueError("the state is that of other parameters")
         self.param_groups = [{**groups[0], "fused": True}]
+        if self.flat is not None and not entries:
+            self._state = _zeros(self.flat)
         if self.flat is not None and entries:
             steps = {float(entry["step"]) for entry in entries.values()}
             if len(entries) == len(self.parameters) and len(steps) == 1:

@@ -46,6 +46,13 @@ class Record:
         return dataclasses.replace(self, inputs=inputs, targets=targets, filled=filled)
 
 
+def last_known(values: Tensor, otherwise: Tensor) -> Tensor:
+    """Return the last value of each column of (T, F) that is not NaN, and `otherwise` (F,) where there is none."""
+    steps = torch.arange(len(values), device=values.device)[:, None]
+    last = torch.where(values.isnan(), -1, steps).amax(dim=0)
+    return torch.where(last < 0, otherwise, values.gather(0, last.clamp(min=0)[None])[0])
+
+
 # Inputs (B, T, U), targets (B, T, Y), context (B, C) and lengths (B,); and the filled targets (B, T, 2Y), if missing
 # values are filled. Padding is 0.
 Batch = tuple[Tensor, ...]

@@ -77,12 +77,6 @@ def hold_the_end(read: Tensor, size: int) -> Tensor:
     return torch.cat([torch.where(steps > last, held, values), filled], dim=2)
 
 
-def last_known(targets: Tensor, otherwise: Tensor) -> Tensor:
-    """Return the last known value of each column of (T, F), and `otherwise` (F,) where there is none."""
-    held = torch.from_numpy(hold(targets.numpy()))[-1]
-    return torch.where(held.isnan(), otherwise, held)
-
-
 def check_known(values: np.ndarray, names: Sequence[str], table: str, series: str = "", after: str = "") -> None:
     """Raise InputError if a column of (T, F) has no known value."""
     unknown = np.isnan(values).all(axis=0)

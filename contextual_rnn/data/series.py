@@ -102,15 +102,7 @@ def read_series(
         table.join(columns.time)
     grouped = _rows_of(table.labels(columns.series)) if columns.series else {table.stem: np.arange(len(table))}
     rows, times = _in_order(table, columns, grouped, frequency)
-    if left_out is not None and any(len(places) >= min_length for places in rows.values()):
-        left_out += [name for name, places in rows.items() if len(places) < min_length]
-        rows = {name: places for name, places in rows.items() if len(places) >= min_length}
-    for name, places in rows.items():
-        if len(places) < min_length:
-            raise InputError(
-                f"{table.name}: series {name!r} has {len(places)} step{'s' * (len(places) != 1)}, but at least "
-                f"{min_length} are needed"
-            )
+    rows = _long_enough(table, rows, min_length, left_out)
     position = np.empty(len(table), int)
     for places in rows.values():
         there = places >= 0
@@ -133,6 +125,22 @@ def read_series(
         Series(name, _at(inputs, places), _at(outputs, places), constants[name], places, times, calendar.get(name))
         for name, places in rows.items()
     ]
+
+
+def _long_enough(
+    table: Table, rows: dict[str, np.ndarray], least: int, left_out: list[str] | None
+) -> dict[str, np.ndarray]:
+    """Return the rows of the series of at least `least` steps; see `min_length` and `left_out` of `read_series`."""
+    short = [name for name, places in rows.items() if len(places) < least]
+    if left_out is not None and len(short) < len(rows):
+        left_out += short
+        return {name: places for name, places in rows.items() if len(places) >= least}
+    for name in short:
+        steps = len(rows[name])
+        raise InputError(
+            f"{table.name}: series {name!r} has {steps} step{'s' * (steps != 1)}, but at least {least} are needed"
+        )
+    return rows
 
 
 def _at(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
@@ -274,21 +282,22 @@ class Datasets:
         sources = {"train": train, "validation": validation, "test": test}
         given = [name for name, source in sources.items() if source is not None or name == "train"]
         tables = {name: Table(sources[name], f"`{name}`", columns) for name in given}
-        known, shortest = None if reads_targets else 0, {"train": least_training}
         series: dict[str, list[Series]] = {}
-        short: dict[str, list[str]] = {name: [] for name in tables}
+        notes: list[str] = []
         try:
             for name, table in tables.items():
-                times = series["train"][0].times if series else None
+                times, shortest = series["train"][0].times if series else None, least if series else least_training
+                short: list[str] = []
                 series[name] = read_series(
                     table,
                     columns,
-                    known_targets=known,
+                    known_targets=None if reads_targets else 0,
                     scored_from=window,
-                    min_length=shortest.get(name, least),
-                    left_out=short[name],
+                    min_length=shortest,
+                    left_out=short,
                     frequency=times.frequency if times else None,
                 )
+                notes += _left_out(name, short, shortest)
         except MissingNumber as error:
             raise InputError(f"{error}; `missing` (hold, interpolate or zero) fills missing numbers") from None
         if columns.missing != REFUSE:
@@ -296,6 +305,7 @@ class Datasets:
                 np.concatenate([one.inputs for one in series["train"]]), inputs_of(columns), tables["train"].name
             )
         fields, remarks = _fields(tables["train"], series["train"], columns)
+        times_of = {name: several[0].times for name, several in series.items()}
         found = {name: records(several, fields, columns) for name, several in series.items()}
         identity = _identity(sources, tables, columns)
         return cls(
@@ -305,19 +315,13 @@ class Datasets:
             fields,
             identity,
             tables["train"].backend,
-            common_frequency({name: several[0].times for name, several in series.items()})
-            if time_column(columns)
-            else None,
+            common_frequency(times_of) if time_column(columns) else None,
             tuple(
                 in_words(tables[name].name, several, columns.missing, reads_targets)
                 for name, several in series.items()
                 if columns.missing != REFUSE or any(np.isnan(one.targets).any() for one in several)
             ),
-            (
-                *(_left_out(name, names, shortest.get(name, least)) for name, names in short.items() if names),
-                *remarks,
-                *_same_tables(identity["sha256"]),
-            ),
+            (*notes, *remarks, *_same_tables(identity["sha256"])),
         )
 
     @property
@@ -351,11 +355,13 @@ def _same_tables(hashes: dict[str, str]) -> list[str]:
     return [f"`train` and `{name}` are the same table, so its errors are not those of new data." for name in same]
 
 
-def _left_out(table: str, names: Sequence[str], least: int) -> str:
-    """Return a sentence that says which series are too short."""
+def _left_out(table: str, names: Sequence[str], least: int) -> list[str]:
+    """Return a sentence that says which series of a table are too short, if any are."""
+    if not names:
+        return []
     shown = ", ".join(map(repr, names[:5])) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
     counted = f"{len(names)} series of `{table}` are" if len(names) > 1 else f"1 series of `{table}` is"
-    return f"{counted} left out, with fewer than {least} steps: {shown}."
+    return [f"{counted} left out, with fewer than {least} steps: {shown}."]
 
 
 def _fields(table: Table, series: Sequence[Series], columns: TargetSettings) -> tuple[dict[str, Field], list[str]]:

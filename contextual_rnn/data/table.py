@@ -188,7 +188,7 @@ class Table:
         if not isinstance(cell, str) or not isinstance(self.frame, TextColumns):
             return ""
         if self.files.decimal == "." and cell.count(",") == 1 and number(cell.strip().replace(",", ".")) is not None:
-            return "; give `decimal` , if it is a decimal comma"
+            return '; give `decimal` "," if it is a decimal comma'
         if row == 0 and len(self) > 1 and number(self.frame.text(name)[1]) is not None:
             skip = self.frame.lines[0]
             return f"; if this line holds units, give `skip_rows` {skip}, `no_header`, and `columns` with all names"

@@ -304,24 +304,33 @@ def findings(
     }
 
 
-def lower_baselines(error: float, baselines: dict[str, dict[str, float]], metric: Metric) -> list[str]:
-    """Return the names of the baselines that have a lower value of a metric than `error`.
+def worse_than_baselines(
+    subject: str, error: float, baselines: dict[str, dict[str, float]], metric: Metric
+) -> list[str]:
+    """Return a sentence that names the baselines with a lower error than a model's; none if no baseline has one.
 
     Args:
-        error: the value of a model.
+        subject: the model, as the sentence begins, such as "On the test table, the model".
+        error: the model's value of a metric that is to be low.
         baselines: the metrics of every baseline, by its name.
         metric: to compare by.
     """
-    return [name for name, values in baselines.items() if values[metric.key] < error]
+    lower = [name for name, values in baselines.items() if values[metric.key] < error]
+    return [f"{subject} has a higher {metric.name} than {listed(lower)}."] if lower else []
 
 
-def losses(runs: Sequence[Row], baselines: dict[str, dict[str, float]], metric: Metric) -> list[str]:
-    """Return a sentence for every kind whose mean over seeds is higher than that of a baseline; see `findings`."""
+def kinds_worse_than_baselines(
+    runs: Sequence[Row], baselines: dict[str, dict[str, float]], metric: Metric
+) -> list[str]:
+    """Return a sentence for every kind whose mean over seeds is higher than a baseline's value; see `findings`."""
     values: dict[str, list[float]] = {}
     for run in runs:
         values.setdefault(run[FACTOR], []).append(run["metrics"][metric.key])
-    lower = {kind: lower_baselines(sum(found) / len(found), baselines, metric) for kind, found in values.items()}
-    return [f"{kind!r} has a higher {metric.name} than {listed(names)}." for kind, names in lower.items() if names]
+    return [
+        sentence
+        for kind, found in values.items()
+        for sentence in worse_than_baselines(repr(kind), sum(found) / len(found), baselines, metric)
+    ]
 
 
 def _primary(rows: list[Row], preferred: Sequence[tuple[str, str]]) -> Row | None:

@@ -8,8 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ..._core.records import Record
-from ...data.missing import last_known
+from ..._core.records import Record, last_known
 from ...data.series import Datasets
 from ...linear import ORDERS, LinearModel, choose_linear
 from .base import season, season_in_past, season_places
@@ -35,13 +34,10 @@ def baselines(model: ForecastModel, data: Datasets) -> dict[str, Forecast]:
         data: the training series, and the validation windows.
     """
     past, horizon, mean = model.settings.past, model.settings.horizon, model.target_mean.cpu()
-
-    def last(window: Record) -> Tensor:
-        found = window.targets[past - 1]
-        return last_known(window.targets[:past], mean) if bool(found.isnan().any()) else found
-
     found: dict[str, Forecast] = {
-        "persistence": lambda windows: [last(window).expand(horizon, -1) for window in windows],
+        "persistence": lambda windows: [
+            last_known(window.targets[:past], mean).expand(horizon, -1) for window in windows
+        ],
         "mean": lambda windows: [mean.expand(horizon, -1) for _ in windows],
     }
     size = season_in_past(model.frequency, past)

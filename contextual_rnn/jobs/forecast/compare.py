@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import os
-import statistics
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from ..._core.choices import listed
 from ..._core.settings import takes_settings
 from ...data.table import Source
 from ...scaling import error_unit
 from ...study.comparison import Comparison, train_kinds
-from ...study.differences import findings, label
+from ...study.differences import findings, kinds_worse_than_baselines, label
 from .base import base_in_words
 from .baselines import baselines, why_not_seasonal
-from .metrics import BY_SERIES, METRICS, better_baselines, errors_of, rmse_by_step, scores
-from .model import ForecastModel
+from .metrics import BY_SERIES, METRICS, errors_of, rmse_by_step, scores
 from .scale import scale_in_words
 from .settings import ForecastSettings
 from .train import Training, read_tables, with_choices
@@ -120,30 +117,15 @@ def compare(
                 [
                     *data.remarks,
                     *why_not_seasonal(model),
-                    _note(model, base, trained.runs, reference),
+                    f"Errors are in {error_unit(base.targets)}; lower is better.",
+                    scale_in_words(model.settings, base.scale),
+                    base_in_words(model.settings, base.base, data.frequency),
+                    *kinds_worse_than_baselines(trained.runs, reference, METRICS[0]),
                 ]
             ),
         )
         found.baselines_by_step = {name: rmse_by_step(one) for name, one in errors.items()}
         return found.keep(trained)
-
-
-def _note(
-    model: ForecastModel,
-    given: ForecastSettings,
-    runs: Sequence[dict[str, Any]],
-    reference: dict[str, dict[str, float]],
-) -> str:
-    """Return the unit of the errors, the scale, the base, and the baselines better than the mean of every variant."""
-    means = [
-        statistics.fmean(run["metrics"]["rmse"] for run in runs if run["initial_state"] == name)
-        for name in dict.fromkeys(run["initial_state"] for run in runs)
-    ]
-    better = better_baselines({"rmse": min(means)}, reference)
-    worse = f"\nEvery variant is worse than {listed(better)}." if better else ""
-    settings = model.settings
-    chosen = f"{scale_in_words(settings, given.scale)} {base_in_words(settings, given.base, model.frequency)}"
-    return f"Errors are in {error_unit(settings.targets)}; lower is better.\n{chosen}{worse}"
 
 
 def _statement(values: dict[str, str], base: dict[str, str]) -> str:

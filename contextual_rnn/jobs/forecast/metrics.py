@@ -101,9 +101,8 @@ def rmse_by_step(errors: Tensor) -> list[float | None]:
     return mean_squares(errors).mean(0).sqrt().tolist()
 
 
-def rmse_by_target(model: ForecastModel, windows: Sequence[Record]) -> Tensor:
-    """Return the root mean squared error of a model's forecasts of every target in its own unit, (Y,)."""
-    errors = errors_of(model.forecasts, windows, model) * model.error_scale().double()
+def rmse_by_target(errors: Tensor) -> Tensor:
+    """Return the root mean squared error of every target, (Y,); missing targets are left out."""
     return errors.square().nanmean((0, 1)).sqrt()
 
 
@@ -113,13 +112,3 @@ def squares_by_series(errors: Tensor, windows: Sequence[Record]) -> list[float]:
     for row, window in enumerate(windows):
         rows.setdefault(window.name, []).append(row)
     return [float(mean_square(errors, chosen)) for chosen in rows.values()]
-
-
-def better_baselines(model: dict[str, float], found: dict[str, dict[str, float]]) -> list[str]:
-    """Return the names of the baselines whose forecast RMSE is lower than the model's.
-
-    Args:
-        model: the model's metrics, by key.
-        found: those of every baseline, by its name.
-    """
-    return [name for name, values in found.items() if values["rmse"] < model["rmse"]]

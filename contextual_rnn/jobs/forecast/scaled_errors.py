@@ -1,71 +1,77 @@
-"""Errors that compare series of any level: MASE and RMSSE."""
+"""Errors that compare series of any level: MASE and RMSSE; and in how many series a model is better than another."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from ...data.series import Record
+from ..._core.records import Record
 from ...study.differences import Metric
+from .metrics import squares_by_series
 
 SCALED = (Metric("mase", "MASE"), Metric("rmsse", "RMSSE"))
 
 
 def scaled_errors(
-    forecast: Callable[[Sequence[Record]], Iterable[Tensor]],
-    windows: Sequence[Record],
-    training: Sequence[Record],
-    past: int,
-    season: int,
-) -> dict[str, float]:
-    """Return the mean absolute and the root mean squared scaled error, each the mean over series and targets.
+    errors: dict[str, Tensor], windows: Sequence[Record], training: Sequence[Record], past: int, season: int
+) -> tuple[dict[str, dict[str, float]], list[str]]:
+    """Return the mean absolute and the root mean squared scaled error of several forecasts, by their names.
 
     MASE = mean |y - f| / mean |x_t - x_(t-m)|, RMSSE = sqrt(mean (y - f)^2 / mean (x_t - x_(t-m))^2)
-    (Hyndman and Koehler 2006; Makridakis et al. 2022). y are the targets of all windows of a series and f their
-    forecasts. x is the training series of that name; for a series that is not in the training table, the past of its
-    windows. A series whose x repeats exactly is left out.
+    (Hyndman and Koehler 2006; Makridakis et al. 2022), each the mean over series and targets. y are the targets of all
+    windows of a series and f their forecasts. x is the training series of that name; for a series that is not in the
+    training table, the past of its windows. A series whose x repeats exactly is left out.
 
     Args:
-        forecast: windows to their forecasts (horizon, Y).
-        windows: N windows of past and horizon; NaN is a missing target, and is left out.
+        errors: f - y of each forecast, (N, horizon, Y), in the unit of the targets; NaN where y is missing.
+        windows: N windows of past and horizon.
         training: the training series.
         past: the known steps of a window.
         season: m, the rows of a season; 1 without one.
+
+    Returns:
+        `{"mase": ..., "rmsse": ...}` for each forecast, empty if all series are left out; and a sentence that says how
+        many are.
     """
-    errors: dict[str, list[Tensor]] = {}
     known: dict[str, list[Tensor]] = {}
-    for window, predicted in zip(windows, forecast(windows), strict=True):
-        errors.setdefault(window.name, []).append((predicted - window.targets[past:]).double())
+    places: dict[str, list[int]] = {}
+    for place, window in enumerate(windows):
         known.setdefault(window.name, []).append(window.targets[:past])
-    known |= {record.name: [record.targets] for record in training if record.name in errors}
-    ratios = []
-    for name, several in errors.items():
-        steps = torch.cat([x[season:].double() - x[: len(x) - season] for x in known[name]])
-        error = torch.cat(several)
-        absolute, squared = error.abs().nanmean(0), error.square().nanmean(0)
-        ratios.append(
-            torch.stack([absolute / steps.abs().nanmean(0), (squared / steps.square().nanmean(0)).sqrt()], dim=1)
-        )
-    together = torch.cat(ratios)
-    together = together[together.isfinite().all(1)]
-    return dict(zip((metric.key for metric in SCALED), together.mean(0).tolist(), strict=True)) if len(together) else {}
+        places.setdefault(window.name, []).append(place)
+    known |= {record.name: [record.targets] for record in training if record.name in known}
+    steps = [torch.cat([x[season:] - x[:-season] for x in several]).double() for several in known.values()]
+    absolute = torch.stack([one.abs().nanmean(0) for one in steps])  # (series, Y)
+    squared = torch.stack([one.square().nanmean(0) for one in steps])
+    usable = (absolute > 0).all(1)
+    found: dict[str, dict[str, float]] = {}
+    for name, error in errors.items():
+        by_series = [error[rows].flatten(0, 1) for rows in places.values()]
+        mase = torch.stack([one.abs().nanmean(0) for one in by_series]) / absolute
+        rmsse = (torch.stack([one.square().nanmean(0) for one in by_series]) / squared).sqrt()
+        means = [float(one[usable].nanmean()) for one in (mase, rmsse)]
+        found[name] = dict(zip(("mase", "rmsse"), means, strict=True)) if bool(usable.any()) else {}
+    number = int((~usable).sum())
+    repeats = "1 series, which repeats" if number == 1 else f"{number} series, which repeat"
+    return found, [f"MASE and RMSSE leave out {repeats} exactly."] if number else []
 
 
-def series_in_words(model: Sequence[float], baseline: Sequence[float], names: Sequence[str], other: str) -> list[str]:
+def series_in_words(errors: Tensor, baseline: Tensor, windows: Sequence[Record], other: str) -> list[str]:
     """Return a sentence that counts the series whose error is lower than a baseline's, and names the worst one.
 
     Args:
-        model: the mean squared error of each of several series.
-        baseline: that of a baseline.
-        names: of the series.
+        errors: of a model, (N, horizon, Y).
+        baseline: the errors of a baseline.
+        windows: N windows of past and horizon.
         other: the name of the baseline.
     """
+    names = list(dict.fromkeys(window.name for window in windows))
     if len(names) < 2:
         return []
-    better = sum(a < b for a, b in zip(model, baseline, strict=True))
-    ratio, worst = max((a / b if b else float(a > 0), name) for a, b, name in zip(model, baseline, names, strict=True))
+    pairs = list(zip(squares_by_series(errors, windows), squares_by_series(baseline, windows), strict=True))
+    better = sum(a < b for a, b in pairs)
+    ratio, worst = max((a / b if b else float(a > 0), name) for (a, b), name in zip(pairs, names, strict=True))
     return [
         f"The model has a lower RMSE than {other} in {better} of {len(names)} series; it is worst in {worst!r}, with "
         f"{ratio**0.5:.3g} times that of {other}."

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from ..._core.choices import listed
 from ..._core.records import Batch, random_windows
 from ..._core.settings import takes_settings
 from ...data.series import Datasets
@@ -21,6 +20,7 @@ from ...scaling import error_unit, in_own_units
 from ...seq2seq import ScheduledSampling, make_feeding
 from ...serialization import save
 from ...study import parallel
+from ...study.differences import worse_than_baselines
 from ...study.fit import best_epoch
 from ...study.fit import fit as train_module
 from ...study.report import FitReport, fit_one
@@ -28,7 +28,6 @@ from .base import base_in_words, season_in_past, with_base
 from .baselines import baselines, why_not_seasonal
 from .metrics import (
     METRICS,
-    better_baselines,
     errors_of,
     rmse,
     rmse_by_step,
@@ -172,21 +171,20 @@ def fit(
 def _report(
     data: Datasets, given: ForecastSettings, model: ForecastModel, result: dict[str, Any], history: list[dict[str, Any]]
 ) -> FitReport:
+    """Return the report: the errors of the model on every table, and those of the baselines on the last of them."""
     settings, epoch = model.settings, result["metrics"]["epoch"]
     tables = {"training": cut_windows(data.training, settings), "validation": data.validation, "test": data.test}
-    rows = {name: scores(errors_of(model.forecasts, windows, model)) for name, windows in tables.items() if windows}
-    last = list(rows)[-1]
-    others, windows, size = baselines(model, data), tables[last], season_in_past(data.frequency, settings.past) or 1
-    errors = {name: errors_of(one, windows, model) for name, one in {"": model.forecasts, **others}.items()}
-    scaled = {
-        name: scaled_errors(one, windows, data.training, settings.past, size)
-        for name, one in {"": model.forecasts, **others}.items()
-    }
-    found = {name: scores(errors[name]) | scaled[name] for name in others}
-    rows[last] |= scaled[""]
-    better = better_baselines(rows[last], found)
-    own, held = (squares_by_series(errors[name], windows) for name in ("", "persistence"))
-    rows |= {f"{name}, {last}": values for name, values in found.items()}
+    own = {name: errors_of(model.forecasts, windows, model) for name, windows in tables.items() if windows}
+    last = list(own)[-1]
+    windows, unit, season = tables[last], model.error_scale().double(), season_in_past(data.frequency, settings.past)
+    others = {name: errors_of(one, windows, model) for name, one in baselines(model, data).items()}
+    scaled, left_out = scaled_errors(
+        {last: own[last] * unit} | {name: errors * unit for name, errors in others.items()},
+        *(windows, data.training, settings.past, season or 1),
+    )
+    found = {name: scores(errors) | scaled[name] for name, errors in others.items()}
+    rows = {name: scores(errors) for name, errors in own.items()}
+    rows[last] |= scaled[last]
     sentences = [
         f"Trained an encoder and decoder ({settings.cell}, {settings.hidden} units) to forecast {settings.horizon} "
         f"steps from {settings.past}, on {len(data.training)} series for {len(history)} epochs.",
@@ -196,11 +194,13 @@ def _report(
         base_in_words(settings, given.base, data.frequency),
         *data.remarks,
         f"Errors are in {error_unit(settings.targets)}.",
-        *in_own_units(settings.targets, f"{last} table", rmse_by_target(model, tables[last])),
+        *in_own_units(settings.targets, f"{last} table", rmse_by_target(own[last] * unit)),
+        *left_out,
         *why_not_seasonal(model),
-        *([f"On the {last} table, the model is worse than {listed(better)}."] if better else []),
-        *series_in_words(own, held, list(dict.fromkeys(window.name for window in windows)), "persistence"),
+        *worse_than_baselines(f"On the {last} table, the model", rows[last]["rmse"], found, METRICS[0]),
+        *series_in_words(own[last], others["persistence"], windows, "persistence"),
     ]
+    rows |= {f"{name}, {last}": values for name, values in found.items()}
     return FitReport(sentences, (*METRICS, *SCALED), rows)
 
 

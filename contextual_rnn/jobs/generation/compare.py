@@ -11,7 +11,7 @@ from ...data.series import Datasets
 from ...data.table import Source
 from ...kinds import WITHOUT_WINDOW, comparisons, kinds_to_compare
 from ...study.comparison import Comparison, train_kinds
-from ...study.differences import findings, losses
+from ...study.differences import findings, kinds_worse_than_baselines
 from .baselines import baselines
 from .metrics import BY_SERIES, METRICS, scores
 from .settings import GenerationSettings
@@ -96,5 +96,7 @@ def compare(
             **findings(trained.runs, comparisons(kinds), METRICS, BY_SERIES, reference, primary=PRIMARY),
             **trained.fields(),
             report={"baselines": reference, "chosen": trained.chosen()},
-            note=" ".join([*data.remarks, "Lower is better.", *losses(trained.runs, reference, METRICS[0])]),
+            note=" ".join(
+                [*data.remarks, "Lower is better.", *kinds_worse_than_baselines(trained.runs, reference, METRICS[0])]
+            ),
         ).keep(trained)

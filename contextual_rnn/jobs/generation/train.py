@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from ..._core.choices import listed
 from ..._core.records import Batch, Record, shuffled
 from ..._core.settings import check_count, takes_settings
 from ...cores import IN_WORDS
@@ -21,7 +20,7 @@ from ...data.table import Source
 from ...errors import InputError
 from ...serialization import save
 from ...study import parallel
-from ...study.differences import lower_baselines
+from ...study.differences import worse_than_baselines
 from ...study.fit import check_finite
 from ...study.fit import fit as train_module
 from ...study.report import FitReport, fit_one
@@ -140,14 +139,14 @@ def _report(data: Datasets, model: SeriesGenerator, result: dict[str, Any], hist
         rows["test table"] = result["metrics"]
     last = list(rows)[-1]
     found = {name: scores(one, data.test or data.training, metrics) for name, one in baselines(data.training).items()}
-    lower = lower_baselines(rows[last][LIKELIHOOD.key], found, LIKELIHOOD)
+    loss = rows[last][LIKELIHOOD.key]
     rows |= {f"{name}, {last}": values for name, values in found.items()}
     sentences = [
         f"Trained {IN_WORDS[settings.cell]} of {settings.hidden} units, with initial state {settings.kind.name!r}, on "
         f"{len(data.training)} series for {settings.epochs} epochs.",
         *data.remarks,
         "Lower is better.",
-        *([f"On the {last}, the model has a higher {LIKELIHOOD.name} than {listed(lower)}."] if lower else []),
+        *worse_than_baselines(f"On the {last}, the model", loss, found, LIKELIHOOD),
     ]
     return FitReport(sentences, metrics, rows)
 

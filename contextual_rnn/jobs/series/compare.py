@@ -12,7 +12,7 @@ from ...data.table import Source
 from ...kinds import COMPARED, comparisons, kinds_to_compare
 from ...scaling import error_unit
 from ...study.comparison import Comparison, train_kinds
-from ...study.differences import findings, losses
+from ...study.differences import findings, kinds_worse_than_baselines
 from .metrics import BY_SERIES, METRICS
 from .model import SeriesModel
 from .settings import SeriesSettings
@@ -104,7 +104,7 @@ def compare(
                 [
                     *data.remarks,
                     f"Errors are in {error_unit(base.targets)}; lower is better.",
-                    *losses(trained.runs, reference, METRICS[0]),
+                    *kinds_worse_than_baselines(trained.runs, reference, METRICS[0]),
                 ]
             ),
         ).keep(trained)

@@ -7,14 +7,13 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ..._core.choices import listed
 from ..._core.records import Record
 from ..._core.settings import takes_settings
 from ...cores import IN_WORDS
 from ...data.series import Datasets
 from ...data.table import Source
 from ...scaling import error_unit, in_own_units
-from ...study.differences import lower_baselines
+from ...study.differences import worse_than_baselines
 from ...study.report import FitReport, fit_one
 from .compare import plot_prediction
 from .metrics import METRICS, rmse_by_target, scores
@@ -82,8 +81,7 @@ def _report(
     if data.test:
         rows["test table"] = result["metrics"]
     last = list(rows)[-1]
-    found = baseline_scores(data, model, folds, scored_length)
-    better = lower_baselines(rows[last]["free_run_rmse"], found, METRICS[0])
+    found, error = baseline_scores(data, model, folds, scored_length), rows[last]["free_run_rmse"]
     rows |= {f"{name}, {last}": values for name, values in found.items()}
     sentences = [
         f"Trained {IN_WORDS[settings.cell]} of {settings.hidden} units, with initial state {settings.kind.name!r}, on "
@@ -93,7 +91,7 @@ def _report(
         *in_own_units(
             settings.targets, last, rmse_by_target(model.predictions, data.test or data.training, settings.window)
         ),
-        *([f"On the {last}, the model has a higher free-run RMSE than {listed(better)}."] if better else []),
+        *worse_than_baselines(f"On the {last}, the model", error, found, METRICS[0]),
     ]
     return FitReport(sentences, METRICS, rows)
 

@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 import torch
 from torch import Tensor
 
-from ..._core.records import Record, consecutive_windows
-from ...data.missing import last_known
+from ..._core.records import Record, consecutive_windows, last_known
 from ...study.differences import ItemMetric, Metric
 
 FIRST = 20  # steps
@@ -103,12 +102,8 @@ def persistence(window: int, mean: Tensor | None = None) -> Predict:
     """
     otherwise = torch.tensor(torch.nan) if mean is None else mean
 
-    def last(record: Record) -> Tensor:
-        found = record.targets[window - 1]
-        return last_known(record.targets[:window], otherwise) if bool(found.isnan().any()) else found
-
     def predict(records: Sequence[Record]) -> list[Tensor]:
-        return [last(record).expand(len(record) - window, -1) for record in records]
+        return [last_known(record.targets[:window], otherwise).expand(len(record) - window, -1) for record in records]
 
     return predict
 
