@@ -16,7 +16,7 @@ from contextual_rnn.jobs.texts.data import Texts
 from contextual_rnn.jobs.texts.draw import restricted
 
 OPTIONS = {"text": "name", "context": ["first", "size"], "hidden": 16, "embedding": 4, "context_hidden": 8}
-TRAINING = {"epochs": 12, "batch_size": 16, "learning_rate": 0.03, "jobs": 1}
+TRAINING = {"epochs": 20, "batch_size": 16, "learning_rate": 0.03, "jobs": 1}
 
 
 def table(count=160):
@@ -101,7 +101,7 @@ def test_the_likelihood_is_the_product_of_the_steps(place):
     assert (features is None) == (place == "none")
 
 
-@pytest.mark.parametrize("cell", ["gru", "rnn", "fast-weights"])
+@pytest.mark.parametrize("cell", ["gru", "rnn"])
 def test_cells_and_dropout(cell):
     dropout = {"dropout": 0.2, "variational": cell == "gru"}
     model = texts.fit(table(16), **{**OPTIONS, "epochs": 1, "updates": 1, "cell": cell, "jobs": 1, **dropout})

@@ -1,1 +1,0 @@
-"""Molecules from their properties."""
