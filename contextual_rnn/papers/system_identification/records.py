@@ -151,5 +151,5 @@ def _record(path: pathlib.Path, name: str, part: Part, columns: dict[str, torch.
     first, stop = part.rows or (0, len(inputs))
     if len(inputs) < stop:
         raise InputError(f"{path} has {len(inputs)} rows; {name} takes those up to {stop}")
-    rows = [column[first:stop].float().unsqueeze(1) for column in (inputs, targets)]
-    return Record(name, *rows, torch.zeros(0))
+    inputs, targets = (column[first:stop].float().unsqueeze(1) for column in (inputs, targets))
+    return Record(name, inputs, targets, torch.zeros(0))

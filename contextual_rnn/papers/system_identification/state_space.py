@@ -109,7 +109,7 @@ class _Compiled(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:  # type: ignore[override]
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         states, activations, recurrent, mixed = ctx.saved_tensors
         to_driven = upstream.new_empty(*upstream.shape[:2], len(recurrent))
         to_state = torch.zeros_like(states[:, 0])
