@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import json
 import os
 import pathlib
 
@@ -9,11 +10,14 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from spelling import SMALL, WORDS, listed
 
 from contextual_rnn import InputError
+from contextual_rnn.cli import main
 from contextual_rnn.data.pairs import read_pairs
 from contextual_rnn.data.pairs.parts import Parallel
 from contextual_rnn.data.units import Units, join
+from contextual_rnn.jobs import pairs
 
 LINES = [f"{'abcde'[number % 5]}{'fghij'[number // 5]}\tx y" for number in range(12)]
 SOUNDS = ["b æ t", "k æ t", "m æ n"]
@@ -172,11 +176,11 @@ def test_a_folder_of_lists_gives_a_side_or_the_label(tmp_path):
         read_pairs(folder)
     with pytest.raises(InputError, match=r"Dutch.txt, line 1 has no tab.*give `file_name` if the name of the file is"):
         read_pairs(folder, file_name="none")
-    pairs = write(tmp_path, "a\tb\n", "fre.tsv"), write(tmp_path, "c\td\n", "gre.tsv")
-    assert read_pairs(list(pairs), file_name="label").labels == ["fre", "gre"]
-    assert [len(read_pairs(source).pairs) for source in (pairs[0], list(pairs))] == [1, 2]
+    both = [write(tmp_path, "a\tb\n", "fre.tsv"), write(tmp_path, "c\td\n", "gre.tsv")]
+    assert read_pairs(both, file_name="label").labels == ["fre", "gre"]
+    assert [len(read_pairs(source).pairs) for source in (both[0], both)] == [1, 2]
     with pytest.raises(InputError, match="has a tab, as pairs have; with `file_name` source or target"):
-        read_pairs(list(pairs), file_name="source")
+        read_pairs(both, file_name="source")
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="empty is a folder without files"):
         read_pairs(tmp_path / "empty", file_name="label")
@@ -290,3 +294,59 @@ def test_real_files_are_read_with_one_option_each():
         hashlib.sha256("".join(lines).encode()).hexdigest()
         == "a7b0599b659cf1f129e4f0724e5a944acd33fed99ca2f736e6053e986ff05e21"
     )
+
+
+TAGGED = [("ab", "ab" + "x" * ("B" in tags) + "y" * ("C" in tags), ";".join(tags)) for tags in ("A", "AB", "AC")]
+
+
+@pytest.mark.parametrize("read_in", ["h0", "token"])
+def test_a_model_reads_each_tag_of_a_label(read_in, tmp_path):
+    options = {**SMALL, "epochs": 60, "label": read_in, "source_unit": "characters", "target_unit": "characters"}
+    data = [(letter + source, letter + target, label) for letter in "ab" for source, target, label in TAGGED]
+    model = pairs.fit(data, validation=data, test=data, out=tmp_path / "run", **options)
+    assert "are split into tags at semicolons in 4 lines" in " ".join(str(model.report).split())
+    again = pairs.load(tmp_path / "run")
+    assert (again.labels, again.label_separator) == (["A", "B", "C"], ";")
+    for source, target, label in data:
+        assert again.transcribe(source, label=label, beam=1) == [target]
+    assert (
+        again.transcribe("aab", label="C;A", beam=1) == again.transcribe("aab", label="A;C", beam=1)
+        or read_in == "token"
+    )
+    assert again.transcribe("aab", label="A;B;C", beam=1)  # a combination that was not seen
+    with pytest.raises(InputError, match="`label` A;D: the model has the tags, separated by ';', A, B, C"):
+        again.transcribe("ab", label="A;D")
+    with pytest.raises(
+        InputError, match="the model reads a label: give `label`, one or more, separated by ';', of A, B"
+    ):
+        again.transcribe("ab")
+    metrics = json.loads((tmp_path / "run" / "results.json").read_text())["metrics"]
+    assert {"word_error_rate A", "word_error_rate B", "word_error_rate C"} <= metrics.keys()
+
+
+def test_few_sources_with_many_targets_keep_their_sources(tmp_path):
+    (tmp_path / "names").mkdir()
+    for language in ("one", "two"):
+        write(tmp_path / "names", "".join(f"{a}{b}\n" for a in "abcd" for b in "efgh"), f"{language}.txt")
+    model = pairs.fit(tmp_path / "names", file_name="source", epochs=1, **{**SMALL, "hidden": 4, "embedding": 4})
+    assert "A tenth of the pairs was held out, as a source has 16 targets" in " ".join(str(model.report).split())
+    assert model.source.symbols == ["one", "two"]
+    assert len(model.transcribe(["one", "two"], n_best=3, beam=3)) == 2
+
+
+def test_the_command_line_reads_two_parallel_files_and_says_what_it_inferred(tmp_path, capsys):
+    sides = zip(*listed(WORDS), strict=True)
+    one, other = (write(tmp_path, "\n".join(side), name) for side, name in zip(sides, "xy", strict=True))
+    files = ["--source", one, "--target", other, "--test-source", one, "--test-target", other]
+    options = [text for name, value in SMALL.items() for text in (f"--{name.replace('_', '-')}", value)]
+    command = ["fit", "pairs", *files, *options, "--epochs", 1, "--out", tmp_path / "run"]
+    main(list(map(str, command)))
+    assert "Of the 36 test sources" in " ".join(capsys.readouterr().out.split())
+    for wrong, said in [
+        (["--source", one], "--source and --target must be given together"),
+        (["--train", one, "--source", one, "--target", other], "--train and --source with --target cannot be given"),
+        (["--test", one], "training pairs are missing: give --train, or --source and --target"),
+    ]:
+        with pytest.raises(SystemExit):
+            main(["fit", "pairs", *map(str, wrong), "--out", str(tmp_path / "no")])
+        assert said in capsys.readouterr().err
