@@ -24,8 +24,8 @@ from .._core.files import LARGEST_JSON, append, parse_json, read_bytes, write_by
 from .._core.files import read_json as read_json_file
 from ..errors import InputError
 
-RUN_FILES = ("config.json", "provenance.json", "metrics.jsonl", "model.safetensors", "results.json", "answers.tsv")
-RUN_FILES += (BEST, NAME, PREVIOUS)
+OWN = ("config.json", "provenance.json", "metrics.jsonl", "model.safetensors", "results.json", "answers.tsv")
+RUN_FILES = (*OWN, BEST, NAME, PREVIOUS)
 PACKAGES = ("contextual-rnn", "torch", "numpy", "scipy", "polars", "safetensors", "lightning-fabric")
 
 
