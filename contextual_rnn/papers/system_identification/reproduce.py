@@ -266,14 +266,14 @@ def _differences(record: str, settings: SystemSettings, runs: list[Row]) -> list
 
 def _report(rows: list[Row], settings: SystemSettings, data_of: dict[str, Measured]) -> list[str]:
     """Return the lines of the tables of every record, and what was chosen on its folds."""
-    lines = []
+    lines, seeds = [], f"{settings.seeds} seed{'s' * (settings.seeds != 1)}"
     for record, measured in data_of.items():
         benchmark, own = measured.benchmark, [row for row in rows if row["record"] == record]
         main, *others = benchmark.tests
         best = min((row for row in own if row["window"] == settings.windows[0]), key=lambda row: row["folds_rmse"])
         published = ", ".join(f"{name} {value:g}" for name, value in benchmark.published.items())
         lines += [
-            f"{record}, {main}: RMSE in {benchmark.unit} after the window, median of {settings.seeds} seed{'s' * (settings.seeds != 1)}.",
+            f"{record}, {main}: RMSE in {benchmark.unit} after the window, median of {seeds}.",
             _table(
                 own, {"folds": ("folds_rmse",), main: ("median", "rmse"), **_COLUMNS, "ensemble": ("ensemble", main)}
             ),
