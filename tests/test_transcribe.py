@@ -217,7 +217,7 @@ def test_comments_encodings_and_compressed_files_are_read(trained, tmp_path):
     ]:
         with pytest.raises(InputError, match=said):
             transcribe_lines([trained], input=source, **wrong)
-    with pytest.raises(InputError, match="damaged.gz cannot be read: Not a gzipped file"):
+    with pytest.raises(InputError, match=r"damaged.gz cannot be read: Not a gzipped file"):
         list(transcribe_lines([trained], input=lines(tmp_path / "damaged.gz", "ab")))
 
 
