@@ -9,6 +9,7 @@ import torch
 from forecasts import HORIZON, PAST, TINY, model, records
 
 from contextual_rnn import InputError, load
+from contextual_rnn.cli import main
 from contextual_rnn.data.series import Datasets, Record
 from contextual_rnn.jobs import forecast
 from contextual_rnn.jobs.forecast.base import season
@@ -113,6 +114,30 @@ def test_the_season_as_the_base(tmp_path):
         forecast.fit(waves(), time="when", **{**options, "past": 3})
     with pytest.raises(InputError, match="`base` seasonal needs a column of times"):
         forecast.fit(waves().drop("when"), **options)
+
+
+def test_the_errors_of_a_forecast_are_shown_beside_those_of_the_baselines(tmp_path, capsys):
+    table, run, out = waves(), tmp_path / "run", tmp_path / "o.csv"
+    options = {"targets": ["y"], "past": 8, "horizon": 6, "time": "when", "base": "last", **TINY}
+    forecast.fit(table[:150], out=run, **options)
+    table[:150].write_csv(tmp_path / "past.csv")
+    table[150:156].write_csv(tmp_path / "future.csv")
+    command = ["forecast", str(run), "--past", str(tmp_path / "past.csv"), "--out", str(out)]
+    main([*command, "--future", str(tmp_path / "future.csv")])
+    said = capsys.readouterr().out
+    written = pl.read_csv(out)
+    errors = {"the model": written["y_predicted"] - written["y"], "persistence": table["y"][149] - written["y"]}
+    errors["seasonal"] = table["y"][[146, 147, 148, 149, 146, 147]] - written["y"]
+    for name, error in errors.items():
+        assert f"RMSE of {name}: {(error**2).mean() ** 0.5:.4g} (y)\n" in said
+    assert "RMSE of linear: 0.0" in said
+    assert "The model has a higher RMSE of 'y' than" in said
+    main(command)
+    assert "RMSE" not in capsys.readouterr().out
+    table[150:156].drop("y").write_csv(tmp_path / "future.csv")
+    with pytest.raises(SystemExit):
+        main([*command, "--future", str(tmp_path / "future.csv")])
+    assert "has no targets to compare with" in capsys.readouterr().err
 
 
 def test_trials_of_bases_do_not_read_the_test_table(tmp_path):

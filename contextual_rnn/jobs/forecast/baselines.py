@@ -31,6 +31,12 @@ def baselines(model: ForecastModel, data: Datasets) -> dict[str, Forecast]:
         model: gives the length of the past and the horizon, and the scale.
         data: the training series, and the validation windows.
     """
+    found = naive_and_linear(model)
+    return found if model.linear else {**found, "linear": _linear(model, fit_linear(model, data))}
+
+
+def naive_and_linear(model: ForecastModel) -> dict[str, Forecast]:
+    """Return the baselines that need no training data: all but linear, and that too if the model keeps one."""
     past, horizon, mean = model.settings.past, model.settings.horizon, model.target_mean.cpu()
     found: dict[str, Forecast] = {
         "persistence": lambda windows: [
@@ -41,7 +47,8 @@ def baselines(model: ForecastModel, data: Datasets) -> dict[str, Forecast]:
     size = season_in_past(model.frequency, past)
     if size is not None:
         found["seasonal"] = lambda windows: [_one_season_ago(window, size, past, horizon) for window in windows]
-    found["linear"] = _linear(model, model.linear or fit_linear(model, data))
+    if model.linear is not None:
+        found["linear"] = _linear(model, model.linear)
     return found
 
 

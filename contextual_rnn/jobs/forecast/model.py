@@ -11,6 +11,7 @@ al. 2022, reversible instance normalization).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -54,6 +55,7 @@ class ForecastModel(StandardisedColumns):
         settings: the model's columns, sizes, bridge and attention.
         fields: a field for every context column, which turns its values into numbers.
         frequency: of the rows of the training table, in words, such as "1 day"; None if it has no column of times.
+        linear: whether the model keeps a linear model as a baseline; with `base` linear, it always has one.
 
     Attributes:
         updates: the number of training steps so far, (); scheduled sampling depends on it.
@@ -70,6 +72,7 @@ class ForecastModel(StandardisedColumns):
         settings: ForecastSettings | dict[str, Any],
         fields: dict[str, Field] | None = None,
         frequency: str | None = None,
+        linear: bool = False,
     ) -> None:
         super().__init__()
         self.frequency = frequency
@@ -81,7 +84,7 @@ class ForecastModel(StandardisedColumns):
         self.known_ahead = known_ahead(given)
         encoder = make_core(given.cell, inputs + target_width(given), given.hidden, given.layers)
         self.season = season_in_past(frequency, given.past) if given.base == "seasonal" else None
-        self.linear = self.make_linear() if given.base == "linear" else None
+        self.linear = self.make_linear() if linear or given.base == "linear" else None
         known = len(self.known_ahead) + (targets if given.base in ("seasonal", "linear") else 0)
         decoder = make_core(given.cell, targets + known, given.hidden, given.layers)
         start: InitialState = ConstantState(encoder)
@@ -91,7 +94,7 @@ class ForecastModel(StandardisedColumns):
         rnn = ContextualRNN(decoder, make_bridge(given.bridge, encoder, decoder))
         self.pairs = EncoderDecoder(Encoder(ContextualRNN(encoder, start)), Decoder(rnn, targets, None, attention))
         self.register_buffer("updates", torch.zeros((), dtype=torch.long))
-        if self.linear is not None:
+        if given.base == "linear":
             self.add_nothing()
         self.add_scales(inputs, targets)
         if given.scale == "window":
@@ -225,6 +228,27 @@ class ForecastModel(StandardisedColumns):
         """
         return self.answer(self.question(past, future))
 
+    def errors(self, question: Question) -> dict[str, dict[str, float]]:
+        """Return the RMSE of every target that the future has, in its own unit, of the model and of each baseline.
+
+        Args:
+            question: the result of `question`.
+
+        Returns:
+            For the model and each baseline, the errors by target; empty if no target of the future is known.
+        """
+        from .baselines import naive_and_linear
+
+        windows, measured = question.windows(self.settings, self.fields), question.targets(self.settings)
+        if measured is None or bool(measured.isnan().all()):
+            return {}
+        found = {}
+        for name, one in {"the model": self.eval().forecasts, **naive_and_linear(self)}.items():
+            squares = (torch.stack(list(one(windows))) - measured).square().nanmean((0, 1)).sqrt()
+            errors = zip(self.settings.targets, squares.tolist(), strict=True)
+            found[name] = {target: error for target, error in errors if not math.isnan(error)}
+        return found
+
     def question(self, past: Source, future: Source | None = None) -> Question:
         """Read the tables of `forecast`."""
         return Question.read(past, future, self.settings, self.frequency)
@@ -254,7 +278,7 @@ class ForecastModel(StandardisedColumns):
         source = torch.cat([inputs[:, :steps], scaled, indicators], dim=2)
         ahead = inputs[:, steps:, self.known_ahead] if self.settings.past_inputs else inputs[:, steps:]
         first, last = torch.zeros_like(values[:, 0]), values[:, -1:]
-        if self.linear is not None:
+        if self.linear is not None and self.settings.base == "linear":
             read = torch.cat([inputs[:, :steps], indicators], dim=2)
             found = self.linear(scaled, read, ahead, context)
             return source, first, torch.cat([ahead, found], dim=2), last + found * scale, scale

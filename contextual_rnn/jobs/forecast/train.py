@@ -77,10 +77,9 @@ class Training(parallel.Training):
         """Train one model; return its metrics, and its test errors by series and by step of the horizon."""
         settings, seed, data = ForecastSettings.from_json(config["settings"]), config["seed"], self.data
         torch.manual_seed(seed)
-        model = ForecastModel(settings, data.fields, data.frequency)
+        model = ForecastModel(settings, data.fields, data.frequency, linear=True)
         model.standardise(data.training)
-        if model.linear is not None:
-            model.linear = fit_linear(model, data)
+        model.linear = fit_linear(model, data)
         feeding = make_feeding(settings.feeding, settings.sampling, settings.epochs * settings.updates, seed)
 
         def evaluate(model: ForecastModel) -> dict[str, float]:
@@ -100,7 +99,7 @@ class Training(parallel.Training):
             folder=folder,
         )
         best = history[best_epoch(history, self.minimise) - 1]
-        if model.linear is not None:
+        if settings.base == "linear":
             best = _best_with_linear(model, best, evaluate)
         save(model, folder / "model.safetensors")
         metrics = {name: best[name] for name in ("validation_rmse", MINIMISED, "epoch")}
