@@ -46,12 +46,14 @@ class Search:
                     f"{name} and {names[0]} cannot form an ensemble: their symbols, labels and `label` setting must "
                     "be equal"
                 )
-        labels = models[0].labels
-        if self.label is not None and self.label not in labels:
-            known = f"has the labels {', '.join(labels)}" if labels else "was trained without labels"
+        labels, separator = models[0].labels, models[0].label_separator
+        if self.label is not None and (not labels or models[0].unknown_tags(self.label)):
+            kind = "labels" if separator is None else f"tags, separated by {separator!r},"
+            known = f"has the {kind} {', '.join(labels)}" if labels else "was trained without labels"
             raise InputError(f"`label` {self.label}: the model {known}")
         if self.label is None and models[0].needs_label:
-            raise InputError(f"the model reads a label: give `label`, one of {', '.join(labels)}")
+            several = "one" if separator is None else f"one or more, separated by {separator!r},"
+            raise InputError(f"the model reads a label: give `label`, {several} of {', '.join(labels)}")
 
     def run(
         self, models: Sequence[PairNetwork], lines: Iterable[SourceLine], batch_size: int
@@ -91,7 +93,7 @@ class Search:
 
 def _vocabulary(model: PairNetwork) -> tuple[object, ...]:
     reads_label_in = model.settings.label if model.labels else ""
-    return model.source.symbols, model.target.symbols, model.labels, model.units, reads_label_in
+    return model.source.symbols, model.target.symbols, model.labels, model.label_separator, model.units, reads_label_in
 
 
 def _batches(lines: Iterable[SourceLine], size: int) -> Iterator[list[SourceLine]]:
