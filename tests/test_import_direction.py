@@ -18,7 +18,7 @@ LAYERS = (
     ("context",),
     ("mlp", "initial_state", "fast_weights", "gated", "linear", "serialization", "state_estimation"),
     ("recurrent", "heads", "memory_state", "posterior", "cores", "kinds", "scaling"),
-    ("sequence_model", "seq2seq"),
+    ("sequence_model", "seq2seq", "window_reader"),
     ("latent",),
     ("__init__",),
     ("study",),

@@ -8,7 +8,6 @@ from __future__ import annotations
 import functools
 import io
 import math
-import os
 import pathlib
 import re
 import sys
@@ -24,6 +23,7 @@ from matplotlib.figure import Figure as MatplotlibFigure
 from matplotlib.image import AxesImage
 from matplotlib.ticker import LogLocator, NullFormatter
 
+from .._core.files import replacing
 from ..kinds import KINDS
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -234,12 +234,8 @@ def write_figure(figure: MatplotlibFigure, folder: pathlib.Path, name: str) -> p
 
 def _save(figure: MatplotlibFigure, path: pathlib.Path, **options: Any) -> None:
     """Write a figure atomically, in the format of the path's ending."""
-    part = path.with_name(path.name + ".part")
-    try:
-        figure.savefig(part, format=path.suffix[1:], **options)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    with replacing(path) as file:
+        figure.savefig(file, format=path.suffix[1:], **options)
 
 
 def _report_missing_symbols(path: pathlib.Path, messages: list[str]) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from ..._core.checkpoint import best_epoch
 from ..._core.records import Batch, random_windows
 from ..._core.settings import takes_settings
 from ...data.series import Datasets
@@ -22,7 +23,6 @@ from ...seq2seq import ScheduledSampling, make_feeding
 from ...serialization import save
 from ...study import parallel
 from ...study.differences import worse_than_baselines
-from ...study.fit import best_epoch
 from ...study.fit import fit as train_module
 from ...study.report import FitReport, fit_one
 from .base import base_in_words, season_in_past, with_bases

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from ..._core.checkpoint import best_epoch
 from ..._core.settings import takes_settings
 from ...data.encoded_pairs import Vocabulary, bucketed
 from ...data.pairs import PairSource
@@ -18,7 +19,6 @@ from ...errors import InputError
 from ...seq2seq import make_feeding
 from ...serialization import save
 from ...study import parallel
-from ...study.fit import best_epoch
 from ...study.fit import fit as train_module
 from ...study.report import FitReport, fit_one
 from .answers import answer

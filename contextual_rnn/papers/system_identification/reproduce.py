@@ -47,7 +47,7 @@ class SystemSettings(PaperSettings):
         ("cascaded-tanks", "silverbox"), "Records to model.", group="data", choices=tuple(BENCHMARKS), least=1
     )
     initial_states: tuple[str, ...] = setting(
-        KINDS, "Kinds of initial state.", group="comparison", choices=("zero", "free", *KINDS), least=1
+        KINDS, "Kinds of initial state.", group="comparison", choices=("zero", "free", "gaussian", *KINDS), least=1
     )
     windows: tuple[int, ...] = setting(
         (50, 5), "Known steps at the start; recipes are chosen with the first.", group="comparison", least=1

@@ -103,7 +103,8 @@ class _Compiled(torch.autograd.Function):
             driven.new_empty(rows, steps, mixed.shape[1]),
         )
         states[:, 0] = state
-        _loops().forward(*map(_array, (driven, states, activations, recurrent, mixed)))
+        tanh = getattr(_loops(), f"tanh_{driven.dtype}".replace("torch.", ""))
+        _loops().forward(tanh, *map(_array, (driven, states, activations, recurrent.T, mixed)))
         ctx.save_for_backward(states, activations, recurrent, mixed)
         return states[:, 1:]
 
