@@ -28,7 +28,7 @@ GROUPS = {
     **dict.fromkeys(("train", "validation", "test", "columns", "inputs", "input", "past", "future", "start"), "data"),
     **dict.fromkeys(("source_unit", "target_unit", "label_column"), "data"),
     **dict.fromkeys(("seeds", "initial_states"), "comparison"),
-    **dict.fromkeys(("out", "end", "figure", "scores", "verbose"), "output"),
+    **dict.fromkeys(("out", "end", "figure", "scores", "verbose", "format", "int8"), "output"),
     **dict.fromkeys(("resume", "jobs", "config"), "execution"),
 }
 GROUP_OF_OTHERS = {"sample": "sampling", "transcribe": "search"}  # by command; "training" for the rest
