@@ -43,6 +43,7 @@ MODULES = {
     "papers.retrieval": ("reproduce art", "reproduce associative-retrieval-table"),
     "papers.pen_digits": ("reproduce pen-digits",),
     "papers.image_context": ("reproduce image-context",),
+    "papers.system_identification": ("reproduce system-identification",),
 }
 LONGEST = 500  # characters of an error
 CONFIG_HELP = "YAML file of options, such as `hidden: 64`; options on the command line take precedence."

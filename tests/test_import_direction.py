@@ -20,7 +20,7 @@ LAYERS = (
     ("export",),
     ("serialization",),
     ("recurrent", "heads", "memory_state", "posterior", "cores", "kinds", "scaling"),
-    ("sequence_model", "seq2seq"),
+    ("sequence_model", "seq2seq", "window_reader"),
     ("latent",),
     ("__init__",),
     ("study",),

@@ -13,8 +13,10 @@ import numpy as np
 import polars as pl
 
 from .._core.choices import nearest
+from .._core.files import replacing
 from ..errors import InputError
 from ..serialization import MODEL
+from ..study.run_folder import is_run_file
 from ..table_files.open import FileColumns, open_table, reading
 from ..table_files.separator import SEPARATORS
 from ..table_files.settings import PLAIN, FileSettings
@@ -317,14 +319,10 @@ def write_table(path: str | os.PathLike[str], columns: dict[str, Any] | pl.DataF
     """Write named columns, or a frame, atomically, as CSV, TSV or Parquet by the ending of the path."""
     target = pathlib.Path(path)
     _check_ending(target)
-    frame, part = pl.DataFrame(columns), target.with_name(target.name + ".part")
+    frame = pl.DataFrame(columns)
     try:
-        try:
-            with part.open("wb") as file:
-                _write(frame, file, target.suffix.lower())
-            os.replace(part, target)
-        finally:
-            part.unlink(missing_ok=True)
+        with replacing(target) as file:
+            _write(frame, file, target.suffix.lower())
     except OSError as error:
         raise InputError(f"{path} cannot be written: {error.strerror or error}") from None
 
@@ -339,7 +337,7 @@ def _write(frame: pl.DataFrame, file: IO[bytes], ending: str) -> None:
 def check_files(
     read: dict[str, str | os.PathLike[str] | None], written: dict[str, str | os.PathLike[str] | None]
 ) -> None:
-    """Raise InputError if writing would overwrite an input or another output, or a folder is missing.
+    """Raise InputError if writing would overwrite an input, another output or a file of a run, or a folder is missing.
 
     Args:
         read: the paths that are read, by the name of their argument; a run folder stands for its model.
@@ -358,6 +356,8 @@ def check_files(
             raise InputError(f"`{name}` {path} is also the file of `{outputs[place.resolve()]}`; give another name")
         if not place.parent.is_dir():
             raise InputError(f"`{name}` {path}: there is no folder {place.parent}")
+        if is_run_file(place):
+            raise InputError(f"`{name}` {path} is a file of the run in {place.parent}; give another name")
         outputs[place.resolve()] = name
 
 

@@ -33,7 +33,7 @@ from ...scaling import StandardisedColumns
 from ...state_estimation import estimate_state
 from .predict import Prediction, States, predict
 from .settings import SeriesSettings
-from .window_reader import WindowReader
+from .window_reader import SeriesWindowReader
 
 CHUNK = 64  # series simulated at once, which bounds the memory
 ITERATIONS = 10  # of the estimate of an h0
@@ -73,7 +73,9 @@ class SeriesModel(StandardisedColumns):
         def make_context_state() -> ContextState:
             if given.kind.name == "handoff":
                 sizes = context, inputs, target_width(given)
-                return ContextState(core, WindowReader(given.cell, given.hidden, given.layers, sizes, given.window))
+                return ContextState(
+                    core, SeriesWindowReader(given.cell, given.hidden, given.layers, sizes, given.window)
+                )
             return ContextState(core, MLP(self.vector_size, [given.context_hidden]), activation=nn.Tanh())
 
         self.rnn = ContextualRNN(core, given.kind.build(core, make_context_state))
