@@ -38,6 +38,7 @@ from .metrics import (
     squares_by_series,
 )
 from .model import ForecastModel
+from .quantiles import coverage_in_words, fit_quantiles
 from .scale import scale_in_words, with_scale
 from .scaled_errors import SCALED, scaled_errors, series_in_words
 from .settings import ForecastSettings
@@ -64,6 +65,7 @@ def read_tables(train: Source, validation: Source | None, test: Source | None, s
         training=training,
         validation=cut_windows(held_out, settings),
         test=cut_windows(data.test, settings),
+        held_out=tuple(held_out),
     )
 
 
@@ -101,6 +103,8 @@ class Training(parallel.Training):
         best = history[best_epoch(history, self.minimise) - 1]
         if settings.base == "linear":
             best = _best_with_linear(model, best, evaluate)
+        if settings.quantiles:
+            fit_quantiles(model, data.held_out)
         save(model, folder / "model.safetensors")
         metrics = {name: best[name] for name in ("validation_rmse", MINIMISED, "epoch")}
         if not data.test or config["fold"] is not None:  # a trial does not read the test table
@@ -218,6 +222,7 @@ def _report(
         *left_out,
         *why_not_seasonal(model),
         *worse_than_baselines(f"On the {last} table, the model", rows[last]["rmse"], found, METRICS[0]),
+        *([coverage_in_words(model, windows, last, last == "validation")] if settings.quantiles else []),
         *series_in_words(own[last], others["persistence"], windows, "persistence"),
     ]
     rows |= {f"{name}, {last}": values for name, values in found.items()}
