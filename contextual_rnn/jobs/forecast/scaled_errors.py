@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -80,7 +81,7 @@ def scaled_errors(
 
 def errors_by_series(
     errors: dict[str, Tensor], windows: Sequence[Record], scaled: ScaledErrors
-) -> list[dict[str, str | float | None]]:
+) -> list[dict[str, Any]]:
     """Return a row for each series: its name, and the RMSE, MASE and RMSSE of every forecast. None is not known.
 
     Args:
@@ -91,7 +92,7 @@ def errors_by_series(
     squares = {name: squares_by_series(error, windows) for name, error in errors.items()}
     rows = []
     for place, series in enumerate(scaled.series):
-        row: dict[str, str | float | None] = {"series": series}
+        row: dict[str, Any] = {"series": series}
         for name in errors:
             values = squares[name][place] ** 0.5, float(scaled.mase[name][place]), float(scaled.rmsse[name][place])
             for metric, value in zip(("RMSE", "MASE", "RMSSE"), values, strict=True):

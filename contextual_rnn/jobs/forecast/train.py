@@ -226,8 +226,8 @@ def _report(
     ]
     rows |= {f"{name}, {last}": values for name, values in found.items()}
     by_series = errors_by_series(shown, windows, scaled)
-    tables = {"Errors by series": by_series} if len(by_series) > 1 else {}
-    return FitReport(sentences, (*METRICS, *SCALED), rows, tables=tables)
+    by_name = {"Errors by series": by_series} if len(by_series) > 1 else {}
+    return FitReport(sentences, (*METRICS, *SCALED), rows, tables=by_name)
 
 
 def _figures(data: Datasets, model: ForecastModel) -> dict[str, Callable[[], Figure]]:
