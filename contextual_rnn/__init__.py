@@ -27,6 +27,7 @@ from .recurrent import ContextualRNN
 from .sequence_model import Samples, SequenceModel
 from .serialization import load, save
 from .state_estimation import estimate_state
+from .window_reader import WindowReader
 
 __version__ = "0.2.0"
 
@@ -66,6 +67,7 @@ __all__ = [
     "Unroll",
     "Vector",
     "Window",
+    "WindowReader",
     "detach",
     "estimate_state",
     "gated",
@@ -108,5 +110,6 @@ for _cls in (
     Unroll,
     Vector,
     Window,
+    WindowReader,
 ):
     register(_cls)

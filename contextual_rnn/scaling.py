@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import pathlib
 from collections.abc import Sequence
@@ -11,7 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ._core.files import read_json
 from .context import Field, Label, Quantity, Vector
+from .errors import InputError
 from .serialization import SavedModel
 
 
@@ -150,17 +151,37 @@ def upgrade_columns(arguments: dict[str, Any], path: str | os.PathLike[str]) -> 
     """
     if "config" not in arguments:
         return arguments
-    beside = pathlib.Path(path).parent / "columns.json"
-    counts = {name: arguments.get(name, 0) for name in ("inputs", "targets", "context")}
-    if beside.is_file():
-        kept = json.loads(beside.read_text(encoding="utf-8"))
-        fields = {name: _field(field) for name, field in kept["fields"].items()}
+    file, names = pathlib.Path(path), ("inputs", "targets", "context")
+    counts = {name: arguments.get(name, 0) for name in names}
+    if file.exists() and sum(counts.values()) > file.stat().st_size:
+        raise InputError(f"{path} says that its model has {sum(counts.values())} columns, more than the file has bytes")
+    beside = file.parent / "columns.json"
+    if beside.exists():
+        columns, fields = _columns_in(beside)
     else:
-        kept = {name: [f"{name[:-1]}_{i + 1}" for i in range(counts[name])] for name in ("inputs", "targets")}
-        kept |= {"context": ["context"] if counts["context"] else [], "series": None}
+        columns = {name: tuple(f"{name[:-1]}_{i + 1}" for i in range(counts[name])) for name in names[:2]}
+        columns |= {"context": ("context",) if counts["context"] else (), "series": None}
         fields = {"context": Vector(counts["context"])} if counts["context"] else {}
-    columns = {name: tuple(kept[name]) for name in ("inputs", "targets", "context")} | {"series": kept["series"]}
     return {"settings": {**arguments["config"], **columns}, "fields": fields}
+
+
+def _columns_in(file: pathlib.Path) -> tuple[dict[str, Any], dict[str, Field]]:
+    """Return the names of the columns, and the fields, in a file of version 0.1."""
+    kept = read_json(file)
+    try:
+        columns = {name: _texts(kept[name]) for name in ("inputs", "targets", "context")}
+        fields = {name: _field(field) for name, field in kept["fields"].items()}
+        return columns | {"series": kept["series"]}, fields
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{file} does not have the columns of a model ({error!r}); give the file that version 0.1 wrote"
+        ) from None
+
+
+def _texts(names: Any) -> tuple[str, ...]:
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise TypeError("the columns must be lists of names")
+    return tuple(names)
 
 
 def _field(kept: dict[str, Any]) -> Field:

@@ -5,21 +5,25 @@ The file is a safetensors file; its header contains the configuration as JSON.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import pathlib
 from typing import Any, Self
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from ._core.bounds import bounded, build_without_memory
 from ._core.module_config import build, module_config, registered
 from ._core.rebuild import differences, first_names, named_tensors, tie
+from ._core.tensor_files import TensorFile, read_tensors, to_bytes, write_tensors
 from .errors import InputError
+from .export.files import Exported, Format, Graphs, export
 
 MODEL = "model.safetensors"  # the name of the model's file in the folder of a run
+_ENTRY = "contextual_rnn"  # of the metadata of a file, which has the header
+_FIELDS = {"class", "dtype", "ties", "requires_grad", "extra"}  # of the header
 
 # The errors that a class may raise when it is built with the arguments in a file.
 _REFUSALS = (
@@ -35,6 +39,8 @@ _REFUSALS = (
 _DTYPES = {
     str(dtype).removeprefix("torch."): dtype for dtype in (torch.float64, torch.float32, torch.float16, torch.bfloat16)
 }
+
+_FLOATS = ("F64", "F32", "F16", "BF16")  # the same in a file
 
 
 def save(module: nn.Module, path: str | os.PathLike[str], extra: dict[str, Any] | None = None) -> None:
@@ -56,33 +62,32 @@ def save(module: nn.Module, path: str | os.PathLike[str], extra: dict[str, Any] 
             disagrees with the tensors.
         OSError: the system refuses to write the file.
     """
+    write_tensors(pathlib.Path(path), *_content(module, extra))
+
+
+def identity(module: nn.Module) -> str:
+    """Return the SHA-256 of the names and values of a module's tensors."""
+    return hashlib.sha256(to_bytes(_tensors(module), _ENTRY, {})).hexdigest()
+
+
+def _content(module: nn.Module, extra: dict[str, Any] | None) -> tuple[dict[str, Tensor], str, dict[str, Any]]:
+    """Return the tensors of a module's file, and the name and the content of its header."""
     config = module_config(module)
     header: dict[str, Any] = {"class": config, "dtype": _dtype(module), **differences(module, config)}
     if extra is not None:
         header["extra"] = extra
     try:
-        text = json.dumps(header, sort_keys=True)
+        json.dumps(header)
     except (TypeError, ValueError) as error:
         raise TypeError(f"extra cannot be saved: {error}") from error
-    tensors = {name: tensor.detach().clone().contiguous() for name, tensor in _tensors(module).items()}
     # Only one entry, because safetensors writes several in no fixed order.
-    write_tensors(tensors, pathlib.Path(path), {"contextual_rnn": text})
-
-
-def write_tensors(tensors: dict[str, Tensor], path: pathlib.Path, metadata: dict[str, str] | None = None) -> None:
-    """Write a safetensors file completely or not at all; raise OSError if the system refuses to write it."""
-    part = path.with_name(path.name + ".part")
-    try:
-        save_file(tensors, str(part), metadata=metadata)
-        os.replace(part, path)
-    except SafetensorError as error:
-        raise OSError(f"{path} cannot be written: {error}") from error
-    finally:
-        part.unlink(missing_ok=True)
+    return _tensors(module), _ENTRY, header
 
 
 def load(path: str | os.PathLike[str], kind: type[nn.Module] | None = None) -> Any:
     """Load a module that `save` wrote, in evaluation mode (see `nn.Module.eval`). No code in the file is run.
+
+    The shapes of the module's tensors are compared with those in the file before memory is taken for them.
 
     Args:
         path: the file, or the folder of a run, which contains a file model.safetensors.
@@ -92,7 +97,8 @@ def load(path: str | os.PathLike[str], kind: type[nn.Module] | None = None) -> A
         InputError: the file does not exist, was not written by `save`, or contains a class that is not registered or
             not the expected one.
     """
-    file, header = _model_file(path), read_header(path)
+    file = read_tensors(_model_file(path))
+    header = _header(file)
     try:
         found = header["class"]["class"]
         if kind is not None and not issubclass(registered(found) or nn.Module, kind):
@@ -100,10 +106,7 @@ def load(path: str | os.PathLike[str], kind: type[nn.Module] | None = None) -> A
             if purpose and hasattr(kind, "purpose"):
                 raise InputError(f"{path}: this model {purpose}")
             raise InputError(f"{path} contains a {found}; expected a {kind.__name__}")
-        module = build(header["class"], file).to(_DTYPES[header["dtype"]])
-        for name, first in header.get("ties", {}).items():
-            tie(module, name, named_tensors(module)[first])
-        _fill(module, load_file(str(file)))
+        module = _built(file, header)
         for name, value in header.get("requires_grad", {}).items():
             named_tensors(module)[name].requires_grad_(value)
     except InputError:
@@ -113,27 +116,49 @@ def load(path: str | os.PathLike[str], kind: type[nn.Module] | None = None) -> A
     return module.eval()
 
 
+def _built(file: TensorFile, header: dict[str, Any]) -> nn.Module:
+    """Return the module of a file, with the file's tensors."""
+    ties, count = header.get("ties", {}), len(file.shapes) + len(header.get("ties", {}))
+    planned = build_without_memory(header["class"], file.path, count)
+    if planned is not None:
+        _tie(planned, ties)
+        _check_shapes(planned, file)
+    with bounded(count):
+        module = build(header["class"], file.path).to(_DTYPES[header["dtype"]])
+    _tie(module, ties)
+    _check_shapes(module, file)
+    tensors = file.tensors()
+    for name, tensor in _tensors(module).items():
+        tensor.data = tensors[name]
+    return module
+
+
+def _tie(module: nn.Module, ties: dict[str, str]) -> None:
+    """Make tensors the same as others, by their names."""
+    for name, first in ties.items():
+        tie(module, name, named_tensors(module)[first])
+
+
 def read_header(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Return the configuration in the header of a model's file, or of the model's file in the folder of a run.
 
     Its entry `"extra"` is the `extra` that `save` was called with. Raise InputError if there is no such header.
     """
-    path = _model_file(path)
+    return _header(read_tensors(_model_file(path)))
+
+
+def _header(file: TensorFile) -> dict[str, Any]:
+    if _ENTRY not in file.metadata:
+        raise InputError(f"{file.path} contains weights but no configuration: it was not written by contextual_rnn")
     try:
-        with safe_open(str(path), framework="pt") as file:
-            metadata = file.metadata() or {}
-    except FileNotFoundError:
-        raise InputError(f"{path}: there is no such file") from None
-    except (SafetensorError, OSError) as error:
-        raise InputError(f"{path} cannot be read as safetensors: {error}") from None
-    if "contextual_rnn" not in metadata:
-        raise InputError(f"{path} contains weights but no configuration: it was not written by contextual_rnn")
-    try:
-        header = json.loads(metadata["contextual_rnn"])
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"the configuration in {path} is not valid JSON: {error}") from None
+        header = file.header(_ENTRY)
+    except ValueError as error:
+        raise InputError(f"the configuration in {file.path} is not valid JSON: {error}") from None
     if not isinstance(header, dict):
-        raise InputError(f"the configuration in {path} is not a JSON object")
+        raise InputError(f"the configuration in {file.path} is not a JSON object")
+    unknown = next((name for name in header if name not in _FIELDS), None)
+    if unknown is not None:
+        raise InputError(f"the configuration in {file.path} has an unknown field {unknown!r}")
     return header
 
 
@@ -153,18 +178,19 @@ def _tensors(module: nn.Module) -> dict[str, Tensor]:
     return {name: tensors[name] for name, first in first_names(tensors).items() if name == first}
 
 
-def _fill(module: nn.Module, tensors: dict[str, Tensor]) -> None:
-    """Copy the tensors of a file to the module, in the file's dtypes; raise InputError if names or shapes differ."""
-    own = _tensors(module)
-    wanted = {name: tuple(tensor.shape) for name, tensor in own.items()}
-    found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+def _check_shapes(module: nn.Module, file: TensorFile) -> None:
+    """Raise InputError unless the tensors of a module have the names and shapes of those in a file."""
+    wanted = {name: tuple(tensor.shape) for name, tensor in _tensors(module).items()}
+    found = {name: shape for name, (_, shape) in file.shapes.items()}
     if wanted != found:
         unlike = min(name for name in {*wanted, *found} if wanted.get(name) != found.get(name))
         raise InputError(
             f"{unlike} has shape {found.get(unlike)} in the file; its configuration expects {wanted.get(unlike)}"
         )
-    for name, tensor in own.items():
-        tensor.data = tensors[name].clone()
+    for name, tensor in _tensors(module).items():
+        dtype = file.shapes[name][0]
+        if tensor.is_floating_point() != (dtype in _FLOATS):
+            raise InputError(f"{name} has dtype {dtype} in the file; its configuration expects {tensor.dtype}")
 
 
 def _dtype(module: nn.Module) -> str:
@@ -185,6 +211,19 @@ class SavedModel(nn.Module):
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model to one file, which `load` reads."""
         save(self, path)
+
+    def export(self, out: str | os.PathLike[str], *, format: Format = "onnx") -> Exported:
+        """Write the model to files that run without this library; see `export.files.export`.
+
+        Args:
+            out: the path of the main file; other graphs are written next to it, such as `model-step.onnx`.
+            format: of the files, onnx or torch.
+        """
+        return export(self, out, format=format)
+
+    def graphs(self) -> Graphs:
+        """Return what `export` writes."""
+        raise InputError(f"a {type(self).__name__} cannot be exported yet")
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:

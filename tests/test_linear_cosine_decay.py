@@ -4,6 +4,7 @@ import json
 import math
 import re
 
+import numpy as np
 import pytest
 import torch
 
@@ -11,6 +12,7 @@ from contextual_rnn import TrajectorySeeds
 from contextual_rnn.errors import InputError
 from contextual_rnn.papers.decay import reproduce
 from contextual_rnn.papers.decay.data import STEPS, TRAINING_PERIODS, Scaling, Sequences, decay
+from contextual_rnn.papers.decay.distribution import MEASURES, PERIODS, calibration
 from contextual_rnn.papers.decay.distribution_model import DecayDistribution, context_of
 from contextual_rnn.papers.decay.model import HIDDEN, DecayModel, free_run_error, one_step_error
 from contextual_rnn.serialization import load, save
@@ -192,6 +194,19 @@ def test_distributions_are_trained_sampled_and_scored(tmp_path):
         (f"{known}, bound", f"{known}, published") for known in ("period", "noisy start", "start")
     }
     assert {path.name for path in (out / "figures").glob("*.png")} == {"coverage.png", "trajectories.png"}
+
+
+def test_sequences_of_one_start_are_one_item_of_an_interval():
+    """All periods have the same x(0): where their scores are equal, more periods do not narrow an interval."""
+    kind, generator = {"told": "period", "objective": "bound"}, np.random.default_rng(0)
+    runs = []
+    for seed in range(5):
+        scores = {measure: generator.random(20).tolist() for measure in MEASURES}
+        runs.append({**kind, "seed": seed, "by_period": {str(period): scores for period in PERIODS}})
+    rows = [row for row in calibration(runs, [kind]) if row["measure"] == "crps"]
+    ends = {row["periods"]: (row["low"], row["high"]) for row in rows}
+    assert ends["training periods"] == pytest.approx(ends["T = 1"])
+    assert ends["T = 1"][1] - ends["T = 1"][0] > 0.05
 
 
 def test_a_free_run_of_a_distribution_feeds_its_own_values():

@@ -73,7 +73,9 @@ def test_a_field_of_a_line_is_its_label(place, ending, tmp_path):
     path.write_bytes(gzip.compress(text) if ending == ".tsv.gz" else text)
     found = read_pairs(path, label_column=place)
     assert found.pairs == [Pair(("a", "b"), ("x", "y"), "V;PRS;NEG"), Pair(("c",), ("z",), "N")]
-    assert found.labels == ["V;PRS;NEG", "N"]
+    assert found.labels == ["V", "PRS", "NEG", "N"]
+    whole = read_pairs(path, label_column=place, label_separator="none")
+    assert (whole.pairs, whole.labels) == (found.pairs, ["V;PRS;NEG", "N"])
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,9 @@
 """Models are written whole to one file, and read back without running code."""
 
 import json
+import os
+import resource
+import time
 
 import pytest
 import torch
@@ -24,7 +27,8 @@ from contextual_rnn import (
     save,
     serialization,
 )
-from contextual_rnn._core import module_config
+from contextual_rnn._core import files, module_config
+from contextual_rnn._core.bounds import build_without_memory
 from contextual_rnn._core.state import leaves, state_shapes
 
 CORES = {
@@ -266,24 +270,16 @@ def test_a_file_that_is_not_there(tmp_path):
         save(nn.Linear(2, 3), tmp_path / "no folder" / "model")
 
 
-@pytest.mark.parametrize("fails", ["save_file", "replace"])
+@pytest.mark.parametrize("fails", ["fsync", "replace"])
 def test_a_save_that_breaks_off_leaves_the_old_file(tmp_path, monkeypatch, fails):
     path = tmp_path / "model"
     save(nn.Linear(2, 3), path)
     before = path.read_bytes()
 
-    def half(tensors, part, **_):
-        with open(part, "wb") as file:
-            file.write(b"half")
-        raise KeyboardInterrupt
-
     def stop(*_):
         raise KeyboardInterrupt
 
-    if fails == "save_file":
-        monkeypatch.setattr(serialization, "save_file", half)
-    else:
-        monkeypatch.setattr(serialization.os, "replace", stop)
+    monkeypatch.setattr(files.os, fails, stop)
     with pytest.raises(KeyboardInterrupt):
         save(nn.Linear(4, 5), path)
     assert path.read_bytes() == before
@@ -373,3 +369,81 @@ def test_weights_of_another_shape_are_refused_by_name(tmp_path):
     save_file(weights, tmp_path / "model", metadata={"contextual_rnn": json.dumps(header)})
     with pytest.raises(InputError, match=r"weight has shape \(3, 4\) in the file; its configuration expects \(3, 2\)"):
         load(tmp_path / "model")
+
+
+def crafted(path, configuration, tensors=None, **header):
+    """Write a file as version 0.1 does, without a checksum."""
+    text = json.dumps({"class": configuration, "dtype": "float32", **header})
+    save_file(tensors or {"a": torch.zeros(1)}, path, metadata={"contextual_rnn": text})
+    return path
+
+
+def nested(levels):
+    module = {"class": "Sequential", "layers": [{"class": "ReLU", "arguments": {}}]}
+    for number in range(levels):
+        module = {"class": "Sequential", "layers": [module, {"shared": number + 1}]}
+    return module
+
+
+def linear(inputs, outputs):
+    return {"class": "Linear", "arguments": {"in_features": inputs, "out_features": outputs}}
+
+
+HUGE = {
+    "modules doubled by sharing": nested(39),
+    "layers of a core": {"class": "LSTM", "arguments": {"input_size": 1, "hidden_size": 1, "num_layers": 30_000}},
+    "units of a layer": linear(10**6, 10**6),
+    "layers of a network": {"class": "MLP", "arguments": {"in_features": 2, "hidden": [3] * 100_000}},
+    "targets of version 0.1": {
+        "class": "SeriesModel",
+        "arguments": {"config": {"dict": {}}, "inputs": 1, "targets": 10**7, "context": 0},
+    },
+}
+
+
+@pytest.mark.parametrize("what", HUGE)
+def test_a_small_file_takes_little_memory_and_time(tmp_path, what):
+    crafted(tmp_path / "model", HUGE[what])
+    before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
+    with pytest.raises(InputError):
+        load(tmp_path / "model")
+    assert time.process_time() - start < 5
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # kB
+
+
+def test_a_pipe_is_refused(tmp_path):
+    os.mkfifo(tmp_path / "model")
+    with pytest.raises(InputError, match="is a pipe or a device; give the name of a regular file"):
+        load(tmp_path / "model")
+
+
+@settings(max_examples=200, deadline=None)
+@given(place=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
+def test_a_flipped_bit_is_found(written, place, bit):
+    content = bytearray(written.read_bytes())
+    content[int(place * len(content))] ^= 1 << bit
+    path = written.with_name("flipped")
+    path.write_bytes(content)
+    with pytest.raises(InputError):
+        load(path)
+
+
+def test_tensors_of_another_kind_are_refused(tmp_path):
+    weights = {"weight": torch.zeros(3, 2, dtype=torch.int64), "bias": torch.zeros(3)}
+    with pytest.raises(InputError, match=r"weight has dtype I64 in the file; its configuration expects torch.float32"):
+        load(crafted(tmp_path / "model", linear(2, 3), weights))
+
+
+def test_an_unknown_field_of_the_header_is_refused(tmp_path):
+    weights = {"weight": torch.zeros(3, 2), "bias": torch.zeros(3)}
+    load(crafted(tmp_path / "model", linear(2, 3), weights))
+    with pytest.raises(InputError, match=r"the configuration in .* has an unknown field 'sha257'"):
+        load(crafted(tmp_path / "model", linear(2, 3), weights, sha257=""))
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+def test_the_library_builds_without_memory(tmp_path, kind):
+    make(CORES["lstm"], kind).save(tmp_path / "model")
+    header = serialization.read_header(tmp_path / "model")
+    module = build_without_memory(header["class"], tmp_path / "model", 100)
+    assert {tensor.device.type for tensor in module.state_dict().values()} == {"meta"}

@@ -1,5 +1,6 @@
 """Predictions of series: carrying on from states, frames with their index, and files."""
 
+import copy
 import csv
 
 import numpy as np
@@ -10,9 +11,11 @@ import torch
 from tanks import QUICK, TANK, columns, panda, write
 
 from contextual_rnn import InputError
+from contextual_rnn._core.state import leaves
 from contextual_rnn.jobs import series
 from contextual_rnn.jobs.series import States
 from contextual_rnn.jobs.series.predict_file import predict_file
+from contextual_rnn.study.run_folder import RunFolder
 
 
 def fitted(**more):
@@ -122,6 +125,31 @@ def test_states_are_saved_and_loaded(model, tmp_path):
     assert list(again) == ["s0", "s1"]
     one, other = (model.predict(table, start=start).frame for start in (state, again))
     pd.testing.assert_frame_equal(one, other)
+
+
+def test_states_of_another_model_and_states_that_are_not_numbers_are_refused(model, tmp_path):
+    table = panda(2)
+    state = model.predict(table).state
+    state.save(tmp_path / "state")
+    other = copy.deepcopy(model)
+    with torch.no_grad():
+        next(other.parameters()).add_(1)
+    with pytest.raises(InputError, match="state belongs to another model of the same sizes"):
+        States.load(tmp_path / "state", other)
+    with pytest.raises(InputError, match="`start` belongs to another model of the same sizes"):
+        other.predict(table, start=state)
+    next(leaves(state["s1"]))[0, 0] = float("nan")
+    with pytest.raises(InputError, match="the state of series 's1' has values that are not finite numbers"):
+        model.predict(table, start=state)
+
+
+def test_files_of_a_run_are_not_overwritten(model, tmp_path):
+    table, run = write(tmp_path / "a.csv", 2), tmp_path / "run"
+    RunFolder.open(run, {}, resume=False)
+    model.save(run / "model.safetensors")
+    for name in ("model.safetensors", "checkpoint.safetensors", "config.json"):
+        with pytest.raises(InputError, match=r"`end` .*(is a file of the run in|is the file of `run`)"):
+            predict_file(run, table, tmp_path / "out.csv", end=run / name)
 
 
 def test_wrong_tables_and_states_are_refused_in_one_sentence(model, tmp_path):

@@ -108,9 +108,8 @@ class FlatAdamW:
         """
         entries, groups = state["state"], state["param_groups"]
         parameters = dict(zip(self.numbers, self.parameters, strict=True))
-        shapes = {number: tuple(parameter.shape) for number, parameter in parameters.items()}
         for number, entry in entries.items():
-            if len(groups) != 1 or _shapes_of(entry) != {shapes.get(number)}:
+            if len(groups) != 1 or number not in parameters or not _fits(entry, parameters[number]):
                 raise ValueError("the state is that of other parameters")
         self.param_groups = [{**groups[0], "fused": True}]
         if self.flat is not None and not entries:
@@ -179,6 +178,9 @@ def _copied(entry: dict[str, Tensor], parameter: Tensor) -> dict[str, Tensor]:
     return state
 
 
-def _shapes_of(entry: dict[str, Any]) -> set[tuple[int, ...] | None]:
-    """Return the shapes of a parameter's moments; None stands for one that is missing."""
-    return {tuple(entry[name].shape) if name in entry else None for name in MOMENTS}
+def _fits(entry: dict[str, Any], parameter: Tensor) -> bool:
+    """Return whether a state has the moments of a parameter, in its shape and dtype, and the number of steps."""
+    kinds = {name: (value.shape, value.dtype) for name, value in entry.items() if isinstance(value, Tensor)}
+    step = kinds.pop("step", None)
+    of_step = step is not None and step[0].numel() == 1 and float(entry["step"]) >= 0
+    return of_step and kinds == dict.fromkeys(MOMENTS, (parameter.shape, parameter.dtype))

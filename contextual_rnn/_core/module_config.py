@@ -24,6 +24,7 @@ _REGISTRY: dict[str, type[nn.Module]] = {}
 _RECURRENT = ("input_size", "hidden_size", "num_layers", "bias", "batch_first", "dropout", "bidirectional", "proj_size")
 _ARGUMENTS = {nn.LSTM: _RECURRENT, nn.GRU: _RECURRENT[:-1], nn.RNN: (*_RECURRENT[:-1], "nonlinearity")}
 _ROOT = __name__.split(".")[0]
+MOST_MODULES = 20_000
 _LATE = ("jobs", "papers")  # packages whose models are registered when a file names them
 
 Class = TypeVar("Class", bound=type[nn.Module])
@@ -116,9 +117,10 @@ def build(config: dict[str, Any], path: pathlib.Path | None = None) -> nn.Module
         path: the file that contains it, passed to the classmethod `upgrade` of a class; None calls no `upgrade`.
 
     Raises:
-        InputError: the description names a class that is not registered.
+        InputError: the description names a class that is not registered, or has more than `MOST_MODULES` modules; one
+            that occurs at several places counts at each of them, as it does in `module.apply`.
     """
-    return _build(config, [], path)
+    return _Builder(path).build(config)
 
 
 def _late_modules() -> Iterator[str]:
@@ -181,24 +183,59 @@ def _registered_name(module: nn.Module) -> str:
     raise TypeError(f"{name} cannot be saved: decorate it with contextual_rnn.register")
 
 
-def _build(config: dict[str, Any], built: list[nn.Module], path: pathlib.Path | None) -> nn.Module:
-    if "shared" in config:
-        return built[config["shared"]]
-    name = config["class"]
-    cls = registered(name)
-    if cls is None:
-        raise InputError(f"the file contains a {name}, which is not registered: import the module that registers it")
-    if "layers" in config:
-        layers = [_build(layer, built, path) for layer in config["layers"]]
-        names = config.get("names", [str(number) for number in range(len(layers))])
-        module = cls(OrderedDict(zip(names, layers, strict=True)))
-    else:
-        positional = [_decode(value, built, path) for value in config.get("positional", ())]
-        named = {key: _decode(value, built, path) for key, value in sorted(config["arguments"].items())}
-        upgrade = getattr(cls, "upgrade", None)
-        module = cls(*positional, **(named if upgrade is None or path is None else upgrade(named, path)))
-    built.append(module)
-    return module
+class _Builder:
+    """Builds modules from their descriptions.
+
+    Args:
+        path: see `build`.
+    """
+
+    def __init__(self, path: pathlib.Path | None) -> None:
+        self.path = path
+        self.built: list[nn.Module] = []  # in the order in which they are completed
+        self.counts: list[int] = []  # of the modules in each of them, along every path
+        self.count = 0  # of the modules that the description of the one at work has so far
+
+    def build(self, config: dict[str, Any]) -> nn.Module:
+        """Return the module of a description."""
+        if "shared" in config:
+            self._add(self.counts[config["shared"]])
+            return self.built[config["shared"]]
+        name, before = config["class"], self.count
+        cls = registered(name)
+        if cls is None:
+            raise InputError(
+                f"the file contains a {name}, which is not registered: import the module that registers it"
+            )
+        self._add(1)
+        if "layers" in config:
+            layers = [self.build(layer) for layer in config["layers"]]
+            names = config.get("names", [str(number) for number in range(len(layers))])
+            module = cls(OrderedDict(zip(names, layers, strict=True)))
+        else:
+            positional = [self._decode(value) for value in config.get("positional", ())]
+            named = {key: self._decode(value) for key, value in sorted(config["arguments"].items())}
+            upgrade = getattr(cls, "upgrade", None)
+            module = cls(*positional, **(named if upgrade is None or self.path is None else upgrade(named, self.path)))
+        self.built.append(module)
+        self.counts.append(self.count - before)
+        return module
+
+    def _add(self, count: int) -> None:
+        self.count += count
+        if self.count > MOST_MODULES:
+            raise InputError(f"the configuration has more than {MOST_MODULES} modules")
+
+    def _decode(self, value: Any) -> Any:
+        if isinstance(value, list):
+            return [self._decode(item) for item in value]
+        if not isinstance(value, dict):
+            return value
+        if "module" in value:
+            return self.build(value["module"])
+        if "tuple" in value:
+            return tuple(self._decode(item) for item in value["tuple"])
+        return {key: self._decode(item) for key, item in sorted(value["dict"].items())}
 
 
 def _arguments(module: nn.Module) -> tuple[list[Any], dict[str, Any]]:
@@ -243,15 +280,3 @@ def _encode(value: Any, where: str, numbers: dict[nn.Module, int]) -> Any:
     if isinstance(value, dict):
         return {"dict": {key: _encode(item, where, numbers) for key, item in sorted(value.items())}}
     return value
-
-
-def _decode(value: Any, built: list[nn.Module], path: pathlib.Path | None) -> Any:
-    if isinstance(value, list):
-        return [_decode(item, built, path) for item in value]
-    if not isinstance(value, dict):
-        return value
-    if "module" in value:
-        return _build(value["module"], built, path)
-    if "tuple" in value:
-        return tuple(_decode(item, built, path) for item in value["tuple"])
-    return {key: _decode(item, built, path) for key, item in sorted(value["dict"].items())}

@@ -49,15 +49,21 @@ class Vocabulary:
 
 @dataclasses.dataclass(frozen=True)
 class Encoded:
-    """A pair as numbers: `source` (S,), `target` (T,), and the number of its label, 0 if it has none."""
+    """A pair as numbers: `source` (S,), `target` (T,), and its label.
+
+    The label is its number, 0 if there is none; or, if labels have tags, which of n tags it has, (n,).
+    """
 
     source: Tensor
     target: Tensor
-    label: int = 0
+    label: int | Tensor = 0
 
 
 class PairBatch(NamedTuple):
-    """Padded pairs: `source` (B, S), `target` (B, T) without start and end, the lengths (B,) of both, labels (B,)."""
+    """Padded pairs: `source` (B, S), `target` (B, T) without start and end, the lengths (B,) of both, and the labels.
+
+    Labels are numbers (B,), or tags (B, n).
+    """
 
     source: Tensor
     source_lengths: Tensor
@@ -71,7 +77,8 @@ def collate(pairs: Sequence[Encoded]) -> PairBatch:
     sides = [pair.source for pair in pairs], [pair.target for pair in pairs]
     source, target = (pad_sequence(side, batch_first=True) for side in sides)
     source_lengths, target_lengths = (torch.tensor([len(one) for one in side]) for side in sides)
-    return PairBatch(source, source_lengths, target, target_lengths, torch.tensor([pair.label for pair in pairs]))
+    labels = torch.stack([torch.as_tensor(pair.label) for pair in pairs])
+    return PairBatch(source, source_lengths, target, target_lengths, labels)
 
 
 def bucketed(pairs: Sequence[Encoded], size: int, around: int = 20) -> Iterator[PairBatch]:

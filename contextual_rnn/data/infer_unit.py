@@ -25,10 +25,10 @@ def infer_unit(texts: Sequence[str]) -> str | None:
     spaced = [one for one in parts if len(one) > 1]
     lengths = Counter[int]()
     for token, count in Counter(token for one in parts for token in one).items():
-        lengths[_letters(token)] += count
+        lengths[letters(token)] += count
     if not spaced and all(len(token) == 1 for one in parts for token in one):
         return None
-    longer_than_one = [one for one in parts if len(one) > 1 or (one and _letters(one[0]) > 1)]
+    longer_than_one = [one for one in parts if len(one) > 1 or (one and letters(one[0]) > 1)]
     if 2 * len(spaced) <= len(longer_than_one):
         return "characters"
     total = sum(lengths.values())
@@ -40,6 +40,6 @@ def infer_unit(texts: Sequence[str]) -> str | None:
     return "characters" if mean >= 2.25 and per_text <= 4 else UNCLEAR
 
 
-def _letters(token: str) -> int:
+def letters(token: str) -> int:
     """Return the number of letters of a token, without marks, modifier letters, tones and digits; at least 1."""
     return max(1, sum(unicodedata.category(one) in ("Lu", "Ll", "Lt", "Lo") for one in token))

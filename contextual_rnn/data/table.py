@@ -13,8 +13,10 @@ import numpy as np
 import polars as pl
 
 from .._core.choices import nearest
+from .._core.files import replacing
 from ..errors import InputError
 from ..serialization import MODEL
+from ..study.run_folder import is_run_file
 from ..table_files.open import FileColumns, open_table, reading
 from ..table_files.separator import SEPARATORS
 from ..table_files.settings import PLAIN, FileSettings
@@ -124,8 +126,8 @@ class Table:
                 self.frame.load(names, numbers)
 
     def _without_header(self) -> str:
-        """Return how a text table whose header holds numbers only is read."""
-        if self.from_frame or None in map(number, self.frame.columns):
+        """Return how a text table whose header holds numbers is read."""
+        if self.from_frame or all(number(name) is None for name in self.frame.columns):
             return ""
         return "; if its first line is a row and no header, give `no_header`, and `columns` with all names"
 
@@ -192,6 +194,9 @@ class Table:
         if row == 0 and len(self) > 1 and number(self.frame.text(name)[1]) is not None:
             skip = self.frame.lines[0]
             return f"; if this line holds units, give `skip_rows` {skip}, `no_header`, and `columns` with all names"
+        others = self.frame.text(name).cast(pl.Float64, strict=False)
+        if 2 * others.null_count() < len(self):
+            return f"; if it stands for a missing number, give `missing_values` {_shown(cell)}"
         return ""
 
     def _cast(self, name: str) -> pl.Series:
@@ -273,7 +278,8 @@ class Table:
                 row = int(changed.argmax())
                 raise InputError(
                     f"{self.where(int(rows[row]), name)}: a context column must be constant within a series, but in "
-                    f"series {series!r} it changes from {own[0]} to {own[row]}"
+                    f"series {series!r} it changes from {own[0]} to {own[row]}; name in `series` the column that tells "
+                    "series apart"
                 )
             values[name] = str(own[0])
         return values
@@ -317,14 +323,10 @@ def write_table(path: str | os.PathLike[str], columns: dict[str, Any] | pl.DataF
     """Write named columns, or a frame, atomically, as CSV, TSV or Parquet by the ending of the path."""
     target = pathlib.Path(path)
     _check_ending(target)
-    frame, part = pl.DataFrame(columns), target.with_name(target.name + ".part")
+    frame = pl.DataFrame(columns)
     try:
-        try:
-            with part.open("wb") as file:
-                _write(frame, file, target.suffix.lower())
-            os.replace(part, target)
-        finally:
-            part.unlink(missing_ok=True)
+        with replacing(target) as file:
+            _write(frame, file, target.suffix.lower())
     except OSError as error:
         raise InputError(f"{path} cannot be written: {error.strerror or error}") from None
 
@@ -339,7 +341,7 @@ def _write(frame: pl.DataFrame, file: IO[bytes], ending: str) -> None:
 def check_files(
     read: dict[str, str | os.PathLike[str] | None], written: dict[str, str | os.PathLike[str] | None]
 ) -> None:
-    """Raise InputError if writing would overwrite an input or another output, or a folder is missing.
+    """Raise InputError if writing would overwrite an input, another output or a file of a run, or a folder is missing.
 
     Args:
         read: the paths that are read, by the name of their argument; a run folder stands for its model.
@@ -358,6 +360,8 @@ def check_files(
             raise InputError(f"`{name}` {path} is also the file of `{outputs[place.resolve()]}`; give another name")
         if not place.parent.is_dir():
             raise InputError(f"`{name}` {path}: there is no folder {place.parent}")
+        if is_run_file(place):
+            raise InputError(f"`{name}` {path} is a file of the run in {place.parent}; give another name")
         outputs[place.resolve()] = name
 
 

@@ -23,6 +23,7 @@ UNITS = {
     "words": "words and punctuation marks",
     "bytes": "bytes of UTF-8",
     "smiles": "SMILES tokens (atoms, bonds and rings)",
+    "whole": "whole texts, each one symbol",
 }
 NAMES = f"{', '.join(UNITS)} or {PATTERN} and a regular expression"
 
@@ -132,4 +133,5 @@ SPLITS: dict[str, Callable[[str], Sequence[str]]] = {
     "symbols": str.split,
     "words": _words,
     "bytes": lambda text: [f"{byte:02x}" for byte in text.encode("utf-8")],
+    "whole": lambda text: [text],
 }

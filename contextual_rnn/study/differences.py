@@ -202,11 +202,10 @@ def in_words(row: Row, metric: Metric, items: str | None = None) -> str:
     over = f"{row[items]} test {items} and {seeds}" if items else seeds
     if row["low"] is None:
         size = f"The {metric.name} of {a} is {_size(row, metric)} {b}, over {over}"
-        if row["seeds"] < FEWEST:
-            return f"{size}; at least {FEWEST} seeds are needed to claim a difference."
-        if items and row[items] < FEWEST_ITEMS:
-            return f"{size}; at least {FEWEST_ITEMS} test {items} are needed to claim a difference for other {items}."
-        return f"{size}; no interval can be given."
+        few = items if items and row[items] < FEWEST_ITEMS else None
+        needed = [f"{FEWEST} seeds"] * (row["seeds"] < FEWEST) + ([f"{FEWEST_ITEMS} test {few}"] if few else [])
+        claim = f"at least {' and '.join(needed)} are needed to claim a difference{f' for other {few}' if few else ''}"
+        return f"{size}; {claim if needed else 'no interval can be given'}."
     sign = "ratio" if "ratio" in row else "difference"
     interval = f"{sign} {effect:.3g}, 95% interval {row['low']:.3g} to {row['high']:.3g}{_adjustment(row)}, {over}"
     if not found(row):

@@ -8,7 +8,6 @@ from __future__ import annotations
 import functools
 import io
 import math
-import os
 import pathlib
 import re
 import sys
@@ -24,6 +23,7 @@ from matplotlib.figure import Figure as MatplotlibFigure
 from matplotlib.image import AxesImage
 from matplotlib.ticker import LogLocator, NullFormatter
 
+from .._core.files import replacing
 from ..kinds import KINDS
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -117,9 +117,12 @@ def line_with_band(axes: Axes, x: Any, values: np.ndarray, name: str, kind: str,
 
 
 def bands(axes: Axes, samples: Any, kind: str, shown: int = 3) -> None:
-    """Draw the median of sampled curves (N, T), their central 50% and 90% bands, and a few of the curves."""
+    """Draw the median of sampled curves (N, T), their central 50% and 90% bands, and a few of the curves.
+
+    NaN is a step that a curve does not reach.
+    """
     samples = np.asarray(samples)
-    low, lower, middle, upper, high = np.quantile(samples, [0.05, 0.25, 0.5, 0.75, 0.95], axis=0)
+    low, lower, middle, upper, high = np.nanquantile(samples, [0.05, 0.25, 0.5, 0.75, 0.95], axis=0)
     steps = np.arange(samples.shape[1])
     axes.fill_between(
         steps, low, high, color=colour(kind), alpha=0.15, linewidth=0, label=f"90% of {len(samples)} samples"
@@ -231,12 +234,8 @@ def write_figure(figure: MatplotlibFigure, folder: pathlib.Path, name: str) -> p
 
 def _save(figure: MatplotlibFigure, path: pathlib.Path, **options: Any) -> None:
     """Write a figure atomically, in the format of the path's ending."""
-    part = path.with_name(path.name + ".part")
-    try:
-        figure.savefig(part, format=path.suffix[1:], **options)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    with replacing(path) as file:
+        figure.savefig(file, format=path.suffix[1:], **options)
 
 
 def _report_missing_symbols(path: pathlib.Path, messages: list[str]) -> None:

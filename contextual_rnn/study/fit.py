@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 import pathlib
 from collections.abc import Callable, Iterable
@@ -11,18 +10,13 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from .._core.checkpoint import Best, Checkpoint, Metrics, best_epoch
 from .._core.flat_adamw import FlatAdamW
 from .._core.settings import Settings, setting
 from ..errors import InputError
-from ..serialization import write_tensors
 from .run_folder import append_line, write_lines
-
-NAME = "checkpoint.safetensors"
-Metrics = dict[str, float]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -93,14 +87,15 @@ def fit(
         until: stop as soon as this returns True for an epoch's metrics.
         on_epoch: called with the metrics of each epoch.
         folder: where to write `metrics.jsonl`, one line per epoch, and a checkpoint. Training resumes from a
-            checkpoint that is there, and ends with exactly the weights of an uninterrupted run.
+            checkpoint that is there, and ends with exactly the weights of an uninterrupted run. A damaged checkpoint is
+            reported with a `DataWarning`, and the one before it is used.
 
     Returns:
         The metrics of every epoch: `epoch`, `loss`, and what `evaluate` returned.
 
     Raises:
         DivergedError: the loss or a weight is not finite; says at which step and what to try.
-        InputError: the accelerator is not available, or the checkpoint is damaged.
+        InputError: the accelerator is not available, or no checkpoint in the folder is whole.
     """
     device = Device(settings.accelerator)
     model = device.setup_module(module)
@@ -110,6 +105,8 @@ def fit(
     checkpoint = Checkpoint(folder, module, optimizer)
     best = Best(folder, module)
     history = checkpoint.load()
+    if minimise is not None:
+        best.check(history, minimise)
     if folder is not None:
         write_lines(folder / "metrics.jsonl", history)
     for epoch in range(len(history) + 1, settings.epochs + 1):
@@ -120,7 +117,7 @@ def fit(
         mean_loss = _train_epoch(device, model, optimizer, loss, batches(), settings, epoch)
         history.append({"epoch": epoch, "loss": mean_loss, **_evaluate(module, evaluate)})
         if minimise is not None and best_epoch(history, minimise) == epoch:
-            best.save()  # before the checkpoint: if the process dies in between, this epoch is trained again
+            best.save(epoch)  # before the checkpoint: if the process dies in between, this epoch is trained again
         checkpoint.save(history)
         if folder is not None:
             append_line(folder / "metrics.jsonl", history[-1])
@@ -128,15 +125,9 @@ def fit(
             on_epoch(history[-1])
     optimizer.release()
     if minimise is not None:
-        best.load()
+        best.load(history, minimise)
     module.eval()
     return history
-
-
-def best_epoch(history: list[Metrics], minimise: tuple[str, ...]) -> int:
-    """Return the number of the epoch with the smallest metrics, compared in order of priority; the first of equals."""
-    values = [[metrics[name] for name in minimise] for metrics in history]
-    return 1 + values.index(min(values))
 
 
 def _is_out_of_patience(history: list[Metrics], minimise: tuple[str, ...] | None, patience: int | None) -> bool:
@@ -235,90 +226,3 @@ def _evaluate(module: nn.Module, evaluate: Callable[[Any], Metrics] | None) -> M
     module.eval()
     with torch.no_grad():
         return evaluate(module)
-
-
-class Checkpoint:
-    """The checkpoint of a run: weights, optimiser state, and the metrics of every epoch.
-
-    It holds no state of random generators, since `fit` seeds them at the start of every epoch.
-
-    Args:
-        folder: where to write it; None writes none.
-        module: the model.
-        optimizer: its optimiser.
-    """
-
-    def __init__(
-        self,
-        folder: pathlib.Path | None,
-        module: nn.Module,
-        optimizer: FlatAdamW,
-    ) -> None:
-        self.path = None if folder is None else folder / NAME
-        self.module, self.optimizer = module, optimizer
-
-    def save(self, history: list[dict[str, float]]) -> None:
-        """Replace the checkpoint; `history` holds the metrics of every epoch so far."""
-        if self.path is None:
-            return
-        tensors = {f"module.{name}": value for name, value in self.module.state_dict().items()}
-        for index, state in self.optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{index}.{name}": value for name, value in state.items()}
-        write_tensors(_copies(tensors), self.path, {"history": json.dumps(history)})
-
-    def load(self) -> list[dict[str, float]]:
-        """Restore weights and optimiser, and return the history; it is empty if there is no checkpoint.
-
-        Raises:
-            InputError: the file is damaged.
-        """
-        if self.path is None or not self.path.exists():
-            return []
-        try:
-            with safe_open(str(self.path), framework="pt") as file:
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
-                history = json.loads(file.metadata()["history"])
-        except (SafetensorError, KeyError, TypeError, ValueError) as error:
-            raise InputError(f"{self.path} is damaged ({error}); delete its folder to start the run again") from None
-        self.module.load_state_dict(_under("module", tensors))
-        state: dict[int, dict[str, Tensor]] = {}
-        for name, value in _under("optimizer", tensors).items():
-            index, key = name.split(".", 1)
-            state.setdefault(int(index), {})[key] = value
-        groups = self.optimizer.state_dict()["param_groups"]
-        try:
-            self.optimizer.load_state_dict({"state": state, "param_groups": groups})
-        except (KeyError, ValueError) as error:
-            raise InputError(f"{self.path} is damaged ({error}); delete its folder to start the run again") from None
-        return history
-
-
-class Best:
-    """The weights of the best epoch so far, in a file, so that a resumed run has them too.
-
-    Args:
-        folder: where to write the file; None keeps the weights in memory.
-        module: the model.
-    """
-
-    def __init__(self, folder: pathlib.Path | None, module: nn.Module) -> None:
-        self.path = None if folder is None else folder / "best.safetensors"
-        self.module, self.tensors = module, dict[str, Tensor]()
-
-    def save(self) -> None:
-        """Keep the current weights."""
-        self.tensors = _copies(self.module.state_dict())
-        if self.path is not None:
-            write_tensors(self.tensors, self.path)
-
-    def load(self) -> None:
-        """Restore the kept weights."""
-        self.module.load_state_dict(self.tensors if self.path is None else load_file(self.path))
-
-
-def _copies(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {name: value.detach().cpu().clone() for name, value in tensors.items()}  # tied tensors share memory
-
-
-def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix + "."): value for name, value in tensors.items() if name.startswith(prefix + ".")}

@@ -15,13 +15,17 @@ import os
 import pathlib
 import platform
 import shlex
-import shutil
 import subprocess
 import sys
 from typing import Any
 
+from .._core.checkpoint import BEST, NAME, PREVIOUS
+from .._core.files import LARGEST_JSON, append, parse_json, read_bytes, write_bytes
+from .._core.files import read_json as read_json_file
 from ..errors import InputError
 
+OWN = ("config.json", "provenance.json", "metrics.jsonl", "model.safetensors", "results.json", "answers.tsv")
+RUN_FILES = (*OWN, BEST, NAME, PREVIOUS)
 PACKAGES = ("contextual-rnn", "torch", "numpy", "scipy", "polars", "safetensors", "lightning-fabric")
 
 
@@ -87,9 +91,7 @@ class RunFolder:
 
     def copy(self, file: pathlib.Path) -> None:
         """Copy a file into the folder atomically."""
-        part = self.path / f"{file.name}.part"
-        shutil.copyfile(file, part)
-        os.replace(part, self.path / file.name)
+        write_bytes(self.path / file.name, read_bytes(file))
 
     @property
     def config_path(self) -> pathlib.Path:
@@ -112,6 +114,11 @@ class RunFolder:
         path = self.path / "figures"
         path.mkdir(exist_ok=True)
         return path
+
+
+def is_run_file(path: pathlib.Path) -> bool:
+    """Return whether a path is that of a file that a run makes in its folder."""
+    return path.name in RUN_FILES and (path.parent / "config.json").exists()
 
 
 def make_folder(path: pathlib.Path) -> None:
@@ -145,37 +152,37 @@ def _in_words(name: str, old: Any, new: Any) -> str:
 
 def write_json(path: pathlib.Path, value: Any) -> None:
     """Write JSON atomically. Numbers that are not finite raise ValueError, since JSON cannot hold them."""
-    part = path.with_name(path.name + ".part")
-    part.write_text(json.dumps(value, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    os.replace(part, path)
+    write_bytes(path, (json.dumps(value, indent=1, allow_nan=False) + "\n").encode())
 
 
 def read_json(path: pathlib.Path) -> Any:
-    """Read JSON; raise InputError if the file is missing or is not JSON."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path}: there is no such file; is {path.parent} a run folder?") from None
-    except (ValueError, OSError) as error:
-        raise InputError(f"{path} cannot be read as JSON: {error}") from None
+    """Read JSON of a run; raise InputError if the file is missing or is not JSON."""
+    if not os.path.lexists(path):
+        raise InputError(f"{path}: there is no such file; is {path.parent} a run folder?")
+    return read_json_file(path)
 
 
 def append_line(path: pathlib.Path, value: Any) -> None:
     """Append one line of JSON."""
-    with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(value) + "\n")
+    append(path, (json.dumps(value) + "\n").encode())
 
 
 def write_lines(path: pathlib.Path, values: list[Any]) -> None:
     """Write a file of JSON lines atomically."""
-    part = path.with_name(path.name + ".part")
-    part.write_text("".join(json.dumps(value) + "\n" for value in values), encoding="utf-8")
-    os.replace(part, path)
+    write_bytes(path, "".join(json.dumps(value) + "\n" for value in values).encode())
 
 
-def read_lines(path: pathlib.Path) -> list[Any]:
-    """Read a file of JSON lines."""
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+def read_lines(path: pathlib.Path) -> list[dict[str, Any]]:
+    """Read a file of JSON lines; raise InputError if it is missing, or a line is not an object of JSON."""
+    try:
+        lines = [parse_json(line, nan=True) for line in read_bytes(path, LARGEST_JSON).splitlines()]
+        if not all(isinstance(line, dict) for line in lines):
+            raise ValueError("a line is not an object")
+        return lines
+    except InputError:
+        raise
+    except ValueError as error:
+        raise InputError(f"{path} cannot be read as lines of JSON: {error}") from None
 
 
 @functools.cache

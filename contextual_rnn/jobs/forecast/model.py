@@ -11,6 +11,7 @@ al. 2022, reversible instance normalization).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -30,6 +31,8 @@ from ...recurrent import ContextualRNN
 from ...scaling import StandardisedColumns
 from ...seq2seq import Decoder, Encoder, EncoderDecoder, ScheduledSampling, make_attention, make_bridge
 from .base import season_in_past, season_places
+from .direct_linear import DirectLinear
+from .quantiles import names_of_quantiles, quantile_forecasts
 from .scale import usual_spread, window_scale
 from .settings import ForecastSettings
 from .windows import Question
@@ -53,22 +56,26 @@ class ForecastModel(StandardisedColumns):
         settings: the model's columns, sizes, bridge and attention.
         fields: a field for every context column, which turns its values into numbers.
         frequency: of the rows of the training table, in words, such as "1 day"; None if it has no column of times.
+        linear: whether the model keeps a linear model as a baseline; with `base` linear, it always has one.
 
     Attributes:
         updates: the number of training steps so far, (); scheduled sampling depends on it.
         usual: (Y,), with `scale` window only: the usual spread of a window's past relative to its level.
+        offsets: (Q, horizon, Y), with `quantiles` only: the quantiles of scaled errors; see `fit_quantiles`.
     """
 
     purpose = "forecasts series: use `forecast`"
 
     updates: Tensor
     usual: Tensor
+    offsets: Tensor
 
     def __init__(
         self,
         settings: ForecastSettings | dict[str, Any],
         fields: dict[str, Field] | None = None,
         frequency: str | None = None,
+        linear: bool = False,
     ) -> None:
         super().__init__()
         self.frequency = frequency
@@ -80,7 +87,8 @@ class ForecastModel(StandardisedColumns):
         self.known_ahead = known_ahead(given)
         encoder = make_core(given.cell, inputs + target_width(given), given.hidden, given.layers)
         self.season = season_in_past(frequency, given.past) if given.base == "seasonal" else None
-        known = len(self.known_ahead) + (targets if self.season else 0)
+        self.linear = self.make_linear() if linear or given.base == "linear" else None
+        known = len(self.known_ahead) + (targets if given.base in ("seasonal", "linear") else 0)
         decoder = make_core(given.cell, targets + known, given.hidden, given.layers)
         start: InitialState = ConstantState(encoder)
         if context:
@@ -89,9 +97,24 @@ class ForecastModel(StandardisedColumns):
         rnn = ContextualRNN(decoder, make_bridge(given.bridge, encoder, decoder))
         self.pairs = EncoderDecoder(Encoder(ContextualRNN(encoder, start)), Decoder(rnn, targets, None, attention))
         self.register_buffer("updates", torch.zeros((), dtype=torch.long))
+        if given.base == "linear":
+            self.add_nothing()
         self.add_scales(inputs, targets)
+        if given.quantiles:
+            self.register_buffer("offsets", torch.zeros(len(given.quantiles), given.horizon, targets))
         if given.scale == "window":
             self.register_buffer("usual", torch.zeros(targets))
+
+    def add_nothing(self) -> None:
+        """Set the output layer of the decoder to 0, so that forecasts are those of the base."""
+        for parameter in self.pairs.decoder.output.parameters():
+            nn.init.zeros_(parameter)
+
+    def make_linear(self) -> DirectLinear:
+        """Return a linear model of the same columns, whose weights are 0."""
+        indicators = target_width(self.settings) - len(self.settings.targets)
+        inputs, context = input_width(self.settings) + indicators, context_width(self.fields)
+        return DirectLinear(self.settings, inputs, len(self.known_ahead), context)
 
     def standardise(self, records: Sequence[Record]) -> None:
         """Set the scales to those of training records; see `StandardisedColumns.standardise`."""
@@ -128,6 +151,12 @@ class ForecastModel(StandardisedColumns):
             past = hold_the_end(past, len(self.target_mean))
         return self.scale_of(self.values_of(past))[1]
 
+    @torch.no_grad()
+    def scales_of(self, windows: Sequence[Record]) -> Tensor:
+        """Return the scale of the targets of each window, (N, 1, Y); see `scale_of`."""
+        past = torch.stack([window.read[: self.settings.past] for window in windows])
+        return self.scale_of_read(past.to(self.device)).cpu().expand(len(windows), 1, -1)
+
     def loss(self, batch: Batch, feeding: ScheduledSampling | None = None) -> Tensor:
         """Return the mean squared error of standardised targets over the horizon, (); missing ones are left out.
 
@@ -138,7 +167,7 @@ class ForecastModel(StandardisedColumns):
         """
         inputs, targets, context, _ = batch[:4]
         past, read = self.settings.past, read_targets(batch)
-        prepared, measured = self._prepared(inputs, read[:, :past]), targets[:, past:]
+        prepared, measured = self._prepared(inputs, read[:, :past], context), targets[:, past:]
         if read is not targets and bool(measured.isnan().any()):
             return self._masked_loss(measured, read[:, past:], prepared, context, feeding)
         source, first, known, base, scale = prepared
@@ -178,7 +207,7 @@ class ForecastModel(StandardisedColumns):
             past: (B, past, Y), the known targets; (B, past, 2Y) with indicators if missing ones are filled.
             context: (B, C), the context vector of each series.
         """
-        source, first, known, base, scale = self._prepared(inputs, past)
+        source, first, known, base, scale = self._prepared(inputs, past, context)
         found = self.pairs.free_run(source, first, self.settings.horizon, context=self._known(context), known=known)
         return found * scale + base
 
@@ -202,13 +231,35 @@ class ForecastModel(StandardisedColumns):
         Returns:
             A data frame of the kind of `past`, polars for a file, with `horizon` rows per series: the series column if
             there is one, the times if the model has a column of times, `step` (1 is the first step after the past), the
-            measured targets if `future` has them, and the forecasts, with `_predicted` after the targets' names. Its
-            pandas index is that of the rows of `future`, if both are pandas frames.
+            measured targets if `future` has them, the forecasts, with `_predicted` after the targets' names, and their
+            quantiles, such as `y_quantile_0.1`, if the model has any. Its pandas index is that of the rows of `future`,
+            if both are pandas frames.
 
         Raises:
             InputError: a table is wrong, `future` is missing or lacks a series, or a series is too short.
         """
         return self.answer(self.question(past, future))
+
+    def errors(self, question: Question) -> dict[str, dict[str, float]]:
+        """Return the RMSE of every target that the future has, in its own unit, of the model and of each baseline.
+
+        Args:
+            question: the result of `question`.
+
+        Returns:
+            For the model and each baseline, the errors by target; empty if no target of the future is known.
+        """
+        from .baselines import naive_and_linear
+
+        windows, measured = question.windows(self.settings, self.fields), question.targets(self.settings)
+        if measured is None or bool(measured.isnan().all()):
+            return {}
+        found = {}
+        for name, one in {"the model": self.eval().forecasts, **naive_and_linear(self)}.items():
+            squares = (torch.stack(list(one(windows))) - measured).square().nanmean((0, 1)).sqrt()
+            errors = zip(self.settings.targets, squares.tolist(), strict=True)
+            found[name] = {target: error for target, error in errors if not math.isnan(error)}
+        return found
 
     def question(self, past: Source, future: Source | None = None) -> Question:
         """Read the tables of `forecast`."""
@@ -216,24 +267,51 @@ class ForecastModel(StandardisedColumns):
 
     def answer(self, question: Question) -> Any:
         """Return the data frame of `forecast`."""
-        forecasts = self.eval().forecasts(question.windows(self.settings, self.fields))
-        return question.frame(forecasts, self.settings)
+        windows = question.windows(self.settings, self.fields)
+        forecasts = torch.stack(list(self.eval().forecasts(windows)))
+        quantiles = {}
+        if self.settings.quantiles:
+            found = quantile_forecasts(self, windows, forecasts)
+            quantiles = {name: found[:, level, :, place] for name, level, place in names_of_quantiles(self)}
+        return question.frame(forecasts, self.settings, quantiles)
 
-    def _prepared(self, inputs: Tensor, past: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    def linear_regression(self, batch: Batch) -> tuple[tuple[Tensor, ...], Tensor, Tensor, Tensor]:
+        """Return what a linear model reads and forecasts of a minibatch of windows.
+
+        Returns:
+            The arguments of `DirectLinear.features`; the scaled differences of the targets of the horizon from the last
+            known ones, (B, horizon, Y), NaN where a target is missing; and these last ones and the scale, (B, 1, Y).
+        """
+        past = self.settings.past
+        inputs, values, indicators, scaled, scale = self._scaled(batch[0], read_targets(batch)[:, :past])
+        ahead, last = inputs[:, past:, self.known_ahead], values[:, -1:]
+        read = scaled, torch.cat([inputs[:, :past], indicators], dim=2), ahead, batch[2]
+        return read, (batch[1][:, past:] - last) / scale, last, scale
+
+    def _prepared(self, inputs: Tensor, past: Tensor, context: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """Return the source, the decoder's first element and known inputs, the base of the forecast and the scale."""
-        steps, size = self.settings.past, len(self.target_mean)
+        steps = self.settings.past
+        inputs, values, indicators, scaled, scale = self._scaled(inputs, past)
+        source = torch.cat([inputs[:, :steps], scaled, indicators], dim=2)
+        ahead = inputs[:, steps:, self.known_ahead] if self.settings.past_inputs else inputs[:, steps:]
+        first, last = torch.zeros_like(values[:, 0]), values[:, -1:]
+        if self.linear is not None and self.settings.base == "linear":
+            read = torch.cat([inputs[:, :steps], indicators], dim=2)
+            found = self.linear(scaled, read, ahead, context)
+            return source, first, torch.cat([ahead, found], dim=2), last + found * scale, scale
+        if self.season is not None:
+            season = values[:, season_places(self.season, steps, self.settings.horizon)]
+            return source, first, torch.cat([ahead, (season - last) / scale], dim=2), season, scale
+        return source, first, ahead, last, scale
+
+    def _scaled(self, inputs: Tensor, past: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """Return scaled inputs; the targets of the past, the indicators of filled ones, the scaled ones, the scale."""
+        size = len(self.target_mean)
         if self.settings.missing == "interpolate":
             past, inputs = hold_the_end(past, size), self._without_later(inputs)
-        inputs = self.standardised_inputs(inputs)
-        past, indicators = self.values_of(past), past[..., size:]
-        mean, scale = self.scale_of(past)
-        source = torch.cat([inputs[:, :steps], (past - mean) / scale, indicators], dim=2)
-        ahead = inputs[:, steps:, self.known_ahead] if self.settings.past_inputs else inputs[:, steps:]
-        last = past[:, -1:]
-        if self.season is None:
-            return source, torch.zeros_like(past[:, 0]), ahead, last, scale
-        base = past[:, season_places(self.season, steps, self.settings.horizon)]
-        return source, torch.zeros_like(past[:, 0]), torch.cat([ahead, (base - last) / scale], dim=2), base, scale
+        values, indicators = self.values_of(past), past[..., size:]
+        mean, scale = self.scale_of(values)
+        return self.standardised_inputs(inputs), values, indicators, (values - mean) / scale, scale
 
     def _without_later(self, inputs: Tensor) -> Tensor:
         """Replace past-only inputs that were interpolated beyond the past by the last known ones."""

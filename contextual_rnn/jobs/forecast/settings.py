@@ -7,6 +7,7 @@ from typing import Literal
 
 from ..._core.settings import setting
 from ...data.columns import ColumnSettings
+from ...errors import InputError
 from ...seq2seq import ATTENTIONS, BRIDGES
 from ...study.fit import TrainingSettings
 from .. import choices
@@ -38,12 +39,19 @@ class ForecastSettings(ColumnSettings, TrainingSettings):
         "a series, else global.",
         group="model",
     )
-    base: Literal["last", "seasonal"] | None = setting(
+    base: Literal["last", "seasonal", "linear"] | None = setting(
         None,
-        "What the decoder's outputs are added to: the last known targets (last), or the targets of one season ago "
-        "(seasonal), which the decoder also reads; a season is a day of hours, a week of days, or a year of months. By "
-        "default, seasonal if the past holds a season and the training targets are nearer to it, else last.",
+        "What the decoder's outputs are added to: the last known targets (last), the targets of one season ago "
+        "(seasonal), or the forecast of a linear model (linear). The decoder also reads the last two. A season is a "
+        "day of hours, a week of days, or a year of months. By default, `fit` trains with each and keeps the one with "
+        "the lowest validation error; `compare` takes the nearer one of last and seasonal.",
         group="model",
+    )
+    quantiles: tuple[float, ...] = setting(
+        (),
+        "Quantiles to forecast beside the forecast itself, such as 0.1 0.9, from the errors of held-out windows.",
+        group="data",
+        metavar="Q",
     )
     cell: Literal["lstm", "gru"] = setting("gru", "Recurrent core of the encoder and of the decoder.", group="model")
     hidden: int = setting(32, "Hidden units of each layer of the encoder and of the decoder.", group="model", least=1)
@@ -93,3 +101,12 @@ class ForecastSettings(ColumnSettings, TrainingSettings):
         40, "Number of training epochs; the weights of the best one are kept.", group="training", least=1
     )
     updates: int = setting(50, "Minibatches per epoch, each of windows drawn at random.", group="training", least=1)
+
+    def __post_init__(self) -> None:
+        """Check the settings."""
+        super().__post_init__()
+        for level in self.quantiles:
+            if not 0 < level < 1:
+                raise InputError(f"`quantiles` must lie between 0 and 1; found {level:g}")
+        if sorted(set(self.quantiles)) != list(self.quantiles):
+            raise InputError("`quantiles` must ascend, each once, such as 0.1 0.5 0.9")

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import torch
 from torch import Tensor
 
 from ..._core.records import Record
@@ -51,14 +52,14 @@ class Question:
         """
         if settings.inputs and future is None:
             raise InputError("the model has inputs, whose values must be known at the steps to forecast: give `future`")
-        if not settings.inputs and future is not None:
-            raise InputError("the model has no inputs, so `future` would not be read; leave it out")
         known = Table(past, "`past`", settings)
         series = read_series(known, settings, scored_from=0, min_length=settings.past, frequency=frequency)
         check_frequency(series[0].times, frequency, known.name)
         if future is None:
             return cls(known, None, series, [])
         to_come = Table(future, "`future`", settings)
+        if not settings.inputs and not set(settings.targets) & set(to_come.frame.columns):
+            raise InputError("the model has no inputs, and `future` has no targets to compare with; leave it out")
         names = names_of(settings)
         if time_column(settings) is None and known.fingerprint(names) == to_come.fingerprint(names):
             raise InputError("`past` and `future` are the same table; `future` holds the steps that follow `past`")
@@ -106,8 +107,16 @@ class Question:
             calendar=calendar,
         )
 
-    def frame(self, forecasts: Iterable[Tensor], settings: ForecastSettings) -> Any:
-        """Return the forecasts (horizon, Y) of every series as a data frame; see `ForecastModel.forecast`."""
+    def frame(
+        self, forecasts: Iterable[Tensor], settings: ForecastSettings, further: dict[str, Tensor] | None = None
+    ) -> Any:
+        """Return the forecasts (horizon, Y) of every series as a data frame; see `ForecastModel.forecast`.
+
+        Args:
+            forecasts: of N series.
+            settings: of the model.
+            further: columns to append, (N, horizon), by name.
+        """
         predicted, horizon = np.concatenate([np.asarray(values) for values in forecasts]), settings.horizon
         names, measured = [f"{target}_predicted" for target in settings.targets], self._measured(settings)
         columns: dict[str, Any] = {}
@@ -117,13 +126,22 @@ class Question:
         time = time_column(settings)
         if time:
             columns[time] = [cell for one in self.series for cell in _times_after(one, horizon).to_list()]
-        columns[free_name("step", (*columns, *measured, *names))] = np.tile(np.arange(1, horizon + 1), len(self.series))
+        columns[free_name("step", (*columns, *measured, *names, *(further or ())))] = np.tile(
+            np.arange(1, horizon + 1), len(self.series)
+        )
         columns |= measured
         columns |= {name: predicted[:, place] for place, name in enumerate(names)}
+        columns |= {name: np.asarray(values).ravel() for name, values in (further or {}).items()}
         if self.future is not None and self.future.backend == self.past.backend and self.future.from_frame:
             rows = np.concatenate([one.rows[:horizon] for one in self.to_come])
             return self.future.frame.like(columns, rows)  # type: ignore[union-attr]
         return make_frame(columns, self.past.backend)
+
+    def targets(self, settings: ForecastSettings) -> Tensor | None:
+        """Return the targets of the future, (N, horizon, Y), NaN where one is not known; None without a future."""
+        if not self.to_come:
+            return None
+        return torch.from_numpy(np.stack([one.targets[: settings.horizon] for one in self.to_come]))
 
     def _measured(self, settings: ForecastSettings) -> dict[str, Any]:
         """Return the measured targets of the future, if its table has any."""
@@ -216,6 +234,14 @@ def cut_windows(records: Sequence[Record], settings: ForecastSettings) -> list[R
             "forecast; give other tables, or a shorter `past`"
         )
     return scored
+
+
+def every_window(records: Sequence[Record], settings: ForecastSettings, most: int) -> list[Record]:
+    """Return the windows of past and horizon that start at every step; of more than `most`, some at equal distances."""
+    size = settings.past + settings.horizon
+    starts = sum(max(len(record) - size + 1, 0) for record in records)
+    step = max(-(-starts // most), 1)
+    return [record.part(start, start + size) for record in records for start in range(0, len(record) - size + 1, step)]
 
 
 def hold_out_ends(training: Sequence[Record], size: int) -> tuple[list[Record], list[Record]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
+from ...data.pairs.labels import tags_of
 from ...data.units import Units, join
 from .data import Question, Symbols
 from .decode import decode
@@ -20,17 +21,22 @@ class Answers:
         questions: the sources with their references.
         found: the predicted target of each.
         wrong: whether a predicted target differs from all its references.
+        separator: of the tags of labels; None if a label is one.
     """
 
     questions: list[Question]
     found: list[Symbols]
     wrong: list[bool]
+    separator: str | None = None
 
     def metrics(self) -> dict[str, float]:
-        """Return every metric by its key; if sources have labels, also by its key, a space and the label."""
+        """Return every metric by its key; if sources have labels, also by its key, a space and the label or
+        tag.
+        """
         metrics = self._metrics(list(range(len(self.questions))), "")
-        for label in dict.fromkeys(one.label for one in self.questions if one.label is not None):
-            metrics |= self._metrics([row for row, one in enumerate(self.questions) if one.label == label], f" {label}")
+        tags = [tags_of(one.label, self.separator) for one in self.questions]
+        for tag in dict.fromkeys(tag for several in tags for tag in several):
+            metrics |= self._metrics([row for row, several in enumerate(tags) if tag in several], f" {tag}")
         return metrics
 
     def _metrics(self, rows: Sequence[int], suffix: str) -> dict[str, float]:
@@ -56,4 +62,5 @@ def answer(models: Sequence[PairNetwork], questions: list[Question], width: int 
     longest = max(len(reference) for one in questions for reference in one.references)
     decoded = decode(models, sources, labels, width=width, max_steps=2 * longest + 10)
     found = [targets[0].symbols for targets in decoded]
-    return Answers(questions, found, word_errors(found, [one.references for one in questions]))
+    wrong = word_errors(found, [one.references for one in questions])
+    return Answers(questions, found, wrong, models[0].label_separator if models else None)

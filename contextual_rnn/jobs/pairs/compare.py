@@ -11,11 +11,11 @@ import numpy as np
 from ..._core.settings import takes_settings
 from ...data.pairs import PairSource
 from ...study.comparison import Comparison, Trained, train_kinds
-from ...study.differences import Row, caution, difference_over_items, in_words, summarise
+from ...study.differences import FEWEST_ITEMS, Row, caution, difference_over_items, in_words, summarise
 from ...study.differences import answer as answer_in_words
 from ...study.intervals import adjusted, two_way_estimate
 from .answers import answer
-from .data import PairData
+from .data import PairData, either
 from .metrics import BY_WORD, METRICS
 from .settings import PairSettings
 from .train import Training, check_label
@@ -33,7 +33,7 @@ class PairComparison(Comparison):
     def table_rows(self) -> list[Row]:
         """Return the errors of every variant, averaged over seeds, and those of its ensemble.
 
-        The intervals of the sequence error rate are over the test words.
+        The intervals of the sequence error rate are over the test sources.
         """
         shown = [(one["variant"], one) for one in self.report["errors"]]
         shown += [(f"{one['variant']}, ensemble", one) for one in self.report["ensembles"]]
@@ -70,8 +70,8 @@ class PairComparison(Comparison):
 
 @takes_settings(PairSettings)
 def compare(
-    train: PairSource,
-    test: PairSource,
+    train: PairSource | None = None,
+    test: PairSource | None = None,
     *,
     bridge: Sequence[str] = ("project", "zero"),
     attention: Sequence[str] = ("additive",),
@@ -79,10 +79,12 @@ def compare(
     label: Sequence[str] = ("h0",),
     seeds: int = 5,
     validation: PairSource | None = None,
-    columns: Sequence[str] = (),
-    source_unit: str | None = None,
-    target_unit: str | None = None,
-    label_column: int | None = None,
+    source: str | os.PathLike[str] | None = None,
+    target: str | os.PathLike[str] | None = None,
+    validation_source: str | os.PathLike[str] | None = None,
+    validation_target: str | os.PathLike[str] | None = None,
+    test_source: str | os.PathLike[str] | None = None,
+    test_target: str | os.PathLike[str] | None = None,
     out: str | os.PathLike[str] | None = None,
     resume: bool = False,
     jobs: int | None = None,
@@ -96,7 +98,7 @@ def compare(
     error rate counts the edits per 100 symbols.
 
     Args:
-        train: Training pairs: a file with one pair per line (source, tab, target), or several files as LABEL=PATH; in
+        train: Training pairs: files with one pair per line (source, tab, target), also as LABEL=PATH, or a folder; in
             Python, also a data frame, a list of tuples, or a dict from labels to any of these.
         test: Pairs to report errors on; nothing is chosen on them.
         bridge: Maps from the encoder's final state to the decoder's initial state: zero (ignore the encoder), project
@@ -110,14 +112,12 @@ def compare(
         seeds: Number of seeds, counted from 0; with fewer than 5, no difference is claimed.
         validation: Pairs to choose the epoch and the settings on; by default, a tenth of the training sources is
             held out.
-        columns: Columns of source, target and, if there are labels, label. Files are then read as tables with a header
-            (CSV, TSV or Parquet).
-        source_unit: Symbols of the sources: characters, graphemes (grapheme clusters), symbols (separated by spaces),
-            words, bytes, smiles, or re: and a regular expression that matches a symbol; by default, characters or
-            symbols, as the texts show.
-        target_unit: Symbols of the targets, as for the sources.
-        label_column: Number, 1 to 3, of the field of a line that is the label of its source, such as inflection tags,
-            in files without a header.
+        source: Text file of training sources, one per line, in place of `train`; line n of `target` is the target.
+        target: Text file of training targets.
+        validation_source: Text file of validation sources, in place of `validation`.
+        validation_target: Text file of validation targets.
+        test_source: Text file of test sources, in place of `test`.
+        test_target: Text file of test targets.
         out: Run folder to create; by default, nothing is kept on disk.
         resume: Continue in a folder that already holds this run, and skip what is finished.
         jobs: Number of processes; by default, one per processor.
@@ -131,7 +131,13 @@ def compare(
     Example:
         contextual-rnn compare pairs --train train.tsv --validation dev.tsv --test test.tsv --out runs/spelling
     """
-    data = PairData.read(train, validation, test, columns, source_unit, target_unit, label_column)
+    files = PairSettings.candidates(options)[0]
+    read = {
+        "train": either(train, source, target),
+        "validation": either(validation, validation_source, validation_target, "validation"),
+        "test": either(test, test_source, test_target, "test"),
+    }
+    data = PairData.read(**read, files=files)
     compared = {"bridge": bridge, "attention": attention, "feeding": feeding, "label": label}
     variants = [values for values, _ in PairSettings.variants(compared)]
     if not data.labels:
@@ -174,7 +180,7 @@ def _findings(trained: Trained, variants: dict[str, Row], data: PairData) -> dic
     runs = [{**run, **variants[run["initial_state"]]} for run in trained.runs]
     compared = [_difference(runs, kind, kinds[0]) for kind in kinds[1:]]
     differences = adjusted(compared, compared[0] if compared else None)
-    sentences = [f"{row['factor'].capitalize()}: {in_words(row, BY_WORD, 'words')}" for row in differences[1:]]
+    sentences = [f"{row['factor'].capitalize()}: {in_words(row, BY_WORD, BY_WORD.items)}" for row in differences[1:]]
     for name, choice in choices.items():
         if choice.in_words():
             sentences.append(f"Chosen for {name} on the validation pairs: {choice.in_words()}.")
@@ -189,20 +195,23 @@ def _findings(trained: Trained, variants: dict[str, Row], data: PairData) -> dic
     }
     subject = differences[0]["factor"] if differences else "bridge"
     return {
-        "answer": answer_in_words(f"the {subject}", differences[0] if differences else None, BY_WORD, "words"),
+        "answer": answer_in_words(f"the {subject}", differences[0] if differences else None, BY_WORD, BY_WORD.items),
         "runs": runs,
         "summary": summarise(runs, list(kinds[0])),
         "differences": differences,
         "sentences": [*sentences, *caution(differences, BY_WORD, len(runs[0]["wrong"])), *data.overlap()],
         "metrics": METRICS,
         "report": report,
-        "note": f"{_note(kinds)}\n{data.units.in_words()}",
+        "note": "\n".join([_note(kinds, len(data.test)), " ".join([data.units.in_words(), *data.notes])]),
     }
 
 
-def _note(kinds: list[Row]) -> str:
-    """Return the note under the table."""
-    note = "Intervals are over the test words. An ensemble averages the models of all seeds."
+def _note(kinds: list[Row], number: int) -> str:
+    """Return the note under the table, for a number of test sources."""
+    note = "Intervals are over the test sources."
+    if number < FEWEST_ITEMS:
+        note = f"No intervals are given, since they take at least {FEWEST_ITEMS} test sources; there are {number}."
+    note += " An ensemble averages the models of all seeds."
     if kinds[0]["variant"] != "base":
         return note
     values = ", ".join(f"{name} {kinds[0][name]}" for name in ("bridge", "attention", "feeding", "label"))
@@ -217,27 +226,27 @@ def _difference(runs: list[Row], kind: Row, base: Row) -> Row:
 
 
 def _errors(kind: Row, runs: list[Row]) -> Row:
-    """Return the metrics of a variant, averaged over seeds, and the interval of its sequence error rate over words."""
+    """Return the metrics of a variant, averaged over seeds, and the interval of its sequence error rate."""
     own = [run for run in runs if run["variant"] == kind["variant"]]
-    interval = _over_words(np.mean([run["wrong"] for run in own], axis=0))
+    interval = _over_sources(np.mean([run["wrong"] for run in own], axis=0))
     means = {metric.key: float(np.mean([run["metrics"][metric.key] for run in own])) for metric in METRICS}
     return {**kind, **means, **interval}
 
 
 def _ensembles(variants: dict[str, Row], trained: Trained, data: PairData) -> list[Row]:
-    """Return the metrics of the ensemble of all seeds of every variant, with an interval over the words."""
+    """Return the metrics of the ensemble of all seeds of every variant, with an interval over the sources."""
     rows = []
     for name, kind in variants.items():
         seeds = [model for run, model in trained.models.items() if run.startswith(f"{name}-seed-")]
         answers = answer(seeds, data.test, trained.choices[name].settings.beam)
-        interval = _over_words(np.array(answers.wrong, float))
+        interval = _over_sources(np.array(answers.wrong, float))
         rows.append({**kind, **answers.metrics(), **interval})
     return rows
 
 
-def _over_words(wrong: np.ndarray) -> Row:
-    """Return the ends of the 95% t interval of the sequence error rate over the words; None with a single word."""
-    if len(wrong) < 2:
+def _over_sources(wrong: np.ndarray) -> Row:
+    """Return the ends of the 95% t interval of the sequence error rate over the sources; None with fewer than 40."""
+    if len(wrong) < FEWEST_ITEMS:
         return {"low": None, "high": None}
     interval = two_way_estimate(100 * wrong[None]).interval()
     return {"low": max(interval.low or 0.0, 0.0), "high": min(interval.high or 0.0, 100.0)}

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
+import os
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 
-from ...data.pairs import Pair, Pairs, PairSource, read_pairs
+from ...data.pairs import Pair, PairFileSettings, Pairs, PairSource, read_pairs
+from ...data.pairs.parts import Parallel
+from ...data.pairs.settings import PLAIN
 from ...data.units import Units
 from ...errors import InputError
 
+MANY = 10  # targets of a source, on average
 HELD_OUT = 0.1  # the share of the training sources that is held out if there are no validation pairs
 
 Symbols = tuple[str, ...]
@@ -29,11 +32,9 @@ class Question:
 
 def questions(pairs: Sequence[Pair]) -> list[Question]:
     """Return each distinct source once, in order of appearance, with all its targets."""
-    found: dict[tuple[Symbols, str | None], list[Symbols]] = {}
+    found: dict[tuple[Symbols, str | None], dict[Symbols, None]] = {}
     for pair in pairs:
-        targets = found.setdefault((pair.source, pair.label), [])
-        if pair.target not in targets:
-            targets.append(pair.target)
+        found.setdefault((pair.source, pair.label), {})[pair.target] = None
     return [Question(source, label, tuple(targets)) for (source, label), targets in found.items()]
 
 
@@ -48,6 +49,8 @@ class PairData:
         labels: of the sources; empty if pairs have none.
         units: what a symbol of each side is.
         identity: the names and SHA-256 of the data, so that a run is not resumed on other data.
+        label_separator: what separates the tags of a label; None if a label is one.
+        notes: sentences on what was inferred.
     """
 
     training: list[Pair]
@@ -56,6 +59,8 @@ class PairData:
     labels: list[str]
     units: Units
     identity: dict[str, Any]
+    label_separator: str | None = None
+    notes: list[str] = dataclasses.field(default_factory=list)
 
     @classmethod
     def read(
@@ -63,33 +68,42 @@ class PairData:
         train: PairSource,
         validation: PairSource | None,
         test: PairSource | None,
-        columns: Sequence[str] = (),
-        source_unit: str | None = None,
-        target_unit: str | None = None,
-        label_column: int | None = None,
+        files: PairFileSettings = PLAIN,
     ) -> PairData:
         """Read all pairs once; raise InputError if data are invalid or have labels that `train` lacks.
 
-        Without validation pairs, a tenth of the training sources is held out.
+        Without validation pairs, a part of the training pairs is held out; see `hold_out`.
         """
-        read_side = functools.partial(read_pairs, columns=columns, label_column=label_column)
-        training = read_side(train, source_unit=source_unit, target_unit=target_unit)
+        if train is None:
+            raise InputError("training pairs are missing: give `train`, or `source` and `target`")
+        training = read_pairs(train, **files.options())
         read = {"train": training}
         for name, source in (("validation", validation), ("test", test)):
             if source is not None:
-                read[name] = read_side(source, units=training.units, name=f"`{name}`")
+                read[name] = read_pairs(source, like=training, name=f"`{name}`", **files.options())
                 _check_labels(f"`{name}`", read[name], training)
         kept, held_out = training.pairs, []
+        notes = list(dict.fromkeys(note for pairs in read.values() for note in pairs.notes))
         if "validation" in read:
             held_out = read["validation"].pairs
         else:
-            kept, held_out = hold_out(training.pairs)
+            kept, held_out, note = hold_out(training.pairs)
+            notes += note
         identity = {
             "files": {name: pairs.files for name, pairs in read.items()},
             "sha256": {name: pairs.fingerprint() for name, pairs in read.items()},
         }
         tested = questions(read["test"].pairs) if "test" in read else []
-        return cls(kept, questions(held_out), tested, training.labels, training.units, identity)
+        return cls(
+            kept,
+            questions(held_out),
+            tested,
+            training.labels,
+            training.units,
+            identity,
+            training.label_separator,
+            notes,
+        )
 
     def overlap(self) -> list[str]:
         """Return a sentence on the validation and test sources that are also in the training data, if there are any.
@@ -113,16 +127,58 @@ def _check_labels(name: str, pairs: Pairs, training: Pairs) -> None:
     raise InputError(f"{name} must have the labels of the training pairs ({known}); found {found}")
 
 
-def hold_out(pairs: list[Pair]) -> tuple[list[Pair], list[Pair]]:
-    """Hold out the pairs of a random tenth of the sources, always the same one; return the other pairs and these.
+def either(
+    pairs: PairSource | None,
+    source: str | os.PathLike[str] | None,
+    target: str | os.PathLike[str] | None,
+    name: str = "",
+) -> PairSource | None:
+    """Return the pairs of an argument, or those of two parallel files in its place; None if neither is given.
+
+    Args:
+        pairs: the value of the argument.
+        source: the file of the sources.
+        target: the file of the targets.
+        name: of the argument, such as "test"; empty for that of the training pairs.
 
     Raises:
-        InputError: if there is a single source.
+        InputError: both are given, or one of two files is.
+    """
+    if source is None and target is None:
+        return pairs
+    one, other, whole = f"`{name}{'_' * bool(name)}source`", f"`{name}{'_' * bool(name)}target`", f"`{name or 'train'}`"
+    if pairs is not None:
+        raise InputError(f"{whole} and {one} with {other} cannot be given together: both are pairs")
+    if source is None or target is None:
+        raise InputError(f"{one} and {other} must be given together: line n of one belongs to line n of the other")
+    return Parallel(source, target)
+
+
+def hold_out(pairs: list[Pair]) -> tuple[list[Pair], list[Pair], list[str]]:
+    """Hold out the pairs of a random tenth of the sources, always the same one; return the other pairs and these.
+
+    If a source has `MANY` targets or more on average, a random tenth of the pairs is held out instead: few sources,
+    such as the names of languages, could not be spared.
+
+    Returns:
+        The pairs to train on, those held out, and a sentence on them in the second case.
+
+    Raises:
+        InputError: if there is a single source, or a single pair.
     """
     sources = list(dict.fromkeys((pair.source, pair.label) for pair in pairs))
+    if len(pairs) >= MANY * len(sources):
+        chosen = set(_tenth(len(pairs)))
+        note = f"A tenth of the pairs was held out, as a source has {len(pairs) / len(sources):.0f} targets on average."
+        kept = [pair for place, pair in enumerate(pairs) if place not in chosen]
+        return kept, [pair for place, pair in enumerate(pairs) if place in chosen], [note]
     if len(sources) < 2:
         raise InputError("`train` has a single source, and none can be held out: give more pairs, or `validation`")
-    order = torch.randperm(len(sources), generator=torch.Generator().manual_seed(0)).tolist()
-    held_out = {sources[place] for place in order[: max(1, int(HELD_OUT * len(sources)))]}
+    held_out = {sources[place] for place in _tenth(len(sources))}
     kept = [pair for pair in pairs if (pair.source, pair.label) not in held_out]
-    return kept, [pair for pair in pairs if (pair.source, pair.label) in held_out]
+    return kept, [pair for pair in pairs if (pair.source, pair.label) in held_out], []
+
+
+def _tenth(number: int) -> list[int]:
+    order = torch.randperm(number, generator=torch.Generator().manual_seed(0)).tolist()
+    return order[: max(1, int(HELD_OUT * number))]

@@ -53,7 +53,7 @@ def _legible(test: list[Question]) -> list[Question]:
 
 
 def _source_symbols(question: Question, model: PairNetwork) -> list[str]:
-    first = [f"<{question.label}>"] if model.labels and model.settings.label == "token" else []
+    first = [f"<{tag}>" for tag in model.tags(question.label)] if model.settings.label == "token" else []
     return [*first, *question.source, "end"]
 
 

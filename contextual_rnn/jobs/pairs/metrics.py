@@ -47,5 +47,12 @@ METRICS = (
     PairMetric("phone_error_rate", "symbol error rate", "%", "difference", compute=phone_error_rate),
 )
 BY_WORD = ItemMetric(
-    "word_error_rate", "sequence error rate", "%", "difference", values="wrong", items="words", item="word", factor=100
+    "word_error_rate",
+    "sequence error rate",
+    "%",
+    "difference",
+    values="wrong",
+    items="sources",
+    item="source",
+    factor=100,
 )

@@ -14,10 +14,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ...context import Context, Label
+from ...context import Context, Label, Vector
 from ...cores import GATED_CORES
 from ...data.encoded_pairs import END, SPECIAL, START, UNKNOWN, Encoded, PairBatch, Vocabulary
 from ...data.pairs import Pair
+from ...data.pairs.labels import tags_of
 from ...data.units import Units
 from ...errors import InputError
 from ...initial_state import ConstantState, ContextState, InitialState
@@ -35,11 +36,14 @@ class PairNetwork(SavedModel):
         source: the symbols of the sources.
         target: the symbols of the targets.
         units: what a symbol of each side is.
-        labels: of the sources; empty if pairs have no labels.
+        labels: of the sources, or their tags; empty if pairs have no labels.
+        label_separator: what separates the tags of a label; None if a label is one.
 
     Attributes:
         updates: the number of training steps taken, (). It is saved, because scheduled sampling depends on it.
     """
+
+    purpose = "turns texts into texts: use `transcribe`"
 
     updates: Tensor
 
@@ -50,10 +54,11 @@ class PairNetwork(SavedModel):
         target: Sequence[str],
         units: Units | dict[str, Any],
         labels: Sequence[str] = (),
+        label_separator: str | None = None,
     ) -> None:
         super().__init__()
         given = settings if isinstance(settings, PairSettings) else PairSettings.from_json(settings)
-        self.settings, self.labels = given, list(labels)
+        self.settings, self.labels, self.label_separator = given, list(labels), label_separator
         self.units = units if isinstance(units, Units) else Units(**units)
         self.source, self.target = Vocabulary(source), Vocabulary(target)
         self.register_buffer("updates", torch.zeros((), dtype=torch.long))
@@ -82,6 +87,7 @@ class PairNetwork(SavedModel):
             "target": self.target.symbols,
             "units": dataclasses.asdict(self.units),
             "labels": self.labels,
+            "label_separator": self.label_separator,
         }
 
     @property
@@ -96,11 +102,12 @@ class PairNetwork(SavedModel):
 
     def _encoder_start(self, core: nn.RNNBase) -> InitialState:
         if self.settings.label == "h0" and self.labels:
-            return ContextState(core, Context(label=Label(len(self.labels))))
+            count = len(self.labels)
+            return ContextState(core, Context(label=Label(count) if self.label_separator is None else Vector(count)))
         return ConstantState(core)
 
     def context(self, label: Tensor) -> dict[str, Tensor] | None:
-        """Return the context of the encoder's h0 for the numbers (B,) of labels."""
+        """Return the context of the encoder's h0 for the numbers (B,) of labels, or for their tags (B, n)."""
         return {"label": label} if self.settings.label == "h0" and self.labels else None
 
     def is_symbol(self, source: Tensor) -> Tensor:
@@ -120,12 +127,29 @@ class PairNetwork(SavedModel):
         target = self.target.encode(pair.target)
         if not self.labels or (pair.label is None and not self.needs_label):
             return Encoded(source, target)
-        if pair.label not in self.labels:
-            raise InputError(f"the model has no label {pair.label!r}; its labels are {', '.join(self.labels)}")
-        label = self.labels.index(pair.label)
+        numbers = self._numbers(pair.label)
         if self.settings.label == "token":
-            source = torch.cat([torch.tensor([len(self.source) + label]), source])
-        return Encoded(source, target, label)
+            source = torch.cat([len(self.source) + numbers, source])
+        if self.label_separator is None:
+            return Encoded(source, target, int(numbers))
+        return Encoded(source, target, torch.zeros(len(self.labels)).index_fill(0, numbers, 1.0))
+
+    def tags(self, label: str | None) -> tuple[str, ...]:
+        """Return the tags of a label; the label itself if the model's labels are whole; none without a label."""
+        return tags_of(label, self.label_separator)
+
+    def unknown_tags(self, label: str | None) -> list[str]:
+        """Return the tags of a label, or the label, that did not occur in training."""
+        return [tag for tag in self.tags(label) if tag not in self.labels]
+
+    def _numbers(self, label: str | None) -> Tensor:
+        """Return the numbers (n,) of the tags of a label, or of a whole label."""
+        tags, unknown = self.tags(label), self.unknown_tags(label)
+        if unknown or not tags:
+            kind = "label" if self.label_separator is None else "tag"
+            found = unknown[0] if unknown else label
+            raise InputError(f"the model has no {kind} {found!r}; its {kind}s are {', '.join(self.labels)}")
+        return torch.tensor([self.labels.index(tag) for tag in tags])
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,6 +6,7 @@ import dataclasses
 from typing import Literal
 
 from ..._core.settings import setting
+from ...data.pairs import PairFileSettings
 from ...errors import InputError
 from ...seq2seq import ATTENTIONS, BRIDGES, FEEDINGS
 from ...study.fit import TrainingSettings
@@ -13,7 +14,7 @@ from .. import choices
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class PairSettings(TrainingSettings):
+class PairSettings(PairFileSettings, TrainingSettings):
     """An encoder-decoder that writes the target of a source, and its training."""
 
     cell: Literal["lstm", "gru"] = setting("lstm", "Recurrent core of the encoder and of the decoder.", group="model")

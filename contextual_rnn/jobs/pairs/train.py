@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from ..._core.checkpoint import best_epoch
 from ..._core.settings import takes_settings
 from ...data.encoded_pairs import Vocabulary, bucketed
 from ...data.pairs import PairSource
@@ -18,11 +19,10 @@ from ...errors import InputError
 from ...seq2seq import make_feeding
 from ...serialization import save
 from ...study import parallel
-from ...study.fit import best_epoch
 from ...study.fit import fit as train_module
 from ...study.report import FitReport, fit_one
 from .answers import answer
-from .data import PairData
+from .data import PairData, either
 from .metrics import METRICS
 from .model import PairModel
 from .network import PairLoss, PairNetwork
@@ -41,7 +41,7 @@ class Training(parallel.Training):
         torch.manual_seed(config["seed"])
         sources = Vocabulary.of(pair.source for pair in data.training).symbols
         targets = Vocabulary.of(pair.target for pair in data.training).symbols
-        model = PairModel(settings, sources, targets, data.units, data.labels)
+        model = PairModel(settings, sources, targets, data.units, data.labels, data.label_separator)
         history = self._train(model, config["seed"], folder)
         best = history[best_epoch(history, self.minimise) - 1]
         metrics = {name: best[name] for name in (*self.minimise, "epoch")}
@@ -85,14 +85,16 @@ def check_label(labels: Sequence[str], data: PairData) -> None:
 
 @takes_settings(PairSettings)
 def fit(
-    train: PairSource,
+    train: PairSource | None = None,
     *,
     validation: PairSource | None = None,
     test: PairSource | None = None,
-    columns: Sequence[str] = (),
-    source_unit: str | None = None,
-    target_unit: str | None = None,
-    label_column: int | None = None,
+    source: str | os.PathLike[str] | None = None,
+    target: str | os.PathLike[str] | None = None,
+    validation_source: str | os.PathLike[str] | None = None,
+    validation_target: str | os.PathLike[str] | None = None,
+    test_source: str | os.PathLike[str] | None = None,
+    test_target: str | os.PathLike[str] | None = None,
     seed: int = 0,
     out: str | os.PathLike[str] | None = None,
     resume: bool = False,
@@ -102,19 +104,17 @@ def fit(
     """Train an encoder-decoder to write the target of a source text, such as the pronunciation of a spelling.
 
     Args:
-        train: Training pairs: a file with one pair per line (source, tab, target), or several files as LABEL=PATH; in
+        train: Training pairs: files with one pair per line (source, tab, target), also as LABEL=PATH, or a folder; in
             Python, also a data frame, a list of tuples, or a dict from labels to any of these.
         validation: Pairs to choose the epoch and the settings on; by default, a tenth of the training sources is
             held out.
         test: Pairs to report errors on; nothing is chosen on them.
-        columns: Columns of source, target and, if there are labels, label. Files are then read as tables with a header
-            (CSV, TSV or Parquet).
-        source_unit: Symbols of the sources: characters, graphemes (grapheme clusters), symbols (separated by spaces),
-            words, bytes, smiles, or re: and a regular expression that matches a symbol; by default, characters or
-            symbols, as the texts show.
-        target_unit: Symbols of the targets, as for the sources.
-        label_column: Number, 1 to 3, of the field of a line that is the label of its source, such as inflection tags,
-            in files without a header.
+        source: Text file of training sources, one per line, in place of `train`; line n of `target` is the target.
+        target: Text file of training targets.
+        validation_source: Text file of validation sources, in place of `validation`.
+        validation_target: Text file of validation targets.
+        test_source: Text file of test sources, in place of `test`.
+        test_target: Text file of test targets.
         seed: Random seed of the weights, the minibatches and the noise.
         out: Run folder to create; by default, nothing is kept on disk.
         resume: Continue in a folder that already holds this run.
@@ -130,7 +130,12 @@ def fit(
         contextual-rnn fit pairs --train train.tsv --validation dev.tsv --test test.tsv --out runs/spelling
     """
     candidates = PairSettings.candidates(options)
-    data = PairData.read(train, validation, test, columns, source_unit, target_unit, label_column)
+    read = {
+        "train": either(train, source, target),
+        "validation": either(validation, validation_source, validation_target, "validation"),
+        "test": either(test, test_source, test_target, "test"),
+    }
+    data = PairData.read(**read, files=candidates[0])
     check_label([candidates[0].label], data)
     report = functools.partial(_report, data)
     model = fit_one(Training(data), candidates, report, lambda _: {}, seed=seed, out=out, resume=resume, jobs=jobs)
@@ -149,6 +154,7 @@ def _report(data: PairData, model: PairModel, result: dict[str, Any], history: l
         f"{settings.attention}) on {len(data.training)} pairs.",
         f"The weights are those of epoch {metrics['epoch']} of {len(history)}, which has the lowest validation error.",
         data.units.in_words(),
+        *data.notes,
         *data.overlap(),
     ]
     return FitReport(sentences, METRICS, rows)

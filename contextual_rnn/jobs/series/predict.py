@@ -4,65 +4,80 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import json
 import os
 import pathlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from ..._core.records import Record
-from ..._core.state import State, check_state, fill, leaves, map_state
+from ..._core.state import State, check_state, fill, leaves, map_state, shape_leaves, weight_dtype
+from ..._core.tensor_files import read_tensors, write_tensors
 from ...data.frame import FrameColumns
 from ...data.missing import filled_in_words
 from ...data.series import Series, read_series, records, time_column
 from ...data.table import Source, Table, free_name
 from ...data.time import check_frequency
 from ...errors import InputError
-from ...serialization import write_tensors
+from ...serialization import identity
 from .metrics import root_mean
 
 if TYPE_CHECKING:
     from .model import SeriesModel
     from .settings import SeriesSettings
 
+_ENTRY = "states"  # of the metadata of a file, which has the header
 WHOLE = "the whole table"  # the key of the state of a table that is one series
 
 
 class States(dict[str, State]):
-    """The state of every series at the end of a prediction, by the name of the series."""
+    """The state of every series at the end of a prediction, by the name of the series.
+
+    Args:
+        states: by name.
+        model: the SHA-256 of the model's tensors; None if it is not known, as in files of version 0.1.
+    """
+
+    def __init__(
+        self, states: Mapping[str, State] | Iterable[tuple[str, State]] = (), model: str | None = None
+    ) -> None:
+        super().__init__(states)
+        self.model = model
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the states to one file, which `load` reads."""
         first, *others = self.values()
         together = map_state(lambda *rows: torch.cat(rows), first, *others)
-        tensors = {str(index): leaf.contiguous() for index, leaf in enumerate(leaves(together))}
+        tensors = {str(index): leaf for index, leaf in enumerate(leaves(together))}
         try:
-            write_tensors(tensors, pathlib.Path(path), {"series": json.dumps(list(self))})
+            write_tensors(pathlib.Path(path), tensors, _ENTRY, {"series": list(self), "model": self.model})
         except OSError as error:
-            raise InputError(f"{path} cannot be written: {error}") from None
+            raise InputError(str(error)) from None
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], model: SeriesModel) -> States:
         """Read the states that `save` wrote.
 
         Raises:
-            InputError: the file is missing or no such file, or its states belong to a model of other sizes.
+            InputError: the file is missing, damaged or no such file, or its states belong to another model.
         """
-        shapes = _shapes(model)
+        path, shapes = pathlib.Path(path), _shapes(model)
+        if not path.exists():
+            raise InputError(f"{path}: there is no such file of states")
+        file = read_tensors(path)
         try:
-            with safe_open(str(path), framework="pt") as file:
-                names = json.loads((file.metadata() or {})["series"])
-                together = fill(shapes, (file.get_tensor(str(index)) for index in itertools.count()))
-        except FileNotFoundError:
-            raise InputError(f"{path}: there is no such file of states") from None
-        except (SafetensorError, KeyError, OSError):
+            header = file.header(_ENTRY) if file.is_sealed else {"series": file.header("series")}
+            names, of_model = list(header["series"]), header.get("model")
+            tensors = file.tensors()
+            together = fill(shapes, (tensors[str(index)] for index in itertools.count()))
+        except (AttributeError, KeyError, TypeError, ValueError):
             raise InputError(f"{path} is not a file of states that `predict` wrote for this kind of model") from None
+        if not all(isinstance(name, str) for name in names) or len(tensors) != len(list(shape_leaves(shapes))):
+            raise InputError(f"{path} is not a file of states that `predict` wrote for this kind of model")
         try:
             check_state(together, shapes, len(names))
         except ValueError as error:
@@ -70,7 +85,29 @@ class States(dict[str, State]):
         rows = (
             (name, map_state(lambda leaf, row=row: leaf[row : row + 1], together)) for row, name in enumerate(names)
         )
-        return cls(rows)
+        found = cls(rows, of_model)
+        found.check(model, str(path))
+        return found
+
+    def check(self, model: SeriesModel, name: str) -> None:
+        """Raise InputError unless the states are finite numbers and those of a model.
+
+        Args:
+            model: the model.
+            name: of the states, for the message.
+        """
+        dtype = weight_dtype(model.rnn)
+        for series, state in self.items():
+            try:
+                check_state(state, _shapes(model), 1, dtype)
+            except ValueError as error:
+                raise InputError(f"{name} belongs to another model: {error}") from None
+            if not all(bool(torch.isfinite(leaf).all()) for leaf in leaves(state)):
+                raise InputError(f"{name}: the state of series {series!r} has values that are not finite numbers")
+        if self.model is not None and self.model != identity(model):
+            raise InputError(
+                f"{name} belongs to another model of the same sizes; give the model that wrote it, or leave it out"
+            )
 
 
 def _shapes(model: SeriesModel) -> tuple[Any, tuple[int]]:
@@ -117,7 +154,7 @@ def predict(model: SeriesModel, table: Source, start: States | None = None) -> P
     columns = _columns(model, source, series, rows, np.concatenate([predicted for _, predicted, _ in runs]))
     rows = rows[rows >= 0]
     frame = source.frame.like(columns, rows) if isinstance(source.frame, FrameColumns) else pl.DataFrame(columns)
-    states = States(zip(keys, (state for _, _, state in runs), strict=True))
+    states = States(zip(keys, (state for _, _, state in runs), strict=True), identity(model))
     return Prediction(frame, states, _rmse(runs, window, settings.targets), _remarks(source, known, window, settings))
 
 
@@ -164,14 +201,12 @@ def _carry_on(
 ) -> Iterator[tuple[Record, Tensor, State]]:
     if not isinstance(states, dict):
         raise InputError(f"`start` must be the `state` of an earlier prediction; found {type(states).__name__}")
+    chosen = {key: states[key] for key in keys if key in states}
+    States(chosen, getattr(states, "model", None)).check(model, "`start`")
     for record, key in zip(known, keys, strict=True):
         if key not in states:
             listed = ", ".join(list(states)[:10]) or "no series"
             raise InputError(f"`start` has no state of series {key!r}; it has those of {listed}")
-        try:
-            check_state(states[key], _shapes(model), 1)
-        except ValueError as error:
-            raise InputError(f"`start` belongs to another model: {error}") from None
         length = torch.tensor([len(record)])
         predicted, state = model.carry_on(record.inputs.unsqueeze(0), states[key], length)
         yield record, predicted[0], state

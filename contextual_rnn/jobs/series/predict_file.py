@@ -39,7 +39,7 @@ def predict_file(
     found = model.predict(inputs, states)
     write_table(out, found.frame)
     if end:  # keep the states of series that this table lacks, for a later call
-        States({**(states or {}), **found.state}).save(end)
+        States({**(states or {}), **found.state}, found.state.model).save(end)
     values = ", ".join(f"{error:.4g} ({name})" for name, error in (found.rmse or {}).items())
     errors = f"; RMSE: {values}" if values else ""
     report = f"{len(found.frame)} predicted steps of {len(found.state)} series{errors}.\n"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from ..._core.checkpoint import best_epoch
 from ..._core.settings import takes_settings
 from ...cores import IN_WORDS
 from ...data.table import Source
@@ -19,7 +20,7 @@ from ...data.units import in_words
 from ...serialization import save
 from ...study import parallel
 from ...study.differences import worse_than_baselines
-from ...study.fit import best_epoch, check_finite
+from ...study.fit import check_finite
 from ...study.fit import fit as train_module
 from ...study.report import FitReport, fit_one
 from .baselines import baselines

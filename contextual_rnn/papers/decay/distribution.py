@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import pathlib
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -125,12 +124,19 @@ def scores(
 
 
 def calibration(runs: list[Row], kinds: list[Kind]) -> list[Row]:
-    """Return every measure with its interval, for other sequences and seeds, over periods and at each."""
+    """Return every measure with its interval, for other sequences and seeds, over periods and at each.
+
+    The n-th sequences of all periods have the same x(0), so their mean over periods is one item of an interval.
+    """
     rows = []
     for name, periods in {**GROUPS, **{f"T = {period:g}": (period,) for period in PERIODS}}.items():
         keys = [{**kind, "periods": name, "measure": measure} for kind, measure in itertools.product(kinds, MEASURES)]
         values = [
-            [_values(run, periods, key["measure"]) for run in runs if all(run[name] == key[name] for name in FACTORS)]
+            [
+                np.mean([run["by_period"][str(period)][key["measure"]] for period in periods], axis=0)
+                for run in runs
+                if all(run[name] == key[name] for name in FACTORS)
+            ]
             for key in keys
         ]
         rows += [{**key, **_interval(np.array(one), key["measure"])} for key, one in zip(keys, values, strict=True)]
@@ -143,16 +149,12 @@ def _interval(values: np.ndarray, measure: str) -> Row:
     return {end: float(np.clip(value, 0, 1)) if "covered" in measure else value for end, value in interval.items()}
 
 
-def _values(run: Row, periods: Sequence[float], measure: str) -> list[float]:
-    """Return a measure of every sequence of the periods."""
-    return [value for period in periods for value in run["by_period"][str(period)][measure]]
-
-
 def _coverage(runs: list[Row], level: float) -> dict[str, list[float]]:
     """Return, of every kind, the percentage of true values in a central band at the training periods, by seed."""
     shares: dict[str, list[float]] = {}
     for run in runs:
-        share = 100 * float(np.mean(_values(run, TRAINING_PERIODS, f"covered_{level:.0%}")))
+        covering = [run["by_period"][str(period)][f"covered_{level:.0%}"] for period in TRAINING_PERIODS]
+        share = 100 * float(np.mean(covering))
         shares.setdefault(f"{run['told']}, {run['objective']}", []).append(share)
     return shares
 

@@ -1,0 +1,104 @@
+"""Slashes or brackets around the texts of a side, such as phonemes, and several texts that stand each in them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from ...errors import InputError
+from .notes import Notes
+from .settings import PairFileSettings
+
+MARKS = {"/": ("/", "slashes"), "[": ("]", "brackets")}
+ONE = r"/[^/]+/|\[[^\[\]]+\]"
+SEVERAL = re.compile(rf"(?:{ONE})(?:\s*[,;|~]\s*(?:{ONE}))*")
+SHARE = 0.1  # of texts in brackets, from which it is asked what brackets are; fewer are texts such as [laughs]
+
+
+def enclosed_by(text: str) -> str | None:
+    """Return the first mark, / or [, if a text or each of several texts in it stands in slashes or brackets."""
+    return text[0] if SEVERAL.fullmatch(text) else None
+
+
+def parts_of(text: str) -> list[str]:
+    """Return the texts that stand in slashes or brackets, without these."""
+    return [found[1:-1].strip() for found in re.findall(ONE, text)]
+
+
+def without_marks(text: str) -> str | None:
+    """Return a single text without the slashes or brackets around it; None if it has none."""
+    parts = parts_of(text.strip()) if enclosed_by(text.strip()) else []
+    return parts[0] if len(parts) == 1 and parts[0] else None
+
+
+def strip_marks(
+    texts: Sequence[str],
+    places: Sequence[str],
+    side: str,
+    name: str,
+    settings: PairFileSettings,
+    notes: Notes,
+) -> list[list[str]]:
+    """Return the variants of every text, without the slashes or brackets around each.
+
+    They are removed where every text has them, or where `enclosing` says so. Brackets are kept in SMILES.
+
+    Args:
+        texts: of one side of one file.
+        places: of the texts, for errors.
+        side: "source" or "target".
+        name: of the file.
+        settings: with `enclosing`, `target_separator` and the unit of the side.
+        notes: where it is said that marks were removed.
+
+    Raises:
+        InputError: some texts have marks, and some have none.
+    """
+    unit = getattr(settings, f"{side}_unit")
+    found = [enclosed_by(text.strip()) for text in texts]
+    if unit == "smiles":
+        found = [None if mark == "[" else mark for mark in found]
+    count = sum(mark is not None for mark in found)
+    if settings.enclosing is None:
+        _check_slashes(texts, places, side)
+    few = settings.enclosing is None and "/" not in found and count < SHARE * len(texts)
+    if settings.enclosing == "keep" or not count or few:
+        return [[text] for text in texts]
+    if settings.enclosing is None and count < len(texts):
+        row = found.index(None)
+        raise InputError(
+            f"{places[row]}: the {side} {_shown(texts[row])} has no slashes or brackets around it, but {count} of "
+            f"{len(texts)} have; give `enclosing` strip to remove them, or keep if they are symbols"
+        )
+    variants = [
+        [text] if mark is None else _variants(place, side, text, settings)
+        for text, mark, place in zip(texts, found, places, strict=True)
+    ]
+    kinds = " and ".join(MARKS[mark][1] for mark in MARKS if mark in found)
+    several = sum(len(one) > 1 for one in variants)
+    also = f", and {several} line{'s have' if several > 1 else ' has'} several {side}s" if several else ""
+    notes.add(name, f"the {kinds} around the {side}s were removed{also} (`enclosing` changes this)")
+    return variants
+
+
+def _check_slashes(texts: Sequence[str], places: Sequence[str], side: str) -> None:
+    """Raise InputError if a text starts and ends with a slash, but is not one text or several between slashes."""
+    for text, place in zip(map(str.strip, texts), places, strict=True):
+        if len(text) > 1 and text[0] == text[-1] == "/" and enclosed_by(text) is None:
+            raise InputError(
+                f"{place}: it is not clear what the slashes of the {side} {_shown(text)} are; give `enclosing` keep if "
+                "they are symbols, or put a comma between several texts"
+            )
+
+
+def _variants(place: str, side: str, text: str, settings: PairFileSettings) -> list[str]:
+    parts = parts_of(text)
+    if not all(parts):
+        raise InputError(f"{place}: the {side} {_shown(text)} has nothing between its slashes or brackets")
+    if len(parts) > 1 and side == "source":
+        raise InputError(f"{place} has {len(parts)} sources, {_shown(text)}; a line must have one")
+    return parts
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= 40 else text[:37] + "...")
