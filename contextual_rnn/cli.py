@@ -39,7 +39,7 @@ MODULES = {
     "jobs.generation": ("fit generation", "compare generation", "sample"),
     "jobs.forecast": ("fit forecast", "compare forecast", "forecast"),
     "jobs.pairs": ("fit pairs", "compare pairs", "transcribe"),
-    "jobs.texts": ("fit texts", "sample texts"),
+    "jobs.texts": ("fit texts", "compare texts", "sample texts", "score"),
     "export_run": ("export",),
     "papers.decay": ("reproduce lcd",),
     "papers.retrieval": ("reproduce art", "reproduce associative-retrieval-table"),
@@ -140,7 +140,7 @@ def _renamed(name: str, arguments: list[str]) -> str:
     """
     given = {one.partition("=")[0] for one in arguments}
     if name in BY_MODEL:
-        return BY_MODEL[name].get(_class_of_model(arguments), name)
+        return BY_MODEL[name].get(_class_of_model(arguments) or "", name)
     if name not in ("fit series", "compare series") or given & {"-h", "--help", "--config", "--inputs"}:
         return name
     new = name.replace("series", "generation")

@@ -212,3 +212,59 @@ def test_the_commands(tmp_path, capsys):
             "`context`", "--context"
         )
     )
+
+
+def test_scores_are_likelihoods(model):
+    inputs = pl.DataFrame({"name": ["aaa", "bb"], "first": ["a", None]})
+    found = model.score(inputs)
+    assert found.columns == ["name", "first", "log_likelihood", "bits_per_symbol"]
+    encoded = Encoded.of(Texts([("a", "a", "a")], {"first": ["a"], "size": [None]}, ["row"]), model.symbols)
+    assert found["log_likelihood"][0] == pytest.approx(float(model.log_likelihood(encoded)[0]), abs=1e-5)
+    assert found["bits_per_symbol"][0] == pytest.approx(-found["log_likelihood"][0] / 4 / math.log(2))
+
+
+def test_a_grid_says_which_value_fits_a_text(model):
+    inputs = pl.DataFrame({"name": ["aaa", "bbbbb"]})
+    found = model.score(inputs, ("first", []))
+    assert found["first"].to_list() == ["a", "b"] * 2
+    assert found["probability"].to_list() == pytest.approx([1, 0, 0, 1], abs=0.2)
+    sizes = model.score(inputs, ("size", [2, 3, 4, 5]))
+    best = sizes.sort("probability").group_by("name").last()
+    assert dict(zip(best["name"], best["size"], strict=True)) == {"aaa": 3, "bbbbb": 5}
+
+
+@pytest.mark.parametrize(
+    ("columns", "grid", "message"),
+    [
+        ({"name": ["aa", "ac"]}, None, "row 1, column 'name': no training text has the symbol 'c'"),
+        ({"name": ["aa", ""]}, None, "row 1, column 'name': the text is empty"),
+        ({"name": ["aa"], "first": ["z"]}, None, "row 0, column 'first': the training table has no label 'z'"),
+        ({"name": ["aa"], "size": ["z"]}, None, "row 0, column 'size': 'z' is text"),
+        ({"name": ["aa"]}, ("size", []), "`grid` size needs values, such as size=1,2,3"),
+        ({"name": ["aa"]}, ("frist", []), "the model has no context column 'frist'; did you mean 'first'"),
+    ],
+)
+def test_wrong_scores_are_refused(model, columns, grid, message):
+    with pytest.raises(InputError, match=message):
+        model.score(pl.DataFrame(columns), grid)
+
+
+def test_places_of_the_context_are_compared(tmp_path):
+    sizes = {**OPTIONS, "hidden": 8, "epochs": 12, "batch_size": 16, "learning_rate": 0.03, "jobs": 1}
+    found = texts.compare(table(64), table(48), context_in=["h0", "none"], seeds=1, out=tmp_path / "run", **sizes)
+    means = {row["initial_state"]: row["mean"] for row in found.summary if row["metric"] == "bits_per_symbol"}
+    assert means["h0"] < means["none"] < means["symbol frequencies"]
+    assert "h0 against none" in found.verdict
+    assert "context in" in found.table()
+    assert (tmp_path / "run" / "results.json").exists()
+    with pytest.raises(InputError, match="`context` is required"):
+        texts.compare(table(16), table(16), text="name")
+
+
+def test_scores_on_the_command_line(model, tmp_path, capsys):
+    model.save(tmp_path / "model.safetensors")
+    pl.DataFrame({"name": ["aa"]}).write_csv(tmp_path / "in.csv")
+    inputs, out = ["--inputs", str(tmp_path / "in.csv")], tmp_path / "out.csv"
+    main(["score", str(tmp_path / "model.safetensors"), *inputs, "--out", str(out), "--grid", "size=2,5"])
+    assert "2 rows" in capsys.readouterr().out
+    assert pl.read_csv(out)["probability"].to_list()[0] > 0.5

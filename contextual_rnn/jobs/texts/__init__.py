@@ -8,13 +8,15 @@
 ['name', 'ending']
 """
 
+from .compare import TextComparison, compare
 from .model import TextModel
 from .sample import sample_file
+from .score import score_file
 from .settings import TextSettings
 from .train import fit
 
-__all__ = ["TextModel", "TextSettings", "fit", "load"]
+__all__ = ["TextComparison", "TextModel", "TextSettings", "compare", "fit", "load"]
 
-COMMANDS = {"fit texts": fit, "sample texts": sample_file}
+COMMANDS = {"fit texts": fit, "compare texts": compare, "sample texts": sample_file, "score": score_file}
 
 load = TextModel.load

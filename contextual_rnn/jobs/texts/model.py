@@ -24,7 +24,7 @@ from ...context import Context, Field, Label, Quantity
 from ...cores import make_core
 from ...data.fields import spelling
 from ...data.frame import FrameColumns, make_frame
-from ...data.table import free_name, number
+from ...data.table import Source, free_name, number
 from ...data.units import join, split
 from ...errors import DataWarning, InputError
 from ...initial_state import ConstantState, ContextState
@@ -151,7 +151,7 @@ class TextModel(SavedModel):
         if value is None or (isinstance(value, float) and math.isnan(value)):
             return None
         if isinstance(field, Label):
-            label = value if value in (field.names or ()) else spelling(str(value))
+            label = label_of(field, value)
             if label not in (field.names or ()):
                 raise InputError(f"`context` {name}: {unknown_label(field, value)}")
             return label
@@ -271,6 +271,17 @@ class TextModel(SavedModel):
         found = [text for text, _ in self.texts(context, n, **options)]
         given = {name: [value] * len(found) for name, value in (context or {}).items()}
         return make_frame({free_name(self.settings.text, list(given)): found, **given}, backend)
+
+    def score(self, inputs: Source, grid: tuple[str, Sequence[Any]] | None = None) -> Any:
+        """Return the log-likelihood of the texts of a table; see `score.score`."""
+        from .score import score
+
+        return score(self, inputs, grid)
+
+
+def label_of(field: Label, value: Any) -> str:
+    """Return a value as the training table spells it: `7` for `7.0`."""
+    return str(value) if str(value) in (field.names or ()) else spelling(str(value).strip())
 
 
 @register
