@@ -108,23 +108,21 @@ def choose_linear(
     splits: Iterable[Split],
     window: int,
     error: Callable[[LinearModel, Sequence[Record]], float],
-    orders: Sequence[int] = ORDERS,
 ) -> LinearModel:
     """Fit a linear model whose orders and penalty have the lowest mean error over splits.
 
-    Of long held-out series, the first 2,000 steps after the window are simulated, and of many, the first 50.
+    Of long held-out series, the first 2,000 steps after the window are simulated, and of many, the first 50. Orders
+    that give more than 1,500 coefficients are left out, and those whose lags are known at no step.
 
     Args:
         training: the series to fit the chosen model to.
         splits: the series to fit to, and the held-out ones, of each split.
         window: k, the known steps at the start of a series; n is at most k.
         error: `error(model, records)` of held-out series.
-        orders: of the lags of targets and inputs; those that give more than 1,500 coefficients are left out, and those
-            whose lags are known at no step.
     """
     longest = min(window, min(map(len, training)) - 1)
     width = training[0].targets.shape[1] + training[0].inputs.shape[1]
-    lagged = [(order, order) for order in orders if order <= longest and order * width <= MOST]
+    lagged = [(order, order) for order in ORDERS if order <= longest and order * width <= MOST]
     candidates = [*lagged, *((0, order) for order in INPUT_ORDERS)]
     totals = np.zeros((len(candidates), len(PENALTIES)))
     for fitted, held_out in splits:

@@ -25,6 +25,7 @@ WIDTH = 80  # columns of a terminal
 ORDER = ("arguments", "data", "model", "training", "comparison", "sampling", "search", "output", "execution")
 GROUPS = {
     **dict.fromkeys(POSITIONAL, "arguments"),
+    **dict.fromkeys(("label_column", "comment", "encoding"), "data"),
     **dict.fromkeys(("train", "validation", "test", "columns", "inputs", "input", "past", "future", "start"), "data"),
     **dict.fromkeys(
         (f"{table}{side}" for table in ("", "validation_", "test_") for side in ("source", "target")), "data"

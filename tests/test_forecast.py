@@ -23,7 +23,7 @@ from contextual_rnn.jobs.forecast.windows import cut_windows, hold_out_ends
 from contextual_rnn.seq2seq import ATTENTIONS, BRIDGES, ScheduledSampling
 
 COLUMNS = {"targets": ["y"], "inputs": ["u"], "context": ["kind"], "series": "name", "past": PAST, "horizon": HORIZON}
-LEARNS = {"hidden": 12, "updates": 15, "learning_rate": 0.03, "epochs": 10}
+LEARNS = {"hidden": 12, "updates": 15, "learning_rate": 0.03, "epochs": 10, "base": "last"}
 
 
 def table(number, steps=90, first=0):
@@ -192,17 +192,19 @@ def test_a_run_in_two_tables_equals_a_run_over_files(fitted, tmp_path, capsys):
 
 def test_a_model_without_inputs_context_or_series_column():
     train = table(1).select("y").rename({"y": "step"})
-    network = forecast.fit(train, targets=["step"], past=PAST, horizon=HORIZON, **TINY)
+    network = forecast.fit(train, targets=["step"], past=PAST, horizon=HORIZON, base="last", **TINY)
     found = network.forecast(pandas(train))
     assert list(found.columns) == ["step", "step_predicted"]
     assert list(found["step"]) == list(range(1, 9))
-    with pytest.raises(InputError, match="the model has no inputs, so `future` would not be read"):
-        network.forecast(train, train)
+    with pytest.raises(InputError, match="the model has no inputs, and `future` has no targets"):
+        network.forecast(train, train.rename({"step": "other"}))
+    future = train[:HORIZON] + 1
+    assert network.forecast(train, future)["step"].to_list() == pytest.approx(future["step"].to_list())
 
 
 def test_a_series_column_of_integers_named_step_is_kept():
     train = table(2).with_columns(step=pl.col("name").str.strip_prefix("s").cast(pl.Int64))
-    network = forecast.fit(train, targets=["y", "u"], series="step", past=PAST, horizon=HORIZON, **TINY)
+    network = forecast.fit(train, targets=["y", "u"], series="step", past=PAST, horizon=HORIZON, base="last", **TINY)
     assert "standard deviations of each target" in " ".join(str(network.report).split())
     found = network.forecast(train)
     assert found.columns == ["step", "step_", "y_predicted", "u_predicted"]
@@ -238,7 +240,7 @@ def test_what_is_wrong_with_tables_is_said(fitted):
 )
 def test_settings_are_checked(options, said):
     with pytest.raises(InputError, match=said):
-        forecast.fit(table(2), **{**COLUMNS, **TINY, **options})
+        forecast.fit(table(2), **{**COLUMNS, **TINY, "base": "last", **options})
 
 
 def test_compare_tries_each_factor_alone(tmp_path):
@@ -290,10 +292,6 @@ def test_the_commands_say_what_is_wrong(fitted, tmp_path, capsys):
     fit = ["fit", "forecast", "--train", past, "--targets", "y", "--out", tmp_path / "run"]
     assert "--horizon must be at least 1" in failure(capsys, *fit, "--horizon", 0)
     assert not (tmp_path / "run").exists()
-
-
-def test_a_fit_is_a_single_run_and_takes_no_number_of_processes(capsys):
-    assert "has no option --jobs" in failure(capsys, "fit", "forecast", "--train", "a.csv", "--jobs", 2)
 
 
 def test_an_interrupted_run_resumes_to_the_same_bytes(tmp_path, monkeypatch):

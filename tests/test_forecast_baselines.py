@@ -1,5 +1,7 @@
 """Baselines of forecasts, the base that the decoder adds to, and errors that compare series of any level."""
 
+import json
+
 import numpy as np
 import polars as pl
 import pytest
@@ -7,12 +9,15 @@ import torch
 from forecasts import HORIZON, PAST, TINY, model, records
 
 from contextual_rnn import InputError, load
+from contextual_rnn.cli import main
 from contextual_rnn.data.series import Datasets, Record
 from contextual_rnn.jobs import forecast
 from contextual_rnn.jobs.forecast.base import season
 from contextual_rnn.jobs.forecast.baselines import baselines, why_not_seasonal
+from contextual_rnn.jobs.forecast.direct_linear import PENALTIES, DirectLinear
 from contextual_rnn.jobs.forecast.metrics import errors_of, rmse
 from contextual_rnn.jobs.forecast.scaled_errors import scaled_errors
+from contextual_rnn.jobs.forecast.settings import ForecastSettings
 from contextual_rnn.jobs.forecast.windows import cut_windows
 
 
@@ -81,23 +86,66 @@ def waves(steps=200):
     return pl.DataFrame({"when": start + time * np.timedelta64(6, "h"), "y": y})
 
 
-def test_the_base_is_the_last_season_where_that_is_nearer(tmp_path):
-    options = {"targets": ["y"], "past": 8, "horizon": 6, **TINY}
-    network = forecast.fit(waves(), time="when", **options)
-    assert network.settings.base == "seasonal"
+def test_the_base_is_the_one_with_the_lowest_validation_error(tmp_path):
+    options = {"targets": ["y"], "past": 8, "horizon": 6, "time": "when", "jobs": 1, **TINY}
+    network = forecast.fit(waves(), **options)
+    tried = network.report.validation
+    assert [row["base"] for row in tried] == ["last", "seasonal", "linear"]
+    assert network.settings.base == min(tried, key=lambda row: row["scaled_validation_rmse"])["base"] == "linear"
     words = " ".join(str(network.report).split())
-    assert "Forecasts start from the targets of one season ago, 4 rows (base seasonal), because" in words
+    assert "Forecasts start from the forecast of a linear model (base linear)." in words
+    assert "Chosen on the validation data: base linear." in words
+    found = forecast.compare(waves(), waves(), bridge=["zero"], feeding=["truth"], seeds=1, **options)
+    assert "Forecasts start from the targets of one season ago, 4 rows (base seasonal)." in found.note
+    ramp = waves().with_columns(y=pl.int_range(200).cast(float))
+    found = forecast.compare(ramp, ramp, bridge=["zero"], feeding=["truth"], seeds=1, **options)
+    assert "Forecasts start from the last known targets (base last)." in found.note
+
+
+def test_the_season_as_the_base(tmp_path):
+    options = {"targets": ["y"], "past": 8, "horizon": 6, "base": "seasonal", **TINY}
+    network = forecast.fit(waves(), time="when", **options)
+    assert network.report.validation == []
     assert network.report.rows["validation"]["rmse"] < 0.5 * network.report.rows["persistence, validation"]["rmse"]
     network.save(tmp_path / "model.safetensors")
     again = load(tmp_path / "model.safetensors").forecast(waves())
     assert again["y_predicted"].to_list() == network.forecast(waves())["y_predicted"].to_list()
-    assert forecast.fit(waves(), time="when", base="last", **options).settings.base == "last"
-    ramp = waves().with_columns(y=pl.int_range(200).cast(float))
-    assert forecast.fit(ramp, time="when", **options).settings.base == "last"
     with pytest.raises(InputError, match="`base` seasonal needs a `past` of at least 4 steps"):
-        forecast.fit(waves(), time="when", base="seasonal", **{**options, "past": 3})
+        forecast.fit(waves(), time="when", **{**options, "past": 3})
     with pytest.raises(InputError, match="`base` seasonal needs a column of times"):
-        forecast.fit(waves().drop("when"), base="seasonal", **options)
+        forecast.fit(waves().drop("when"), **options)
+
+
+def test_the_errors_of_a_forecast_are_shown_beside_those_of_the_baselines(tmp_path, capsys):
+    table, run, out = waves(), tmp_path / "run", tmp_path / "o.csv"
+    options = {"targets": ["y"], "past": 8, "horizon": 6, "time": "when", "base": "last", **TINY}
+    forecast.fit(table[:150], out=run, **options)
+    table[:150].write_csv(tmp_path / "past.csv")
+    table[150:156].write_csv(tmp_path / "future.csv")
+    command = ["forecast", str(run), "--past", str(tmp_path / "past.csv"), "--out", str(out)]
+    main([*command, "--future", str(tmp_path / "future.csv")])
+    said = capsys.readouterr().out
+    written = pl.read_csv(out)
+    errors = {"the model": written["y_predicted"] - written["y"], "persistence": table["y"][149] - written["y"]}
+    errors["seasonal"] = table["y"][[146, 147, 148, 149, 146, 147]] - written["y"]
+    for name, error in errors.items():
+        assert f"RMSE of {name}: {(error**2).mean() ** 0.5:.4g} (y)\n" in said
+    assert "RMSE of linear: 0.0" in said
+    assert "The model has a higher RMSE of 'y' than" in said
+    main(command)
+    assert "RMSE" not in capsys.readouterr().out
+    table[150:156].drop("y").write_csv(tmp_path / "future.csv")
+    with pytest.raises(SystemExit):
+        main([*command, "--future", str(tmp_path / "future.csv")])
+    assert "has no targets to compare with" in capsys.readouterr().err
+
+
+def test_trials_of_bases_do_not_read_the_test_table(tmp_path):
+    options = {"targets": ["y"], "past": 8, "horizon": 6, "jobs": 1, **TINY}
+    forecast.fit(waves(), test=waves(), out=tmp_path / "run", **options)
+    trials = [json.loads(path.read_text()) for path in (tmp_path / "run" / "tuning").glob("*/results.json")]
+    assert len(trials) == 2
+    assert all("rmse" not in trial["metrics"] and "rmse_by_step" not in trial for trial in trials)
 
 
 @pytest.mark.parametrize("scale", ["global", "window"])
@@ -114,3 +162,75 @@ def test_the_linear_baseline_forecasts_a_linear_system(scale):
         for name, one in baselines(network, tables(training, training, network.settings)).items()
     }
     assert found["linear"] < 0.2 * min(found["mean"], found["persistence"])
+
+
+def test_a_model_starts_from_the_linear_forecast(tmp_path):
+    """If no epoch is better, it stays there."""
+    options = {"targets": ["y"], "past": 8, "horizon": 6, "time": "when", "base": "linear", **TINY}
+    network = forecast.fit(waves(), **options, learning_rate=0.5)
+    assert "No epoch has a lower validation error than the linear model" in " ".join(str(network.report).split())
+    rows = network.report.rows
+    assert rows["linear, validation"]["rmse"] < 0.5 * rows["seasonal, validation"]["rmse"]
+    windows = cut_windows(records_of(waves()), network.settings)
+    linear = baselines(network, Datasets([], [], [], {}, {}, None))["linear"]
+    for found, expected in zip(network.forecasts(windows), linear(windows), strict=True):
+        assert torch.allclose(found, expected)
+    network.save(tmp_path / "model.safetensors")
+    again = load(tmp_path / "model.safetensors").forecast(waves())
+    assert again["y_predicted"].to_list() == network.forecast(waves())["y_predicted"].to_list()
+
+
+def test_a_decoder_adds_to_the_linear_forecast_what_it_has_learnt():
+    """A product of two targets, which no linear model has."""
+    noise = np.random.default_rng(0).normal(size=(2000, 2))
+    table = pl.DataFrame(noise, ["a", "b"]).with_columns(y=pl.col("a") * pl.col("b"))
+    options = {"targets": ["y"], "inputs": ["a", "b"], "past": 1, "horizon": 1, "hidden": 16, "batch_size": 64}
+    network = forecast.fit(table, **options, base="linear", epochs=4, learning_rate=0.02, weight_decay=0.0)
+    rows = network.report.rows
+    assert rows["validation"]["rmse"] < 0.7 * rows["linear, validation"]["rmse"]
+
+
+def records_of(table):
+    targets = torch.tensor(table["y"].to_list()).unsqueeze(1)
+    return [Record("", torch.zeros(len(targets), 0), targets, torch.zeros(0))]
+
+
+@pytest.mark.parametrize("missing", [False, True])
+@pytest.mark.parametrize("targets", [("y",), ("y", "z")])
+def test_the_linear_model_is_a_ridge_regression(missing, targets):
+    """Of each output on the rows in which it is known."""
+    options = ForecastSettings(targets=targets, inputs=(), past=3, horizon=2)
+    linear, size = DirectLinear(options, inputs=1, ahead=1, context=1), len(targets)
+    torch.manual_seed(0)
+    read = torch.randn(60, 3, size), torch.randn(60, 3, 1), torch.randn(60, 2, 1), torch.randn(60, 1)
+    x = linear.features(*read)
+    y = (x @ torch.randn(x.shape[1], 2 * size)).view(60, 2, size) + 0.1 * torch.randn(60, 2, size)
+    if missing:
+        y[torch.rand(y.shape) < 0.3] = torch.nan
+    linear.fit((x, y), (x, y))
+    predicted = linear(*read)
+    known = ~y.isnan()
+    assert float((predicted - y)[known].square().mean()) < 0.02
+    for output, weight in zip(y.flatten(1).T, linear.weight.T, strict=True):
+        rows = ~output.isnan()
+        gram = x[rows].double().T @ x[rows].double()
+        penalty = torch.full((len(gram),), min(PENALTIES) * int(rows.sum())).double()
+        penalty[-1] = 0
+        expected = torch.linalg.solve(gram + torch.diag(penalty), x[rows].double().T @ output[rows].double())
+        assert torch.allclose(weight.double(), expected, atol=1e-5)
+
+
+def test_the_linear_model_reads_what_is_allowed():
+    """The last target, its own lags or all; the past of inputs; the future of known ones."""
+    options = ForecastSettings(targets=("y", "z"), inputs=("u",), past_inputs=("v",), past=5, horizon=2)
+    linear = DirectLinear(options, inputs=2, ahead=1, context=0)
+    past = torch.arange(10.0).view(1, 5, 2)
+    found = linear.features(past, 100 + past, torch.tensor([[[7.0], [8.0]]]), torch.zeros(1, 0))
+    lags = [8, 9, -2, -2, -4, -4, -6, -6, -8, -8]
+    assert found[0].tolist() == [*lags, 108, 109, 106, 107, 104, 105, 102, 103, 100, 101, 7, 8, 1]
+    torch.manual_seed(0)
+    x = torch.randn(200, linear.width)
+    linear.fit((x, x[:, :2].unsqueeze(1).expand(-1, 2, -1)), (x, x[:, :2].unsqueeze(1).expand(-1, 2, -1)))
+    weights = linear.weight.view(-1, 2, 2)
+    assert torch.allclose(weights[:2].diagonal(dim1=0, dim2=2), torch.ones(2, 2), atol=0.01)
+    assert int((linear.weight != 0).any(1).sum()) == 2 + 2 + 2 + 1  # one lag is enough

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from contextual_rnn import InputError, load
+from contextual_rnn._core.records import shuffled
 from contextual_rnn.cli import main
 from contextual_rnn.data.series import Record, collate
 from contextual_rnn.jobs import generation
@@ -249,6 +250,30 @@ def test_the_figure_has_the_temperature_of_the_table(fitted, tmp_path, monkeypat
     command = ["sample", str(fitted[1]), "--out", str(tmp_path / "s.csv"), *CONTEXT, "--n", "1", "--steps", "3"]
     main([*command, "--figure", str(tmp_path / "a.png"), "--temperature", "0"])
     assert drawn[0].std(0).max() < 1e-6  # the mode, for all series alike
+
+
+def test_a_figure_of_samples_ends_where_the_series_end(fitted):
+    network, _ = fitted
+    for way, steps in (("up", 6), ("down", 3)):
+        (axes,) = network.plot_samples({"way": way, "slope": 2.0}, steps=50).axes
+        assert len(axes.get_lines()[0].get_xdata()) == steps
+
+
+def test_an_epoch_of_few_series_takes_each_several_times():
+    batches = list(shuffled(records(), 2, 5)())
+    assert [len(batch[3]) for batch in batches] == [2, 1] * 3
+    assert sum(int(batch[3].sum()) for batch in batches) == 3 * (5 + 3 + 4)
+    assert len(list(shuffled(records(), 2)())) == 2
+
+
+def test_a_report_says_where_generated_series_are_unlike_the_training_series(fitted):
+    network, _ = fitted
+    assert "differ from the training series" not in str(network.report)
+    level = ramps(30).with_columns(y=pl.col("y") * 0.01 + 41 + pl.int_range(pl.len()).over("id") * 20)
+    untrained = generation.fit(level, **COLUMNS, **TINY, learning_rate=1e-6, least_updates=1)
+    words = " ".join(str(untrained.report).split())
+    assert "in mean or spread at 6 of 6 steps: at step 0, the values are" in words
+    assert "and those of the training series" in words
 
 
 def test_a_figure_does_not_overwrite_the_model_with_its_svg(fitted, tmp_path, capsys):

@@ -122,7 +122,7 @@ def test_a_window_with_missing_targets_is_filled(how, tmp_path):
 def test_forecasts_of_tables_with_missing_values(how, tmp_path):
     sizes = {"past": 4, "horizon": 2}
     gaps = table(u=[3, 21], y=[0, 6, 13, 23])
-    model = forecast.fit(gaps, test=gaps, inputs=["u"], missing=how, **sizes, **TINY)
+    model = forecast.fit(gaps, test=gaps, inputs=["u"], missing=how, **sizes, base="last", **TINY)
     assert all(np.isfinite(value) for row in model.report.rows.values() for value in row.values())
     assert "In `train`, 2 of 24 input values and 4 of 24 target values are missing" in " ".join(model.report.sentences)
     future = pl.DataFrame({"u": [None, 1.0], "y": [None, None]}, schema={"u": pl.Float64, "y": pl.Float64})
@@ -130,7 +130,7 @@ def test_forecasts_of_tables_with_missing_values(how, tmp_path):
     assert found["y_predicted"].is_finite().all()
     assert found["y"].is_nan().all() or found["y"].is_null().all()
     with pytest.raises(InputError, match="column 'y': a number is missing"):
-        forecast.fit(table(y=[9]), inputs=["u"], **sizes, **TINY)
+        forecast.fit(table(y=[9]), inputs=["u"], **sizes, base="last", **TINY)
 
 
 def test_errors_of_forecasts_are_those_of_known_targets():
@@ -140,7 +140,7 @@ def test_errors_of_forecasts_are_those_of_known_targets():
 
 def test_a_hold_starts_from_the_past_in_the_future():
     gaps = table(u=[2])
-    model = forecast.fit(gaps, inputs=["u"], missing="hold", past=4, horizon=2, **TINY)
+    model = forecast.fit(gaps, inputs=["u"], missing="hold", base="last", past=4, horizon=2, **TINY)
     held = model.forecast(gaps, pl.DataFrame({"u": [None, 1.0]}))
     assert not held.equals(model.forecast(gaps, pl.DataFrame({"u": [3.0, 1.0]})))  # the indicator tells them apart
     read = {}
@@ -164,7 +164,7 @@ def test_a_generator_reads_held_targets_and_is_scored_on_known_ones():
 def test_the_command_line_takes_negative_sentinels(tmp_path, capsys):
     gaps = table(u=[1], y=[9])
     with pytest.raises(InputError, match="column 'u': every value is missing"):
-        forecast.fit(table(u=range(24)), inputs=["u"], missing="hold", past=4, horizon=2, **TINY)
+        forecast.fit(table(u=range(24)), inputs=["u"], missing="hold", past=4, horizon=2, base="last", **TINY)
     gaps.with_columns(pl.all().fill_null(-200)).write_csv(tmp_path / "a.csv")
     options = [
         "--inputs",
@@ -268,7 +268,7 @@ def test_calendar_inputs_that_the_times_do_not_have_are_refused(more, words):
 def test_a_forecast_computes_the_calendar_of_the_future_and_of_absent_rows(tmp_path):
     gaps = dated(absent=[5])
     options = {"time": "t", "gaps": "missing", "missing": "hold", "calendar": ["weekday"], "past": 4, "horizon": 2}
-    model = forecast.fit(gaps, out=tmp_path / "run", **options, **TINY)
+    model = forecast.fit(gaps, out=tmp_path / "run", base="last", **options, **TINY)
     assert model.pairs.decoder.rnn.core.input_size == 1 + 2
     again, read = forecast.load(tmp_path / "run"), {}
     assert again.forecast(gaps).equals(model.forecast(gaps))
@@ -278,18 +278,21 @@ def test_a_forecast_computes_the_calendar_of_the_future_and_of_absent_rows(tmp_p
     np.testing.assert_allclose(read["windows"][0].inputs[-2:], np.stack([np.sin(angles), np.cos(angles)], 1), atol=1e-6)
 
 
+@pytest.mark.parametrize("base", ["last", "linear"])
 @pytest.mark.parametrize("how", ["refuse", "hold", "interpolate"])
-def test_past_inputs_are_read_by_the_encoder_alone(how):
+def test_past_inputs_are_read_of_the_past_alone(how, base):
     known = table().with_columns(p=pl.Series((STEPS % 5).tolist()))
-    model = forecast.fit(known, inputs=["u"], past_inputs=["p"], missing=how, past=4, horizon=2, **TINY)
+    options = {"inputs": ["u"], "past_inputs": ["p"], "missing": how, "past": 4, "horizon": 2, "base": base}
+    model = forecast.fit(known, **options, **TINY)
     wide = 1 if how == "refuse" else 2
-    assert model.pairs.decoder.rnn.core.input_size == 1 + wide
+    assert model.pairs.decoder.rnn.core.input_size == 1 + wide + (base == "linear")
     assert model.pairs.encoder.rnn.core.input_size == 3 * wide
     future = pl.DataFrame({"u": [0.0, 1.0]})
     found = model.forecast(known, future)
     assert found["y_predicted"].is_finite().all()
     assert found.equals(model.forecast(known, future.with_columns(p=pl.Series([9.0, 9.0]))))
-    assert not found.equals(model.forecast(known.with_columns(p=pl.col("p") + 1), future))
+    if base == "last":  # the linear model has learnt that y grows by 1 a step, whatever p is
+        assert not found.equals(model.forecast(known.with_columns(p=pl.col("p") + 1), future))
 
 
 def test_a_model_refuses_a_table_of_another_frequency(tmp_path):
@@ -299,14 +302,14 @@ def test_a_model_refuses_a_table_of_another_frequency(tmp_path):
     with pytest.raises(InputError, match=r"frequency of `table` is 1 week, but the model was trained on rows .* 1 day"):
         series.load(tmp_path / "run").predict(weeks)
     working = [day for day in DAYS if (int(day[-2:]) - 1) % 7 < 5]
-    model = forecast.fit(dated(working), test=dated(working[:5]), time="t", past=3, horizon=2, **TINY)
+    model = forecast.fit(dated(working), test=dated(working[:5]), time="t", past=3, horizon=2, base="last", **TINY)
     assert model.frequency == "1 business day"
     assert model.forecast(dated(working[:5]))["t"].to_list() == ["2024-01-08", "2024-01-09"]
 
 
 @pytest.mark.parametrize("days", [DAYS, [f"01/{day:02}/2024" for day in range(1, 25)]])
 def test_dates_as_text_align_past_and_future(days):
-    model = forecast.fit(dated(days[:20]), inputs=["u"], time="t", past=4, horizon=2, **TINY)
+    model = forecast.fit(dated(days[:20]), inputs=["u"], time="t", past=4, horizon=2, base="last", **TINY)
     found = model.forecast(dated(days[:20]), dated(days).reverse())
     assert found["t"].to_list() == days[20:22]
     assert list(found["y"]) == [20, 21]
@@ -318,7 +321,9 @@ def test_a_date_and_a_time_of_day_in_two_columns_are_one_time(as_text):
     parts = table().with_columns(day=hours.dt.date(), clock=hours.dt.time()).sample(fraction=1, shuffle=True, seed=0)
     if as_text:
         parts = pd.DataFrame(parts.with_columns(pl.col("day", "clock").cast(pl.String)).to_dict(as_series=False))
-    model = forecast.fit(parts, inputs=["u"], time=["day", "clock"], calendar=["hour"], past=4, horizon=2, **TINY)
+    model = forecast.fit(
+        parts, inputs=["u"], time=["day", "clock"], calendar=["hour"], past=4, horizon=2, base="last", **TINY
+    )
     assert model.frequency == "1 hour"
     past, future = (
         (parts[parts["y"] < 20], parts[parts["y"] > 10])
@@ -338,9 +343,9 @@ def test_compare_says_what_was_inferred_and_missing():
 
 
 def test_with_the_scale_of_windows_zero_is_the_mean_of_the_past():
-    model = forecast.fit(table(y=[2]), missing="zero", scale="window", past=4, horizon=2, **TINY)
+    model = forecast.fit(table(y=[2]), missing="zero", scale="window", base="last", past=4, horizon=2, **TINY)
     past = torch.tensor([[[100.0, 0], [torch.nan, 1], [104, 0], [torch.nan, 1]], [[torch.nan, 1]] * 4])
-    source, *_, last, _ = model._prepared(torch.zeros(2, 6, 0), past)
+    source, *_, last, _ = model._prepared(torch.zeros(2, 6, 0), past, torch.zeros(2, 0))
     assert source[0, [1, 3], 0].tolist() == [0, 0]
     assert last[:, 0, 0].tolist() == [102, model.target_mean.item()]
 
@@ -349,6 +354,6 @@ def test_targets_that_are_measured_at_every_third_step_only():
     sparse = table(y=[step for step in range(24) if step % 3])
     for model in (
         series.fit(sparse, inputs=["u"], window=6, missing="hold", jobs=1, **TINY),
-        forecast.fit(sparse, inputs=["u"], past=5, horizon=3, missing="hold", **TINY),
+        forecast.fit(sparse, inputs=["u"], past=5, horizon=3, missing="hold", base="last", **TINY),
     ):
         assert any(name.startswith("linear") for name in model.report.rows)

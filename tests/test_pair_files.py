@@ -309,10 +309,8 @@ def test_a_model_reads_each_tag_of_a_label(read_in, tmp_path):
     assert (again.labels, again.label_separator) == (["A", "B", "C"], ";")
     for source, target, label in data:
         assert again.transcribe(source, label=label, beam=1) == [target]
-    assert (
-        again.transcribe("aab", label="C;A", beam=1) == again.transcribe("aab", label="A;C", beam=1)
-        or read_in == "token"
-    )
+    if read_in == "h0":  # which does not depend on the order of the tags
+        assert again.transcribe("aab", label="C;A", beam=1) == again.transcribe("aab", label="A;C", beam=1)
     assert again.transcribe("aab", label="A;B;C", beam=1)  # a combination that was not seen
     with pytest.raises(InputError, match="`label` A;D: the model has the tags, separated by ';', A, B, C"):
         again.transcribe("ab", label="A;D")

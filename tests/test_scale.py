@@ -23,7 +23,7 @@ def panel():
 
 @pytest.fixture(scope="module")
 def fitted():
-    return forecast.fit(panel(), targets=["y"], series="id", **SIZES)
+    return forecast.fit(panel(), targets=["y"], series="id", jobs=1, **SIZES)
 
 
 def record(values, name="s"):
@@ -86,7 +86,7 @@ def test_a_model_that_loses_to_a_baseline_says_so(tmp_path, capsys):
     table, size = tmp_path / "noise.csv", {"--past": 4, "--horizon": 4, "--epochs": 1, "--updates": 1, "--hidden": 2}
     pl.DataFrame({"y": [10.0] * 60}).write_csv(table)
     options = [str(part) for option in size.items() for part in option]
-    options += ["--scale", "global", "--out", str(tmp_path / "run")]
+    options += ["--scale", "global", "--base", "last", "--out", str(tmp_path / "run")]
     main(["fit", "forecast", "--train", str(table), "--targets", "y", *options])
     words = " ".join(capsys.readouterr().out.split())
     assert "On the validation table, the model has a higher forecast RMSE than persistence, mean and linear." in words

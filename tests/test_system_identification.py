@@ -110,6 +110,24 @@ def test_a_run_scores_what_follows_the_window(tmp_path):
     assert len(folds) == 2 * 2 * 4  # kinds, recipes, blocks; one seed
 
 
+def test_a_record_of_the_user_is_modelled_alone(tmp_path):
+    columns = write_tanks(tmp_path)
+    for name, kind in (("train", "Est"), ("test", "Val")):
+        rows = zip(columns[f"u{kind}"], columns[f"y{kind}"], strict=True)
+        (tmp_path / f"{name}.csv").write_text("force,angle\n" + "".join(f"{u},{y}\n" for u, y in rows))
+    tables = {"train": tmp_path / "train.csv", "test": tmp_path / "test.csv"}
+    options = {"smoke": True, "seeds": 1, "windows": [5], "initial_states": ["warm-up"], "jobs": 1}
+    said = reproduce(out=tmp_path / "run", **tables, input_column="force", target_column="angle", **options)
+    assert "given, test: RMSE in the unit of angle after the window, median of 1 seed." in " ".join(said.split())
+    with pytest.raises(InputError, match=r"train\.csv has no column 'u'"):
+        reproduce(out=tmp_path / "other", **tables, **options)
+    with pytest.raises(InputError, match="`train` and `test`"):
+        reproduce(out=tmp_path / "other", test=tables["test"], **options)
+    with pytest.raises(InputError, match="`records` and `train`"):
+        reproduce(out=tmp_path / "other", **tables, records=["silverbox"], **options)
+    assert not (tmp_path / "other").exists()
+
+
 @pytest.mark.parametrize(("worst", "best"), [(1.3, (1, 0.1)), (1.5, (0, 0.5))])
 def test_the_recipe_and_weight_of_the_lowest_mean_squared_error_are_chosen(worst, best):
     rows = [{"recipe": recipe, "errors": [(0.1, 1.1), (0.5, 1.0)]} for recipe in (0, 0)]

@@ -1,5 +1,6 @@
 """Transcription of new sources, from lists and from lines of a stream, by one model or an ensemble."""
 
+import gzip
 import io
 import sys
 
@@ -174,9 +175,16 @@ def test_wrong_calls_are_refused_before_a_line_is_read(trained, tmp_path, monkey
         transcribe_lines([])
 
 
-def test_models_of_labelled_pairs_read_the_label():
-    data = {"spoken": listed(WORDS), "same": [(word, " ".join(word)) for word in WORDS]}
-    model = pairs.fit(data, validation=data, test=data, epochs=25, **SMALL)
+LABELLED = {"spoken": listed(WORDS), "same": [(word, " ".join(word)) for word in WORDS]}
+
+
+@pytest.fixture(scope="module")
+def labelled():
+    return pairs.fit(LABELLED, validation=LABELLED, test=LABELLED, epochs=25, **SMALL)
+
+
+def test_models_of_labelled_pairs_read_the_label(labelled):
+    model = labelled
     assert model.report.rows["test"]["word_error_rate"] == 0
     assert model.transcribe(["abb"], label="spoken") == ["A B:"]
     assert model.transcribe(["abb"], label="same") == ["a b b"]
@@ -184,5 +192,49 @@ def test_models_of_labelled_pairs_read_the_label():
         model.transcribe(["abb"])
     with pytest.raises(InputError, match="`label` fre: the model has the labels spoken, same"):
         model.transcribe(["abb"], label="fre")
-    without = pairs.fit(data, validation=data, epochs=1, label="none", **SMALL)
+    without = pairs.fit(LABELLED, validation=LABELLED, epochs=1, label="none", **SMALL)
     assert len(without.transcribe(["abb"])) == 1
+
+
+def test_marks_around_sources_are_removed_and_remarked(trained, model, tmp_path):
+    source = lines(tmp_path / "words.txt", "ab\n/ab/\n")
+    (_, nothing), (written, remark) = transcribe_lines([trained], input=source, beam=1)
+    assert (nothing, written) == (None, "/ab/\tA B")
+    assert remark == f"{source}, line 2: the slashes or brackets around it were removed"
+    with pytest.warns(UserWarning, match="source 0: the slashes or brackets around it were removed"):
+        assert model.transcribe("[ab]", beam=1) == ["A B"]
+
+
+def test_comments_encodings_and_compressed_files_are_read(trained, tmp_path):
+    source = lines(tmp_path / "words.txt.gz", gzip.compress("# x\nab\n".encode("utf-16")))
+    options = {"beam": 1, "comment": "#", "encoding": "utf-16"}
+    assert list(transcribe_lines([trained], input=source, **options)) == [("", None), ("ab\tA B", None)]
+    for wrong, said in [
+        ({"encoding": "latin1x"}, "`encoding` must be the name of an encoding"),
+        ({"label_column": 3}, "`label_column` must be 1 or 2"),
+        ({"label_column": 1, "label": "x"}, "`label` and `label_column` cannot be given together"),
+        ({"comment": ""}, "`comment` must not be empty"),
+    ]:
+        with pytest.raises(InputError, match=said):
+            transcribe_lines([trained], input=source, **wrong)
+    with pytest.raises(InputError, match=r"damaged.gz cannot be read: Not a gzipped file"):
+        list(transcribe_lines([trained], input=lines(tmp_path / "damaged.gz", "ab")))
+
+
+def test_every_line_may_have_its_own_label(labelled, tmp_path):
+    model = labelled
+    model.save(tmp_path / "model.safetensors")
+    run = [tmp_path / "model.safetensors"]
+    source = lines(tmp_path / "words.txt", "same\tabb\n\nspoken\tabb\n")
+    written = [line for line, _ in transcribe_lines(run, input=source, label_column=1, beam=1)]
+    assert written == ["abb\ta b b", "", "abb\tA B:"]
+    assert model.transcribe(["abb", "abb"], label=["spoken", "same"], beam=1) == ["A B:", "a b b"]
+    with pytest.raises(InputError, match="`label` has 1 labels for 2 sources"):
+        model.transcribe(["abb", "abb"], label=["spoken"])
+    for text, said in [
+        ("abb\n", "line 1 has no tab; with `label_column`, it must have one"),
+        ("abb\t \n", "line 1: the label is empty"),
+        ("abb\tfre\n", "line 1: the label fre: the model has the labels spoken, same"),
+    ]:
+        with pytest.raises(InputError, match=said):
+            list(transcribe_lines(run, input=lines(tmp_path / "words.txt", text), label_column=2))

@@ -107,10 +107,16 @@ def random_windows(
     return batches
 
 
-def shuffled(records: Sequence[Record], batch_size: int) -> Callable[[], Iterator[Batch]]:
-    """Return a function that gives an epoch's minibatches of whole series, in random order."""
+def shuffled(records: Sequence[Record], batch_size: int, least: int = 1) -> Callable[[], Iterator[Batch]]:
+    """Return a function that gives an epoch's minibatches of whole series, in random order.
+
+    All series are taken equally often: as often as makes at least `least` minibatches.
+    """
+    passes = -(-least // -(-len(records) // batch_size))
     return lambda: (
-        collate([records[row] for row in rows.tolist()]) for rows in torch.randperm(len(records)).split(batch_size)
+        collate([records[row] for row in rows.tolist()])
+        for _ in range(passes)
+        for rows in torch.randperm(len(records)).split(batch_size)
     )
 
 

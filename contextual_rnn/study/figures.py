@@ -117,9 +117,12 @@ def line_with_band(axes: Axes, x: Any, values: np.ndarray, name: str, kind: str,
 
 
 def bands(axes: Axes, samples: Any, kind: str, shown: int = 3) -> None:
-    """Draw the median of sampled curves (N, T), their central 50% and 90% bands, and a few of the curves."""
+    """Draw the median of sampled curves (N, T), their central 50% and 90% bands, and a few of the curves.
+
+    NaN is a step that a curve does not reach.
+    """
     samples = np.asarray(samples)
-    low, lower, middle, upper, high = np.quantile(samples, [0.05, 0.25, 0.5, 0.75, 0.95], axis=0)
+    low, lower, middle, upper, high = np.nanquantile(samples, [0.05, 0.25, 0.5, 0.75, 0.95], axis=0)
     steps = np.arange(samples.shape[1])
     axes.fill_between(
         steps, low, high, color=colour(kind), alpha=0.15, linewidth=0, label=f"90% of {len(samples)} samples"

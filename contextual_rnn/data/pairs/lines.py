@@ -31,6 +31,16 @@ def lines_of(path: str | os.PathLike[str], encoding: str = "utf-8") -> Iterator[
         yield from decoded(file, str(path), encoding)
 
 
+def check_encoding(encoding: str) -> None:
+    """Raise InputError unless there is an encoding of text of that name."""
+    try:
+        known: codecs.CodecInfo | None = codecs.lookup(encoding)
+    except (LookupError, ValueError):
+        known = None
+    if known is None or not known._is_text_encoding:
+        raise InputError(f"`encoding` must be the name of an encoding, such as latin-1; found {encoding!r}")
+
+
 def decoded(lines: Iterable[bytes], name: str, encoding: str = "utf-8") -> Iterator[tuple[int, str]]:
     """Yield the number, from 1, and the text of every line of a stream that is called `name`.
 

@@ -12,6 +12,7 @@ from ...errors import InputError
 from ...table_files.separator import SEPARATORS, ending_of
 from ...table_files.settings import FileSettings
 from ..units import check_unit
+from .lines import check_encoding
 
 NONE = "none"  # a value that switches an inference off
 FIELDS = 3  # of a line with a label
@@ -108,19 +109,11 @@ class PairFileSettings(Settings):
         for name in ("separator", "comment", "target_separator", "label_separator"):
             if getattr(self, name) == "":
                 raise InputError(f"`{name}` must not be empty")
-        self._check_encoding()
+        check_encoding(self.encoding)
         self._check_together()
         for name in ("source_unit", "target_unit"):
             if getattr(self, name) is not None:
                 check_unit(getattr(self, name), name)
-
-    def _check_encoding(self) -> None:
-        try:
-            known = codecs.lookup(self.encoding)
-        except (LookupError, ValueError):
-            known = None
-        if known is None or not known._is_text_encoding:
-            raise InputError(f"`encoding` must be the name of an encoding, such as latin-1; found {self.encoding!r}")
 
     def _check_together(self) -> None:
         given = {"header": self.header is not None, "encoding": not self.is_utf8, "label_column": self.label_column}

@@ -1,13 +1,10 @@
-"""The base of a forecast, to which the decoder adds: the last known targets, or those of one season ago."""
+"""The base of a forecast, to which the decoder adds: the last targets, those of one season ago, or a linear model."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from ...data.series import Record
 from ...errors import InputError
 from .settings import ForecastSettings
 
@@ -45,22 +42,14 @@ def season_places(size: int, past: int, horizon: int) -> Tensor:
     return past - size + torch.arange(horizon) % size
 
 
-def with_base(settings: ForecastSettings, training: Sequence[Record], frequency: str | None) -> ForecastSettings:
-    """Return the settings with `base`; if none is given, choose it.
-
-    It is seasonal if the past holds a season, and over all windows of the training series, the targets of the horizon
-    are nearer to those of one season ago than to the last ones of the past. Otherwise, it is last.
-
-    Args:
-        settings: of the model.
-        training: the training series.
-        frequency: of their rows, in words.
+def with_bases(settings: ForecastSettings, frequency: str | None) -> list[ForecastSettings]:
+    """Return the settings with each base that is possible; with the given one, if there is one.
 
     Raises:
-        InputError: the base is seasonal, and the past holds no season.
+        InputError: the base is seasonal, and the past of rows of a frequency holds no season.
     """
-    size = season_in_past(frequency, settings.past)
-    if settings.base == "seasonal" and size is None:
+    there = season_in_past(frequency, settings.past) is not None
+    if settings.base == "seasonal" and not there:
         needed = season(frequency)
         why = (
             f"a `past` of at least {needed} steps"
@@ -68,34 +57,16 @@ def with_base(settings: ForecastSettings, training: Sequence[Record], frequency:
             else "a column of times (`time`) with a season, such as hours"
         )
         raise InputError(f"`base` seasonal needs {why}")
-    if settings.base is not None:
-        return settings
-    return settings.replace(base="seasonal" if size and _season_is_nearer(training, settings, size) else "last")
+    bases = [settings.base] if settings.base else ["last", *["seasonal"] * there, "linear"]
+    return [settings.replace(base=base) for base in bases]
 
 
-def base_in_words(settings: ForecastSettings, given: str | None, frequency: str | None) -> str:
-    """Return a sentence that says the base, and why it was chosen if it was not given."""
-    if settings.base == "seasonal":
-        why = "" if given else ", because these are nearer in the training series than the last known targets"
-        return f"Forecasts start from the targets of one season ago, {season(frequency)} rows (base seasonal){why}."
-    return "Forecasts start from the last known targets (base last)."
-
-
-def _season_is_nearer(training: Sequence[Record], settings: ForecastSettings, size: int) -> bool:
-    """Return whether the targets one season ago are nearer than the last ones, where both are known."""
-    errors = torch.zeros(2, dtype=torch.float64)
-    places = season_places(size, settings.past, settings.horizon)
-    targets = torch.cat([record.targets for record in training]).double()
-    spread = (targets - targets.nanmean(0)).square().nanmean(0).sqrt().clamp(min=1e-12)
-    scale = 1.0 if settings.scale == "window" else spread.unsqueeze(1)
-    for record in training:
-        if len(record) < settings.past + settings.horizon:
-            continue
-        windows = record.targets.double().unfold(0, settings.past + settings.horizon, 1)  # (N, Y, past + horizon)
-        future = windows[..., settings.past :]
-        last, seasonal = (
-            (base - future) / scale for base in (windows[..., settings.past - 1, None], windows[..., places])
-        )
-        known = ~(last.isnan() | seasonal.isnan())
-        errors += torch.stack([last[known].square().sum(), seasonal[known].square().sum()])
-    return bool(errors[1] < errors[0])
+def base_in_words(settings: ForecastSettings, frequency: str | None) -> str:
+    """Return a sentence that says the base."""
+    base = settings.base or "last"
+    what = {
+        "last": "the last known targets",
+        "seasonal": f"the targets of one season ago, {season(frequency)} rows",
+        "linear": "the forecast of a linear model",
+    }[base]
+    return f"Forecasts start from {what} (base {base})."

@@ -2,37 +2,41 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from ..._core.records import Record, last_known
+from ..._core.records import Record, collate, last_known
 from ...data.series import Datasets
-from ...linear import ORDERS, LinearModel, choose_linear
-from .base import season, season_in_past, season_places
-from .metrics import Forecast, errors_of, rmse
+from .base import season, season_in_past, season_places, with_bases
+from .direct_linear import DirectLinear
+from .metrics import Forecast, errors_of, scaled_rmse
 from .model import ForecastModel
-from .windows import cut_windows
+from .settings import ForecastSettings
 
-LAGS = (*ORDERS, 24, 48, 96, 168)
-CHOSEN_ON = 200  # held-out windows that the orders of the linear model are chosen on
-ROWS = 20_000  # of the windows that the linear model is fitted to, where each has a scale of its own
+VALIDATED = 2000  # held-out windows that the linear model is chosen on
+CHUNK = 512  # windows read at once
 
 
 def baselines(model: ForecastModel, data: Datasets) -> dict[str, Forecast]:
     """Return the baselines by their names.
 
     They are the last known targets (persistence), the mean of the training targets (mean), the targets one season ago
-    (seasonal; where the frequency has a season that fits into the past), and a linear model (linear). The linear model
-    reads the past, and the inputs that are known of the future, in the model's scale; it is fitted to the training
-    series, and its orders are chosen on the validation windows.
+    (seasonal; where the frequency has a season that fits into the past), and a linear model (linear; see
+    `DirectLinear`). The linear model reads the same columns as the model, in the same scale; it is fitted to the
+    training series, and its lags and penalty are chosen on the validation windows.
 
     Args:
         model: gives the length of the past and the horizon, and the scale.
         data: the training series, and the validation windows.
     """
+    found = naive_and_linear(model)
+    return found if model.linear else {**found, "linear": _linear(model, fit_linear(model, data))}
+
+
+def naive_and_linear(model: ForecastModel) -> dict[str, Forecast]:
+    """Return the baselines that need no training data: all but linear, and that too if the model keeps one."""
     past, horizon, mean = model.settings.past, model.settings.horizon, model.target_mean.cpu()
     found: dict[str, Forecast] = {
         "persistence": lambda windows: [
@@ -43,8 +47,32 @@ def baselines(model: ForecastModel, data: Datasets) -> dict[str, Forecast]:
     size = season_in_past(model.frequency, past)
     if size is not None:
         found["seasonal"] = lambda windows: [_one_season_ago(window, size, past, horizon) for window in windows]
-    found["linear"] = _linear(model, data)
+    if model.linear is not None:
+        found["linear"] = _linear(model, model.linear)
     return found
+
+
+def nearer_base(settings: ForecastSettings, data: Datasets) -> ForecastSettings:
+    """Return the settings with `base`; if none is given, with the one of last and seasonal that is nearer.
+
+    That is the one whose forecasts have the lower validation error, in the scale of the training loss. It is the base
+    of comparisons: a linear base reads the past itself, and so hides what a bridge or an attention adds.
+
+    Args:
+        settings: of the model.
+        data: the training series, and the validation windows.
+    """
+    candidates = [one for one in with_bases(settings, data.frequency) if settings.base or one.base != "linear"]
+    if len(candidates) == 1:
+        return candidates[0]
+    model = ForecastModel(candidates[0], data.fields, data.frequency)
+    model.standardise(data.training)
+    found = baselines(model, data)
+    last, seasonal = (
+        scaled_rmse(errors_of(found[name], data.validation, model), data.validation, model)
+        for name in ("persistence", "seasonal")
+    )
+    return candidates[int(seasonal < last)]
 
 
 def why_not_seasonal(model: ForecastModel) -> list[str]:
@@ -64,39 +92,47 @@ def _one_season_ago(window: Record, size: int, past: int, horizon: int) -> Tenso
     return torch.where(found.isnan(), last, found)
 
 
-def _linear(model: ForecastModel, data: Datasets) -> Forecast:
-    settings = model.settings
-    past, ahead = settings.past, model.known_ahead
-    if settings.scale == "window":
-        windows = cut_windows(data.training, settings) or list(data.training)
-        step = -(-len(windows) * len(windows[0]) // ROWS)
-        training = [_scaled(window, model)[0] for window in windows[:: max(step, 1)]]
-    else:
-        training = [_without_past_inputs(record, ahead) for record in data.training]
+@torch.no_grad()
+def fit_linear(model: ForecastModel, data: Datasets) -> DirectLinear:
+    """Return a linear model, fitted to the training series in the scale of a model, and chosen on validation windows.
 
-    def forecast(linear: LinearModel, windows: Sequence[Record]) -> list[Tensor]:
-        if settings.scale != "window":
-            return linear.predictions([_without_past_inputs(window, ahead) for window in windows])
-        scaled = [_scaled(window, model) for window in windows]
-        predicted = linear.predictions([record for record, _, _ in scaled])
-        return [one * scale + mean for one, (_, mean, scale) in zip(predicted, scaled, strict=True)]
-
-    def error(linear: LinearModel, windows: Sequence[Record]) -> float:
-        return rmse(errors_of(lambda several: forecast(linear, several), windows, model)) or 0.0
-
-    step = -(-len(data.validation) // CHOSEN_ON)
-    chosen = choose_linear(training, [(training, data.validation[::step])], past, error, LAGS)
-    return lambda windows: forecast(chosen, windows)
+    If the training series have many windows, some of them are used, at equal distances.
+    """
+    linear, settings = model.make_linear(), model.settings
+    outputs = settings.horizon * len(settings.targets)
+    missing = any(bool(record.targets.isnan().any()) for record in data.training)
+    training = _windows_at_distances(data.training, settings, linear.rows(outputs if missing else 1))
+    step = -(-len(data.validation) // VALIDATED)
+    return linear.fit(*(_regression(model, linear, windows) for windows in (training, data.validation[::step])))
 
 
-def _without_past_inputs(record: Record, ahead: list[int]) -> Record:
-    """Return a record with the inputs that are known of the future only."""
-    return dataclasses.replace(record, inputs=record.inputs[:, ahead])
+def _windows_at_distances(records: Sequence[Record], settings: ForecastSettings, most: int) -> list[Record]:
+    """Return at most about `most` windows of past and horizon."""
+    size = settings.past + settings.horizon
+    starts = sum(max(len(record) - size + 1, 0) for record in records)
+    step = max(-(-starts // most), 1)
+    return [record.part(start, start + size) for record in records for start in range(0, len(record) - size + 1, step)]
 
 
-def _scaled(window: Record, model: ForecastModel) -> tuple[Record, Tensor, Tensor]:
-    """Return a window in the scale of its past, and the mean and the scale (1, Y) of its targets."""
-    past = window.read[: model.settings.past].unsqueeze(0).to(model.device)
-    mean, scale = (one[0].cpu() for one in model.scale_of(model.values_of(past)))
-    record = _without_past_inputs(window, model.known_ahead)
-    return dataclasses.replace(record, targets=(window.targets - mean) / scale), mean, scale
+def _regression(model: ForecastModel, linear: DirectLinear, windows: Sequence[Record]) -> tuple[Tensor, Tensor]:
+    """Return what the linear model reads of windows, (N, F), and what it forecasts, (N, horizon, Y)."""
+    parts = []
+    for start in range(0, len(windows), CHUNK):
+        batch = tuple(part.to(model.device) for part in collate(windows[start : start + CHUNK]))
+        read, forecast, _, _ = model.linear_regression(batch)
+        parts.append((linear.features(*read).cpu(), forecast.cpu()))
+    features, forecasts = zip(*parts, strict=True)
+    return torch.cat(features), torch.cat(forecasts)
+
+
+def _linear(model: ForecastModel, linear: DirectLinear) -> Forecast:
+    @torch.no_grad()
+    def forecast(windows: Sequence[Record]) -> list[Tensor]:
+        found: list[Tensor] = []
+        for start in range(0, len(windows), CHUNK):
+            batch = tuple(part.to(model.device) for part in collate(windows[start : start + CHUNK]))
+            read, _, last, scale = model.linear_regression(batch)
+            found += (last + linear(*read) * scale).cpu().unbind()
+        return found
+
+    return forecast

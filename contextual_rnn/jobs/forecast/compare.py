@@ -12,11 +12,11 @@ from ...scaling import error_unit
 from ...study.comparison import Comparison, train_kinds
 from ...study.differences import findings, kinds_worse_than_baselines, label
 from .base import base_in_words
-from .baselines import baselines, why_not_seasonal
+from .baselines import baselines, nearer_base, why_not_seasonal
 from .metrics import BY_SERIES, METRICS, errors_of, rmse_by_step, scores
-from .scale import scale_in_words
+from .scale import scale_in_words, with_scale
 from .settings import ForecastSettings
-from .train import Training, read_tables, with_choices
+from .train import Training, read_tables
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -97,11 +97,13 @@ def compare(
     Example:
         contextual-rnn compare forecast --train train.csv --test test.csv --targets y --past 50 --horizon 20
     """
-    chosen = {"bridge": bridge, "attention": attention, "feeding": feeding}
-    variants = {label(values): (values, one) for values, one in ForecastSettings.variants({**options, **chosen})}
+    factors = {"bridge": bridge, "attention": attention, "feeding": feeding}
+    variants = {label(values): (values, one) for values, one in ForecastSettings.variants({**options, **factors})}
     base_name, (base_values, base) = next(iter(variants.items()))
     data = read_tables(train, validation, test, base)
-    variants = {name: (values, with_choices(one, data)) for name, (values, one) in variants.items()}
+    first = nearer_base(with_scale(base, data.training), data)
+    chosen = {"scale": first.scale, "base": first.base}
+    variants = {name: (values, one.replace(**chosen)) for name, (values, one) in variants.items()}
     candidates = {name: [settings] for name, (_, settings) in variants.items()}
     pairs = [(name, base_name, _statement(values, base_values)) for name, (values, _) in variants.items()][1:]
     with train_kinds(Training(data), candidates, seeds=seeds, out=out, resume=resume, jobs=jobs) as trained:
@@ -119,7 +121,7 @@ def compare(
                     *why_not_seasonal(model),
                     f"Errors are in {error_unit(base.targets)}; lower is better.",
                     scale_in_words(model.settings, base.scale),
-                    base_in_words(model.settings, base.base, data.frequency),
+                    base_in_words(model.settings, data.frequency),
                     *kinds_worse_than_baselines(trained.runs, reference, METRICS[0]),
                 ]
             ),

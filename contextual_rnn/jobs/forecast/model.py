@@ -11,6 +11,7 @@ al. 2022, reversible instance normalization).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -30,6 +31,7 @@ from ...recurrent import ContextualRNN
 from ...scaling import StandardisedColumns
 from ...seq2seq import Decoder, Encoder, EncoderDecoder, ScheduledSampling, make_attention, make_bridge
 from .base import season_in_past, season_places
+from .direct_linear import DirectLinear
 from .scale import usual_spread, window_scale
 from .settings import ForecastSettings
 from .windows import Question
@@ -53,6 +55,7 @@ class ForecastModel(StandardisedColumns):
         settings: the model's columns, sizes, bridge and attention.
         fields: a field for every context column, which turns its values into numbers.
         frequency: of the rows of the training table, in words, such as "1 day"; None if it has no column of times.
+        linear: whether the model keeps a linear model as a baseline; with `base` linear, it always has one.
 
     Attributes:
         updates: the number of training steps so far, (); scheduled sampling depends on it.
@@ -69,6 +72,7 @@ class ForecastModel(StandardisedColumns):
         settings: ForecastSettings | dict[str, Any],
         fields: dict[str, Field] | None = None,
         frequency: str | None = None,
+        linear: bool = False,
     ) -> None:
         super().__init__()
         self.frequency = frequency
@@ -80,7 +84,8 @@ class ForecastModel(StandardisedColumns):
         self.known_ahead = known_ahead(given)
         encoder = make_core(given.cell, inputs + target_width(given), given.hidden, given.layers)
         self.season = season_in_past(frequency, given.past) if given.base == "seasonal" else None
-        known = len(self.known_ahead) + (targets if self.season else 0)
+        self.linear = self.make_linear() if linear or given.base == "linear" else None
+        known = len(self.known_ahead) + (targets if given.base in ("seasonal", "linear") else 0)
         decoder = make_core(given.cell, targets + known, given.hidden, given.layers)
         start: InitialState = ConstantState(encoder)
         if context:
@@ -89,9 +94,22 @@ class ForecastModel(StandardisedColumns):
         rnn = ContextualRNN(decoder, make_bridge(given.bridge, encoder, decoder))
         self.pairs = EncoderDecoder(Encoder(ContextualRNN(encoder, start)), Decoder(rnn, targets, None, attention))
         self.register_buffer("updates", torch.zeros((), dtype=torch.long))
+        if given.base == "linear":
+            self.add_nothing()
         self.add_scales(inputs, targets)
         if given.scale == "window":
             self.register_buffer("usual", torch.zeros(targets))
+
+    def add_nothing(self) -> None:
+        """Set the output layer of the decoder to 0, so that forecasts are those of the base."""
+        for parameter in self.pairs.decoder.output.parameters():
+            nn.init.zeros_(parameter)
+
+    def make_linear(self) -> DirectLinear:
+        """Return a linear model of the same columns, whose weights are 0."""
+        indicators = target_width(self.settings) - len(self.settings.targets)
+        inputs, context = input_width(self.settings) + indicators, context_width(self.fields)
+        return DirectLinear(self.settings, inputs, len(self.known_ahead), context)
 
     def standardise(self, records: Sequence[Record]) -> None:
         """Set the scales to those of training records; see `StandardisedColumns.standardise`."""
@@ -138,7 +156,7 @@ class ForecastModel(StandardisedColumns):
         """
         inputs, targets, context, _ = batch[:4]
         past, read = self.settings.past, read_targets(batch)
-        prepared, measured = self._prepared(inputs, read[:, :past]), targets[:, past:]
+        prepared, measured = self._prepared(inputs, read[:, :past], context), targets[:, past:]
         if read is not targets and bool(measured.isnan().any()):
             return self._masked_loss(measured, read[:, past:], prepared, context, feeding)
         source, first, known, base, scale = prepared
@@ -178,7 +196,7 @@ class ForecastModel(StandardisedColumns):
             past: (B, past, Y), the known targets; (B, past, 2Y) with indicators if missing ones are filled.
             context: (B, C), the context vector of each series.
         """
-        source, first, known, base, scale = self._prepared(inputs, past)
+        source, first, known, base, scale = self._prepared(inputs, past, context)
         found = self.pairs.free_run(source, first, self.settings.horizon, context=self._known(context), known=known)
         return found * scale + base
 
@@ -210,6 +228,27 @@ class ForecastModel(StandardisedColumns):
         """
         return self.answer(self.question(past, future))
 
+    def errors(self, question: Question) -> dict[str, dict[str, float]]:
+        """Return the RMSE of every target that the future has, in its own unit, of the model and of each baseline.
+
+        Args:
+            question: the result of `question`.
+
+        Returns:
+            For the model and each baseline, the errors by target; empty if no target of the future is known.
+        """
+        from .baselines import naive_and_linear
+
+        windows, measured = question.windows(self.settings, self.fields), question.targets(self.settings)
+        if measured is None or bool(measured.isnan().all()):
+            return {}
+        found = {}
+        for name, one in {"the model": self.eval().forecasts, **naive_and_linear(self)}.items():
+            squares = (torch.stack(list(one(windows))) - measured).square().nanmean((0, 1)).sqrt()
+            errors = zip(self.settings.targets, squares.tolist(), strict=True)
+            found[name] = {target: error for target, error in errors if not math.isnan(error)}
+        return found
+
     def question(self, past: Source, future: Source | None = None) -> Question:
         """Read the tables of `forecast`."""
         return Question.read(past, future, self.settings, self.frequency)
@@ -219,21 +258,43 @@ class ForecastModel(StandardisedColumns):
         forecasts = self.eval().forecasts(question.windows(self.settings, self.fields))
         return question.frame(forecasts, self.settings)
 
-    def _prepared(self, inputs: Tensor, past: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    def linear_regression(self, batch: Batch) -> tuple[tuple[Tensor, ...], Tensor, Tensor, Tensor]:
+        """Return what a linear model reads and forecasts of a minibatch of windows.
+
+        Returns:
+            The arguments of `DirectLinear.features`; the scaled differences of the targets of the horizon from the last
+            known ones, (B, horizon, Y), NaN where a target is missing; and these last ones and the scale, (B, 1, Y).
+        """
+        past = self.settings.past
+        inputs, values, indicators, scaled, scale = self._scaled(batch[0], read_targets(batch)[:, :past])
+        ahead, last = inputs[:, past:, self.known_ahead], values[:, -1:]
+        read = scaled, torch.cat([inputs[:, :past], indicators], dim=2), ahead, batch[2]
+        return read, (batch[1][:, past:] - last) / scale, last, scale
+
+    def _prepared(self, inputs: Tensor, past: Tensor, context: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """Return the source, the decoder's first element and known inputs, the base of the forecast and the scale."""
-        steps, size = self.settings.past, len(self.target_mean)
+        steps = self.settings.past
+        inputs, values, indicators, scaled, scale = self._scaled(inputs, past)
+        source = torch.cat([inputs[:, :steps], scaled, indicators], dim=2)
+        ahead = inputs[:, steps:, self.known_ahead] if self.settings.past_inputs else inputs[:, steps:]
+        first, last = torch.zeros_like(values[:, 0]), values[:, -1:]
+        if self.linear is not None and self.settings.base == "linear":
+            read = torch.cat([inputs[:, :steps], indicators], dim=2)
+            found = self.linear(scaled, read, ahead, context)
+            return source, first, torch.cat([ahead, found], dim=2), last + found * scale, scale
+        if self.season is not None:
+            season = values[:, season_places(self.season, steps, self.settings.horizon)]
+            return source, first, torch.cat([ahead, (season - last) / scale], dim=2), season, scale
+        return source, first, ahead, last, scale
+
+    def _scaled(self, inputs: Tensor, past: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """Return scaled inputs; the targets of the past, the indicators of filled ones, the scaled ones, the scale."""
+        size = len(self.target_mean)
         if self.settings.missing == "interpolate":
             past, inputs = hold_the_end(past, size), self._without_later(inputs)
-        inputs = self.standardised_inputs(inputs)
-        past, indicators = self.values_of(past), past[..., size:]
-        mean, scale = self.scale_of(past)
-        source = torch.cat([inputs[:, :steps], (past - mean) / scale, indicators], dim=2)
-        ahead = inputs[:, steps:, self.known_ahead] if self.settings.past_inputs else inputs[:, steps:]
-        last = past[:, -1:]
-        if self.season is None:
-            return source, torch.zeros_like(past[:, 0]), ahead, last, scale
-        base = past[:, season_places(self.season, steps, self.settings.horizon)]
-        return source, torch.zeros_like(past[:, 0]), torch.cat([ahead, (base - last) / scale], dim=2), base, scale
+        values, indicators = self.values_of(past), past[..., size:]
+        mean, scale = self.scale_of(values)
+        return self.standardised_inputs(inputs), values, indicators, (values - mean) / scale, scale
 
     def _without_later(self, inputs: Tensor) -> Tensor:
         """Replace past-only inputs that were interpolated beyond the past by the last known ones."""

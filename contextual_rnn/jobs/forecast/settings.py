@@ -38,11 +38,12 @@ class ForecastSettings(ColumnSettings, TrainingSettings):
         "a series, else global.",
         group="model",
     )
-    base: Literal["last", "seasonal"] | None = setting(
+    base: Literal["last", "seasonal", "linear"] | None = setting(
         None,
-        "What the decoder's outputs are added to: the last known targets (last), or the targets of one season ago "
-        "(seasonal), which the decoder also reads; a season is a day of hours, a week of days, or a year of months. By "
-        "default, seasonal if the past holds a season and the training targets are nearer to it, else last.",
+        "What the decoder's outputs are added to: the last known targets (last), the targets of one season ago "
+        "(seasonal), or the forecast of a linear model (linear). The decoder also reads the last two. A season is a "
+        "day of hours, a week of days, or a year of months. By default, `fit` trains with each and keeps the one with "
+        "the lowest validation error; `compare` takes the nearer one of last and seasonal.",
         group="model",
     )
     cell: Literal["lstm", "gru"] = setting("gru", "Recurrent core of the encoder and of the decoder.", group="model")

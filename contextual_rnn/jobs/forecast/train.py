@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import functools
 import os
@@ -24,8 +25,8 @@ from ...study import parallel
 from ...study.differences import worse_than_baselines
 from ...study.fit import fit as train_module
 from ...study.report import FitReport, fit_one
-from .base import base_in_words, season_in_past, with_base
-from .baselines import baselines, why_not_seasonal
+from .base import base_in_words, season_in_past, with_bases
+from .baselines import baselines, fit_linear, why_not_seasonal
 from .metrics import (
     METRICS,
     errors_of,
@@ -66,11 +67,6 @@ def read_tables(train: Source, validation: Source | None, test: Source | None, s
     )
 
 
-def with_choices(settings: ForecastSettings, data: Datasets) -> ForecastSettings:
-    """Return the settings with the scale and the base that the training table suggests, where none is given."""
-    return with_base(with_scale(settings, data.training), data.training, data.frequency)
-
-
 @dataclasses.dataclass(frozen=True)
 class Training(parallel.Training):
     """Does one run."""
@@ -81,8 +77,9 @@ class Training(parallel.Training):
         """Train one model; return its metrics, and its test errors by series and by step of the horizon."""
         settings, seed, data = ForecastSettings.from_json(config["settings"]), config["seed"], self.data
         torch.manual_seed(seed)
-        model = ForecastModel(settings, data.fields, data.frequency)
+        model = ForecastModel(settings, data.fields, data.frequency, linear=True)
         model.standardise(data.training)
+        model.linear = fit_linear(model, data)
         feeding = make_feeding(settings.feeding, settings.sampling, settings.epochs * settings.updates, seed)
 
         def evaluate(model: ForecastModel) -> dict[str, float]:
@@ -101,10 +98,12 @@ class Training(parallel.Training):
             minimise=self.minimise,
             folder=folder,
         )
-        save(model, folder / "model.safetensors")
         best = history[best_epoch(history, self.minimise) - 1]
+        if settings.base == "linear":
+            best = _best_with_linear(model, best, evaluate)
+        save(model, folder / "model.safetensors")
         metrics = {name: best[name] for name in ("validation_rmse", MINIMISED, "epoch")}
-        if not data.test:
+        if not data.test or config["fold"] is not None:  # a trial does not read the test table
             return {"metrics": metrics}
         errors = errors_of(model.forecasts, data.test, model)
         return {
@@ -112,6 +111,21 @@ class Training(parallel.Training):
             "squared_error_by_series": squares_by_series(errors, data.test),
             "rmse_by_step": rmse_by_step(errors),
         }
+
+
+def _best_with_linear(
+    model: ForecastModel, best: dict[str, Any], evaluate: Callable[[ForecastModel], dict[str, float]]
+) -> dict[str, Any]:
+    """Return the metrics of the best epoch; if the linear model alone is better, let the decoder add nothing to it."""
+    model.eval()
+    kept = copy.deepcopy(model.pairs.decoder.output.state_dict())
+    with torch.no_grad():
+        model.add_nothing()
+        found = {**evaluate(model), "epoch": 0}
+        if found[MINIMISED] <= best[MINIMISED]:
+            return found
+        model.pairs.decoder.output.load_state_dict(kept)
+    return best
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,11 +150,13 @@ def fit(
     seed: int = 0,
     out: str | os.PathLike[str] | None = None,
     resume: bool = False,
+    jobs: int | None = None,
     **options: Any,
 ) -> ForecastModel:
     """Train an encoder and decoder to forecast series.
 
-    The weights of the epoch with the lowest validation error are kept.
+    The weights of the epoch with the lowest validation error are kept. Without `base`, a model is trained with each
+    base, and the one with the lowest validation error is trained again.
 
     Args:
         train: Training table with one row per time step, in order: a CSV, TSV or Parquet file; in Python, also a data
@@ -151,6 +167,7 @@ def fit(
         seed: Random seed of the weights, the windows and scheduled sampling.
         out: Run folder to create; by default, nothing is kept on disk.
         resume: Continue in a folder that already holds this run.
+        jobs: Number of processes; by default, one per processor.
 
     Returns:
         The trained model; `model.report` shows its errors.
@@ -164,8 +181,8 @@ def fit(
     settings = ForecastSettings.of(options)
     data = read_tables(train, validation, test, settings)
     report, figures = functools.partial(_report, data, settings), functools.partial(_figures, data)
-    settings = with_choices(settings, data)
-    return fit_one(Training(data), [settings], report, figures, seed=seed, out=out, resume=resume, jobs=1)
+    candidates = with_bases(with_scale(settings, data.training), data.frequency)
+    return fit_one(Training(data), candidates, report, figures, seed=seed, out=out, resume=resume, jobs=jobs)
 
 
 def _report(
@@ -189,9 +206,12 @@ def _report(
         f"Trained an encoder and decoder ({settings.cell}, {settings.hidden} units) to forecast {settings.horizon} "
         f"steps from {settings.past}, on {len(data.training)} series for {len(history)} epochs.",
         f"The weights are those of epoch {epoch}, which has the lowest validation error in the scale "
-        "of the training loss.",
+        "of the training loss."
+        if epoch
+        else "No epoch has a lower validation error than the linear model, so the forecasts are those of the linear "
+        "model.",
         scale_in_words(settings, given.scale),
-        base_in_words(settings, given.base, data.frequency),
+        base_in_words(settings, data.frequency),
         *data.remarks,
         f"Errors are in {error_unit(settings.targets)}.",
         *in_own_units(settings.targets, f"{last} table", rmse_by_target(own[last] * unit)),

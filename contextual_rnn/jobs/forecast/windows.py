@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import torch
 from torch import Tensor
 
 from ..._core.records import Record
@@ -51,14 +52,14 @@ class Question:
         """
         if settings.inputs and future is None:
             raise InputError("the model has inputs, whose values must be known at the steps to forecast: give `future`")
-        if not settings.inputs and future is not None:
-            raise InputError("the model has no inputs, so `future` would not be read; leave it out")
         known = Table(past, "`past`", settings)
         series = read_series(known, settings, scored_from=0, min_length=settings.past, frequency=frequency)
         check_frequency(series[0].times, frequency, known.name)
         if future is None:
             return cls(known, None, series, [])
         to_come = Table(future, "`future`", settings)
+        if not settings.inputs and not set(settings.targets) & set(to_come.frame.columns):
+            raise InputError("the model has no inputs, and `future` has no targets to compare with; leave it out")
         names = names_of(settings)
         if time_column(settings) is None and known.fingerprint(names) == to_come.fingerprint(names):
             raise InputError("`past` and `future` are the same table; `future` holds the steps that follow `past`")
@@ -124,6 +125,12 @@ class Question:
             rows = np.concatenate([one.rows[:horizon] for one in self.to_come])
             return self.future.frame.like(columns, rows)  # type: ignore[union-attr]
         return make_frame(columns, self.past.backend)
+
+    def targets(self, settings: ForecastSettings) -> Tensor | None:
+        """Return the targets of the future, (N, horizon, Y), NaN where one is not known; None without a future."""
+        if not self.to_come:
+            return None
+        return torch.from_numpy(np.stack([one.targets[: settings.horizon] for one in self.to_come]))
 
     def _measured(self, settings: ForecastSettings) -> dict[str, Any]:
         """Return the measured targets of the future, if its table has any."""

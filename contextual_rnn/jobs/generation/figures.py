@@ -4,25 +4,31 @@ from __future__ import annotations
 
 from typing import Any
 
-from torch import Tensor
+import torch
 
 from ..._core.records import Record
+from ...sequence_model import Samples
 from ...study.figures import Figure, bands, finish, styled, subplots
 from .settings import GenerationSettings
 
 
 @styled
-def plot_samples(drawn: Tensor, settings: GenerationSettings, context: dict[str, Any]) -> Figure:
+def plot_samples(drawn: Samples, settings: GenerationSettings, context: dict[str, Any]) -> Figure:
     """Draw the median and the 50% and 90% bands of generated series, one panel per target.
 
+    Steps that fewer than a tenth of the series reach are not drawn.
+
     Args:
-        drawn: (n, T, Y), the series.
+        drawn: the series and their lengths.
         settings: of the model that generated them.
         context: the value of every context column, for the title.
     """
     known = ", ".join(f"{name} = {value}" for name, value in context.items())
+    steps = int(drawn.lengths.double().quantile(0.9, interpolation="lower"))
+    ended = torch.arange(steps) >= drawn.lengths.unsqueeze(1)
+    elements = drawn.elements[:, :steps].masked_fill(ended.unsqueeze(2), torch.nan)
     figure, axes = subplots(len(settings.targets), width=9, height=2.8)
-    for place, target, values in zip(axes[:, 0], settings.targets, drawn.unbind(2), strict=True):
+    for place, target, values in zip(axes[:, 0], settings.targets, elements.unbind(2), strict=True):
         bands(place, values, settings.kind.name)
         finish(place, "step", f"{target} (unit of the column)", f"generated series of {known}" if known else "")
     return figure

@@ -174,22 +174,21 @@ class SeriesGenerator(StandardisedColumns):
     ) -> Any:
         """Draw the median and the 50% and 90% bands of series generated for one context, one panel per target.
 
-        All series have `steps` steps: the end flag is ignored, so that every step has bands of `n` values.
+        Each series ends at its end flag, or after `steps` steps. Steps that fewer than a tenth of the series reach are
+        not drawn.
 
         Args:
             context: the value of every context column.
             n: the number of series.
-            steps: the number of steps of each series.
+            steps: the largest number of steps of a series.
             seed: random seed.
             temperature: as in `sample`.
         """
         from .figures import plot_samples
 
         known = context or {}
-        drawn = self.trajectories(
-            self._vector(known), n, steps, seed=seed, temperature=temperature, stop=False
-        ).elements.cpu()
-        return plot_samples(drawn, self.settings, known)
+        drawn = self.trajectories(self._vector(known), n, steps, seed=seed, temperature=temperature)
+        return plot_samples(Samples(drawn.elements.cpu(), drawn.lengths.cpu()), self.settings, known)
 
     def _vector(self, context: dict[str, Any]) -> Tensor:
         return context_vector(context, self.settings, self.fields).to(self.device)

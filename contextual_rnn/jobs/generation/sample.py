@@ -34,8 +34,8 @@ def sample_file(
         steps: Maximum number of steps of a series.
         temperature: 1 samples from the model's distribution; 0 takes its mode.
         seed: Random seed; series i does not depend on `n`.
-        figure: PNG file of the median and the 50% and 90% bands of 200 generated series of `steps` steps; an SVG is
-            written next to it.
+        figure: PNG file of the median and the 50% and 90% bands of 200 generated series; an SVG is written next
+            to it.
 
     Raises:
         InputError: if an argument is invalid, or the file holds no such model.

@@ -23,6 +23,12 @@ class GenerationSettings(CoreSettings, TargetSettings, TrainingSettings):
         choices=WITHOUT_WINDOW,
     )
     components: int = setting(5, "Gaussians in the mixture that predicts the next step.", group="model", least=1)
+    least_updates: int = setting(
+        25,
+        "Least number of minibatches in an epoch: with few series, an epoch takes each of them several times.",
+        group="training",
+        least=1,
+    )
 
     def __post_init__(self) -> None:
         """Check the settings, and choose the kind of initial state if none is given."""

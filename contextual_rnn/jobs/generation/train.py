@@ -25,6 +25,7 @@ from ...study.fit import check_finite
 from ...study.fit import fit as train_module
 from ...study.report import FitReport, fit_one
 from .baselines import baselines
+from .likeness import unlike_training
 from .metrics import BY_SERIES, LIKELIHOOD, METRICS, known_steps, scores
 from .model import SeriesGenerator
 from .settings import GenerationSettings
@@ -54,7 +55,7 @@ class Training(parallel.Training):
         history = train_module(
             model,
             sequence_loss,
-            shuffled(training, settings.batch_size),
+            shuffled(training, settings.batch_size, settings.least_updates),
             settings,
             seed=config["seed"],
             schedule="cosine",
@@ -147,6 +148,7 @@ def _report(data: Datasets, model: SeriesGenerator, result: dict[str, Any], hist
         *data.remarks,
         "Lower is better.",
         *worse_than_baselines(f"On the {last}, the model", loss, found, LIKELIHOOD),
+        *unlike_training(model, data.training),
     ]
     return FitReport(sentences, metrics, rows)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ..._core.module_config import register
@@ -33,7 +33,7 @@ class PairModel(PairNetwork):
         self,
         sources: Iterable[str] | str,
         *,
-        label: str | None = None,
+        label: str | Sequence[str] | None = None,
         beam: int = 5,
         n_best: int = 1,
         alpha: float = 0.0,
@@ -44,7 +44,7 @@ class PairModel(PairNetwork):
 
         Args:
             sources: a list of texts, or a single text.
-            label: of all sources, for a model that reads labels.
+            label: of all sources, or a list of one for each, for a model that reads labels.
             beam: the width of the beam search; 1 is greedy search.
             n_best: the number of targets per source, at most `beam`.
             alpha: the exponent of the length penalty: the score is the log probability over the length to this power.

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ...study.differences import Row
 from ...study.figures import Figure, dots, finish, styled, subplots
 from ..experiment import values_of
-from .records import BENCHMARKS
+from .records import Measured
 
 
 @styled
-def errors(runs: Sequence[Row], records: Sequence[str], window: int) -> Figure:
+def errors(runs: Sequence[Row], records: Mapping[str, Measured], window: int) -> Figure:
     """Draw the test error of every run with one window, a panel per record, with a line at every published error."""
     figure, axes = subplots(1, len(records), width=6, height=3)
-    for place, record in zip(axes[0], records, strict=True):
+    for place, (record, measured) in zip(axes[0], records.items(), strict=True):
         own = [run for run in runs if run["record"] == record and run["window"] == window]
         dots(place, values_of(own, "initial_state", "rmse"))
-        for value in BENCHMARKS[record].published.values():
+        for value in measured.benchmark.published.values():
             place.axvline(value, color="#BBBBBB", linewidth=0.8)
-        finish(place, f"RMSE, {BENCHMARKS[record].unit}", "", f"{record}, window {window}", legend=False)
+        finish(place, f"RMSE, {measured.benchmark.unit}", "", f"{record}, window {window}", legend=False)
     figure.suptitle("Dot: one seed; bar: median; line: a published error of the whole record")
     return figure

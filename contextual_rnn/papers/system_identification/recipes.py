@@ -42,7 +42,13 @@ RECIPES = {
     "silverbox": (_STATES,),
     "wiener-hammerstein": (dataclasses.replace(_STATES, states=8, units=32),),
 }
+OTHER = "silverbox"  # has the recipes of records that have none of their own
 HELD_OUT = {"cascaded-tanks": (0, 1, 2, 3)}  # the blocks that are held out, one after the other; else the last block
+
+
+def recipes_of(name: str) -> tuple[Recipe, ...]:
+    """Return the candidates for a record."""
+    return RECIPES.get(name, RECIPES[OTHER])
 
 
 def held_out(name: str) -> tuple[int, ...]:

@@ -91,11 +91,12 @@ BENCHMARKS = {
 
 @dataclasses.dataclass(frozen=True)
 class Measured:
-    """The records of a benchmark as tensors, and the SHA-256 of its file."""
+    """The records of a benchmark as tensors, and the SHA-256 of its files."""
 
+    benchmark: Benchmark
     training: Record
     tests: dict[str, Record]
-    sha256: str
+    sha256: tuple[str, ...]
 
 
 def read(name: str, folder: str | os.PathLike[str] | None) -> Measured:
@@ -109,7 +110,23 @@ def read(name: str, folder: str | os.PathLike[str] | None) -> Measured:
     parts = {"training": benchmark.training, **benchmark.tests}
     columns = _columns(path, [column for part in parts.values() for column in (part.inputs, part.targets)])
     records = {part: _record(path, part, rows, columns) for part, rows in parts.items()}
-    return Measured(records.pop("training"), records, hashlib.sha256(path.read_bytes()).hexdigest())
+    return Measured(benchmark, records.pop("training"), records, (_sha256(path),))
+
+
+def read_given(train: pathlib.Path, test: pathlib.Path, part: Part) -> Measured:
+    """Read a record of the user: a table to train on, a table to test on, and their two columns.
+
+    Raises:
+        InputError: a file is no table, or lacks one of the columns or a number.
+    """
+    names = [part.inputs, part.targets]
+    first, second = (_record(path, path.name, part, _columns(path, names)) for path in (train, test))
+    benchmark = Benchmark((train.name,), part, {"test": part}, unit=f"the unit of {part.targets}")
+    return Measured(benchmark, first, {"test": second}, (_sha256(train), _sha256(test)))
+
+
+def _sha256(path: pathlib.Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _find(files: tuple[str, ...], folder: str | os.PathLike[str] | None) -> pathlib.Path:

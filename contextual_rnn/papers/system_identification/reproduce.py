@@ -18,12 +18,13 @@ import torch
 
 from ..._core.records import Record, random_windows
 from ..._core.settings import setting, takes_settings
+from ...errors import InputError
 from ...study.comparison import text_table
 from ...study.differences import Kind, Metric, Row
 from ..experiment import Experiment, PaperSettings, compare, fit_and_save, sentences
 from .model import SystemModel, ensemble, loss, rmse
-from .recipes import RECIPES, held_out, split
-from .records import BENCHMARKS, Measured, read
+from .recipes import held_out, recipes_of, split
+from .records import BENCHMARKS, Measured, Part, read, read_given
 
 KINDS = ("warm-up", "context", "estimated", "context+estimated")
 FACTORS = ("record", "window", "initial_state")
@@ -64,6 +65,10 @@ def reproduce(
     *,
     out: pathlib.Path,
     data: pathlib.Path | None = None,
+    train: pathlib.Path | None = None,
+    test: pathlib.Path | None = None,
+    input_column: str = "u",
+    target_column: str = "y",
     smoke: bool = False,
     resume: bool = False,
     jobs: int | None = None,
@@ -75,6 +80,10 @@ def reproduce(
         out: Run folder to create.
         data: Folder that holds the files of the records; without it, the one that the environment variable
             CONTEXTUAL_RNN_DATA names.
+        train: Table of another record to train on, instead of `records`.
+        test: Table of that record to test on.
+        input_column: Column of the input in these two tables.
+        target_column: Column of the target in these two tables.
         smoke: Train one epoch of two updates, to see that everything runs; the figures mean nothing.
         resume: Continue in a folder that already holds this run, and skip what is finished.
         jobs: Number of processes; without it, one per processor.
@@ -91,10 +100,13 @@ def reproduce(
     from . import figures
 
     settings = SystemSettings.of(options | ({"epochs": 1, "updates": 2} if smoke else {}))
-    data_of = {name: read(name, data) for name in settings.records}
+    if train or test:
+        data_of = _given(train, test, Part(input_column, target_column), "records" in options)
+    else:
+        data_of = {name: read(name, data) for name in settings.records}
     identity = {
         "sha256": [measured.sha256 for measured in data_of.values()],
-        "recipes": {name: [dataclasses.asdict(recipe) for recipe in RECIPES[name]] for name in settings.records},
+        "recipes": {name: [dataclasses.asdict(recipe) for recipe in recipes_of(name)] for name in data_of},
     }
     experiment = Experiment.open(
         out, "{record}-{window}-{initial_state}-{recipe}", settings, resume=resume, jobs=jobs, **identity
@@ -103,16 +115,25 @@ def reproduce(
     choices = {key: choose(rows) for key, rows in folds.items()}
     kinds = [
         {"record": record, "window": window, "initial_state": kind, **choices[record, kind]}
-        for record in settings.records
+        for record in data_of
         for window in settings.windows
         for kind in settings.initial_states
     ]
-    runs = experiment.train(kinds, settings, functools.partial(train, data_of), "system identification")
+    runs = experiment.train(kinds, settings, functools.partial(train_run, data_of), "system identification")
     rows = [_summary(experiment, kind, runs, folds, data_of) for kind in kinds]
-    differences = [row for name in settings.records for row in _differences(name, settings, runs)]
-    verdict = [*_report(rows, settings), *sentences(differences, ERRORS)]
-    draws = {"errors": lambda: figures.errors(runs, settings.records, settings.windows[0])}
+    differences = [row for name in data_of for row in _differences(name, settings, runs)]
+    verdict = [*_report(rows, settings, data_of), *sentences(differences, ERRORS)]
+    draws = {"errors": lambda: figures.errors(runs, data_of, settings.windows[0])}
     return experiment.finish(runs, FACTORS, differences, verdict, draws, benchmarks=rows)
+
+
+def _given(train: pathlib.Path | None, test: pathlib.Path | None, part: Part, others: bool) -> dict[str, Measured]:
+    """Return the record of the user by its name, "given"; raise InputError if an argument lacks or is too many."""
+    if train is None or test is None:
+        raise InputError("`train` and `test` are the two tables of one record: give both")
+    if others:
+        raise InputError("`records` and `train` cannot be given together: model one after the other")
+    return {"given": read_given(train, test, part)}
 
 
 def _train_folds(
@@ -121,25 +142,25 @@ def _train_folds(
     """Train every recipe on the folds of its record with one seed, and return the runs by record and kind."""
     kinds = [
         {"record": record, "window": settings.windows[0], "initial_state": kind, "recipe": recipe, "block": block}
-        for record in settings.records
+        for record in data_of
         for kind in settings.initial_states
-        for recipe in range(len(RECIPES[record]))
+        for recipe in range(len(recipes_of(record)))
         for block in held_out(record)
     ]
     one_seed = dataclasses.replace(experiment, name=experiment.name + "-block-{block}", seeds=1)
-    runs = one_seed.train(kinds, settings, functools.partial(train, data_of), "folds", subfolder="folds")
+    runs = one_seed.train(kinds, settings, functools.partial(train_run, data_of), "folds", subfolder="folds")
     found: dict[tuple[str, str], list[Row]] = {}
     for run in runs:
         found.setdefault((run["record"], run["initial_state"]), []).append(run)
     return found
 
 
-def train(
+def train_run(
     data_of: dict[str, Measured], settings: SystemSettings, config: dict[str, Any], folder: pathlib.Path
 ) -> dict[str, Any]:
     """Train a model on a fold or on the whole training record, and return its errors on what was left out."""
     name, window, seed = config["record"], config["window"], config["seed"]
-    recipe, measured = RECIPES[name][config["recipe"]], data_of[name]
+    recipe, measured = recipes_of(name)[config["recipe"]], data_of[name]
     training, tests = [measured.training], measured.tests
     if "block" in config:
         training, held = split(measured.training, config["block"], window)
@@ -155,7 +176,7 @@ def train(
         settings, learning_rate=recipe.learning_rate, weight_decay=recipe.weight_decay, batch_size=recipe.batch_size
     )
     fit_and_save(model, loss, batches, trained_as, seed=seed, schedule="cosine", folder=folder)
-    factor = BENCHMARKS[name].factor
+    factor = measured.benchmark.factor
     if "block" in config:
         return {"metrics": {}, "errors": fold_errors(model, tests["block"], factor)}
     return {"metrics": scores(model, tests, factor)}
@@ -218,12 +239,12 @@ def _summary(
     name = kind["record"]
     own = [run for run in runs if all(run[key] == value for key, value in kind.items())]
     models = [experiment.model(run) for run in own]
-    factor, window = BENCHMARKS[name].factor, kind["window"]
+    factor, window = data_of[name].benchmark.factor, kind["window"]
     tests = {test: (record, ensemble(models, record)) for test, record in data_of[name].tests.items()}
     errors = mean_errors(folds[name, kind["initial_state"]])
     return {
         **kind,
-        "recipe": dataclasses.asdict(RECIPES[name][kind["recipe"]]),
+        "recipe": dataclasses.asdict(recipes_of(name)[kind["recipe"]]),
         "folds_rmse": errors[kind["recipe"], kind["estimate_weight"]],
         "folds": [
             {"recipe": recipe, "estimate_weight": weight, "rmse": error} for (recipe, weight), error in errors.items()
@@ -243,16 +264,16 @@ def _differences(record: str, settings: SystemSettings, runs: list[Row]) -> list
     return compare(runs, pairs, ERRORS)
 
 
-def _report(rows: list[Row], settings: SystemSettings) -> list[str]:
+def _report(rows: list[Row], settings: SystemSettings, data_of: dict[str, Measured]) -> list[str]:
     """Return the lines of the tables of every record, and what was chosen on its folds."""
-    lines = []
-    for record in settings.records:
-        benchmark, own = BENCHMARKS[record], [row for row in rows if row["record"] == record]
+    lines, seeds = [], f"{settings.seeds} seed{'s' * (settings.seeds != 1)}"
+    for record, measured in data_of.items():
+        benchmark, own = measured.benchmark, [row for row in rows if row["record"] == record]
         main, *others = benchmark.tests
         best = min((row for row in own if row["window"] == settings.windows[0]), key=lambda row: row["folds_rmse"])
         published = ", ".join(f"{name} {value:g}" for name, value in benchmark.published.items())
         lines += [
-            f"{record}, {main}: RMSE in {benchmark.unit} after the window, median of {settings.seeds} seeds.",
+            f"{record}, {main}: RMSE in {benchmark.unit} after the window, median of {seeds}.",
             _table(
                 own, {"folds": ("folds_rmse",), main: ("median", "rmse"), **_COLUMNS, "ensemble": ("ensemble", main)}
             ),
