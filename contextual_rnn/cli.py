@@ -53,7 +53,7 @@ def main(arguments: list[str] | None = None) -> None:
     for name in ("stdout", "stderr"):  # None if the caller closed it; print(file=None) would write to the other
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 (open until the program ends)
-    with contextlib.redirect_stderr(Tolerant(sys.stderr)):  # type: ignore[type-var]
+    with contextlib.redirect_stderr(Tolerant(sys.stderr)):
         _main(sys.argv[1:] if arguments is None else list(arguments))
 
 

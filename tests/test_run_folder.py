@@ -185,9 +185,6 @@ def test_a_finished_run_with_a_damaged_file_is_refused(tmp_path, name, damage):
         folder.finished_results()
 
 
-@pytest.mark.parametrize(
-    "text", [*WRONG.values(), '{"metrics": 3}', '{"metrics": {"error": "0.25"}}', '{"metrics": {"e": 1e999}}']
-)
 def test_a_finished_run_without_its_model_is_refused(tmp_path):
     folder = finished(tmp_path)
     folder.model_path.unlink()
@@ -195,6 +192,9 @@ def test_a_finished_run_without_its_model_is_refused(tmp_path):
         folder.finished_results()
 
 
+@pytest.mark.parametrize(
+    "text", [*WRONG.values(), '{"metrics": 3}', '{"metrics": {"error": "0.25"}}', '{"metrics": {"e": 1e999}}']
+)
 def test_wrong_results_of_a_run_without_checksums_are_refused(tmp_path, text):
     folder = finished(tmp_path)
     (tmp_path / "SHA256SUMS").unlink()
