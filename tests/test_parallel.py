@@ -235,7 +235,7 @@ def test_a_resumed_run_waits_as_long_as_another_process_works_on_it(tmp_path, mo
 
 
 class Closed(Terminal):
-    def write(self, text):
+    def write(self, *text):
         raise BrokenPipeError
 
     flush = write
