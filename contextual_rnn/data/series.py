@@ -239,6 +239,7 @@ class Datasets:
         missing: a sentence for each table with missing values.
         notes: sentences on series that are left out, on context columns of numbers that may be labels, and on equal
             tables.
+        held_out: whole series that are not trained on, where `validation` holds windows of them.
     """
 
     training: list[Record]
@@ -250,6 +251,7 @@ class Datasets:
     frequency: str | None = None
     missing: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    held_out: tuple[Record, ...] = ()
 
     @classmethod
     def read(
