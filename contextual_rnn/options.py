@@ -31,7 +31,7 @@ GROUPS = {
         (f"{table}{side}" for table in ("", "validation_", "test_") for side in ("source", "target")), "data"
     ),
     **dict.fromkeys(("seeds", "initial_states"), "comparison"),
-    **dict.fromkeys(("out", "end", "figure", "scores", "verbose"), "output"),
+    **dict.fromkeys(("out", "end", "figure", "scores", "verbose", "format", "int8"), "output"),
     **dict.fromkeys(("resume", "jobs", "config"), "execution"),
 }
 GROUP_OF_OTHERS = {"sample": "sampling", "transcribe": "search"}  # by command; "training" for the rest
