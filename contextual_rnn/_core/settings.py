@@ -26,6 +26,8 @@ from .choices import check_choice, nearest
 GROUPS = ("data", "model", "training", "comparison", "output")
 Function = TypeVar("Function", bound=Callable[..., Any])
 
+_ANNOTATIONS: dict[type, dict[str, Any]] = {}
+
 
 def setting(
     default: Any,
@@ -235,10 +237,11 @@ def described(field: dataclasses.Field[Any]) -> str:
     return field.metadata["description"] + several
 
 
-@functools.cache
-def _annotations(settings: type) -> dict[str, Any]:
-    """Return the types of the fields of a class of settings."""
-    return typing.get_type_hints(settings)
+def _annotations(settings: type[Settings]) -> dict[str, Any]:
+    """Return the types of the fields of a class of settings, which take long to find."""
+    if settings not in _ANNOTATIONS:
+        _ANNOTATIONS[settings] = typing.get_type_hints(settings)
+    return _ANNOTATIONS[settings]
 
 
 def choices_of(settings: type[Settings], field: dataclasses.Field[Any]) -> tuple[str, ...] | None:
