@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -19,6 +20,7 @@ from torch import nn
 
 from contextual_rnn import load, save
 from contextual_rnn.errors import DataWarning
+from contextual_rnn.jobs import series
 from contextual_rnn.study.fit import TrainingSettings, fit
 from contextual_rnn.study.parallel import Run, run_all
 from contextual_rnn.study.run_folder import read_json, read_lines
@@ -73,6 +75,8 @@ def found(out: pathlib.Path) -> list[Any]:
 
 def prepare(folder: pathlib.Path) -> None:
     """Make an undamaged run, and one that was killed."""
+    rows = [f"s{row // 20},{row % 7 / 7:.3f},{row % 5 / 5:.3f}" for row in range(60)]
+    (folder / "table.csv").write_text("\n".join(["id,u,y", *rows]) + "\n")
     train(folder / "whole")
     (folder / "expected.json").write_text(json.dumps(found(folder / "whole")))
     number = 0
@@ -82,13 +86,13 @@ def prepare(folder: pathlib.Path) -> None:
         _killed(folder / "unfinished", number)
 
 
-def _killed(out: pathlib.Path, event: int) -> bool:
-    """Train in another process, which is killed at an event; return whether it was."""
+def _killed(out: pathlib.Path, event: int, what: Callable[[], None] | None = None) -> bool:
+    """Train, or do something else, in another process, which is killed at an event; return whether it was."""
 
     def target() -> None:
         sys.stderr = open("/dev/null", "w")  # noqa: SIM115
         watch(str(out), event)
-        train(out)
+        train(out) if what is None else what()
 
     process = multiprocessing.get_context("fork").Process(target=target)
     process.start()
@@ -126,6 +130,43 @@ def kill_worker(generator: random.Random, number: int, folder: pathlib.Path) -> 
     if ended.returncode and "InputError: one of the 2 worker processes" not in ended.stderr and ended.returncode != -9:
         raise RuntimeError(ended.stderr[-200:])
     return _is_right(out, folder)
+
+
+def job(name: str, out: pathlib.Path, table: pathlib.Path) -> None:
+    """Do a small `fit series` or `compare series`, or go on with it."""
+    given = {"train": str(table), "test": str(table), "inputs": ["u"], "targets": ["y"], "series": "id", "window": 3}
+    small = {"epochs": 2, "updates": 2, "batch_size": 4, "length": 10, "hidden": 4, "jobs": 1, "resume": True}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DataWarning)
+        if name == "fit":
+            series.fit(**given, **small, out=out)
+        else:
+            series.compare(**given, **small, out=out, seeds=2, initial_states=["zero", "context"])
+
+
+def job_found(out: pathlib.Path) -> list[Any]:
+    """Return the models and the results of a job."""
+    models = {str(path.relative_to(out)): path.read_bytes() for path in sorted(out.rglob("model.safetensors"))}
+    return [models, _without_seconds(read_json(out / "results.json")), len(list((out / "figures").iterdir()))]
+
+
+def _without_seconds(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_seconds(one) for key, one in value.items() if key != "seconds"}
+    return [_without_seconds(one) for one in value] if isinstance(value, list) else value
+
+
+def kill_job(generator: random.Random, number: int, folder: pathlib.Path) -> bool:
+    """Kill `fit series` or `compare series` at a file event, and go on with it."""
+    name, out, table = ("fit", "compare")[number % 2], folder / f"killed-{number}", folder / "table.csv"
+    if not (folder / name).exists():
+        job(name, folder / name, table)
+    _killed(out, generator.randrange(1, 90 if name == "fit" else 250), lambda: job(name, out, table))
+    try:
+        job(name, out, table)
+        return job_found(out) == job_found(folder / name)
+    finally:
+        shutil.rmtree(out)
 
 
 def damage(generator: random.Random, number: int, folder: pathlib.Path) -> bool:

@@ -6,7 +6,8 @@ Each trial ends in one of three ways. *Right*: the result is that of the undamag
 *Wrong*: another result, another exception, a crash, or more than the memory or the time that docs/reliability.md
 promises. The program prints the seed of every trial that is wrong, and then ends with exit code 1.
 
-    kills    SIGKILL at every file event of a training run, in turn; the run is then resumed
+    kills    SIGKILL at every file event of two training runs, in turn; they are then resumed
+    jobs     SIGKILL of `fit series` and `compare series` at a random file event; they are then resumed
     workers  SIGKILL of a process of a comparison with two workers, at a random file event; it is then resumed
     runs     flipped bits, cuts and overwritten bytes in a random file of a finished or an unfinished run
     tables   mutated CSV files; what is read is compared with Python's csv module
@@ -38,13 +39,14 @@ from . import _endurance_runs as runs
 BATCH = 50  # trials of one process
 PARTS: dict[str, Callable[[random.Random, int, pathlib.Path], bool]] = {
     "kills": runs.kill,
+    "jobs": runs.kill_job,
     "workers": runs.kill_worker,
     "runs": runs.damage,
     "tables": files.table,
     "pairs": files.pairs,
     "models": files.model,
 }
-SHARES = {"kills": 3, "workers": 2, "runs": 3, "tables": 2, "pairs": 1, "models": 2}
+SHARES = {"kills": 3, "jobs": 2, "workers": 2, "runs": 5, "tables": 2, "pairs": 1, "models": 2}
 
 
 def answer(part: str, seed: int, number: int, folder: pathlib.Path) -> str:
@@ -90,7 +92,7 @@ def campaign(part: str, seed: int, seconds: float, folder: pathlib.Path) -> coll
     counts: collections.Counter[str] = collections.Counter()
     end, number = time.monotonic() + seconds, 0
     while time.monotonic() < end or not number:
-        size = 1 if part == "workers" else BATCH
+        size = 1 if part in ("jobs", "workers") else BATCH
         for answer in answers(part, seed, range(number, number + size), folder):
             kind = answer.partition(":")[0]
             counts[kind] += 1

@@ -109,6 +109,7 @@ class Checkpoint:
                     DataWarning,
                     stacklevel=3,
                 )
+                os.replace(path, self.path or path)  # so that the damaged one is never kept as the one before
             self._restore(tensors)
             return history
         if damage:
