@@ -170,6 +170,7 @@ def finished(path):
 
 def test_a_finished_run_has_the_checksums_of_its_files(tmp_path):
     assert finished(tmp_path).finished_results() == {"metrics": {"error": 0.25}}
+    assert not [file.name for file in tmp_path.iterdir() if file.name.startswith(".")]  # the lock is gone
     checked = subprocess.run(
         ["sha256sum", "-c", "SHA256SUMS"], cwd=tmp_path, capture_output=True, check=True, text=True
     )

@@ -37,14 +37,14 @@ class FolderLock:
         try:
             self.lock = FileLock(path / LOCK, is_singleton=True)
             try:
-                self.lock.acquire(timeout=SILENT if wait else timeout)
+                self._acquire(SILENT if wait else timeout)
             except Timeout:
                 if not wait:
                     raise InputError(
                         f"{path}: another process is working on this run, {self._owner()}; wait for it, or stop it"
                     ) from None
                 _say(f"{path}: waiting for {self._owner()}, which is working on this run")
-                self.lock.acquire()
+                self._acquire(-1)
         except OSError as error:
             raise InputError(f"{path} cannot be locked: {error.strerror or error}") from None
         self.is_held = True
@@ -52,13 +52,33 @@ class FolderLock:
         with contextlib.suppress(OSError):
             write_bytes(path / OWNER, json.dumps(owner).encode(), synced=False)
 
+    def _acquire(self, timeout: float) -> None:
+        """Take the lock; raise filelock.Timeout after a number of seconds, or never if it is -1."""
+        self.lock.acquire(timeout=timeout)
+        while self.lock.lock_counter == 1 and not self._is_of_the_file():
+            self.lock.release()
+            self.lock.acquire(timeout=timeout)
+
+    def _is_of_the_file(self) -> bool:
+        """Return whether the lock is that of the file in the folder, which the process before may have removed."""
+        from filelock import FileLock, Timeout
+
+        other = FileLock(self.path / LOCK)
+        try:
+            other.acquire(timeout=0)
+        except Timeout:
+            return True
+        other.release()
+        return False
+
     def release(self) -> None:
-        """Let another process take the lock."""
+        """Let another process take the lock, and remove its file."""
         if self.is_held:
             self.is_held = False
             if self.lock.lock_counter == 1:
-                with contextlib.suppress(OSError):
-                    (self.path / OWNER).unlink(missing_ok=True)
+                for name in (OWNER, LOCK):
+                    with contextlib.suppress(OSError):
+                        (self.path / name).unlink(missing_ok=True)
             self.lock.release()
 
     def __del__(self) -> None:
