@@ -57,9 +57,15 @@ def main(arguments: list[str] | None = None) -> None:
     for name in ("stdout", "stderr"):  # None if the caller closed it; print(file=None) would write to the other
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 (open until the program ends)
+    with contextlib.redirect_stderr(Tolerant(sys.stderr)):
+        _main(sys.argv[1:] if arguments is None else list(arguments))
+
+
+def _main(arguments: list[str]) -> None:
     command: Command | None = None
     try:
-        found = find_command(sys.argv[1:] if arguments is None else list(arguments))
+        _check_text(arguments)
+        found = find_command(arguments)
         if found is not None:
             command, given = found
             with warnings.catch_warnings():
@@ -79,6 +85,44 @@ def main(arguments: list[str] | None = None) -> None:
         hint = "; --resume continues from here" if command and "resume" in command.options else ""
         print(f"{PROGRAM}: stopped{hint}", file=sys.stderr)
         sys.exit(130)
+
+
+class Tolerant:
+    """A stream that drops what it cannot write, such as to a closed pipe or a full disk, so that training goes on.
+
+    Args:
+        stream: to write to.
+    """
+
+    def __init__(self, stream: Any) -> None:
+        self.stream = stream
+
+    def write(self, text: str) -> int:
+        """Write a text."""
+        self._try(lambda: self.stream.write(text))
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush the stream."""
+        self._try(self.stream.flush)
+
+    def _try(self, write: Callable[[], Any]) -> None:
+        try:
+            write()
+        except OSError:
+            _discard(self.stream)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+
+def _check_text(arguments: Sequence[str]) -> None:
+    """Raise InputError for the first argument that is not UTF-8, as it can be neither printed nor kept in a file."""
+    for argument in arguments:
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            raise InputError(f"the argument {argument!a} is not UTF-8; rename the file or folder") from None
 
 
 def _print_warnings(command: Command) -> None:
@@ -103,8 +147,12 @@ def _shortened(message: str) -> str:
 
 def _discard_output() -> None:
     """Send what is left to print nowhere, so that Python does not try to write it again when it ends."""
-    with contextlib.suppress(OSError):  # io.UnsupportedOperation: the caller has replaced standard output
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    _discard(sys.stdout)
+
+
+def _discard(stream: Any) -> None:
+    with contextlib.suppress(OSError):  # io.UnsupportedOperation: the caller has replaced the stream
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def find_command(arguments: list[str]) -> tuple[Command, list[str]] | None:
