@@ -31,7 +31,7 @@ GROUPS = {
         (f"{table}{side}" for table in ("", "validation_", "test_") for side in ("source", "target")), "data"
     ),
     **dict.fromkeys(("seeds", "initial_states"), "comparison"),
-    **dict.fromkeys(("out", "end", "figure", "scores", "verbose"), "output"),
+    **dict.fromkeys(("out", "end", "figure", "scores", "verbose", "format", "int8"), "output"),
     **dict.fromkeys(("resume", "jobs", "config"), "execution"),
 }
 GROUP_OF_OTHERS = {"sample": "sampling", "transcribe": "search"}  # by command; "training" for the rest
@@ -71,6 +71,8 @@ class Option:
 
     def check(self, value: str) -> None:
         """Raise InputError if a value is not one of the choices, or not a number where one is needed."""
+        if self.kind is bool:
+            raise InputError(f"`{self.name}` takes no value; found {value!r}")
         kinds = (self.kind, *typing.get_args(self.kind))
         kinds = (*kinds, *(inner for kind in kinds for inner in typing.get_args(kind)))
         if self.choices is not None:

@@ -13,12 +13,14 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 from ._core.contract import CoreContract
 from ._core.examples import examples_in_batch
 from ._core.packed import Episodes, run_packed
+from ._core.recording import recorder
 from ._core.rows import count_rows, map_columns, take_rows
 from ._core.state import State, check_state, fill, leaves, select_rows, where_rows
 from ._core.stepping import CoreSteps, stepper
 from ._core.tracing import refuse_tracing, refuse_vmap, shapes_are_traced, values_are_known
 from ._core.transforms import inside_transform
 from ._core.unroll import Unroll
+from .export.files import Exported, Format, Graphs, export
 from .initial_state import Generator, InitialState
 from .serialization import load, save
 
@@ -184,6 +186,11 @@ class ContextualRNN(nn.Module):
 
     def _run_padded(self, x: Tensor, run: _Run, h0: State, lengths: Tensor) -> tuple[Tensor, State]:
         refuse_vmap("lengths")
+        active = recorder()
+        if active is not None:
+            contract = run.contract
+            output, state = active.run_core(self.core, contract, x, contract.to_own_layout(h0), lengths)
+            return output, where_rows(lengths > 0, contract.to_batch_first(state), h0)
         if inside_transform():  # PyTorch's own packing is not differentiated there
             whole = torch.zeros(lengths.shape[0], x.shape[1 if self.batch_first else 0], dtype=torch.bool)
             return self._run_split(x, run, h0, lengths, Episodes.split(whole.to(x.device), lengths.clamp(min=1)))
@@ -238,6 +245,23 @@ class ContextualRNN(nn.Module):
     def save(self, path: str | os.PathLike[str]) -> None:
         """Save the weights and the configuration of the model to one safetensors file; see `serialization`."""
         save(self, path)
+
+    def graphs(self, context: Any = None) -> Graphs:
+        """Return what `export` writes: a graph of whole sequences and, with one direction, a graph of one step."""
+        from .export.rnn_graphs import rnn_graphs
+
+        specs, labels = rnn_graphs(self, context)
+        return Graphs(specs, {"labels": labels})
+
+    def export(self, out: str | os.PathLike[str], *, format: Format = "onnx", context: Any = None) -> Exported:
+        """Write the model, with its initial state, to files that run without this library; see `export.files.export`.
+
+        Args:
+            out: the path of the main file; the graph of one step is written next to it, such as `model-step.onnx`.
+            format: of the files, onnx or torch.
+            context: an example of the context, if the context network does not state what it reads.
+        """
+        return export(self, out, format=format, context=context)
 
     @staticmethod
     def load(path: str | os.PathLike[str]) -> ContextualRNN:

@@ -19,6 +19,7 @@ from ._core.module_config import build, module_config, registered
 from ._core.rebuild import differences, first_names, named_tensors, tie
 from ._core.tensor_files import TensorFile, read_tensors, to_bytes, write_tensors
 from .errors import InputError
+from .export.files import Exported, Format, Graphs, export
 
 MODEL = "model.safetensors"  # the name of the model's file in the folder of a run
 _ENTRY = "contextual_rnn"  # of the metadata of a file, which has the header
@@ -210,6 +211,19 @@ class SavedModel(nn.Module):
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model to one file, which `load` reads."""
         save(self, path)
+
+    def export(self, out: str | os.PathLike[str], *, format: Format = "onnx") -> Exported:
+        """Write the model to files that run without this library; see `export.files.export`.
+
+        Args:
+            out: the path of the main file; other graphs are written next to it, such as `model-step.onnx`.
+            format: of the files, onnx or torch.
+        """
+        return export(self, out, format=format)
+
+    def graphs(self) -> Graphs:
+        """Return what `export` writes."""
+        raise InputError(f"a {type(self).__name__} cannot be exported yet")
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:

@@ -155,6 +155,10 @@ def test_forecasts_of_new_series_are_better_than_persistence(fitted):
     assert rows["test"]["rmse"] < 0.5 * rows["persistence, test"]["rmse"] < rows["mean, test"]["rmse"]
     results = json.loads((folder / "results.json").read_text())
     assert results["metrics"]["rmse"] == rows["test"]["rmse"]
+    written = pl.read_csv(folder / "errors_by_series.csv")
+    assert written["series"].to_list() == ["s8", "s9", "s10"]
+    assert (written["RMSE of the model"] < written["RMSE of persistence"]).all()
+    assert f"Errors by series: {folder / 'errors_by_series.csv'}" in str(network.report)
     history = [json.loads(line) for line in (folder / "final" / "metrics.jsonl").read_text().splitlines()]
     best = min(history, key=lambda metrics: metrics["scaled_validation_rmse"])
     assert rows["validation"]["rmse"] == best["validation_rmse"]  # the weights are those of the best epoch

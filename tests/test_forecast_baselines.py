@@ -16,7 +16,7 @@ from contextual_rnn.jobs.forecast.base import season
 from contextual_rnn.jobs.forecast.baselines import baselines, why_not_seasonal
 from contextual_rnn.jobs.forecast.direct_linear import PENALTIES, DirectLinear
 from contextual_rnn.jobs.forecast.metrics import errors_of, rmse
-from contextual_rnn.jobs.forecast.scaled_errors import scaled_errors
+from contextual_rnn.jobs.forecast.scaled_errors import errors_by_series, scaled_errors
 from contextual_rnn.jobs.forecast.settings import ForecastSettings
 from contextual_rnn.jobs.forecast.windows import cut_windows
 
@@ -68,14 +68,18 @@ def test_scaled_errors_are_those_of_their_definition():
     windows[2].targets[:3] = 1.0
     future = torch.stack([window.targets[3:] for window in windows]).double()
     errors = {"one": torch.tensor([[17.0], [0.0]]) - future}
-    found, left_out = scaled_errors(errors, windows, training, 3, 1)
-    assert found["one"] == pytest.approx({"mase": (3 / 1.5 + 3 / 4) / 2, "rmsse": (3 / 2.5**0.5 + 3 / 4) / 2})
-    assert left_out == ["MASE and RMSSE leave out 1 series, which repeats exactly."]
-    seasonal, left_out = scaled_errors({"one": errors["one"][:1]}, windows[:1], training, 3, 2)
-    assert seasonal["one"]["mase"] == pytest.approx(3 / 3)
-    assert left_out == []
-    nothing, _ = scaled_errors({"one": errors["one"][2:]}, windows[2:], training, 3, 1)
-    assert nothing == {"one": {}}
+    found = scaled_errors(errors, windows, training, 3, 1)
+    assert found.means("one") == pytest.approx({"mase": (3 / 1.5 + 3 / 4) / 2, "rmsse": (3 / 2.5**0.5 + 3 / 4) / 2})
+    assert found.in_words() == ["MASE and RMSSE leave out 1 series, which repeats exactly."]
+    rows = errors_by_series(errors, windows, found)
+    assert [row["series"] for row in rows] == ["a", "b", "constant"]
+    assert [row["RMSE of one"] for row in rows] == [3, 3, 3]
+    assert [row["MASE of one"] for row in rows] == [3 / 1.5, 3 / 4, None]
+    seasonal = scaled_errors({"one": errors["one"][:1]}, windows[:1], training, 3, 2)
+    assert seasonal.means("one")["mase"] == pytest.approx(3 / 3)
+    assert seasonal.in_words() == []
+    nothing = scaled_errors({"one": errors["one"][2:]}, windows[2:], training, 3, 1)
+    assert nothing.means("one") == {}
 
 
 def waves(steps=200):

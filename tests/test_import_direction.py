@@ -16,7 +16,9 @@ LAYERS = (
     ("errors",),
     ("_core",),
     ("context",),
-    ("mlp", "initial_state", "fast_weights", "gated", "linear", "serialization", "state_estimation"),
+    ("mlp", "initial_state", "fast_weights", "gated", "linear", "state_estimation"),
+    ("export",),
+    ("serialization",),
     ("recurrent", "heads", "memory_state", "posterior", "cores", "kinds", "scaling"),
     ("sequence_model", "seq2seq", "window_reader"),
     ("latent",),
@@ -24,7 +26,7 @@ LAYERS = (
     ("study",),
     ("table_files",),
     ("data",),
-    ("jobs", "papers"),
+    ("jobs", "papers", "export_run"),
     ("options",),
     ("cli",),
     ("__main__",),
@@ -34,6 +36,7 @@ RANKS = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 ROOT = "contextual_rnn"
 NOT_FOR_IMPORT = (
     *("matplotlib", "polars", "lightning_fabric", "lightning", "numba", "joblib", "scipy", "tyro", "triton"),
+    *("onnx", "onnxruntime", "onnxscript"),
     *("pandas", "narwhals", "rich", "yaml", "tqdm", "rapidfuzz", "pooch", "sklearn", "filelock"),
 )
 NOT_FOR_SERIES = (

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
+from .recording import recorder
 from .state import (
     Shapes,
     State,
@@ -124,14 +125,21 @@ class CoreContract:
             ValueError: the core does not return `(output, state)` of the expected shapes.
         """
         output, state = self.call_in_own_layout(core, x, self.to_own_layout(state))
-        return output, swap_batch_and_layers(state) if self.layers_first else state
+        return output, self.to_batch_first(state)
 
     def to_own_layout(self, state: State) -> State:
         """Convert a batch-first state to the layout of the core's states."""
         return swap_batch_and_layers(state) if self.layers_first else state
 
+    def to_batch_first(self, state: State) -> State:
+        """Convert a state in the layout of the core's states to a batch-first one."""
+        return swap_batch_and_layers(state) if self.layers_first else state
+
     def call_in_own_layout(self, core: nn.Module, x: Any, state: State) -> tuple[Any, State]:
         """Call the core with a state in its own layout, and return the state in the same layout; see `call`."""
+        active = recorder()
+        if active is not None:
+            return active.run_core(core, self, x, state, None)
         if under_vmap():
             x, state = _mapped_alike(core, x, state)
         result = core(_autocast_input(core, x), state)

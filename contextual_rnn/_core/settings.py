@@ -268,6 +268,8 @@ def _checked(settings: type[Settings], field: dataclasses.Field[Any], value: Any
             return _number(field, value, kind)
     if str in kinds and not isinstance(value, str):
         raise InputError(f"`{field.name}` must be a string; found {value!r}")
+    if value == "":
+        raise InputError(f"`{field.name}` must not be empty")
     return value
 
 
@@ -277,9 +279,9 @@ def _choice(settings: type[Settings], field: dataclasses.Field[Any], value: Any)
 
 
 def _numbers(field: dataclasses.Field[Any], value: Any, kind: type) -> tuple[Any, ...]:
-    """Return a tuple of distinct numbers; a single number becomes a tuple of one."""
+    """Return a tuple of distinct numbers; a single number becomes a tuple of one. It may be empty if the default is."""
     values = dict.fromkeys(value if _is_several(value) else (value,))
-    if not values:
+    if not values and field.default != ():
         raise InputError(f"`{field.name}` needs at least one value")
     return tuple(_number(field, one, kind) for one in values)
 

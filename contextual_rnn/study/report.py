@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 import html
+import io
 import os
 import pathlib
 import textwrap
@@ -16,7 +18,7 @@ from .comparison import figure_files, html_table, text_table
 from .differences import Metric, Row
 from .fit import check_accelerator
 from .parallel import Training, one_thread, run_all, run_directory
-from .run_folder import RunFolder, read_lines, write_json
+from .run_folder import RunFolder, read_lines, write_bytes, write_json
 from .tuning import choose
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ class FitReport:
         validation: the validation metrics of every candidate, where several settings were tried.
         out: the run folder; None where nothing was kept on disk.
         files: further files of the run folder to name, by what they hold.
+        tables: further tables, as rows, by their names in words; each is written to a CSV file.
     """
 
     sentences: list[str]
@@ -44,6 +47,7 @@ class FitReport:
     validation: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     out: pathlib.Path | None = None
     files: dict[str, pathlib.Path] = dataclasses.field(default_factory=dict)
+    tables: dict[str, list[dict[str, Any]]] = dataclasses.field(default_factory=dict)
 
     def table(self, width: int = 80) -> str:
         """Return the metrics as a table."""
@@ -66,6 +70,9 @@ class FitReport:
         from .figures import write_figure
 
         self.out = folder.path
+        for name, rows in self.tables.items():
+            self.files[name] = folder.path / f"{name.lower().replace(' ', '_')}.csv"
+            write_bytes(self.files[name], _csv(rows))
         write_json(folder.results_path, {**results, "errors": self.rows, "validation": self.validation})
         for name, draw in {**figures, "history": self.plot_history}.items():
             write_figure(draw(), folder.figures, name)
@@ -91,6 +98,15 @@ class FitReport:
             [name, *(f"{values[key]:.4g}" if values.get(key) is not None else "-" for key in keys)]
             for name, values in self.rows.items()
         ]
+
+
+def _csv(rows: Sequence[dict[str, Any]]) -> bytes:
+    """Return rows as CSV."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue().encode()
 
 
 def fit_one(

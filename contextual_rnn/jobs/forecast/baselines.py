@@ -14,6 +14,7 @@ from .direct_linear import DirectLinear
 from .metrics import Forecast, errors_of, scaled_rmse
 from .model import ForecastModel
 from .settings import ForecastSettings
+from .windows import every_window
 
 VALIDATED = 2000  # held-out windows that the linear model is chosen on
 CHUNK = 512  # windows read at once
@@ -101,17 +102,9 @@ def fit_linear(model: ForecastModel, data: Datasets) -> DirectLinear:
     linear, settings = model.make_linear(), model.settings
     outputs = settings.horizon * len(settings.targets)
     missing = any(bool(record.targets.isnan().any()) for record in data.training)
-    training = _windows_at_distances(data.training, settings, linear.rows(outputs if missing else 1))
+    training = every_window(data.training, settings, linear.rows(outputs if missing else 1))
     step = -(-len(data.validation) // VALIDATED)
     return linear.fit(*(_regression(model, linear, windows) for windows in (training, data.validation[::step])))
-
-
-def _windows_at_distances(records: Sequence[Record], settings: ForecastSettings, most: int) -> list[Record]:
-    """Return at most about `most` windows of past and horizon."""
-    size = settings.past + settings.horizon
-    starts = sum(max(len(record) - size + 1, 0) for record in records)
-    step = max(-(-starts // most), 1)
-    return [record.part(start, start + size) for record in records for start in range(0, len(record) - size + 1, step)]
 
 
 def _regression(model: ForecastModel, linear: DirectLinear, windows: Sequence[Record]) -> tuple[Tensor, Tensor]:

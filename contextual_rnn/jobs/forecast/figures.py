@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import torch
 
 from ..._core.records import Record
 from ...study.figures import Figure, colour, finish, line_with_band, logarithmic_where_wide, styled, subplots
+from .quantiles import quantile_forecasts
 
 
 @styled
@@ -23,13 +25,24 @@ def plot_forecasts(model: Any, windows: Sequence[Record], shown: int = 4) -> Fig
     past, targets = model.settings.past, model.settings.targets
     chosen = range(0, len(windows), max(1, len(windows) // shown))[:shown]
     figure, axes = subplots(len(targets), len(chosen), width=4.5, height=2.8)
-    for place, forecast in enumerate(model.forecasts([windows[number] for number in chosen])):
-        window = windows[chosen[place]]
+    drawn, levels = [windows[number] for number in chosen], model.settings.quantiles
+    forecasts = torch.stack(list(model.forecasts(drawn)))
+    bands = quantile_forecasts(model, drawn, forecasts) if len(levels) > 1 else None
+    for place, (window, forecast) in enumerate(zip(drawn, forecasts, strict=True)):
         for row, target in enumerate(targets):
             panel = axes[row, place]
             panel.plot(window.targets[:, row], ".", color="black", markersize=4, label="measured")
             steps = range(past, past + len(forecast))
             panel.plot(steps, forecast[:, row], color="#0072B2", linewidth=1.5, label="forecast")
+            if bands is not None:
+                low, high, between = (
+                    bands[place, 0, :, row],
+                    bands[place, -1, :, row],
+                    f"{levels[0]:g} to {levels[-1]:g}",
+                )
+                panel.fill_between(
+                    steps, low, high, color="#0072B2", alpha=0.2, linewidth=0, label=f"quantiles {between}"
+                )
             panel.axvline(past - 0.5, color="grey", linestyle=":", linewidth=1)
             title = f"series {window.name!r}, window {chosen[place] + 1} of {len(windows)}"
             finish(panel, "step (forecast after the dotted line)", f"{target} (unit of the column)", title)

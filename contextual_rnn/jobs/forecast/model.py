@@ -32,6 +32,7 @@ from ...scaling import StandardisedColumns
 from ...seq2seq import Decoder, Encoder, EncoderDecoder, ScheduledSampling, make_attention, make_bridge
 from .base import season_in_past, season_places
 from .direct_linear import DirectLinear
+from .quantiles import names_of_quantiles, quantile_forecasts
 from .scale import usual_spread, window_scale
 from .settings import ForecastSettings
 from .windows import Question
@@ -60,12 +61,14 @@ class ForecastModel(StandardisedColumns):
     Attributes:
         updates: the number of training steps so far, (); scheduled sampling depends on it.
         usual: (Y,), with `scale` window only: the usual spread of a window's past relative to its level.
+        offsets: (Q, horizon, Y), with `quantiles` only: the quantiles of scaled errors; see `fit_quantiles`.
     """
 
     purpose = "forecasts series: use `forecast`"
 
     updates: Tensor
     usual: Tensor
+    offsets: Tensor
 
     def __init__(
         self,
@@ -97,6 +100,8 @@ class ForecastModel(StandardisedColumns):
         if given.base == "linear":
             self.add_nothing()
         self.add_scales(inputs, targets)
+        if given.quantiles:
+            self.register_buffer("offsets", torch.zeros(len(given.quantiles), given.horizon, targets))
         if given.scale == "window":
             self.register_buffer("usual", torch.zeros(targets))
 
@@ -145,6 +150,12 @@ class ForecastModel(StandardisedColumns):
         if self.settings.missing == "interpolate":
             past = hold_the_end(past, len(self.target_mean))
         return self.scale_of(self.values_of(past))[1]
+
+    @torch.no_grad()
+    def scales_of(self, windows: Sequence[Record]) -> Tensor:
+        """Return the scale of the targets of each window, (N, 1, Y); see `scale_of`."""
+        past = torch.stack([window.read[: self.settings.past] for window in windows])
+        return self.scale_of_read(past.to(self.device)).cpu().expand(len(windows), 1, -1)
 
     def loss(self, batch: Batch, feeding: ScheduledSampling | None = None) -> Tensor:
         """Return the mean squared error of standardised targets over the horizon, (); missing ones are left out.
@@ -220,8 +231,9 @@ class ForecastModel(StandardisedColumns):
         Returns:
             A data frame of the kind of `past`, polars for a file, with `horizon` rows per series: the series column if
             there is one, the times if the model has a column of times, `step` (1 is the first step after the past), the
-            measured targets if `future` has them, and the forecasts, with `_predicted` after the targets' names. Its
-            pandas index is that of the rows of `future`, if both are pandas frames.
+            measured targets if `future` has them, the forecasts, with `_predicted` after the targets' names, and their
+            quantiles, such as `y_quantile_0.1`, if the model has any. Its pandas index is that of the rows of `future`,
+            if both are pandas frames.
 
         Raises:
             InputError: a table is wrong, `future` is missing or lacks a series, or a series is too short.
@@ -255,8 +267,13 @@ class ForecastModel(StandardisedColumns):
 
     def answer(self, question: Question) -> Any:
         """Return the data frame of `forecast`."""
-        forecasts = self.eval().forecasts(question.windows(self.settings, self.fields))
-        return question.frame(forecasts, self.settings)
+        windows = question.windows(self.settings, self.fields)
+        forecasts = torch.stack(list(self.eval().forecasts(windows)))
+        quantiles = {}
+        if self.settings.quantiles:
+            found = quantile_forecasts(self, windows, forecasts)
+            quantiles = {name: found[:, level, :, place] for name, level, place in names_of_quantiles(self)}
+        return question.frame(forecasts, self.settings, quantiles)
 
     def linear_regression(self, batch: Batch) -> tuple[tuple[Tensor, ...], Tensor, Tensor, Tensor]:
         """Return what a linear model reads and forecasts of a minibatch of windows.

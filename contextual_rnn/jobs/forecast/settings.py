@@ -7,6 +7,7 @@ from typing import Literal
 
 from ..._core.settings import setting
 from ...data.columns import ColumnSettings
+from ...errors import InputError
 from ...seq2seq import ATTENTIONS, BRIDGES
 from ...study.fit import TrainingSettings
 from .. import choices
@@ -45,6 +46,12 @@ class ForecastSettings(ColumnSettings, TrainingSettings):
         "day of hours, a week of days, or a year of months. By default, `fit` trains with each and keeps the one with "
         "the lowest validation error; `compare` takes the nearer one of last and seasonal.",
         group="model",
+    )
+    quantiles: tuple[float, ...] = setting(
+        (),
+        "Quantiles to forecast beside the forecast itself, such as 0.1 0.9, from the errors of held-out windows.",
+        group="data",
+        metavar="Q",
     )
     cell: Literal["lstm", "gru"] = setting("gru", "Recurrent core of the encoder and of the decoder.", group="model")
     hidden: int = setting(32, "Hidden units of each layer of the encoder and of the decoder.", group="model", least=1)
@@ -94,3 +101,12 @@ class ForecastSettings(ColumnSettings, TrainingSettings):
         40, "Number of training epochs; the weights of the best one are kept.", group="training", least=1
     )
     updates: int = setting(50, "Minibatches per epoch, each of windows drawn at random.", group="training", least=1)
+
+    def __post_init__(self) -> None:
+        """Check the settings."""
+        super().__post_init__()
+        for level in self.quantiles:
+            if not 0 < level < 1:
+                raise InputError(f"`quantiles` must lie between 0 and 1; found {level:g}")
+        if sorted(set(self.quantiles)) != list(self.quantiles):
+            raise InputError("`quantiles` must ascend, each once, such as 0.1 0.5 0.9")

@@ -38,8 +38,9 @@ from .metrics import (
     squares_by_series,
 )
 from .model import ForecastModel
+from .quantiles import coverage_in_words, fit_quantiles
 from .scale import scale_in_words, with_scale
-from .scaled_errors import SCALED, scaled_errors, series_in_words
+from .scaled_errors import SCALED, errors_by_series, scaled_errors, series_in_words
 from .settings import ForecastSettings
 from .windows import cut_windows, hold_out_ends
 
@@ -64,6 +65,7 @@ def read_tables(train: Source, validation: Source | None, test: Source | None, s
         training=training,
         validation=cut_windows(held_out, settings),
         test=cut_windows(data.test, settings),
+        held_out=tuple(held_out),
     )
 
 
@@ -101,6 +103,8 @@ class Training(parallel.Training):
         best = history[best_epoch(history, self.minimise) - 1]
         if settings.base == "linear":
             best = _best_with_linear(model, best, evaluate)
+        if settings.quantiles:
+            fit_quantiles(model, data.held_out)
         save(model, folder / "model.safetensors")
         metrics = {name: best[name] for name in ("validation_rmse", MINIMISED, "epoch")}
         if not data.test or config["fold"] is not None:  # a trial does not read the test table
@@ -195,13 +199,12 @@ def _report(
     last = list(own)[-1]
     windows, unit, season = tables[last], model.error_scale().double(), season_in_past(data.frequency, settings.past)
     others = {name: errors_of(one, windows, model) for name, one in baselines(model, data).items()}
-    scaled, left_out = scaled_errors(
-        {last: own[last] * unit} | {name: errors * unit for name, errors in others.items()},
-        *(windows, data.training, settings.past, season or 1),
-    )
-    found = {name: scores(errors) | scaled[name] for name, errors in others.items()}
+    shown = {"the model": own[last], **others}
+    in_units = {name: errors * unit for name, errors in shown.items()}
+    scaled = scaled_errors(in_units, windows, data.training, settings.past, season or 1)
+    found = {name: scores(errors) | scaled.means(name) for name, errors in others.items()}
     rows = {name: scores(errors) for name, errors in own.items()}
-    rows[last] |= scaled[last]
+    rows[last] |= scaled.means("the model")
     sentences = [
         f"Trained an encoder and decoder ({settings.cell}, {settings.hidden} units) to forecast {settings.horizon} "
         f"steps from {settings.past}, on {len(data.training)} series for {len(history)} epochs.",
@@ -215,13 +218,16 @@ def _report(
         *data.remarks,
         f"Errors are in {error_unit(settings.targets)}.",
         *in_own_units(settings.targets, f"{last} table", rmse_by_target(own[last] * unit)),
-        *left_out,
+        *scaled.in_words(),
         *why_not_seasonal(model),
         *worse_than_baselines(f"On the {last} table, the model", rows[last]["rmse"], found, METRICS[0]),
+        *([coverage_in_words(model, windows, last, last == "validation")] if settings.quantiles else []),
         *series_in_words(own[last], others["persistence"], windows, "persistence"),
     ]
     rows |= {f"{name}, {last}": values for name, values in found.items()}
-    return FitReport(sentences, (*METRICS, *SCALED), rows)
+    by_series = errors_by_series(shown, windows, scaled)
+    by_name = {"Errors by series": by_series} if len(by_series) > 1 else {}
+    return FitReport(sentences, (*METRICS, *SCALED), rows, tables=by_name)
 
 
 def _figures(data: Datasets, model: ForecastModel) -> dict[str, Callable[[], Figure]]:

@@ -107,8 +107,16 @@ class Question:
             calendar=calendar,
         )
 
-    def frame(self, forecasts: Iterable[Tensor], settings: ForecastSettings) -> Any:
-        """Return the forecasts (horizon, Y) of every series as a data frame; see `ForecastModel.forecast`."""
+    def frame(
+        self, forecasts: Iterable[Tensor], settings: ForecastSettings, further: dict[str, Tensor] | None = None
+    ) -> Any:
+        """Return the forecasts (horizon, Y) of every series as a data frame; see `ForecastModel.forecast`.
+
+        Args:
+            forecasts: of N series.
+            settings: of the model.
+            further: columns to append, (N, horizon), by name.
+        """
         predicted, horizon = np.concatenate([np.asarray(values) for values in forecasts]), settings.horizon
         names, measured = [f"{target}_predicted" for target in settings.targets], self._measured(settings)
         columns: dict[str, Any] = {}
@@ -118,9 +126,12 @@ class Question:
         time = time_column(settings)
         if time:
             columns[time] = [cell for one in self.series for cell in _times_after(one, horizon).to_list()]
-        columns[free_name("step", (*columns, *measured, *names))] = np.tile(np.arange(1, horizon + 1), len(self.series))
+        columns[free_name("step", (*columns, *measured, *names, *(further or ())))] = np.tile(
+            np.arange(1, horizon + 1), len(self.series)
+        )
         columns |= measured
         columns |= {name: predicted[:, place] for place, name in enumerate(names)}
+        columns |= {name: np.asarray(values).ravel() for name, values in (further or {}).items()}
         if self.future is not None and self.future.backend == self.past.backend and self.future.from_frame:
             rows = np.concatenate([one.rows[:horizon] for one in self.to_come])
             return self.future.frame.like(columns, rows)  # type: ignore[union-attr]
@@ -223,6 +234,14 @@ def cut_windows(records: Sequence[Record], settings: ForecastSettings) -> list[R
             "forecast; give other tables, or a shorter `past`"
         )
     return scored
+
+
+def every_window(records: Sequence[Record], settings: ForecastSettings, most: int) -> list[Record]:
+    """Return the windows of past and horizon that start at every step; of more than `most`, some at equal distances."""
+    size = settings.past + settings.horizon
+    starts = sum(max(len(record) - size + 1, 0) for record in records)
+    step = max(-(-starts // most), 1)
+    return [record.part(start, start + size) for record in records for start in range(0, len(record) - size + 1, step)]
 
 
 def hold_out_ends(training: Sequence[Record], size: int) -> tuple[list[Record], list[Record]]:

@@ -19,11 +19,13 @@ from torch import Tensor, nn
 from ..._core.module_config import register
 from ..._core.records import Record, collate, read_targets
 from ..._core.state import State, move, select_rows
+from ..._core.tracing import values_are_known
 from ...context import Field
 from ...cores import make_core
 from ...data.missing import REFUSE, hold_the_end
 from ...data.series import context_width, input_width, target_width
 from ...data.table import Source
+from ...export.files import Graphs
 from ...initial_state import ContextState
 from ...mlp import MLP
 from ...recurrent import ContextualRNN
@@ -103,7 +105,8 @@ class SeriesModel(StandardisedColumns):
             inputs, lengths = inputs[:, k:], lengths - k
         joined = _joined(kind.name, inputs.shape[1], vector, opening, context)
         known = vector if kind.needs_context and not kind.is_control else None
-        read, lasting = torch.cat([inputs, joined], dim=-1), _unless_equal(lengths, inputs)
+        read = torch.cat([inputs, joined], dim=-1) if self.joined_size else inputs
+        lasting = _unless_equal(lengths, inputs)
         start = None
         if kind.is_estimated and not self.training:
             start, known = self._estimated(read, opening, known), None
@@ -111,15 +114,16 @@ class SeriesModel(StandardisedColumns):
         output = output[:, k:] if kind.runs_over_window else output
         return self._read(output), (state, joined[:, -1] if kind.name == "every-step" else vector[:, :0])
 
-    def carry_on(self, inputs: Tensor, state: State, lengths: Tensor) -> tuple[Tensor, State]:
+    def carry_on(self, inputs: Tensor, state: State, lengths: Tensor | None) -> tuple[Tensor, State]:
         """Continue from a state that `forward` or `carry_on` returned: inputs (B, T, U) to predictions (B, T, Y)."""
         core_state, vector = state
         inputs = self.standardised_inputs(inputs)
         is_joined = self.settings.kind.name == "every-step"
-        joined = vector if is_joined else vector.new_zeros(len(vector), self.joined_size)
+        joined = vector if is_joined else vector.new_zeros(vector.shape[0], self.joined_size)
         joined = joined.unsqueeze(1).expand(-1, inputs.shape[1], -1)
-        unequal = _unless_equal(lengths, inputs)
-        output, core_state = self.rnn(torch.cat([inputs, joined], dim=-1), state=core_state, lengths=unequal)
+        unequal = None if lengths is None else _unless_equal(lengths, inputs)
+        read = torch.cat([inputs, joined], dim=-1) if self.joined_size else inputs
+        output, core_state = self.rnn(read, state=core_state, lengths=unequal)
         return self._read(output), (core_state, vector)
 
     @torch.no_grad()
@@ -154,6 +158,12 @@ class SeriesModel(StandardisedColumns):
             InputError: the table is wrong, or `start` lacks a series or belongs to another model.
         """
         return predict(self, table, start)
+
+    def graphs(self) -> Graphs:
+        """Return what `export` writes; see `graphs.series_graphs`."""
+        from .graphs import series_graphs
+
+        return series_graphs(self)
 
     def _estimated(self, inputs: Tensor, opening: Tensor, known: Tensor | None) -> State:
         """Return the h0 that fits the standardised targets of the window, near that of the initial state.
@@ -197,4 +207,4 @@ def _joined(kind: str, steps: int, vector: Tensor, opening: Tensor, context: Ten
 
 
 def _unless_equal(lengths: Tensor, padded: Tensor) -> Tensor | None:
-    return None if bool((lengths == padded.shape[1]).all()) else lengths
+    return None if values_are_known() and bool((lengths == padded.shape[1]).all()) else lengths

@@ -1,0 +1,1 @@
+"""Export trained models to files that run without this library, and without PyTorch."""

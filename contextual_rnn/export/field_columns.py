@@ -1,0 +1,36 @@
+"""The inputs of a graph for context columns of a table, and the vector that their fields make."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+import torch
+from torch import Tensor, nn
+
+from ..context import Field, Label
+from .context_inputs import field_inputs
+from .graph_spec import Input
+
+
+class FieldColumns(nn.Module):
+    """Context columns, as inputs of a graph.
+
+    Args:
+        fields: the field of every column.
+        taken: names of other inputs; a column of such a name gets the prefix `context_`.
+    """
+
+    def __init__(self, fields: Mapping[str, Field], taken: Collection[str]) -> None:
+        super().__init__()
+        self.fields = nn.ModuleList(fields.values())
+        self.inputs: list[Input] = []
+        for name, field in fields.items():
+            self.inputs += field_inputs(f"context_{name}" if name in taken else name, field)
+        self.labels = {name: field.labels for name, field in fields.items() if isinstance(field, Label)}
+
+    def vector(self, values: Collection[Tensor], like: Tensor) -> Tensor:
+        """Return the context vector (B, C) for a value of every column; `like` has B rows."""
+        if not self.fields:
+            return like.new_zeros(like.shape[0], 0)
+        pairs = zip(self.fields, values, strict=True)
+        return torch.cat([field(value) for field, value in pairs], dim=1).to(like)

@@ -1,0 +1,190 @@
+"""Write the graphs of a model to files: all of them, checked, or none."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import dataclasses
+import importlib
+import os
+import pathlib
+from collections.abc import Mapping
+from typing import Any, Literal, TypeVar
+
+from torch import nn
+
+from ..context import Label
+from ..errors import InputError
+from .graph_spec import GraphSpec
+
+Format = Literal["onnx", "torch"]
+SUFFIXES = {"onnx": ".onnx", "torch": ".pt2"}
+
+Module = TypeVar("Module", bound=nn.Module)
+
+
+@dataclasses.dataclass
+class ExportedFile:
+    """A file that was written.
+
+    Attributes:
+        path: of the file.
+        about: what its graph computes.
+        inputs: the names of its inputs.
+        outputs: the names of its outputs.
+        difference: the largest difference from the model, relative to the largest output if that is over 1.
+        size: in bytes.
+    """
+
+    path: pathlib.Path
+    about: str
+    inputs: list[str]
+    outputs: list[str]
+    difference: float
+    size: int
+
+    def __str__(self) -> str:
+        """Return the path, the names of inputs and outputs, the size and the difference."""
+        return (
+            f"{self.path}: {self.about}\n  inputs:  {', '.join(self.inputs)}\n  outputs: {', '.join(self.outputs)}\n"
+            f"  {self.size / 1024:.0f} KiB; largest difference from the model: {self.difference:.1g}"
+        )
+
+
+@dataclasses.dataclass
+class Exported:
+    """The files of an exported model. Printing it lists them.
+
+    Attributes:
+        files: the graphs.
+        remarks: sentences on limits of the files.
+    """
+
+    files: list[ExportedFile]
+    remarks: list[str] = dataclasses.field(default_factory=list)
+
+    def __str__(self) -> str:
+        """Return a paragraph per file, and the remarks."""
+        return "\n".join([*map(str, self.files), *self.remarks])
+
+
+def frozen(module: Module) -> Module:
+    """Return a copy of a model for a graph: on the CPU, in float32 and in evaluation mode.
+
+    Its labels are read as their places among the names, since a graph reads no texts.
+    """
+    copied = copy.deepcopy(module).to("cpu").float().eval()
+    for field in copied.modules():
+        if isinstance(field, Label):
+            field.names = None
+    for parameter in copied.parameters():
+        parameter.requires_grad_(False)
+    return copied
+
+
+@dataclasses.dataclass
+class Graphs:
+    """What a model exports.
+
+    Attributes:
+        specs: its graphs, the main one first.
+        metadata: what the files say about the model, which JSON can hold.
+        scripts: texts of further files, by the ends of their names.
+        remarks: sentences on limits of the graphs.
+    """
+
+    specs: list[GraphSpec]
+    metadata: dict[str, Any] = dataclasses.field(default_factory=dict)
+    scripts: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    remarks: list[str] = dataclasses.field(default_factory=list)
+
+
+def export(module: Any, out: str | os.PathLike[str], *, format: Format = "onnx", **options: Any) -> Exported:
+    """Write the graphs of a model to files, after a check of every one.
+
+    Args:
+        module: a model with a method `graphs(**options)`, which returns `Graphs`.
+        out: the path of the main graph's file; the files of the others have the names of the graphs at their ends.
+        format: of the files: onnx (`.onnx`), or torch (`.pt2`, which `torch.export.load` reads).
+        options: the arguments of `graphs`.
+
+    Raises:
+        InputError: a file exists, the extra `export` is missing, or a graph cannot be made or differs from the model.
+    """
+    path = _checked(out, format)
+    graphs = graphs_of(module, **options)
+    metadata = {"class": type(module).__name__, "version": version(), **graphs.metadata}
+    paths = [path_of(path, spec.name) for spec in graphs.specs]
+    texts = {path.with_name(f"{path.stem}{end}"): text for end, text in graphs.scripts.items()}
+    for one in (*paths, *texts):
+        if one.exists():
+            raise InputError(f"{one} exists already; give another `out`")
+    contents: dict[pathlib.Path, bytes] = {}
+    found, remarks = [], list(graphs.remarks)
+    for spec, one in zip(graphs.specs, paths, strict=True):
+        contents[one], difference, more = _content(spec, metadata, format)
+        remarks += more
+        names = [each.name for each in spec.inputs]
+        found.append(ExportedFile(one, spec.about, names, list(spec.outputs), difference, len(contents[one])))
+    write_all({**contents, **{one: text.encode() for one, text in texts.items()}})
+    return Exported(found, list(dict.fromkeys(remarks)))
+
+
+def graphs_of(module: Any, **options: Any) -> Graphs:
+    """Return the graphs of a copy of a model; the options are those of its method `graphs`."""
+    return frozen(module).graphs(**options)
+
+
+def version() -> str:
+    """Return the version of the library."""
+    return importlib.import_module(__name__.split(".")[0]).__version__
+
+
+def _content(spec: GraphSpec, metadata: dict[str, Any], format: Format) -> tuple[bytes, float, list[str]]:
+    """Return the content of a graph's file, its difference from the model, and remarks."""
+    from . import onnx_format
+
+    content = onnx_format.onnx_bytes(spec, metadata)
+    return content, onnx_format.check(spec, content), []
+
+
+def _checked(out: str | os.PathLike[str], format: Format) -> pathlib.Path:
+    path = pathlib.Path(out)
+    if format not in SUFFIXES:
+        raise InputError(f"`format` must be one of {', '.join(SUFFIXES)}; found {format!r}")
+    if path.suffix != SUFFIXES[format]:
+        raise InputError(f"`out` must end in {SUFFIXES[format]} for `format` {format}; found {path}")
+    if not path.parent.is_dir():
+        raise InputError(f"`out` {path}: there is no folder {path.parent}")
+    if format == "onnx":
+        from .onnx_format import require_onnx
+
+        require_onnx()
+    return path
+
+
+def path_of(path: pathlib.Path, name: str) -> pathlib.Path:
+    """Return the path of a graph's file: `model-step.onnx` for the graph `step` of `model.onnx`."""
+    return path.with_name(f"{path.stem}-{name}{path.suffix}") if name else path
+
+
+def write_all(contents: Mapping[pathlib.Path, bytes]) -> None:
+    """Write files, all or none; raise InputError if one of them exists, and OSError if the system refuses."""
+    parts = {path: path.with_name(f"{path.name}.part") for path in contents}
+    written: list[pathlib.Path] = []
+    try:
+        for path, content in contents.items():
+            parts[path].write_bytes(content)
+        for path, part in parts.items():
+            with contextlib.suppress(FileExistsError):
+                os.link(part, path)  # fails if the file has come into being since the check
+                written.append(path)
+                continue
+            raise InputError(f"{path} exists already; give another `out`")
+    except (InputError, OSError):
+        for path in written:
+            path.unlink(missing_ok=True)
+        raise
+    finally:
+        for part in parts.values():
+            part.unlink(missing_ok=True)

@@ -1,0 +1,249 @@
+"""Export: files that ONNX Runtime runs as the model, at any batch size and length."""
+
+import os
+import sys
+
+import polars as pl
+import pytest
+import torch
+from tanks import write
+from torch import nn
+
+from contextual_rnn import (
+    MLP,
+    ConstantState,
+    Context,
+    ContextState,
+    ContextualRNN,
+    ErrorNoise,
+    FastWeightsRNN,
+    FreeState,
+    GaussianState,
+    InputError,
+    JoinedState,
+    Label,
+    LatentState,
+    MemoryState,
+    Quantity,
+    Vector,
+    gated,
+    memory_shapes,
+)
+from contextual_rnn.cli import main
+from contextual_rnn.export import onnx_format
+from contextual_rnn.export.files import graphs_of
+from contextual_rnn.jobs.series import SeriesModel, SeriesSettings
+from contextual_rnn.kinds import KINDS
+
+onnx = pytest.importorskip("onnx", reason="pip install 'contextual-rnn[export]'")
+onnxruntime = pytest.importorskip("onnxruntime", reason="pip install 'contextual-rnn[export]'")
+
+
+EVERY_CASE = bool(os.environ.get("EVERY_CASE"))  # else some of the series, for time
+SIZES = ((1, 1), (3, 5), (17, 50), (3, 300))
+
+
+def named(core):
+    context = Context(digit=Label(["a", "b", "c"], unknown=True), period=Quantity(0.5, 4.5), place=Vector(2))
+    return ContextState(core, nn.Sequential(context, MLP(context.out_features, [7])), activation=nn.Tanh())
+
+
+class Leaky(nn.Module):
+    """A core of a user's own."""
+
+    causal, input_size, state_shapes = True, 4, ((5,), (5, 2))
+
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(9, 5)
+
+    def forward(self, x, state):
+        h, memory = state
+        outputs = []
+        for step in x.unbind(1):
+            h = torch.tanh(self.linear(torch.cat([step, h], dim=1)))
+            memory = 0.9 * memory + h.unsqueeze(2)
+            outputs.append(h + memory.sum(2))
+        return torch.stack(outputs, dim=1), (h, memory)
+
+
+def latent(core):
+    return LatentState(GaussianState(ContextState((3,), MLP(2, [4]))), ContextState(core, MLP(3, [4])))
+
+
+RNNS = {  # every core and every initial state, pairwise with layers and directions
+    "GRU, named context": (lambda: nn.GRU(4, 6, batch_first=True), named),
+    "LSTM of 2 layers, joined": (
+        lambda: nn.LSTM(4, 6, 2, batch_first=True),
+        lambda core: JoinedState(ContextState(core, MLP(2, [5])), FreeState(core)),
+    ),
+    "RNN of relu, both directions": (
+        lambda: nn.RNN(4, 6, 2, nonlinearity="relu", bidirectional=True),
+        lambda core: ErrorNoise(FreeState(core)),
+    ),
+    "gated LSTM, both directions": (lambda: gated.LSTM(4, 6, 1, batch_first=True, bidirectional=True), ConstantState),
+    "gated GRU without biases": (lambda: gated.GRU(4, 6, 2, bias=False, batch_first=True), latent),
+    "LSTM cell": (lambda: nn.LSTMCell(4, 6), lambda core: GaussianState(ContextState(core, nn.Embedding(5, 3)))),
+    "GRU cell, number of classes": (lambda: nn.GRUCell(4, 6), lambda core: ContextState(core, 5)),
+    "projected LSTM": (lambda: nn.LSTM(4, 6, 2, proj_size=3, batch_first=True), FreeState),
+    "fast weights": (
+        lambda: FastWeightsRNN(4, 6, backend="reference"),
+        lambda core: MemoryState(core, ContextState(memory_shapes(core, 2), MLP(2, [5]))),
+    ),
+    "own core": (Leaky, FreeState),
+}
+
+
+def differences(module, sizes=SIZES, **options):
+    """The differences of every graph of a model at every size."""
+    found = {}
+    for spec in graphs_of(module, **options).specs:
+        session = onnx_format.session(onnx_format.onnx_bytes(spec, {}))
+        found |= {(spec.name, *size): onnx_format.difference(spec, session, *size) for size in sizes}
+    return found
+
+
+@pytest.mark.parametrize("name", RNNS)
+def test_onnx_runtime_runs_any_core_and_initial_state_at_any_size(name):
+    make_core, make_state = RNNS[name]
+    core = make_core()
+    found = differences(ContextualRNN(core, make_state(core)))
+    assert max(found.values()) <= 1e-5, found
+    assert {graph for graph, *_ in found} == ({""} if getattr(core, "bidirectional", False) else {"", "step"})
+
+
+def test_cores_are_native_operators_whose_number_does_not_grow_with_time(tmp_path):
+    core = nn.LSTM(4, 6, 2, batch_first=True)
+    ContextualRNN(core, FreeState(core)).export(tmp_path / "model.onnx")
+    graph = onnx.load(tmp_path / "model.onnx").graph
+    kinds = [node.op_type for node in graph.node]
+    assert kinds.count("LSTM") == 2
+    assert not {"Loop", "Scan"} & set(kinds)
+    assert len(kinds) < 50
+    assert [dim.dim_param for dim in graph.input[0].type.tensor_type.shape.dim] == ["batch", "time", ""]
+    assert [one.name for one in graph.output] == ["output", "h_n", "c_n"]
+
+
+def test_a_network_that_does_not_say_what_it_reads_needs_an_example(tmp_path):
+    class Reader(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.convolution, self.out_features = nn.Conv1d(2, 3, 3), 3
+
+        def forward(self, signal):
+            return self.convolution(signal).mean(2)
+
+    core = nn.GRU(4, 6, batch_first=True)
+    rnn = ContextualRNN(core, ContextState(core, Reader()))
+    with pytest.raises(InputError, match="give an example of a context as `context`"):
+        rnn.export(tmp_path / "model.onnx")
+    assert not list(tmp_path.iterdir())
+    assert max(differences(rnn, context=torch.zeros(2, 2, 8)).values()) <= 1e-5
+
+
+def test_a_core_that_reads_ahead_is_refused_in_a_sentence(tmp_path):
+    core = Leaky()
+    core.causal = False
+    with pytest.raises(InputError, match="a Leaky cannot be exported: it does not state that it is `causal`"):
+        ContextualRNN(core, FreeState(core)).export(tmp_path / "model.onnx")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_that_differs_from_the_model_is_not_left_behind(tmp_path, monkeypatch):
+    core = nn.GRU(4, 6, batch_first=True)
+    monkeypatch.setattr(onnx_format, "TOLERANCE", 0.0)
+    with pytest.raises(InputError, match="differs from the model by"):
+        ContextualRNN(core, FreeState(core)).export(tmp_path / "model.onnx")
+    assert not list(tmp_path.iterdir())
+
+
+SERIES = [  # kind, cell, layers, missing
+    ("zero", "rnn", 1, "refuse"),
+    ("free", "lstm", 2, "hold"),
+    ("error-noise", "gru", 1, "zero"),
+    ("warm-up", "gru", 2, "interpolate"),
+    ("every-step", "lstm", 1, "refuse"),
+    ("context", "fast-weights", 1, "zero"),
+    ("gaussian", "lstm", 1, "interpolate"),
+    ("handoff", "gru", 2, "refuse"),
+]
+
+
+@pytest.mark.parametrize(("kind", "cell", "layers", "missing"), SERIES if EVERY_CASE else SERIES[1::2])
+def test_onnx_runtime_simulates_series_as_the_model(kind, cell, layers, missing):
+    settings = SeriesSettings(
+        inputs=("u", "v"), targets=("y",), context=("a", "b"), window=3, hidden=5, initial_state=kind,
+        cell=cell, layers=layers, missing=missing,
+    )  # fmt: skip
+    model = SeriesModel(settings, {"a": Quantity(mean=2020.0, deviation=2.0), "b": Label(["x", "y", "z"])})
+    model.target_scale.fill_(30.0)
+    if cell == "fast-weights":
+        model.rnn.core.backend = "reference"  # needs no compilation
+    sizes = SIZES if cell != "fast-weights" else SIZES[:2]
+    found = differences(model, sizes)
+    assert max(found.values()) <= 1e-5, found
+    assert {graph for graph, *_ in found} == {"", "continue", "step"}
+
+
+@pytest.mark.parametrize("kind", ["estimated", "context+estimated"])
+def test_an_estimated_state_is_refused_in_a_sentence(kind, tmp_path):
+    settings = SeriesSettings(inputs=("u",), targets=("y",), window=3, initial_state=kind)
+    with pytest.raises(InputError, match="is fitted to every window by least squares, which no graph does"):
+        SeriesModel(settings).export(tmp_path / "model.onnx")
+
+
+@pytest.fixture
+def saved(tmp_path):
+    settings = SeriesSettings(inputs=("u",), targets=("y",), context=("start",), window=2, hidden=4)
+    model = SeriesModel(settings, {"start": Label(["low", "high"])}).eval()
+    model.save(tmp_path / "run.safetensors")
+    return model
+
+
+def test_the_command_writes_files_that_predict_a_table(saved, tmp_path, capsys):
+    main(["export", str(tmp_path / "run.safetensors"), "--out", str(tmp_path / "tank.onnx")])
+    assert "largest difference from the model" in capsys.readouterr().out
+    assert {path.name for path in tmp_path.glob("*.onnx")} == {"tank.onnx", "tank-continue.onnx", "tank-step.onnx"}
+    table = write(tmp_path / "table.csv", 1, 20, start=lambda _: "high")
+    expected = saved.predict(table).frame["y_predicted"].to_numpy()
+    columns = pl.read_csv(table)
+    u, y = (columns[name].to_numpy().astype("float32")[None, :, None] for name in ("u", "y"))
+    session = onnxruntime.InferenceSession(tmp_path / "tank.onnx")
+    fed = {"inputs": u[:, :12], "window_targets": y[:, :2], "lengths": [12], "start": [1]}
+    first, h = session.run(None, fed)
+    step = onnxruntime.InferenceSession(tmp_path / "tank-step.onnx")
+    found = list(first[0, :, 0])
+    for value in u[0, 12:]:
+        one, h = step.run(None, {"inputs": value[None], "h": h})
+        found.append(one[0, 0])
+    torch.testing.assert_close(torch.tensor(found), torch.tensor(expected), rtol=0, atol=1e-5)
+
+
+def test_bad_use_of_the_command_is_one_sentence_and_overwrites_nothing(saved, tmp_path, capsys, monkeypatch):
+    run, out = str(tmp_path / "run.safetensors"), tmp_path / "model.onnx"
+    (tmp_path / "unfinished").mkdir()
+    (tmp_path / "model-step.onnx").write_text("mine")
+
+    def refused(*arguments):
+        with pytest.raises(SystemExit) as stopped:
+            main(["export", *map(str, arguments)])
+        assert stopped.value.code == 2
+        lines = capsys.readouterr().err.splitlines()
+        assert len(lines) == 1
+        return lines[0]
+
+    assert "without a file model.safetensors" in refused(tmp_path / "unfinished", "--out", out)
+    assert "model-step.onnx exists already; give another --out" in refused(run, "--out", out)
+    assert "--out must end in .onnx" in refused(run, "--out", tmp_path / "model.pt")
+    assert "there is no folder" in refused(run, "--out", tmp_path / "none" / "model.onnx")
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    assert "run pip install 'contextual-rnn[export]'" in refused(run, "--out", tmp_path / "other.onnx")
+    assert (tmp_path / "model-step.onnx").read_text() == "mine"
+    assert [path.name for path in tmp_path.glob("*.onnx")] == ["model-step.onnx"]
+
+
+def test_every_kind_of_series_is_tested():
+    tested = {kind for kind, *_ in SERIES} | {"estimated", "context+estimated"}
+    assert tested == set(KINDS)
+    assert {cell for _, cell, *_ in SERIES} == {"gru", "lstm", "rnn", "fast-weights"}
+    assert {missing for *_, missing in SERIES} == {"refuse", "hold", "zero", "interpolate"}
