@@ -25,6 +25,7 @@ from ...cores import make_core
 from ...data.missing import REFUSE, hold_the_end
 from ...data.series import context_width, input_width, inputs_of, target_width
 from ...data.table import Source
+from ...export.files import Graphs
 from ...initial_state import ConstantState, ContextState, InitialState
 from ...mlp import MLP
 from ...recurrent import ContextualRNN
@@ -260,6 +261,12 @@ class ForecastModel(StandardisedColumns):
             errors = zip(self.settings.targets, squares.tolist(), strict=True)
             found[name] = {target: error for target, error in errors if not math.isnan(error)}
         return found
+
+    def graphs(self) -> Graphs:
+        """Return what `export` writes; see `graphs.forecast_graphs`."""
+        from .graphs import forecast_graphs
+
+        return forecast_graphs(self)
 
     def question(self, past: Source, future: Source | None = None) -> Question:
         """Read the tables of `forecast`."""
