@@ -19,6 +19,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated, Any
 
+from ._core.choices import listed
 from .errors import DataWarning, InputError
 from .options import (
     ORDER,
@@ -194,7 +195,8 @@ class Command:
         conf: Any = tyro.conf
         arguments = self._with_config(arguments)
         self._check_names(arguments)
-        self._check_values(arguments)
+        if not {"-h", "--help"}.intersection(arguments):
+            self._check_values(arguments)
         groups = {}
         for heading in dict.fromkeys((*ORDER, *(option.group for option in self.options.values()))):
             fields = [self._field(option) for option in self.options.values() if option.group == heading]
@@ -223,20 +225,46 @@ class Command:
                 raise InputError(f"`{PROGRAM} {self.name}` has no option {name}{hint}")
 
     def _check_values(self, arguments: list[str]) -> None:
-        """Raise InputError for the first value of an option that its type or choices do not allow."""
+        """Raise InputError for the first value that an option does not allow, and for values that are missing."""
         flags = {option.flag: option for option in self.options.values() if option.name not in POSITIONAL}
-        current: Option | None = None
-        for argument in arguments:
-            if argument.startswith("--"):
-                flag, equals, value = argument.partition("=")
+        given, positional = set[str](), list[str]()
+        current: Option | None = None  # which the next value belongs to
+        waiting: Option | None = None  # which has no value yet
+        for argument in [*arguments, "--"]:
+            is_flag = argument.startswith("--")
+            flag, equals, value = argument.partition("=") if is_flag else ("", "=", argument)
+            if is_flag and waiting is not None:
+                raise InputError(f"`{waiting.name}` needs a value")
+            if is_flag:
                 current = flags.get(flag.replace("_", "-"))
-                values = [value] if equals else []
-            else:
-                values = [argument]
-            for value in values:
-                if current is not None and current.kind is not bool:
-                    current.check(value)
-                current = current if current and current.takes_several else None
+                given.add(current.name if current else "")
+            if equals and (current is None or (current.kind is bool and not is_flag)):
+                positional.append(value)
+            elif equals and current is not None:
+                current.check(value)
+            is_several = current is not None and current.takes_several
+            waiting = current if current and not equals and not is_several and current.kind is not bool else None
+            current = current if is_several or waiting else None
+        self._check_positional(positional)
+        own = {option.name for option in self.options.values() if option.name in POSITIONAL and positional}
+        missing = [
+            option.flag
+            for option in self.options.values()
+            if option.default is inspect.Parameter.empty and option.name not in given | own
+        ]
+        if missing:
+            raise InputError(
+                f"`{PROGRAM} {self.name}` needs {listed(missing)}; `{PROGRAM} {self.name} --help` describes them"
+            )
+
+    def _check_positional(self, values: list[str]) -> None:
+        """Raise InputError for values that follow no option, beyond those that the command takes."""
+        own = [option for option in self.options.values() if option.name in POSITIONAL]
+        for value in values if not own else [] if own[0].takes_several else values[1:]:
+            flag = f"--{value.lstrip('-')}"
+            is_option = flag in [option.flag for option in self.options.values()]
+            mend = f"; did you mean {flag}?" if is_option else "; options start with --, such as --out"
+            raise InputError(f"`{PROGRAM} {self.name}` does not take {value!r} here{mend}")
 
     def _with_config(self, arguments: list[str]) -> list[str]:
         """Return the arguments with the options of `--config` files before them, so that later ones take precedence."""

@@ -71,6 +71,8 @@ class Option:
 
     def check(self, value: str) -> None:
         """Raise InputError if a value is not one of the choices, or not a number where one is needed."""
+        if self.kind is bool:
+            raise InputError(f"`{self.name}` takes no value; found {value!r}")
         kinds = (self.kind, *typing.get_args(self.kind))
         kinds = (*kinds, *(inner for kind in kinds for inner in typing.get_args(kind)))
         if self.choices is not None:

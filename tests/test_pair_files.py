@@ -252,7 +252,6 @@ def test_files_of_any_form_give_the_same_pairs(tmp_path_factory, separator, enco
         ({"comment": ""}, "`comment` must not be empty"),
         ({"separator": ""}, "`separator` must not be empty"),
         ({"columns": ["a", "b"], "header": "present"}, "`header` is for text files without a header"),
-        ({"columns": ["a", "b"], "encoding": "latin-1"}, "`encoding` is for text files without a header"),
         ({"file_name": "label", "label_column": 3}, "`label_column` and `file_name` cannot be given together"),
         ({"file_name": "target"}, "`train`: `file_name` is for files; put source and target into each tuple"),
         ({"skip_rows": -1}, "`skip_rows` must be at least 0; found -1"),

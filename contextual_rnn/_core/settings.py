@@ -268,6 +268,8 @@ def _checked(settings: type[Settings], field: dataclasses.Field[Any], value: Any
             return _number(field, value, kind)
     if str in kinds and not isinstance(value, str):
         raise InputError(f"`{field.name}` must be a string; found {value!r}")
+    if value == "":
+        raise InputError(f"`{field.name}` must not be empty")
     return value
 
 

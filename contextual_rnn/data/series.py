@@ -102,7 +102,7 @@ def read_series(
         table.join(columns.time)
     grouped = _rows_of(table.labels(columns.series)) if columns.series else {table.stem: np.arange(len(table))}
     rows, times = _in_order(table, columns, grouped, frequency)
-    rows = _long_enough(table, rows, min_length, left_out)
+    rows = _long_enough(table, rows, min_length, left_out, columns)
     position = np.empty(len(table), int)
     for places in rows.values():
         there = places >= 0
@@ -128,7 +128,7 @@ def read_series(
 
 
 def _long_enough(
-    table: Table, rows: dict[str, np.ndarray], least: int, left_out: list[str] | None
+    table: Table, rows: dict[str, np.ndarray], least: int, left_out: list[str] | None, columns: TargetSettings
 ) -> dict[str, np.ndarray]:
     """Return the rows of the series of at least `least` steps; see `min_length` and `left_out` of `read_series`."""
     short = [name for name, places in rows.items() if len(places) < least]
@@ -136,9 +136,12 @@ def _long_enough(
         left_out += short
         return {name: places for name, places in rows.items() if len(places) >= least}
     for name in short:
-        steps = len(rows[name])
+        steps, past = len(rows[name]), getattr(columns, "past", 0)
+        sizes = {"window": getattr(columns, "window", 0), "past": past, "horizon": getattr(columns, "horizon", 0)}
+        known = [f"`{size}` is {value}" for size, value in sizes.items() if value and least > past]
+        why = f", since {' and '.join(known)}" if known else ""
         raise InputError(
-            f"{table.name}: series {name!r} has {steps} step{'s' * (steps != 1)}, but at least {least} are needed"
+            f"{table.name}: series {name!r} has {steps} step{'s' * (steps != 1)}, but at least {least} are needed{why}"
         )
     return rows
 

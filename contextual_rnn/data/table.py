@@ -126,8 +126,8 @@ class Table:
                 self.frame.load(names, numbers)
 
     def _without_header(self) -> str:
-        """Return how a text table whose header holds numbers only is read."""
-        if self.from_frame or None in map(number, self.frame.columns):
+        """Return how a text table whose header holds numbers is read."""
+        if self.from_frame or all(number(name) is None for name in self.frame.columns):
             return ""
         return "; if its first line is a row and no header, give `no_header`, and `columns` with all names"
 
@@ -194,6 +194,9 @@ class Table:
         if row == 0 and len(self) > 1 and number(self.frame.text(name)[1]) is not None:
             skip = self.frame.lines[0]
             return f"; if this line holds units, give `skip_rows` {skip}, `no_header`, and `columns` with all names"
+        others = self.frame.text(name).cast(pl.Float64, strict=False)
+        if 2 * others.null_count() < len(self):
+            return f"; if it stands for a missing number, give `missing_values` {_shown(cell)}"
         return ""
 
     def _cast(self, name: str) -> pl.Series:
@@ -275,7 +278,8 @@ class Table:
                 row = int(changed.argmax())
                 raise InputError(
                     f"{self.where(int(rows[row]), name)}: a context column must be constant within a series, but in "
-                    f"series {series!r} it changes from {own[0]} to {own[row]}"
+                    f"series {series!r} it changes from {own[0]} to {own[row]}; name in `series` the column that tells "
+                    "series apart"
                 )
             values[name] = str(own[0])
         return values

@@ -8,7 +8,7 @@ import pathlib
 from collections.abc import Iterator, Sequence
 
 from ..errors import InputError
-from .layout import open_text
+from .encoding import mend_of, open_text
 from .settings import BLANKS, FileSettings
 
 
@@ -38,7 +38,7 @@ def read_rows(path: pathlib.Path, separator: str, settings: FileSettings) -> tup
 
 def _rows(path: pathlib.Path, separator: str, settings: FileSettings) -> Iterator[tuple[int, list[str]]]:
     """Yield the first line of every row, and its cells."""
-    text = io.StringIO(_decoded(path).rstrip("\r\n"), newline="")
+    text = io.StringIO(_decoded(path, settings.encoding).rstrip("\r\n"), newline="")
     skip, comment = settings.skip_rows, settings.comment
     for _ in range(skip):
         text.readline()
@@ -55,14 +55,14 @@ def _rows(path: pathlib.Path, separator: str, settings: FileSettings) -> Iterato
         raise InputError(f"{path}, line {line}: {error}; is a quotation mark out of place or not closed?") from None
 
 
-def _decoded(path: pathlib.Path) -> str:
-    with open_text(path) as file:
+def _decoded(path: pathlib.Path, encoding: str) -> str:
+    with open_text(path, encoding) as file:
         data = file.read()
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
-        raise InputError(f"{path}, line {line}: the text is not UTF-8") from None
+        raise InputError(f"{path}, line {line}: the text is not UTF-8; {mend_of(data, line == 1)}") from None
     if not text.strip():
         raise InputError(f"{path} is empty; it needs a header and rows")
     return text
@@ -72,7 +72,7 @@ def _wrong_count(row: Sequence[str], header: Sequence[str], settings: FileSettin
     count = f"{len(row)} cell{'s' * (len(row) != 1)}"
     if settings.no_header:
         return f"{count} where `columns` has {len(header)} name{'s' * (len(header) != 1)}"
-    mend = ""
+    mend = "; put a cell that holds the separator in quotation marks, or give another `separator`"
     if is_first and len(row) == len(header) + 1:
         mend = (
             f"; if each row starts with its name, give `skip_rows` {settings.skip_rows + 1}, `no_header`, and "

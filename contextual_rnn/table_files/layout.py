@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import codecs
 import dataclasses
-import gzip
 import hashlib
 import pathlib
 import re
-from typing import IO
 
 import numpy as np
 
+from .encoding import is_utf8, open_text
 from .separator import separator_of
 from .settings import BLANKS, FileSettings
 
@@ -39,11 +38,6 @@ class Layout:
     skipped: int
 
 
-def open_text(path: pathlib.Path) -> IO[bytes]:
-    """Open a file, gzipped if its name ends with .gz, to read bytes."""
-    return gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb")  # type: ignore[return-value]
-
-
 def read_layout(path: pathlib.Path, settings: FileSettings) -> Layout:
     """Read a whole file in pieces, and return its layout.
 
@@ -51,11 +45,11 @@ def read_layout(path: pathlib.Path, settings: FileSettings) -> Layout:
     lines and single carriage returns, and each line with as many cells as the first.
 
     Raises:
-        InputError: the separator is unclear.
+        InputError: the separator is unclear, or the file is in another encoding.
         OSError: the file cannot be read.
     """
     skip, digest, count = settings.skip_rows, hashlib.sha256(), 0
-    with open_text(path) as file:
+    with open_text(path, settings.encoding) as file:
         opening = [file.readline() for _ in range(skip)]
         body = b"".join(file.readline() for _ in range(SHOWN))
         digest.update(b"".join(opening) + body)
@@ -64,7 +58,12 @@ def read_layout(path: pathlib.Path, settings: FileSettings) -> Layout:
         cells = [line.split(separator) for line in lines[:2]]
         names = 1 - settings.no_header
         regular = separator != BLANKS and not settings.comment and len(cells) > names and all(map(bytes.strip, opening))
-        regular = regular and separator.isascii() and not (settings.no_header and body.startswith(codecs.BOM_UTF8))
+        regular = (
+            regular
+            and is_utf8(settings.encoding)
+            and separator.isascii()
+            and not (settings.no_header and body.startswith(codecs.BOM_UTF8))
+        )
         while body:
             if regular:
                 found = _count_rows(body, separator.encode(), len(cells[0]))

@@ -7,6 +7,7 @@ from typing import Literal
 
 from .._core.settings import Settings, setting
 from ..errors import InputError
+from .encoding import UTF8, check_encoding
 
 BLANKS = " "  # the separator that stands for any number of blanks and tabs
 
@@ -36,6 +37,7 @@ class FileSettings(Settings):
         None, "Text that starts a line of a text table that is skipped, such as #.", group="data", metavar="TEXT"
     )
 
+    encoding: str = setting(UTF8, "Encoding of text tables, such as latin-1 or utf-16.", group="data")
     series_from_file: str | None = setting(
         None,
         "Name for a column with the name of each file, without its ending. Each file is one series then, and a table "
@@ -47,6 +49,7 @@ class FileSettings(Settings):
     def __post_init__(self) -> None:
         """Check the settings that belong together."""
         super().__post_init__()
+        check_encoding(self.encoding)
         if self.separator == "tab":
             object.__setattr__(self, "separator", "\t")
         if self.separator is not None and (len(self.separator) != 1 or self.separator in '"\r\n'):
@@ -61,8 +64,6 @@ class FileSettings(Settings):
             if getattr(self, "series", None) not in (None, self.series_from_file):
                 raise InputError("`series` and `series_from_file` both name the series; give one of them")
             object.__setattr__(self, "series", self.series_from_file)
-        if self.comment == "":
-            raise InputError("`comment` must not be empty; give the text that starts a comment, such as #")
 
 
 PLAIN = FileSettings()

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import codecs
 import dataclasses
 import pathlib
 from typing import Any, Literal
 
 from ..._core.settings import Settings, setting
 from ...errors import InputError
+from ...table_files.encoding import UTF8, check_encoding
 from ...table_files.separator import SEPARATORS, ending_of
 from ...table_files.settings import FileSettings
 from ..units import check_unit
-from .lines import check_encoding
 
 NONE = "none"  # a value that switches an inference off
 FIELDS = 3  # of a line with a label
@@ -68,7 +67,7 @@ class PairFileSettings(Settings):
         metavar="TEXT",
     )
     skip_rows: int = setting(0, "Number of lines at the start of a file that are skipped.", group="data", least=0)
-    encoding: str = setting("utf-8", "Encoding of text files, such as latin-1 or utf-16.", group="data")
+    encoding: str = setting(UTF8, "Encoding of text files, such as latin-1 or utf-16.", group="data")
     enclosing: Literal["strip", "keep"] | None = setting(
         None,
         "Whether slashes or brackets around a whole side, such as /bæt/, are removed (strip) or are symbols (keep). By "
@@ -106,9 +105,6 @@ class PairFileSettings(Settings):
             )
         if self.separator == "tab":
             object.__setattr__(self, "separator", "\t")
-        for name in ("separator", "comment", "target_separator", "label_separator"):
-            if getattr(self, name) == "":
-                raise InputError(f"`{name}` must not be empty")
         check_encoding(self.encoding)
         self._check_together()
         for name in ("source_unit", "target_unit"):
@@ -116,7 +112,7 @@ class PairFileSettings(Settings):
                 check_unit(getattr(self, name), name)
 
     def _check_together(self) -> None:
-        given = {"header": self.header is not None, "encoding": not self.is_utf8, "label_column": self.label_column}
+        given = {"header": self.header is not None, "label_column": self.label_column is not None}
         for name, is_given in given.items():
             if self.columns and is_given:
                 raise InputError(f"`{name}` is for text files without a header, and `columns` for tables with one")
@@ -126,11 +122,6 @@ class PairFileSettings(Settings):
             raise InputError("`label_column` and `file_name` cannot be given together")
         if self.separator == " " and self.label_column is not None:
             raise InputError("`label_column` needs a `separator` other than a blank")
-
-    @property
-    def is_utf8(self) -> bool:
-        """Whether text files are in UTF-8, with or without a byte order mark."""
-        return codecs.lookup(self.encoding).name in ("utf-8", "utf-8-sig")
 
     @property
     def side_of_name(self) -> str | None:
@@ -144,7 +135,7 @@ class PairFileSettings(Settings):
     def table(self) -> FileSettings:
         """Return how files are read as tables."""
         comment = None if self.comment == NONE else self.comment
-        return FileSettings(separator=self.separator, comment=comment, skip_rows=self.skip_rows)
+        return FileSettings(separator=self.separator, comment=comment, skip_rows=self.skip_rows, encoding=self.encoding)
 
     def usual_separator(self, path: str, first: str) -> str:
         """Return the separator that is given, or that a file has by its ending and its first line."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ..._core.choices import nearest
 from ...errors import InputError
 from ..table import Table
 from .pair import Row
@@ -31,6 +32,12 @@ def table_rows(table: Table, columns: Sequence[str]) -> list[Row]:
     if not columns and len(names) != 2:
         listed = ", ".join(map(repr, names[:20]))
         raise InputError(f"{table.name} has the columns {listed}; name those of source and target with `columns`")
+    missing = [name for name in columns if name not in table.frame.columns]
+    if missing and not table.from_frame and len(table.frame.columns) in (2, 3):
+        raise InputError(
+            f"{table.name} has no column {missing[0]!r}; it has {', '.join(map(repr, table.frame.columns))}"
+            f"{nearest(missing[0], table.frame.columns)}; if its lines are pairs without a header, leave `columns` out"
+        )
     table.check_columns(names)
     labels = table.labels(names[2]) if len(names) == 3 else [None] * len(table)
     rows = zip(_texts(table, names[0]), _texts(table, names[1]), labels, strict=True)

@@ -16,8 +16,6 @@ from .transcribe import transcribe
 class PairModel(PairNetwork):
     """A `PairNetwork` that transcribes sources and reads files of version 0.1."""
 
-    purpose = "turns texts into texts: use `transcribe`"
-
     @classmethod
     def upgrade(cls, arguments: dict[str, Any], path: str | os.PathLike[str]) -> dict[str, Any]:
         """Convert constructor arguments saved by version 0.1; return current ones unchanged."""

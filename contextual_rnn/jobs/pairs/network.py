@@ -45,6 +45,8 @@ class PairNetwork(SavedModel):
         updates: the number of training steps taken, (). It is saved, because scheduled sampling depends on it.
     """
 
+    purpose = "turns texts into texts: use `transcribe`"
+
     updates: Tensor
 
     def __init__(

@@ -12,9 +12,8 @@ from typing import Any
 
 from ..._core.settings import check_count
 from ...data.pairs import SourceLine, read_sources, source_line
-from ...data.pairs.lines import check_encoding
 from ...errors import InputError
-from ...table_files.layout import open_text
+from ...table_files.encoding import check_encoding, open_text
 from ...table_files.open import reading
 from .decode import Target
 from .network import PairNetwork

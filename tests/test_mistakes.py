@@ -1,0 +1,248 @@
+"""Mistakes of files and options, one command each: the error says where, what is wrong, and what mends it."""
+
+import datetime
+
+import polars as pl
+import pytest
+from spelling import WORDS, listed
+from tanks import columns
+
+from contextual_rnn import Label, save
+from contextual_rnn.cli import main
+from contextual_rnn.data.units import Units
+from contextual_rnn.jobs.forecast.model import ForecastModel
+from contextual_rnn.jobs.forecast.settings import ForecastSettings
+from contextual_rnn.jobs.generation.model import SeriesGenerator
+from contextual_rnn.jobs.generation.settings import GenerationSettings
+from contextual_rnn.jobs.pairs import PairModel, PairSettings
+from contextual_rnn.jobs.series import SeriesModel, SeriesSettings
+
+SERIES = "--inputs u --targets y --epochs 1 --updates 2 --hidden 4 --length 10"
+FORECAST = "--targets y --past 8 --horizon 4 --epochs 1 --updates 2 --hidden 4"
+PAIRS = "--epochs 1 --hidden 4 --embedding 4"
+
+TABLE = pl.DataFrame(columns(2, 40, kind=lambda number: "ab"[number], size=float))
+LINES = TABLE.write_csv().split("\n")
+START = datetime.date(2020, 1, 1)
+DAYS = ["time,u,y", *(f"{START + datetime.timedelta(day)},{day % 7},{day % 5}" for day in range(40))]
+SPELLED = "".join(f"{source}\t{target}\n" for source, target in listed(WORDS))
+
+
+def changed(line, column, value):
+    """Return the table with another cell."""
+    cells = LINES[line - 1].split(",")
+    cells[column] = value
+    return "\n".join([*LINES[: line - 1], ",".join(cells), *LINES[line:]])
+
+
+FILES = {
+    "good.csv": "\n".join(LINES),
+    "days.csv": "\n".join(DAYS),
+    "semicolons.csv": "\n".join(LINES).replace(",", ";"),
+    "commas.csv": "\n".join(LINES).replace(",", ";").replace(".", ","),
+    "headless.csv": "\n".join(LINES[1:]),
+    "units.csv": "\n".join([LINES[0], "-,m,m,-,-", *LINES[1:]]),
+    "names.csv": "\n".join([LINES[0], *(f"{number},{line}" for number, line in enumerate(LINES[1:-1]))]),
+    "text.csv": changed(7, 1, "abc"),
+    "missing.csv": changed(7, 1, ""),
+    "varying.csv": changed(7, 4, "5.0"),
+    "label.csv": "\n".join(LINES).replace(",b,", ",z,"),
+    "short.csv": "\n".join(LINES[:8]),
+    "wide.csv": "\n".join([*LINES[:5], LINES[5] + ",3", *LINES[6:]]),
+    "quote.csv": "\n".join(LINES).replace("s0", '"s0', 1),
+    "empty.csv": "",
+    "header.csv": LINES[0] + "\n",
+    "table.txt": "\n".join(LINES),
+    "table.xlsx": "PK",
+    "latin.csv": "\n".join(LINES).replace("s0", "é").encode("latin-1"),
+    "without_u.csv": TABLE.drop("u").write_csv(),
+    "month13.csv": "\n".join([*DAYS[:5], "2020-13-01,1,2", *DAYS[6:]]),
+    "twice.csv": "\n".join([*DAYS, DAYS[-1]]),
+    "gap.csv": "\n".join([*DAYS[:9], *DAYS[10:]]),
+    "backwards.csv": "\n".join([DAYS[0], *DAYS[:0:-1]]),
+    "second.csv": "\n".join([DAYS[0], *DAYS[1::2]]),
+    "pairs.tsv": SPELLED,
+    "commas.tsv": SPELLED.replace("\t", ","),
+    "tags.tsv": SPELLED.replace("\n", "\tN\n"),
+    "gap.tsv": "ab\tA B\nba\t\n",
+    "latin.tsv": "ab\tA\né\tB\n".encode("latin-1"),
+    "sentences.tsv": "A man in an orange hat stares at a thing.\tx\nTwo dogs run over the wet grass.\ty\n",
+    "variants.tsv": "ab\ta b, c d\nba\tb a\n",
+    "slashes.tsv": "ab\t/a b/\nba\tb a\n",
+    "comment.tsv": "# a\tb\nab\tA B\n",
+    "heading.tsv": "ab\tauskunft\n" + "".join(f"{word}\tx y\n" for word in WORDS),
+    "smiles.tsv": "CCQ\tab\nCC\tba\n",
+    "one.txt": "a\nb\n",
+    "two.txt": "a\n",
+    "lists/Dutch.txt": "Abel\n",
+    "bad.yaml": "hiden: 3\n",
+}
+
+# Each: the command, and the parts of its error. OUT is a run folder that is new.
+MISTAKES = [
+    # separators, headers, encodings
+    (
+        f"fit series --train semicolons.csv {SERIES} OUT",
+        ["semicolons.csv: ", "no comma, but a semicolon", '--separator ";"'],
+    ),
+    (
+        f"fit series --train commas.csv --separator ; {SERIES} OUT",
+        ["line 2, column 'u'", "found '0,6", '--decimal ","'],
+    ),
+    (f"fit series --train headless.csv {SERIES} OUT", ["headless.csv", "no column 'u'; it has 's0'", "--no-header"]),
+    (f"fit series --train units.csv {SERIES} OUT", ["units.csv, line 2, column 'u'", "found 'm'", "--skip-rows 2"]),
+    (
+        f"fit series --train names.csv {SERIES} OUT",
+        ["names.csv, line 2", "6 cells where the header has 5", "--no-header"],
+    ),
+    (f"fit series --train table.txt {SERIES} OUT", ["table.txt", "a .txt table needs", '--separator ","']),
+    (f"fit series --train latin.csv {SERIES} OUT", ["latin.csv, line 2", "is not UTF-8", "give --encoding"]),
+    (
+        f"fit series --train wide.csv {SERIES} OUT",
+        ["wide.csv, line 6", "6 cells where the header has 5", "quotation marks"],
+    ),
+    (f"fit series --train quote.csv {SERIES} OUT", ["quote.csv, line 2", "is a quotation mark out of place"]),
+    (f"fit series --train empty.csv {SERIES} OUT", ["empty.csv is empty", "needs a header and rows"]),
+    (f"fit series --train header.csv {SERIES} OUT", ["header.csv has no rows under its header"]),
+    (f"fit series --train table.xlsx {SERIES} OUT", ["table.xlsx", "a table must be a .csv"]),
+    (f"fit series --train lists {SERIES} OUT", ["lists is a folder", "--series-from-file"]),
+    (f"fit series --train g*.csv {SERIES} OUT", ["g*.csv: there is no such file", "--series-from-file"]),
+    (
+        f"fit series --train good.csv --encoding latin1x {SERIES} OUT",
+        ["--encoding must be the name", "found 'latin1x'"],
+    ),
+    # cells and columns
+    (f"fit series --train text.csv {SERIES} OUT", ["text.csv, line 7, column 'u'", "'abc'", "--missing-values 'abc'"]),
+    (
+        f"fit series --train missing.csv {SERIES} OUT",
+        ["missing.csv, line 7, column 'u'", "is missing", "--missing (hold"],
+    ),
+    (
+        f"fit series --train good.csv {SERIES} --targets yy OUT",
+        ["good.csv has no column 'yy'", "it has 'id', 'u', 'y'"],
+    ),
+    (f"fit series --train good.csv {SERIES} --targets u OUT", ["column 'u' is given twice", "--inputs, --targets"]),
+    (
+        f"fit series --train varying.csv --series id --context size {SERIES} OUT",
+        ["varying.csv, line 7, column 'size'", "it changes from 0.0 to 5.0", "--series"],
+    ),
+    (f"fit series --train good.csv --series= {SERIES} OUT", ["--series must not be empty"]),
+    # times
+    (
+        f"fit series --train month13.csv --time time {SERIES} OUT",
+        ["line 6, column 'time'", "'2020-13-01'", "2024-12-31"],
+    ),
+    (
+        f"fit series --train twice.csv --time time {SERIES} OUT",
+        ["line 42, column 'time'", "time of line 41", "--series"],
+    ),
+    (f"fit series --train gap.csv --time time {SERIES} OUT", ["line 9", "1 row is absent", "--gaps missing"]),
+    (f"fit series --train backwards.csv {SERIES} OUT", ["backwards.csv, line 3, column 'time'", "--time none"]),
+    (f"fit forecast --train good.csv --calendar hour {FORECAST} OUT", ["--calendar needs a column of times", "--time"]),
+    # lengths, kinds and numbers
+    (f"fit series --train good.csv --window 100 {SERIES} OUT", ["good.csv: series", "at least 102", "--window is 100"]),
+    (
+        f"fit forecast --train short.csv {FORECAST} OUT",
+        ["has 7 steps", "at least 12", "--past is 8 and --horizon is 4"],
+    ),
+    (f"fit series --train good.csv --washout 20 {SERIES} OUT", ["--washout (20) must be less than --length (10)"]),
+    (
+        f"fit series --train good.csv --initial-state context {SERIES} OUT",
+        ["'context' needs", "give --context, --window"],
+    ),
+    (f"fit series --train good.csv --initial-state contxt {SERIES} OUT", ["must be one of", "did you mean 'context'"]),
+    (f"fit series --train good.csv {SERIES} --hidden big OUT", ["--hidden must be an integer; found 'big'"]),
+    # the command line
+    (f"fit series --train good.csv {SERIES} --hiden 4 OUT", ["no option --hiden", "did you mean --hidden"]),
+    (f"fit series hidden 4 --train good.csv {SERIES} OUT", ["does not take 'hidden' here", "did you mean --hidden"]),
+    (f"fit series --train good.csv {SERIES} --resume yes OUT", ["does not take 'yes' here", "options start with --"]),
+    (f"compare series --train good.csv {SERIES} OUT", ["`contextual-rnn compare series` needs --test"]),
+    ("predict model_series --inputs good.csv --out", ["--out needs a value"]),
+    ("fit serie --train good.csv", ["no command 'fit serie'", "did you mean fit series"]),
+    ("fit pairs --config bad.yaml OUT", ["--config bad.yaml", "no option 'hiden'", "did you mean hidden"]),
+    (
+        f"fit pairs --train pairs.tsv {PAIRS} --out model_pairs",
+        ["model_pairs already holds a run", "--resume", "another --out"],
+    ),
+    # models
+    ("predict model_series --inputs without_u.csv --out x.csv", ["without_u.csv has no column 'u'; it has 'id', 'y'"]),
+    (
+        "predict model_series --inputs label.csv --out x.csv",
+        ["series 's1', column 'kind'", "no label 'z'; it has a, b"],
+    ),
+    (
+        "predict model_series --inputs good.csv --out good.csv",
+        ["--out good.csv is the file of --inputs", "another name"],
+    ),
+    ("predict model_series --inputs good.csv --out x.xlsx", ["x.xlsx", "must be a .csv, .tsv or .parquet file"]),
+    ("predict model_generation --inputs good.csv --out x.csv", ["model_generation", "generates series: use `sample`"]),
+    ("transcribe model_series --input one.txt", ["model_series", "predicts targets of series", "use `predict`"]),
+    ("sample model_generation --out x.csv", ["--context needs a value of 'kind'"]),
+    ("sample model_generation --out x.csv --context kind=z", ["column 'kind'", "no label 'z'; it has a, b"]),
+    ("sample model_generation --out x.csv --context kin=a", ["no context column 'kin'", "did you mean 'kind'"]),
+    ("forecast model_forecast --past days.csv --out x.csv", ["inputs, whose values must be known", "give --future"]),
+    ("forecast model_forecast --past second.csv --future days.csv --out x.csv", ["second.csv is 2 days", "1 day"]),
+    # pairs of texts
+    (f"fit pairs --train commas.tsv {PAIRS} OUT", ["commas.tsv, line 1 has no tab", '--separator ","']),
+    (f"fit pairs --train tags.tsv {PAIRS} OUT", ["tags.tsv, line 1 has 2 tabs", "--label-column"]),
+    (f"fit pairs --train gap.tsv {PAIRS} OUT", ["gap.tsv, line 2: the target is empty"]),
+    (f"fit pairs --train latin.tsv {PAIRS} OUT", ["latin.tsv, line 2: byte 1 is not UTF-8", "--encoding"]),
+    (f"fit pairs --train sentences.tsv {PAIRS} OUT", ["sentences.tsv", "'A man in an orange hat", "--source-unit"]),
+    (f"fit pairs --train variants.tsv {PAIRS} OUT", ["variants.tsv, line 1", "has a comma", '--target-separator ","']),
+    (f"fit pairs --train slashes.tsv {PAIRS} OUT", ["slashes.tsv, line 2", "no slashes", "--enclosing strip"]),
+    (f"fit pairs --train comment.tsv {PAIRS} OUT", ["comment.tsv, line 1 starts with #", '--comment "#"']),
+    (f"fit pairs --train heading.tsv {PAIRS} OUT", ["line 1 ('ab', 'auskunft')", "--header present"]),
+    (f"fit pairs --train smiles.tsv --source-unit smiles {PAIRS} OUT", ["smiles.tsv, line 1", "'Q', character 3"]),
+    (f"fit pairs --train lists {PAIRS} OUT", ["lists is a folder", "--file-name"]),
+    (f"fit pairs --train pairs.tsv --columns word pron {PAIRS} OUT", ["no column 'word'", "leave --columns out"]),
+    (
+        f"fit pairs --source one.txt --target two.txt {PAIRS} OUT",
+        ["one.txt has 2 lines and two.txt 1", "line n of the one"],
+    ),
+    (f"fit pairs --train a=pairs.tsv --test b=pairs.tsv {PAIRS} OUT", ["--test must have the labels", "(a); found b"]),
+    ("transcribe model_pairs --input pairs.tsv", ["pairs.tsv, line 1 has a tab", "--label-column"]),
+    ("transcribe model_pairs --label fre", ["--label fre: the model was trained without labels"]),
+]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder with the files, and with a model of each job."""
+    folder = tmp_path_factory.mktemp("mistakes")
+    (folder / "lists").mkdir()
+    for name, content in FILES.items():
+        (folder / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    read = {"targets": ["y"], "hidden": 4}
+    kind = {"kind": Label(["a", "b"])}
+    models = {
+        "series": SeriesModel(SeriesSettings(inputs=["u"], series="id", context=["kind"], **read), kind),
+        "generation": SeriesGenerator(GenerationSettings(series="id", context=["kind"], **read), kind),
+        "forecast": ForecastModel(ForecastSettings(inputs=["u"], time="time", past=8, horizon=4, **read), {}, "1 day"),
+        "pairs": PairModel(PairSettings(hidden=4, embedding=4), ["a"], ["A"], Units("characters", "symbols")),
+    }
+    for job, model in models.items():
+        (folder / f"model_{job}").mkdir()
+        save(model, folder / f"model_{job}" / "model.safetensors")
+    (folder / "model_pairs" / "config.json").write_text("{}")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("command", "said"), MISTAKES, ids=[command.partition(" --epochs")[0] for command, _ in MISTAKES]
+)
+def test_a_mistake_is_named_with_its_place_and_what_mends_it(command, said, folder, monkeypatch, capsys):
+    monkeypatch.chdir(folder)
+    with pytest.raises(SystemExit) as stopped:
+        main(command.replace(" OUT", " --out run").split())
+    printed = capsys.readouterr()
+    assert (stopped.value.code, printed.out, printed.err.count("\n")) == (2, "", 1), printed.err
+    assert printed.err.startswith("contextual-rnn: ")
+    assert [part for part in said if part not in printed.err] == [], printed.err
+    assert not (folder / "run").exists()
+
+
+def test_there_are_at_least_forty_mistakes_of_every_job():
+    commands = [command.split(" --")[0].split()[:2] for command, _ in MISTAKES]
+    assert len(commands) >= 40
+    for name in ("fit series", "fit forecast", "fit pairs", "predict", "sample", "forecast", "transcribe"):
+        assert any(" ".join(command).startswith(name) for command in commands)
