@@ -326,9 +326,13 @@ class ForecastModel(StandardisedColumns):
         if first == both:
             return inputs
         places = [*range(first, both), *range(both + first, 2 * both)]
-        inputs, steps = inputs.clone(), self.settings.past
-        inputs[:, :steps, places] = hold_the_end(inputs[:, :steps, places], both - first)
-        return inputs
+        steps = self.settings.past
+        past, held = inputs[:, :steps], hold_the_end(inputs[:, :steps, places], both - first)
+        columns = [  # new ones, since a graph that `export` records has no assignments
+            held[..., places.index(column), None] if column in places else past[..., column, None]
+            for column in range(inputs.shape[2])
+        ]
+        return torch.cat([torch.cat(columns, dim=2), inputs[:, steps:]], dim=1)
 
     def _known(self, context: Tensor) -> Tensor | None:
         return context if self.fields else None
