@@ -5,12 +5,15 @@ import pytest
 import torch
 
 from contextual_rnn import InputError
+from contextual_rnn._core.records import collate
 from contextual_rnn.cli import main
 from contextual_rnn.data.series import Record
 from contextual_rnn.jobs import forecast
 from contextual_rnn.jobs.forecast.metrics import scaled_rmse
+from contextual_rnn.jobs.forecast.model import ForecastModel
 from contextual_rnn.jobs.forecast.scale import window_scale, with_scale
 from contextual_rnn.jobs.forecast.settings import ForecastSettings
+from contextual_rnn.jobs.forecast.windows import padded
 
 SIZES = {"past": 6, "horizon": 3, "epochs": 10, "updates": 20, "hidden": 8}
 
@@ -91,3 +94,40 @@ def test_a_model_that_loses_to_a_baseline_says_so(tmp_path, capsys):
     words = " ".join(capsys.readouterr().out.split())
     assert "On the validation table, the model has a higher forecast RMSE than persistence, mean and linear." in words
     assert "(scale global)" in words
+
+
+def test_series_shorter_than_past_and_horizon_are_trained_on():
+    """Only a short series of each sort tells what its label means."""
+
+    def steps(name, way, length):
+        return pl.DataFrame({"id": [name] * length, "way": [way] * length, "y": [float(n) for n in range(length)]})
+
+    long = [steps(f"l{n}", "up", 30) for n in range(2)]
+    short = [steps("s4", "up", 4), steps("s5", "up", 5).with_columns(y=5 - pl.col("y"), way=pl.lit("down"))]
+    table = pl.concat([*long, *short, steps("s3", "up", 3)])
+    options = {"targets": ["y"], "series": "id", "context": ["way"], "past": 3, "horizon": 4, "base": "last", "jobs": 1}
+    found = forecast.fit(table, **options, hidden=4, epochs=2, updates=3)
+    said = " ".join(str(found.report).split())
+    assert "1 series of `train` is left out, with fewer than 4 steps: 's3'." in said
+    assert "on 4 series" in said
+    past = pl.DataFrame({"id": ["a"] * 3, "way": ["down"] * 3, "y": [3.0, 2.0, 1.0]})  # a label of short series alone
+    assert found.forecast(past)["y_predicted"].is_finite().all()
+
+
+@pytest.mark.parametrize("missing", ["refuse", "hold"])
+def test_what_follows_the_end_of_a_short_series_does_not_change_the_loss(missing):
+    settings = ForecastSettings(targets=("y",), inputs=("u",), past=3, horizon=4, hidden=3, missing=missing)
+    torch.manual_seed(0)
+    model = ForecastModel(settings)
+    width = 1 if missing == "refuse" else 2
+    targets = torch.arange(5.0).unsqueeze(1)
+    filled = None if missing == "refuse" else torch.cat([targets, torch.zeros(5, 1)], 1)
+    record = Record("a", torch.randn(5, width), targets, torch.zeros(0), filled)
+    (longer,) = padded([record], settings)
+    assert len(longer) == 7
+    batch = collate([longer])
+    loss = model.loss(batch)
+    batch[0][:, 5:] += 9
+    assert torch.equal(model.loss(batch), loss)
+    loss.backward()
+    assert all(weight.grad is None or weight.grad.isfinite().all() for weight in model.parameters())

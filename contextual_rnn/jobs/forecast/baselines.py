@@ -14,7 +14,7 @@ from .direct_linear import DirectLinear
 from .metrics import Forecast, errors_of, scaled_rmse
 from .model import ForecastModel
 from .settings import ForecastSettings
-from .windows import every_window
+from .windows import every_window, padded
 
 VALIDATED = 2000  # held-out windows that the linear model is chosen on
 CHUNK = 512  # windows read at once
@@ -100,9 +100,9 @@ def fit_linear(model: ForecastModel, data: Datasets) -> DirectLinear:
     If the training series have many windows, some of them are used, at equal distances.
     """
     linear, settings = model.make_linear(), model.settings
-    outputs = settings.horizon * len(settings.targets)
-    missing = any(bool(record.targets.isnan().any()) for record in data.training)
-    training = every_window(data.training, settings, linear.rows(outputs if missing else 1))
+    outputs, series = settings.horizon * len(settings.targets), padded(data.training, settings)
+    missing = any(bool(record.targets.isnan().any()) for record in series)
+    training = every_window(series, settings, linear.rows(outputs if missing else 1))
     step = -(-len(data.validation) // VALIDATED)
     return linear.fit(*(_regression(model, linear, windows) for windows in (training, data.validation[::step])))
 

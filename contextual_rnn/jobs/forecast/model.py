@@ -169,7 +169,7 @@ class ForecastModel(StandardisedColumns):
         inputs, targets, context, _ = batch[:4]
         past, read = self.settings.past, read_targets(batch)
         prepared, measured = self._prepared(inputs, read[:, :past], context), targets[:, past:]
-        if read is not targets and bool(measured.isnan().any()):
+        if bool(measured.isnan().any()):
             return self._masked_loss(measured, read[:, past:], prepared, context, feeding)
         source, first, known, base, scale = prepared
         future = (measured - base) / scale

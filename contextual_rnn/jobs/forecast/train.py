@@ -42,7 +42,7 @@ from .quantiles import coverage_in_words, fit_quantiles
 from .scale import scale_in_words, with_scale
 from .scaled_errors import SCALED, errors_by_series, scaled_errors, series_in_words
 from .settings import ForecastSettings
-from .windows import cut_windows, hold_out_ends
+from .windows import cut_windows, hold_out_ends, padded
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -51,12 +51,12 @@ MINIMISED = "scaled_validation_rmse"  # the weights of the epoch with the lowest
 
 
 def read_tables(train: Source, validation: Source | None, test: Source | None, settings: ForecastSettings) -> Datasets:
-    """Read every table: series to train on, and windows to validate on and to test on.
+    """Read every table: series to train on, of `past` + 1 steps or more, and windows to validate on and to test on.
 
     Without a validation table, the ends of the training series are held out.
     """
     size = settings.past + settings.horizon
-    data = Datasets.read(train, validation, test, settings, least_training=size, least=size)
+    data = Datasets.read(train, validation, test, settings, least_training=settings.past + 1, least=size)
     training, held_out = data.training, data.validation
     if validation is None:
         training, held_out = hold_out_ends(training, size)
@@ -92,7 +92,7 @@ class Training(parallel.Training):
         history = train_module(
             model,
             ForecastLoss(feeding),
-            random_windows(data.training, size, settings.batch_size, settings.updates),
+            random_windows(padded(data.training, settings), size, settings.batch_size, settings.updates),
             settings,
             seed=seed,
             schedule="cosine",

@@ -236,6 +236,26 @@ def cut_windows(records: Sequence[Record], settings: ForecastSettings) -> list[R
     return scored
 
 
+def padded(records: Sequence[Record], settings: ForecastSettings) -> list[Record]:
+    """Return records of `past + horizon` steps or more: the targets after the end of a shorter one are missing.
+
+    Its inputs keep their last values there; nothing that follows the end is scored.
+    """
+    size = settings.past + settings.horizon
+    return [record if len(record) >= size else _continued(record, size - len(record)) for record in records]
+
+
+def _continued(record: Record, steps: int) -> Record:
+    def missing(values: Tensor, value: float = torch.nan) -> Tensor:
+        return torch.cat([values, torch.full((steps, values.shape[1]), value)])
+
+    filled, size = record.filled, record.targets.shape[1]
+    if filled is not None:
+        filled = torch.cat([missing(filled[:, :size]), missing(filled[:, size:], 1.0)], dim=1)
+    inputs = torch.cat([record.inputs, record.inputs[-1:].expand(steps, -1)])
+    return dataclasses.replace(record, inputs=inputs, targets=missing(record.targets), filled=filled)
+
+
 def every_window(records: Sequence[Record], settings: ForecastSettings, most: int) -> list[Record]:
     """Return the windows of past and horizon that start at every step; of more than `most`, some at equal distances."""
     size = settings.past + settings.horizon
