@@ -64,7 +64,7 @@ class Model:
         """Return the targets that a beam search finds, the best first, with log probability / length^alpha."""
         state, done = self.encode(symbols, label), list[tuple[list[int], float]]()
         live: list[tuple[list[int], float]] = [([], 0.0)]
-        for _ in range(longest):
+        for _ in range(longest + 1):  # one for the end
             log_probs, state = self.advance([(tokens or [START])[-1] for tokens, _ in live], _rows(state, len(live)))
             joint = np.array([score for _, score in live])[:, None] + log_probs
             best = np.argsort(-joint, axis=None, kind="stable")[: 2 * width]
@@ -87,7 +87,10 @@ class Model:
             done += [(tokens, score / max(len(tokens), 1) ** alpha) for tokens, score in live]
         target = self.about["target_symbols"]
         ranked = sorted(done, key=lambda one: -one[1])[:width]
-        return [([target[token - SPECIAL] for token in tokens if token >= SPECIAL], score) for tokens, score in ranked]
+        different: dict[tuple[str, ...], float] = {}  # some may become equal where they are cut
+        for tokens, score in ranked:
+            different.setdefault(tuple(target[token - SPECIAL] for token in tokens[:longest]), score)
+        return [(list(symbols), score) for symbols, score in different.items()]
 
 
 def _rows(state: dict[str, np.ndarray], rows: int) -> dict[str, np.ndarray]:
