@@ -39,6 +39,7 @@ MODULES = {
     "jobs.generation": ("fit generation", "compare generation", "sample"),
     "jobs.forecast": ("fit forecast", "compare forecast", "forecast"),
     "jobs.pairs": ("fit pairs", "compare pairs", "transcribe"),
+    "jobs.texts": ("fit texts", "compare texts", "sample texts", "score"),
     "export_run": ("export",),
     "papers.decay": ("reproduce lcd",),
     "papers.retrieval": ("reproduce art", "reproduce associative-retrieval-table"),
@@ -46,6 +47,7 @@ MODULES = {
     "papers.image_context": ("reproduce image-context",),
     "papers.system_identification": ("reproduce system-identification",),
 }
+BY_MODEL = {"sample": {"TextModel": "sample texts"}}  # the command that runs instead, by the class of the model in RUN
 LONGEST = 500  # characters of an error
 CONFIG_HELP = "YAML file of options, such as `hidden: 64`; options on the command line take precedence."
 
@@ -55,9 +57,15 @@ def main(arguments: list[str] | None = None) -> None:
     for name in ("stdout", "stderr"):  # None if the caller closed it; print(file=None) would write to the other
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 (open until the program ends)
+    with contextlib.redirect_stderr(Tolerant(sys.stderr)):
+        _main(sys.argv[1:] if arguments is None else list(arguments))
+
+
+def _main(arguments: list[str]) -> None:
     command: Command | None = None
     try:
-        found = find_command(sys.argv[1:] if arguments is None else list(arguments))
+        _check_text(arguments)
+        found = find_command(arguments)
         if found is not None:
             command, given = found
             with warnings.catch_warnings():
@@ -77,6 +85,44 @@ def main(arguments: list[str] | None = None) -> None:
         hint = "; --resume continues from here" if command and "resume" in command.options else ""
         print(f"{PROGRAM}: stopped{hint}", file=sys.stderr)
         sys.exit(130)
+
+
+class Tolerant:
+    """A stream that drops what it cannot write, such as to a closed pipe or a full disk, so that training goes on.
+
+    Args:
+        stream: to write to.
+    """
+
+    def __init__(self, stream: Any) -> None:
+        self.stream = stream
+
+    def write(self, text: str) -> int:
+        """Write a text."""
+        self._try(lambda: self.stream.write(text))
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush the stream."""
+        self._try(self.stream.flush)
+
+    def _try(self, write: Callable[[], Any]) -> None:
+        try:
+            write()
+        except OSError:
+            _discard(self.stream)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+
+def _check_text(arguments: Sequence[str]) -> None:
+    """Raise InputError for the first argument that is not UTF-8, as it can be neither printed nor kept in a file."""
+    for argument in arguments:
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            raise InputError(f"the argument {argument!a} is not UTF-8; rename the file or folder") from None
 
 
 def _print_warnings(command: Command) -> None:
@@ -101,8 +147,12 @@ def _shortened(message: str) -> str:
 
 def _discard_output() -> None:
     """Send what is left to print nowhere, so that Python does not try to write it again when it ends."""
-    with contextlib.suppress(OSError):  # io.UnsupportedOperation: the caller has replaced standard output
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    _discard(sys.stdout)
+
+
+def _discard(stream: Any) -> None:
+    with contextlib.suppress(OSError):  # io.UnsupportedOperation: the caller has replaced the stream
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def find_command(arguments: list[str]) -> tuple[Command, list[str]] | None:
@@ -120,7 +170,7 @@ def find_command(arguments: list[str]) -> tuple[Command, list[str]] | None:
     if arguments[:1] in ([], ["-h"], ["--help"]):
         print_commands(names)
         return None
-    count = 1 if arguments[0] in names else 2
+    count = 1 if arguments[0] in names and " ".join(arguments[:2]) not in names else 2
     name, rest = " ".join(arguments[:count]), arguments[count:]
     if name not in names:
         group = [one for one in names if one.startswith(f"{arguments[0]} ")]
@@ -132,8 +182,13 @@ def find_command(arguments: list[str]) -> tuple[Command, list[str]] | None:
 
 
 def _renamed(name: str, arguments: list[str]) -> str:
-    """Return the command's present name. Until version 0.3, series without inputs may still be called `series`."""
+    """Return the command's present name: that for the model in RUN, or the name that replaces a deprecated one.
+
+    Until version 0.3, series without inputs may still be called `series`.
+    """
     given = {one.partition("=")[0] for one in arguments}
+    if name in BY_MODEL:
+        return BY_MODEL[name].get(_class_of_model(arguments) or "", name)
     if name not in ("fit series", "compare series") or given & {"-h", "--help", "--config", "--inputs"}:
         return name
     new = name.replace("series", "generation")
@@ -142,6 +197,18 @@ def _renamed(name: str, arguments: list[str]) -> str:
         file=sys.stderr,
     )
     return new
+
+
+def _class_of_model(arguments: list[str]) -> str | None:
+    """Return the name of the class of the model that the first argument names; None if it names none."""
+    from .serialization import read_header
+
+    if not arguments or arguments[0].startswith("-"):
+        return None
+    try:
+        return str(read_header(arguments[0])["class"]["class"])
+    except (InputError, KeyError, TypeError):  # the command says what is wrong
+        return None
 
 
 def _hint(name: str, known: Sequence[str], help_does: str, command: str = "") -> str:

@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from contextual_rnn import InputError
+from contextual_rnn._core import checkpoint
 from contextual_rnn._core.checkpoint import BEST, NAME, PREVIOUS
 from contextual_rnn._core.tensor_files import write_tensors
 from contextual_rnn.errors import DataWarning
@@ -63,6 +64,19 @@ def test_the_checkpoint_before_is_used_and_said_if_the_last_is_damaged(stopped, 
     (stopped / NAME).write_bytes((stopped / NAME).read_bytes()[:-1])
     with pytest.warns(DataWarning, match=r"checkpoint.safetensors is damaged .*; training goes on from the checkpoint"):
         assert equal(train(stopped), whole)
+
+
+def test_a_damaged_checkpoint_is_not_kept_as_the_one_before(stopped, whole, monkeypatch):
+    (stopped / NAME).write_bytes(b"")
+
+    def killed(*_, **__):
+        raise Interrupted
+
+    monkeypatch.setattr(checkpoint, "write_tensors", killed)
+    with pytest.raises(Interrupted), pytest.warns(DataWarning):
+        train(stopped)
+    monkeypatch.undo()
+    assert equal(train(stopped), whole)
 
 
 def test_a_run_whose_checkpoints_are_all_damaged_is_refused(stopped):

@@ -40,3 +40,20 @@ def test_closed_streams_are_no_obstacle(monkeypatch):
         main(["whatever"])
     sys.stdout.close()
     sys.stderr.close()
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full")
+def test_a_full_or_closed_standard_error_leaves_the_exit_code():
+    read, write_end = os.pipe()
+    os.close(read)
+    with os.fdopen(write_end, "w") as pipe, open("/dev/full", "w") as full:
+        for stream in (pipe, full):
+            assert run("whatever", stdout=subprocess.DEVNULL, stderr=stream).returncode == 2
+
+
+def test_an_argument_that_is_not_utf_8_is_refused(capsys):
+    with pytest.raises(SystemExit):
+        main(["fit", "series", "--out", "a\udcff"])
+    assert (
+        capsys.readouterr().err == "contextual-rnn: the argument 'a\\udcff' is not UTF-8; rename the file or folder\n"
+    )

@@ -4,6 +4,7 @@ import io
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -132,7 +133,7 @@ class Terminal(io.StringIO):
 
 
 def epochs(folder, *losses):
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     lines = [json.dumps({"epoch": place, "loss": loss}) for place, loss in enumerate(losses, 1)]
     (folder / "metrics.jsonl").write_text("".join(f"{line}\n" for line in lines))
 
@@ -198,3 +199,68 @@ def test_a_log_has_one_line_per_finished_run(tmp_path, monkeypatch):
 def test_a_closed_standard_error_is_no_obstacle(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "stderr", None)
     run_all([Run("a", {"number": 1}, 1)], count, tmp_path / "out", resume=False, title="t", jobs=1)
+
+
+def ends_itself(config, folder):
+    if config["number"] == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return {"metrics": {}}
+
+
+def test_a_worker_that_the_system_ended_is_one_sentence(tmp_path):
+    runs = [Run(str(number), {"number": number}, 1) for number in range(2)]
+    with pytest.raises(InputError, match="one of the 2 worker processes was ended by the system, probably because the"):
+        run_all(runs, ends_itself, tmp_path, resume=False, title="t", jobs=2)
+
+
+HOLDS = """
+import sys, time
+from contextual_rnn.study.run_folder import RunFolder
+with RunFolder.open(sys.argv[1], {}, resume=True):
+    print("locked", flush=True)
+    time.sleep(2.5)
+"""
+
+
+def test_a_resumed_run_waits_as_long_as_another_process_works_on_it(tmp_path, monkeypatch):
+    holder = subprocess.Popen([sys.executable, "-c", HOLDS, str(tmp_path / "a")], stdout=subprocess.PIPE)
+    assert holder.stdout.readline() == b"locked\n"
+    monkeypatch.setattr(parallel, "LOCK_TIMEOUT", 0.1)
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    run_all([Run("a", {}, 1)], lambda config, folder: {"metrics": {}}, tmp_path, resume=True, title="t", jobs=1)
+    waiting = f"waiting for process {holder.pid} on"
+    assert waiting in sys.stderr.getvalue()
+    holder.wait()
+    holder.stdout.close()
+
+
+class Closed(Terminal):
+    def write(self, *text):
+        raise BrokenPipeError
+
+    flush = write
+
+
+@pytest.mark.parametrize("is_live", [True, False])
+def test_a_run_goes_on_if_nobody_reads_its_progress(tmp_path, monkeypatch, is_live):
+    stream = Closed()
+    stream.isatty = lambda: is_live
+    monkeypatch.setattr(sys, "stderr", stream)
+    monkeypatch.setattr(parallel, "INTERVAL", 0.01)
+
+    def work(config, folder):
+        epochs(folder, 1.0)
+        time.sleep(0.05)
+        return {"metrics": {}}
+
+    run_all([Run("a", {}, 1)], work, tmp_path / "out", resume=True, title="t", jobs=1)
+
+
+def test_a_bar_is_shown_beside_wrong_files(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    for name, text in (("a", "[3]\n"), ("b", '{"loss": "high"}\n'), ("c", "[" * 100_000 + "\n")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "metrics.jsonl").write_text(text)
+        with Progress([(name, 2)], tmp_path, "training", 1):
+            pass
+    assert "1/2" in sys.stderr.getvalue()

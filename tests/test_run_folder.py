@@ -1,13 +1,15 @@
 """Run folders: nothing is overwritten, and a run resumes with the same settings only."""
 
 import json
+import os
+import subprocess
 import sys
 
 import pytest
 
 from contextual_rnn import InputError
 from contextual_rnn.study import run_folder
-from contextual_rnn.study.run_folder import RunFolder, read_json, read_lines, write_json, write_lines
+from contextual_rnn.study.run_folder import RunFolder, append_line, read_json, read_lines, write_json, write_lines
 
 
 def test_a_run_folder_is_never_overwritten(tmp_path):
@@ -99,3 +101,119 @@ def test_unreadable_json_is_named(tmp_path):
 def test_lines_are_read_back(tmp_path):
     write_lines(tmp_path / "lines", [{"epoch": 1}, {"epoch": 2}])
     assert read_lines(tmp_path / "lines") == [{"epoch": 1}, {"epoch": 2}]
+
+
+OPENS = """
+import sys
+from contextual_rnn.study.run_folder import RunFolder
+for number in range(100):
+    RunFolder.open(sys.argv[1], {"epochs": 3}, resume=True, made_by={"command": sys.argv[2], "number": number})
+"""
+
+
+def test_two_processes_may_open_one_folder(tmp_path):
+    processes = [
+        subprocess.Popen([sys.executable, "-c", OPENS, str(tmp_path / "run"), name], stderr=subprocess.PIPE, text=True)
+        for name in "ab"
+    ]
+    said = "".join(process.communicate()[1] for process in processes)
+    assert [process.returncode for process in processes] == [0, 0], said
+    assert all("waiting for process" in line for line in said.splitlines())
+    entries = read_json(tmp_path / "run" / "provenance.json")
+    assert len(entries) == 200
+    assert {file.name for file in (tmp_path / "run").iterdir()} <= {"config.json", "provenance.json", ".lock"}
+
+
+def test_a_link_in_the_place_of_a_temporary_file_is_not_followed(tmp_path):
+    outside, folder = tmp_path / "outside", tmp_path / "run"
+    outside.write_text("kept")
+    RunFolder.open(folder, {}, resume=False)
+    for name in ("results.json", "results.json.part"):
+        (folder / name).symlink_to(outside)
+    with RunFolder.open(folder, {}, resume=True) as run:
+        run.finish({"metrics": {}})
+    assert outside.read_text() == "kept"
+    assert not run.results_path.is_symlink()
+    (folder / "metrics.jsonl").symlink_to(outside)
+    with pytest.raises(OSError, match=r"metrics.jsonl"):
+        append_line(folder / "metrics.jsonl", {"epoch": 1})
+    assert outside.read_text() == "kept"
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path):
+    RunFolder.open(tmp_path, {}, resume=False)
+    (tmp_path / "model.safetensors.123-0a1b2c3d.part").write_bytes(b"half")
+    RunFolder.open(tmp_path, {}, resume=True)
+    assert not list(tmp_path.glob("*.part"))
+
+
+WRONG = {"null": "null", "a list": "[3]", "an object": "{}", "NaN": '{"epochs": NaN}', "brackets": "[" * 100_000}
+
+
+@pytest.mark.parametrize("text", WRONG.values(), ids=WRONG)
+@pytest.mark.parametrize("name", ["config.json", "provenance.json"])
+def test_files_of_a_run_that_are_wrong_are_named(tmp_path, name, text):
+    RunFolder.open(tmp_path, {"epochs": 3}, resume=False)
+    (tmp_path / name).write_text(text)
+    with pytest.raises(InputError) as error:
+        RunFolder.open(tmp_path, {"epochs": 3}, resume=True)
+    assert str(tmp_path) in str(error.value)
+
+
+def finished(path):
+    with RunFolder.open(path, {}, resume=False) as folder:
+        write_lines(path / "metrics.jsonl", [{"epoch": 1, "loss": 0.5}])
+        (path / "model.safetensors").write_bytes(b"weights")
+        folder.finish({"metrics": {"error": 0.25}})
+    return folder
+
+
+def test_a_finished_run_has_the_checksums_of_its_files(tmp_path):
+    assert finished(tmp_path).finished_results() == {"metrics": {"error": 0.25}}
+    assert not [file.name for file in tmp_path.iterdir() if file.name.startswith(".")]  # the lock is gone
+    checked = subprocess.run(
+        ["sha256sum", "-c", "SHA256SUMS"], cwd=tmp_path, capture_output=True, check=True, text=True
+    )
+    assert checked.stdout.splitlines() == [f"{n}: OK" for n in ("metrics.jsonl", "model.safetensors", "results.json")]
+
+
+@pytest.mark.parametrize("name", ["results.json", "metrics.jsonl", "model.safetensors", "SHA256SUMS"])
+@pytest.mark.parametrize("damage", [lambda content: content[:-2], lambda content: b"1" + content[1:], lambda _: b""])
+def test_a_finished_run_with_a_damaged_file_is_refused(tmp_path, name, damage):
+    folder = finished(tmp_path)
+    (tmp_path / name).write_bytes(damage((tmp_path / name).read_bytes()))
+    with pytest.raises(InputError, match=rf"({name}|metrics.jsonl) is damaged.*; delete .* to do this run again"):
+        folder.finished_results()
+
+
+def test_a_finished_run_without_its_model_is_refused(tmp_path):
+    folder = finished(tmp_path)
+    folder.model_path.unlink()
+    with pytest.raises(InputError, match=r"model.safetensors: there is no such file; delete .* to do this run again"):
+        folder.finished_results()
+
+
+@pytest.mark.parametrize(
+    "text", [*WRONG.values(), '{"metrics": 3}', '{"metrics": {"error": "0.25"}}', '{"metrics": {"e": 1e999}}']
+)
+def test_wrong_results_of_a_run_without_checksums_are_refused(tmp_path, text):
+    folder = finished(tmp_path)
+    (tmp_path / "SHA256SUMS").unlink()
+    assert folder.finished_results() == {"metrics": {"error": 0.25}}
+    folder.results_path.write_text(text)
+    with pytest.raises(InputError, match=r"results\.json"):
+        folder.finished_results()
+
+
+def test_a_pipe_in_the_place_of_a_file_is_refused(tmp_path):
+    RunFolder.open(tmp_path, {}, resume=False)
+    (tmp_path / "config.json").unlink()
+    os.mkfifo(tmp_path / "config.json")
+    with pytest.raises(InputError, match=r"config.json is a pipe or a device; give the name of a regular file"):
+        RunFolder.open(tmp_path, {}, resume=True)
+
+
+def test_a_name_that_is_not_utf_8_is_refused_at_the_start(tmp_path):
+    with pytest.raises(InputError, match=r"`out` .*\\udcff' is not UTF-8; give another name"):
+        RunFolder.open(tmp_path / "a\udcff", {}, resume=False)
+    assert not list(tmp_path.iterdir())

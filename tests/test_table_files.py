@@ -10,6 +10,8 @@ from contextual_rnn import InputError
 from contextual_rnn.data.columns import ColumnSettings
 from contextual_rnn.data.series import read_series
 from contextual_rnn.data.table import write_table
+from contextual_rnn.table_files.open import open_table
+from contextual_rnn.table_files.settings import PLAIN
 
 
 def Columns(inputs, targets, context=(), series=None):
@@ -88,3 +90,20 @@ def test_a_table_is_written_whole_or_not_at_all(tmp_path):
         write_table(path, {"u": [[1]]})
     assert path.read_text() == "u\n1\n"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path, ending):
+    path = tmp_path / f"a.{ending}"
+
+    def write(value):
+        frame = pl.DataFrame({"u": [value, 2.0], "y": [3.0, 4.0]})
+        frame.write_csv(path) if ending == "csv" else frame.write_parquet(path)
+
+    write(1.0)
+    table = open_table(path, PLAIN)
+    table.load(["u"], ["u"])
+    path.unlink()
+    write(5.0)
+    with pytest.raises(InputError, match="has changed while it was read; start again when it is complete"):
+        table.load(["y"], ["y"])

@@ -186,3 +186,13 @@ def test_an_interrupted_run_has_the_same_best_weights(tmp_path, breaks_at, patie
     found, again, _ = keeps_best(tmp_path / "run", None, patience)
     assert again == history
     assert all(torch.equal(value, found.state_dict()[name]) for name, value in expected.state_dict().items())
+
+
+@pytest.mark.parametrize(("more", "name"), [({"seed": 4}, "seed"), ({"epochs": 5}, "epochs")])
+def test_a_folder_is_not_continued_with_another_seed_or_other_settings(tmp_path, more, name):
+    def train(seed=3, epochs=4):
+        fit(model(), loss, batches(), settings(epochs), seed=seed, folder=tmp_path)
+
+    train()
+    with pytest.raises(InputError, match=f"holds a run with `{name}` .*; give the settings of that run, or another"):
+        train(**more)

@@ -6,6 +6,7 @@ survives a damaged file and a power cut.
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import pathlib
@@ -35,6 +36,10 @@ def best_epoch(history: list[Metrics], minimise: tuple[str, ...]) -> int:
     return 1 + values.index(min(values))
 
 
+class OtherRunError(InputError):
+    """A checkpoint is that of a run with another seed or other settings."""
+
+
 class Checkpoint:
     """The last checkpoint of a run, and the one before.
 
@@ -44,9 +49,17 @@ class Checkpoint:
         folder: where to write it; None writes none.
         module: the model.
         optimizer: its optimiser.
+        run: what identifies the run, such as its seed and settings; JSON can hold it.
     """
 
-    def __init__(self, folder: pathlib.Path | None, module: nn.Module, optimizer: FlatAdamW) -> None:
+    def __init__(
+        self,
+        folder: pathlib.Path | None,
+        module: nn.Module,
+        optimizer: FlatAdamW,
+        run: dict[str, Any] | None = None,
+    ) -> None:
+        self.run = json.loads(json.dumps(run or {}))
         self.path = None if folder is None else folder / NAME
         self.module, self.optimizer = module, optimizer
         self.kept = -math.inf  # when the previous checkpoint was kept
@@ -59,7 +72,7 @@ class Checkpoint:
         for index, state in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{name}": value for name, value in state.items()}
         self._keep_previous(self.path)
-        write_tensors(self.path, tensors, _ENTRY, {"history": history}, synced=False)
+        write_tensors(self.path, tensors, _ENTRY, {"history": history, "run": self.run}, synced=False)
 
     def _keep_previous(self, path: pathlib.Path) -> None:
         """Keep the checkpoint that is there, on the disk, unless another has been kept a short while ago."""
@@ -75,14 +88,18 @@ class Checkpoint:
         If the last checkpoint is damaged, the one before it is taken, with a `DataWarning`.
 
         Raises:
-            InputError: no checkpoint is whole.
+            InputError: no checkpoint is whole, or it is that of a run with another seed or other settings.
         """
         damage = ""
         for path in () if self.path is None else (self.path, self.path.with_name(PREVIOUS)):
             if not os.path.lexists(path):
                 continue
             try:
-                tensors, history = self._read(path)
+                file = read_tensors(path)
+                self._check_run(file)
+                tensors, history = self._read(file)
+            except OtherRunError:
+                raise
             except InputError as error:
                 damage = damage or _damage(path, error)
                 continue
@@ -92,6 +109,7 @@ class Checkpoint:
                     DataWarning,
                     stacklevel=3,
                 )
+                os.replace(path, self.path or path)  # so that the damaged one is never kept as the one before
             self._restore(tensors)
             return history
         if damage:
@@ -100,9 +118,18 @@ class Checkpoint:
             )
         return []
 
-    def _read(self, path: pathlib.Path) -> tuple[dict[str, Tensor], list[Metrics]]:
+    def _check_run(self, file: TensorFile) -> None:
+        """Raise OtherRunError if a file has another seed or another setting than this run."""
+        run = file.header(_ENTRY).get("run", {}) if file.is_sealed and _ENTRY in file.metadata else {}
+        name = next((name for name in run if name in self.run and run[name] != self.run[name]), None)
+        if name is not None:
+            raise OtherRunError(
+                f"{file.path.parent} holds a run with `{name}` {run[name]!r}, but {self.run[name]!r} was requested; "
+                "give the settings of that run, or another folder"
+            )
+
+    def _read(self, file: TensorFile) -> tuple[dict[str, Tensor], list[Metrics]]:
         """Return the tensors and the history of a file; raise InputError unless they are those of such a run."""
-        file = read_tensors(path)
         history = _history(file)
         tensors = file.tensors()
         _check_same(_under("module", tensors), self.module.state_dict(), "weight")

@@ -26,6 +26,8 @@ from .choices import check_choice, nearest
 GROUPS = ("data", "model", "training", "comparison", "output")
 Function = TypeVar("Function", bound=Callable[..., Any])
 
+_ANNOTATIONS: dict[type, dict[str, Any]] = {}
+
 
 def setting(
     default: Any,
@@ -206,7 +208,7 @@ def takes_settings(settings: type[Settings], without: Sequence[str] = ()) -> Cal
                 field.name,
                 inspect.Parameter.KEYWORD_ONLY,
                 default=inspect.Parameter.empty if field.default is dataclasses.MISSING else field.default,
-                annotation=typing.get_type_hints(settings)[field.name],
+                annotation=_annotations(settings)[field.name],
             )
             for field in fields
         ]
@@ -235,11 +237,18 @@ def described(field: dataclasses.Field[Any]) -> str:
     return field.metadata["description"] + several
 
 
+def _annotations(settings: type[Settings]) -> dict[str, Any]:
+    """Return the types of the fields of a class of settings, which take long to find."""
+    if settings not in _ANNOTATIONS:
+        _ANNOTATIONS[settings] = typing.get_type_hints(settings)
+    return _ANNOTATIONS[settings]
+
+
 def choices_of(settings: type[Settings], field: dataclasses.Field[Any]) -> tuple[str, ...] | None:
     """Return the names that a field allows; None if it is not restricted to names."""
     if field.metadata["choices"] is not None:
         return tuple(field.metadata["choices"])
-    for kind in _kinds(typing.get_type_hints(settings)[field.name]):
+    for kind in _kinds(_annotations(settings)[field.name]):
         if typing.get_origin(kind) is Literal:
             return typing.get_args(kind)
     return None
@@ -252,7 +261,7 @@ def _kinds(annotation: Any) -> tuple[Any, ...]:
 
 
 def _checked(settings: type[Settings], field: dataclasses.Field[Any], value: Any) -> Any:
-    kinds = _kinds(typing.get_type_hints(settings)[field.name])
+    kinds = _kinds(_annotations(settings)[field.name])
     if value is None and type(None) in kinds:
         return None
     for kind in kinds:

@@ -12,19 +12,21 @@ import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from .._core.files import write_bytes
 from .._core.settings import check_count
 from ..errors import InputError
 from ..serialization import load, save
 from .differences import Metric, Row
 from .fit import check_accelerator
 from .parallel import Training, one_thread, run_all, run_directory
-from .run_folder import RunFolder, make_folder, write_json
+from .run_folder import RunFolder, make_folder, read_json, write_json
 from .tuning import Choice, choose
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 WIDTH = 80  # columns of a terminal
+_COPIED = ("config.json", "provenance.json", "metrics.jsonl", "answers.tsv", "results.json")  # of every run
 
 
 def text_table(columns: Sequence[str], rows: Iterable[Sequence[str]], width: int, **options: Any) -> str:
@@ -90,7 +92,7 @@ class Models(Mapping[str, Any]):
 
     def files(self, name: str) -> dict[str, bytes]:
         """Return the files of a run, beside its model, that let a comparison resume."""
-        paths = [self.folder / name / file for file in ("config.json", "provenance.json", "results.json")]
+        paths = [self.folder / name / file for file in _COPIED]
         return self.kept.get(name) or {path.name: path.read_bytes() for path in paths if path.exists()}
 
     def __iter__(self) -> Iterator[str]:
@@ -183,14 +185,15 @@ class Comparison:
         Raises:
             InputError: the folder already holds a run or other files.
         """
-        folder = RunFolder.open(path, self.config, resume=False)
-        for name, model in self.models.items():
-            run = folder.path / "runs" / name
-            make_folder(run)
-            save(model, run / "model.safetensors")
-            for file, content in self.models.files(name).items():
-                (run / file).write_bytes(content)
-        self.write(folder)
+        with RunFolder.open(path, self.config, resume=False) as folder:
+            for name, model in self.models.items():
+                run = RunFolder(folder.path / "runs" / name)
+                make_folder(run.path)
+                save(model, run.model_path)
+                for file, content in self.models.files(name).items():
+                    write_bytes(run.path / file, content)
+                run.finish(read_json(run.results_path))
+            self.write(folder)
 
     def write(self, folder: RunFolder) -> None:
         """Write the results and then the figures to an open run folder."""
@@ -316,8 +319,7 @@ def train_kinds(
     check_accelerator(next(iter(candidates.values()))[0].accelerator)
     flat = {kind: [settings.to_json() for settings in several] for kind, several in candidates.items()}
     config = {"candidates": flat, **training.data.identity, "folds": training.folds, "seeds": seeds}
-    with run_directory(out) as path:
-        folder = RunFolder.open(path, config, resume=resume)
+    with run_directory(out) as path, RunFolder.open(path, config, resume=resume) as folder:
         choices = {kind: Choice(several[0], []) for kind, several in candidates.items()}
         if any(len(several) > 1 for several in candidates.values()):
             choices = choose(training, dict(candidates), path / "tuning", resume=resume, jobs=jobs)

@@ -95,14 +95,16 @@ def fit(
 
     Raises:
         DivergedError: the loss or a weight is not finite; says at which step and what to try.
-        InputError: the accelerator is not available, or no checkpoint in the folder is whole.
+        InputError: the accelerator is not available, no checkpoint in the folder is whole, or the folder holds a run
+            with another seed or other settings.
     """
     device = Device(settings.accelerator)
     model = device.setup_module(module)
     optimizer = FlatAdamW(
         module.parameters(), settings.learning_rate, max_norm=settings.clip, weight_decay=settings.weight_decay
     )
-    checkpoint = Checkpoint(folder, module, optimizer)
+    run = {**settings.to_json(), "seed": seed, "schedule": schedule}
+    checkpoint = Checkpoint(folder, module, optimizer, run)
     best = Best(folder, module)
     history = checkpoint.load()
     if minimise is not None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-import json
 import os
 import pathlib
 import statistics
@@ -13,18 +12,20 @@ import sys
 import tempfile
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar
 
 import torch
 
-from ..errors import InputError
+from .._core.files import parse_json, read_bytes
+from ..errors import DataWarning, InputError
 from .fit import DivergedError, TrainingSettings
-from .run_folder import RunFolder, make_folder, provenance, read_json, write_json
+from .run_folder import RunFolder, check_name, provenance
 
 INTERVAL = 0.5  # seconds between updates of the progress bar
 PATIENCE = 3.0  # seconds without a finished epoch after which a line says why the first may take long
-LOCK_TIMEOUT = 10  # seconds to wait for a run's lock; the workers of a killed process take about one second to end
+LOCK_TIMEOUT = 10.0  # seconds to wait for a run's lock if the run is not resumed
 
 Work = Callable[[dict[str, Any], pathlib.Path], dict[str, Any]]
 
@@ -107,34 +108,57 @@ def run_all(
     results: dict[str, dict[str, Any]] = {}
     with Progress([(run.name, run.epochs) for run in runs], out, title, processes) as finished:
         if processes == 1:
-            done: Any = (_run(run, work, out, resume, provenance()) for run in runs)
+            done: Any = ((*_run(run, work, out, resume, provenance()), ()) for run in runs)
         else:
             tasks = [joblib.delayed(_run_in_worker)(run, work, out, resume, provenance(), os.getpid()) for run in runs]
             with joblib.parallel_config("loky", n_jobs=processes, inner_max_num_threads=1):
                 done = joblib.Parallel(return_as="generator_unordered", max_nbytes=None)(tasks)
-        for name, result in done:
-            results[name] = result
-            finished(name)
+        with _ended_workers(processes):
+            for name, result, said in done:
+                results[name] = result
+                finished(name)
+                for sentence in said:
+                    warnings.warn(sentence, DataWarning, stacklevel=2)
     return [results[run.name] for run in runs]
 
 
 def _run_in_worker(
     run: Run, work: Work, out: pathlib.Path, resume: bool, made_by: dict[str, Any], parent: int
-) -> tuple[str, Any]:
+) -> tuple[str, Any, list[str]]:
+    """Return the name, the results, and the warnings about data, which the calling process gives."""
     _end_with(parent)
-    return _run(run, work, out, resume, made_by)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", DataWarning)
+        name, results = _run(run, work, out, resume, made_by)
+    others = [warning for warning in caught if not issubclass(warning.category, DataWarning)]
+    for warning in others:
+        warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
+    return name, results, [str(warning.message) for warning in caught if warning not in others]
+
+
+@contextlib.contextmanager
+def _ended_workers(processes: int) -> Iterator[None]:
+    """Turn joblib's error about a worker process that was ended into a sentence."""
+    if processes == 1:
+        yield
+        return
+    from joblib.externals.loky.process_executor import BrokenProcessPool
+
+    try:
+        yield
+    except BrokenProcessPool:
+        raise InputError(
+            f"one of the {processes} worker processes was ended by the system, probably because the memory was used "
+            "up; give fewer `jobs`, and `resume` to go on"
+        ) from None
 
 
 def _run(run: Run, work: Work, out: pathlib.Path, resume: bool, made_by: dict[str, Any]) -> tuple[str, Any]:
-    from filelock import FileLock, Timeout
-
-    path = out / run.name
-    make_folder(path)
-    try:
-        with FileLock(path / ".lock", timeout=LOCK_TIMEOUT), one_thread():
-            return run.name, _results(run, work, path, resume, made_by)
-    except Timeout:
-        raise InputError(f"{path}: another process is working on this run; wait for it, or stop it") from None
+    with (
+        one_thread(),
+        RunFolder.open(out / run.name, run.config, resume=resume, made_by=made_by, timeout=LOCK_TIMEOUT) as folder,
+    ):
+        return run.name, _results(run, work, folder)
 
 
 @contextlib.contextmanager
@@ -162,6 +186,7 @@ def run_directory(out: str | os.PathLike[str] | None) -> Iterator[pathlib.Path]:
     """
     with caller_unchanged():
         if out is not None:
+            check_name(out)
             yield pathlib.Path(out)
             return
         with tempfile.TemporaryDirectory(prefix="contextual-rnn-") as path:
@@ -179,17 +204,17 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _results(run: Run, work: Work, path: pathlib.Path, resume: bool, made_by: dict[str, Any]) -> dict[str, Any]:
-    folder = RunFolder.open(path, run.config, resume=resume, made_by=made_by)
-    if folder.results_path.exists():
-        return read_json(folder.results_path)
-    started = time.perf_counter()
+def _results(run: Run, work: Work, folder: RunFolder) -> dict[str, Any]:
+    finished = folder.finished_results()
+    if finished is not None:
+        return finished
+    started = time.monotonic()
     try:
         results = work(run.config, folder.path)
     except DivergedError as error:
         raise DivergedError(f"{run.name}: {error}") from None
-    results["seconds"] = round(time.perf_counter() - started, 1)
-    write_json(folder.results_path, results)
+    results["seconds"] = round(time.monotonic() - started, 1)
+    folder.finish(results)
     return results
 
 
@@ -233,11 +258,16 @@ class Progress:
         if self.is_live:
             self.stop.set()
             self.thread.join()
-            self._update()
-            if self.bar is not None:
-                self.bar.close()
+            with contextlib.suppress(OSError):
+                self._update()
+                if self.bar is not None:
+                    self.bar.close()
 
     def _watch(self) -> None:
+        with contextlib.suppress(OSError):  # the reader of standard error has closed it
+            self._show()
+
+    def _show(self) -> None:
         started, explained = time.monotonic(), False
         while not self.stop.wait(INTERVAL):
             self._update()
@@ -251,7 +281,7 @@ class Progress:
     def _update(self) -> None:
         files = {name: self.out / name / "metrics.jsonl" for name, _ in self.runs}
         written = {name: file for name, file in files.items() if file.exists()}
-        epochs = sum(file.read_bytes().count(b"\n") for file in written.values())
+        epochs = sum(_content(file).count(b"\n") for file in written.values())
         if not epochs:
             return
         if self.bar is None:
@@ -270,14 +300,26 @@ class Progress:
 
     def _write(self, line: str) -> None:
         if sys.stderr is not None:
-            print(line, file=sys.stderr, flush=True)
+            with contextlib.suppress(OSError):  # the reader of standard error has closed it
+                print(line, file=sys.stderr, flush=True)
 
 
 def _last_loss(file: pathlib.Path) -> str:
     """Return the loss in the last whole line of a file of metrics, as the bar shows it."""
-    lines = file.read_bytes().split(b"\n")[:-1]
-    loss = json.loads(lines[-1]).get("loss") if lines else None
-    return "" if loss is None else f", loss {loss:.3g}"
+    lines = _content(file).split(b"\n")[:-1]
+    try:
+        loss = parse_json(lines[-1], nan=True).get("loss") if lines else None
+        return "" if loss is None else f", loss {loss:.3g}"
+    except (AttributeError, TypeError, ValueError):  # not a line of metrics
+        return ""
+
+
+def _content(file: pathlib.Path) -> bytes:
+    """Return the content of a file; empty if it cannot be read."""
+    try:
+        return read_bytes(file)
+    except InputError:
+        return b""
 
 
 def _in_notebook() -> bool:

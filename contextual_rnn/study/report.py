@@ -144,13 +144,12 @@ def fit_one(
     check_accelerator(candidates[0].accelerator)
     flat = [settings.to_json() for settings in candidates]
     config = {"candidates": flat, **training.data.identity, "folds": training.folds, "seed": seed}
-    with run_directory(out) as path:
-        folder = RunFolder.open(path, config, resume=resume)
+    with run_directory(out) as path, RunFolder.open(path, config, resume=resume) as folder:
         choice = choose(training, {"model": list(candidates)}, path / "tuning", resume=resume, jobs=jobs)["model"]
         run = training.run("final", choice.settings, seed)
         (result,) = run_all([run], training, path, resume=resume, title="training", jobs=jobs)
+        model, history = load(path / "final"), read_lines(path / "final" / "metrics.jsonl")
         folder.copy(path / "final" / "model.safetensors")
-        model, history = load(folder.model_path), read_lines(path / "final" / "metrics.jsonl")
         with one_thread():
             found = report(model, result, history)
             found.history, found.validation = history, choice.validation

@@ -1,39 +1,44 @@
 """A run folder: the settings of a run, the software that made it, and its results.
 
 `config.json` holds the settings, `provenance.json` the command, versions, commit and machine of every call that worked
-on the run, `metrics.jsonl` the metrics of every epoch, `model.safetensors` the model, `results.json` the results, and
-`figures/` the figures.
+on the run, `metrics.jsonl` the metrics of every epoch, `model.safetensors` the model, `results.json` the results,
+`SHA256SUMS` the SHA-256 of these files of a finished run, and `figures/` the figures.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import functools
+import hashlib
 import importlib.metadata
 import json
+import math
 import os
 import pathlib
 import platform
 import shlex
 import subprocess
 import sys
-from typing import Any
+from typing import Any, Self
 
 from .._core.checkpoint import BEST, NAME, PREVIOUS
-from .._core.files import LARGEST_JSON, append, parse_json, read_bytes, write_bytes
+from .._core.files import ENDING, LARGEST_JSON, append, parse_json, read_bytes, write_bytes
 from .._core.files import read_json as read_json_file
+from .._core.folder_lock import LOCK, OWNER, FolderLock
 from ..errors import InputError
 
-OWN = ("config.json", "provenance.json", "metrics.jsonl", "model.safetensors", "results.json", "answers.tsv")
-RUN_FILES = (*OWN, BEST, NAME, PREVIOUS)
+SUMS = "SHA256SUMS"  # the SHA-256 of the files of a finished run
+KEPT = ("metrics.jsonl", "model.safetensors", "answers.tsv")  # what a finished run has, besides its results
+RUN_FILES = ("config.json", "provenance.json", "results.json", SUMS, *KEPT, BEST, NAME, PREVIOUS)
 PACKAGES = ("contextual-rnn", "torch", "numpy", "scipy", "polars", "safetensors", "lightning-fabric")
 
 
 @dataclasses.dataclass(frozen=True)
 class RunFolder:
-    """A folder of one run; make it with `RunFolder.open`."""
+    """A folder of one run, locked until `close` or the end of a `with` block; make it with `RunFolder.open`."""
 
     path: pathlib.Path
+    lock: FolderLock | None = dataclasses.field(default=None, repr=False, compare=False)
 
     @classmethod
     def open(
@@ -43,51 +48,123 @@ class RunFolder:
         *,
         resume: bool,
         made_by: dict[str, Any] | None = None,
+        timeout: float = 10.0,
     ) -> RunFolder:
-        """Make the folder, or continue in it.
+        """Make the folder, or continue in it, and lock it.
 
         Args:
             path: of the folder.
             config: the settings of the run, which JSON can hold.
-            resume: continue in a folder that already holds a run with the same settings.
+            resume: continue in a folder that already holds a run with the same settings; wait as long as another
+                process works in it.
             made_by: the `provenance` to record; None finds it out, which calls git.
+            timeout: seconds to wait for another process, if `resume` is false.
 
         Raises:
             InputError: the folder holds a run and `resume` is false, or it holds a run with other settings or other
-                files, or the path is a file.
+                files, or the path is a file, or another process works in the folder.
         """
+        check_name(path)
         folder = cls(pathlib.Path(path))
         if folder.path.exists() and not folder.path.is_dir():
             raise InputError(f"`out` {path} is a file; give the name of a folder")
         config = json.loads(json.dumps(config))
-        if folder.config_path.exists():
-            folder._check(config, resume)
-        elif folder.path.exists() and any(_belongs_to_user(file) for file in folder.path.iterdir()):
-            raise InputError(
-                f"{path} is not empty and holds no run; give another `out`, so that nothing is overwritten"
-            )
+        folder._check(config, resume)
         make_folder(folder.path)
-        write_json(folder.config_path, config)
+        folder = cls(folder.path, FolderLock(folder.path, wait=resume, timeout=timeout))
+        folder._check(config, resume)  # again, because another process may have made the run in the meantime
+        if not folder.config_path.exists():
+            write_json(folder.config_path, config)
+        remove_leftovers(folder.path)
         if not folder.results_path.exists():  # reading a finished run does not change who made it
             folder._record_provenance(made_by or provenance())
         return folder
 
+    def close(self) -> None:
+        """Unlock the folder."""
+        if self.lock is not None:
+            self.lock.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
     def _record_provenance(self, made_by: dict[str, Any]) -> None:
         """Add an entry unless it equals the last one; a resumed run may have several."""
         path = self.path / "provenance.json"
-        entries = read_json(path) if path.exists() else []
+        entries = read_json(path) if os.path.lexists(path) else []
+        if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+            raise InputError(f"{path} is not a list of those who worked on the run; delete it to go on without them")
         if not entries or entries[-1] != made_by:
             write_json(path, [*entries, made_by])
 
     def _check(self, config: dict[str, Any], resume: bool) -> None:
+        """Raise InputError unless the folder holds nothing, or a run with these settings that may be continued."""
+        if not os.path.lexists(self.config_path):
+            if self.path.exists() and any(_belongs_to_user(file) for file in self.path.iterdir()):
+                raise InputError(
+                    f"{self.path} is not empty and holds no run; give another `out`, so that nothing is overwritten"
+                )
+            return
         if not resume:
             raise InputError(f"{self.path} already holds a run; give `resume` to continue it, or another `out`")
         before = read_json(self.config_path)
-        if before != config:
-            raise InputError(
-                f"{self.path} holds a run with {_in_words(*_first_difference(before, config))}; give the settings "
-                "and data of that run, or another `out`"
-            )
+        if not isinstance(before, dict):
+            raise InputError(f"{self.config_path} does not hold the settings of a run; give another `out`")
+        try:
+            if before != config:
+                raise InputError(
+                    f"{self.path} holds a run with {_in_words(*_first_difference(before, config))}; give the settings "
+                    "and data of that run, or another `out`"
+                )
+        except RecursionError:
+            raise InputError(f"{self.config_path} is nested too deeply to be settings; give another `out`") from None
+
+    def finish(self, results: dict[str, Any]) -> None:
+        """Write the results, after the SHA-256 of every file that the run has made.
+
+        `sha256sum -c SHA256SUMS` checks them, as `finished_results` does.
+        """
+        content = _json(results)
+        sums = {name: _sha256(read_bytes(self.path / name)) for name in KEPT if (self.path / name).exists()}
+        sums[self.results_path.name] = _sha256(content)
+        write_bytes(self.path / SUMS, "".join(f"{found}  {name}\n" for name, found in sums.items()).encode())
+        write_bytes(self.results_path, content)
+
+    def finished_results(self) -> dict[str, Any] | None:
+        """Return the results of a run that is finished; None if it is not.
+
+        Raises:
+            InputError: a file of the run is not the one that the run wrote.
+        """
+        if not os.path.lexists(self.results_path):
+            return None
+        remedy = f"delete {self.path} to do this run again"
+        if os.path.lexists(self.path / SUMS):
+            for name, found in self._sums(remedy).items():
+                try:
+                    content = read_bytes(self.path / name)
+                except InputError as error:
+                    raise InputError(f"{error}; {remedy}") from None
+                if _sha256(content) != found:
+                    raise InputError(f"{self.path / name} is damaged: its SHA-256 is not that in {SUMS}; {remedy}")
+            return read_json(self.results_path)
+        results = read_json(self.results_path)
+        metrics = results.get("metrics") if isinstance(results, dict) else None
+        if not isinstance(metrics, dict) or not all(_is_number(value) for value in metrics.values()):
+            raise InputError(f"{self.results_path} does not hold the results of a run; {remedy}")
+        return results
+
+    def _sums(self, remedy: str) -> dict[str, str]:
+        """Return the SHA-256 of every file, by its name; raise InputError unless the results and the model have one."""
+        lines = read_bytes(self.path / SUMS, 1 << 16).decode(errors="replace").splitlines()
+        sums = {line[66:]: line[:64] for line in lines}
+        missing = [name for name in (self.results_path.name, *KEPT) if (self.path / name).exists() and name not in sums]
+        if missing or not sums.keys() <= {self.results_path.name, *KEPT}:
+            raise InputError(f"{self.path / SUMS} is damaged; {remedy}")
+        return sums
 
     def copy(self, file: pathlib.Path) -> None:
         """Copy a file into the folder atomically."""
@@ -129,9 +206,36 @@ def make_folder(path: pathlib.Path) -> None:
         raise InputError(f"{path} cannot be created: {error.strerror or error}") from None
 
 
+def check_name(path: str | os.PathLike[str]) -> None:
+    """Raise InputError if the name of a run folder cannot be printed or written to a file."""
+    try:
+        os.fspath(path).encode()
+    except UnicodeEncodeError:
+        raise InputError(f"`out` {os.fspath(path)!a} is not UTF-8; give another name") from None
+
+
+def remove_leftovers(path: pathlib.Path) -> None:
+    """Remove the temporary files that a killed process left in a folder."""
+    for file in path.glob(f"*{ENDING}"):
+        if not file.is_dir():
+            file.unlink(missing_ok=True)
+
+
 def _belongs_to_user(file: pathlib.Path) -> bool:
     """Return True unless the file is a leftover (`.part`, `.lock`) of an interrupted start."""
-    return file.suffix != ".part" and file.name != ".lock"
+    return file.suffix != ENDING and file.name not in (LOCK, OWNER)
+
+
+def _is_number(value: Any) -> bool:
+    return value is None or (isinstance(value, (int, float)) and math.isfinite(value))
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _json(value: Any) -> bytes:
+    return (json.dumps(value, indent=1, allow_nan=False) + "\n").encode()
 
 
 def _first_difference(before: Any, after: Any, name: str = "") -> tuple[str, Any, Any]:
@@ -152,7 +256,7 @@ def _in_words(name: str, old: Any, new: Any) -> str:
 
 def write_json(path: pathlib.Path, value: Any) -> None:
     """Write JSON atomically. Numbers that are not finite raise ValueError, since JSON cannot hold them."""
-    write_bytes(path, (json.dumps(value, indent=1, allow_nan=False) + "\n").encode())
+    write_bytes(path, _json(value))
 
 
 def read_json(path: pathlib.Path) -> Any:

@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from ..errors import InputError
+from .unchanged import Unchanged
 
 ARROW = (".feather", ".arrow", ".ipc")
 BYTES = 32  # memory that a cell takes while it is read and converted
@@ -33,7 +34,7 @@ class BinaryColumns:
     """
 
     def __init__(self, path: pathlib.Path) -> None:
-        self.path = path
+        self.path, self.unchanged = path, Unchanged(path)
         self.is_arrow = path.suffix.lower() in ARROW
         self.columns = self._scan().collect_schema().names()
         self.height = self._scan().select(pl.len()).collect().item()
@@ -44,7 +45,9 @@ class BinaryColumns:
     def sha256(self) -> str:
         """The SHA-256 of the file."""
         with self.path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        self.unchanged.check()
+        return found
 
     def _scan(self) -> pl.LazyFrame:
         return pl.scan_ipc(self.path, glob=False) if self.is_arrow else pl.scan_parquet(self.path, glob=False)
@@ -64,6 +67,7 @@ class BinaryColumns:
             )
         if names:
             frame = self._scan().select(names).collect()
+            self.unchanged.check()
             self.found |= {name: frame[name] for name in names}
 
     def text(self, name: str) -> pl.Series:
@@ -103,7 +107,7 @@ class MatlabColumns(BinaryColumns):
     def __init__(self, path: pathlib.Path) -> None:
         from scipy.io import loadmat
 
-        self.path = path
+        self.path, self.unchanged = path, Unchanged(path)
         try:
             self.variables: dict[str, Any] = loadmat(path, chars_as_strings=True)
         except NotImplementedError:

@@ -12,6 +12,7 @@ from ..errors import InputError
 from .csv_rows import read_rows
 from .layout import read_layout
 from .settings import FileSettings
+from .unchanged import Unchanged
 
 NULLS = ["NA", "Na", "na", "null", "NULL", "Null", "nan", "NAN", "Nan"]  # polars reads NaN as a number
 
@@ -35,7 +36,7 @@ class TextColumns:
     """
 
     def __init__(self, path: pathlib.Path, settings: FileSettings) -> None:
-        self.path, self.settings = path, settings
+        self.path, self.settings, self.unchanged = path, settings, Unchanged(path)
         self.layout = read_layout(path, settings)
         self.sha256 = self.layout.sha256
         self.cells: list[str] | None = None
@@ -46,6 +47,7 @@ class TextColumns:
             self.header, self.lines = list(settings.columns) or header, range(skipped + 1, skipped + 1 + rows)
         else:
             self.header, self.cells, self.lines = read_rows(path, self.layout.separator, settings)
+            self.unchanged.check()
         self.height = len(self.lines)
         self.counts = Counter(name for name in self.header if name)
         if not self.counts:
@@ -94,8 +96,7 @@ class TextColumns:
             if dtype == pl.String:
                 raise
             return  # a cell is no number, or has blanks around it
-        if frame.height != self.height:
-            raise InputError(f"{self.path} has changed while it was read")
+        self.unchanged.check()
         for key, name in keys.items():
             column = frame[key].alias(name)
             self.found[name] = column.fill_null("") if dtype == pl.String else column

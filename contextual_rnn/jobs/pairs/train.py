@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from ..._core.checkpoint import best_epoch
+from ..._core.files import write_bytes
 from ..._core.settings import takes_settings
 from ...data.encoded_pairs import Vocabulary, bucketed
 from ...data.pairs import PairSource
@@ -51,7 +52,7 @@ class Training(parallel.Training):
         if not data.test:
             return {"metrics": metrics}
         answers = answer([model], data.test, settings.beam)
-        (folder / "answers.tsv").write_text(answers.table(data.units), encoding="utf-8")
+        write_bytes(folder / "answers.tsv", answers.table(data.units).encode())
         return {"metrics": {**answers.metrics(), **metrics}, "wrong": answers.wrong}
 
     def _train(self, model: PairModel, seed: int, folder: pathlib.Path) -> list[dict[str, float]]:
