@@ -195,6 +195,12 @@ def test_what_is_not_known_or_left_out_is_counted():
         texts.fit(data, test=strange, **{**OPTIONS, "epochs": 1, "jobs": 1})
 
 
+def test_a_table_may_lack_every_value_of_a_column():
+    data, nothing = table(16), table(16).with_columns(first=pl.lit(None), size=pl.lit(None))
+    model = texts.fit(data, validation=nothing, test=nothing, **{**OPTIONS, "epochs": 1, "jobs": 1})
+    assert math.isfinite(model.report.rows["test texts"]["bits_per_symbol"])
+
+
 def test_the_commands(tmp_path, capsys):
     table(32).write_csv(tmp_path / "a.csv")
     run, out = str(tmp_path / "run"), tmp_path / "out.csv"

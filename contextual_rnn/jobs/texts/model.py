@@ -105,7 +105,11 @@ class TextModel(SavedModel):
         """Return the features (B, F) of context columns; None if the model reads no context."""
         if self.context is None or self.encoder is None:
             return None
-        return self.encoder(self.context({name: context[name] for name in self.context.names}))
+        known = {name: context[name] for name in self.context.names}
+        for name, field in self.fields.items():
+            if isinstance(field, Label) and isinstance(known[name], Tensor):  # of labels none of which is known
+                known[name] = [None] * len(known[name])
+        return self.encoder(self.context(known))
 
     def losses(self, batch: TextBatch) -> Tensor:
         """Return the negative log-likelihood of every symbol of a minibatch, the ends included, (B, T) in nats."""

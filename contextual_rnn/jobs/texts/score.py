@@ -85,9 +85,6 @@ def _values(model: TextModel, name: str, several: Sequence[Any]) -> list[Any]:
 
 def _scores(model: TextModel, texts: Texts) -> dict[str, list[float]]:
     encoded = Encoded.of(texts, model.symbols)
-    for name, field in model.fields.items():
-        if isinstance(field, Label):
-            encoded.context[name] = texts.context[name]  # a column without known values looks like one of numbers
     found = model.log_likelihood(encoded)
     bits = -found / encoded.lengths / math.log(2)
     return {"log_likelihood": found.tolist(), "bits_per_symbol": bits.tolist()}
