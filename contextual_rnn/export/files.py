@@ -135,6 +135,11 @@ def graphs_of(module: Any, **options: Any) -> Graphs:
     return frozen(module).graphs(**options)
 
 
+def program(name: str) -> str:
+    """Return the text of a program in the folder `programs`, which needs NumPy and ONNX Runtime alone."""
+    return (pathlib.Path(__file__).parent / "programs" / f"{name}.py").read_text(encoding="utf-8")
+
+
 def version() -> str:
     """Return the version of the library."""
     return importlib.import_module(__name__.split(".")[0]).__version__
