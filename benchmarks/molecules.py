@@ -30,7 +30,7 @@ NEAREST = 1000  # molecules whose nearest training molecule is found
 
 
 def properties(smiles: str) -> dict[str, float] | None:
-    """Return the properties of a molecule by name; None if RDKit cannot parse and sanitise it.
+    """Return the properties of a molecule by name; None if RDKit cannot parse and sanitise it, or not compute them.
 
     They are the octanol-water partition coefficient by Wildman and Crippen (logp), the topological polar surface area
     (tpsa), the molecular weight, the quantitative estimate of drug-likeness (qed), and the numbers of rings and of
@@ -43,7 +43,10 @@ def properties(smiles: str) -> dict[str, float] | None:
     molecule = Chem.MolFromSmiles(smiles)
     if molecule is None or not molecule.GetNumAtoms():
         return None
-    parts = QED.properties(molecule)
+    try:
+        parts = QED.properties(molecule)
+    except ValueError:  # it removes hydrogens and sanitises again, which fails for a few molecules
+        return None
     return {
         "logp": parts.ALOGP,
         "tpsa": parts.PSA,
