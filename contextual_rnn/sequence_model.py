@@ -210,7 +210,7 @@ class SequenceModel(nn.Module):
         Args:
             out: the path that the files' names begin with, such as `model.onnx` for `model-start.onnx` and
                 `model-step.onnx`.
-            format: of the files, onnx or torch.
+            format: of the files, onnx.
             context: an example of the context, if its network does not state what it reads.
         """
         return export(self, out, format=format, context=context)

@@ -17,8 +17,8 @@ from ..context import Label
 from ..errors import InputError
 from .graph_spec import GraphSpec
 
-Format = Literal["onnx", "torch"]
-SUFFIXES = {"onnx": ".onnx", "torch": ".pt2"}
+Format = Literal["onnx"]
+SUFFIXES = {"onnx": ".onnx"}
 
 Module = TypeVar("Module", bound=nn.Module)
 
@@ -105,7 +105,7 @@ def export(module: Any, out: str | os.PathLike[str], *, format: Format = "onnx",
     Args:
         module: a model with a method `graphs(**options)`, which returns `Graphs`.
         out: the path of the main graph's file; the files of the others have the names of the graphs at their ends.
-        format: of the files: onnx (`.onnx`), or torch (`.pt2`, which `torch.export.load` reads).
+        format: of the files: onnx (`.onnx`).
         options: the arguments of `graphs`.
 
     Raises:
