@@ -230,11 +230,12 @@ def test_the_linear_model_reads_what_is_allowed():
     linear = DirectLinear(options, inputs=2, ahead=1, context=0)
     past = torch.arange(10.0).view(1, 5, 2)
     found = linear.features(past, 100 + past, torch.tensor([[[7.0], [8.0]]]), torch.zeros(1, 0))
-    lags = [8, 9, -2, -2, -4, -4, -6, -6, -8, -8]
-    assert found[0].tolist() == [*lags, 108, 109, 106, 107, 104, 105, 102, 103, 100, 101, 7, 8, 1]
+    lags = [-8, -8, -6, -6, -4, -4, -2, -2, 8, 9]
+    assert found[0].tolist() == [*lags, 100, 101, 102, 103, 104, 105, 106, 107, 108, 109, 7, 8, 1]
     torch.manual_seed(0)
     x = torch.randn(200, linear.width)
-    linear.fit((x, x[:, :2].unsqueeze(1).expand(-1, 2, -1)), (x, x[:, :2].unsqueeze(1).expand(-1, 2, -1)))
+    last = x[:, 8:10].unsqueeze(1).expand(-1, 2, -1)
+    linear.fit((x, last), (x, last))
     weights = linear.weight.view(-1, 2, 2)
-    assert torch.allclose(weights[:2].diagonal(dim1=0, dim2=2), torch.ones(2, 2), atol=0.01)
+    assert torch.allclose(weights[8:10].diagonal(dim1=0, dim2=2), torch.ones(2, 2), atol=0.01)
     assert int((linear.weight != 0).any(1).sum()) == 2 + 2 + 2 + 1  # one lag is enough

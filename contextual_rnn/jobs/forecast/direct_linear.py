@@ -64,8 +64,8 @@ class DirectLinear(nn.Module):
             context: (B, C).
         """
         last = past[:, -1:]
-        values = torch.cat([last, past[:, -self.lags : -1].flip(1) - last], dim=1) if self.lags > 1 else last
-        parts = [values.flatten(1), inputs[:, -self.lags :].flip(1).flatten(1)]
+        values = torch.cat([past[:, -self.lags : -1] - last, last], dim=1) if self.lags > 1 else last
+        parts = [values.flatten(1), inputs[:, -self.lags :].flatten(1)]
         parts += [ahead.flatten(1)] if self.reads_ahead else []
         return torch.cat([*parts, context, torch.ones_like(last[:, 0, :1])], dim=1)
 
@@ -110,10 +110,10 @@ class DirectLinear(nn.Module):
 
     def _columns(self, candidate: _Candidate, target: int) -> Tensor:
         """Return the columns of x that a target reads, (f,)."""
-        places = torch.arange(self.lags * self.targets).view(self.lags, self.targets)[: candidate.lags]
+        places = torch.arange(self.lags * self.targets).view(self.lags, self.targets)[-candidate.lags :]
         own = places if candidate.every else places[:, target]
         first = self.lags * self.targets
-        inputs = first + torch.arange(candidate.lags * self.inputs)
+        inputs = first + torch.arange((self.lags - candidate.lags) * self.inputs, self.lags * self.inputs)
         rest = torch.arange(first + self.lags * self.inputs, self.width)
         return torch.cat([own.flatten(), inputs, rest])
 
