@@ -58,14 +58,17 @@ def program(path):
         ("lstm", 2, "concat", "additive", {"context": ("a", "b"), "scale": "global"}),
         ("gru", 2, "copy", "multiplicative", {"inputs": ("u",), "past_inputs": ("v",), "missing": "interpolate"}),
         ("lstm", 1, "zero", "none", {"missing": "hold", "scale": "window", "context": ("a",)}),
+        ("gru", 1, "zero", "none", {"inputs": ("u",), "base": "linear", "context": ("a",), "quantiles": (0.1, 0.9)}),
     ],
 )
 def test_onnx_runtime_forecasts_as_the_model(cell, layers, bridge, attention, others):
     settings = ForecastSettings(
         targets=("y",), past=6, horizon=4, cell=cell, layers=layers, bridge=bridge, attention=attention, hidden=6,
-        base="last", **{"scale": "global"} | others,
+        **{"scale": "global", "base": "last"} | others,
     )  # fmt: skip
     model = ForecastModel(settings, {name: FIELDS[name] for name in settings.context})
+    if model.linear is not None:
+        torch.nn.init.normal_(model.linear.weight, std=0.1)
     assert_graphs_agree(model, {"", "encoder", "step"}, SIZES[:2])
 
 
