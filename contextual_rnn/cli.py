@@ -39,6 +39,7 @@ MODULES = {
     "jobs.generation": ("fit generation", "compare generation", "sample"),
     "jobs.forecast": ("fit forecast", "compare forecast", "forecast"),
     "jobs.pairs": ("fit pairs", "compare pairs", "transcribe"),
+    "jobs.texts": ("fit texts", "compare texts", "sample texts", "score"),
     "export_run": ("export",),
     "papers.decay": ("reproduce lcd",),
     "papers.retrieval": ("reproduce art", "reproduce associative-retrieval-table"),
@@ -46,6 +47,7 @@ MODULES = {
     "papers.image_context": ("reproduce image-context",),
     "papers.system_identification": ("reproduce system-identification",),
 }
+BY_MODEL = {"sample": {"TextModel": "sample texts"}}  # the command that runs instead, by the class of the model in RUN
 LONGEST = 500  # characters of an error
 CONFIG_HELP = "YAML file of options, such as `hidden: 64`; options on the command line take precedence."
 
@@ -168,7 +170,7 @@ def find_command(arguments: list[str]) -> tuple[Command, list[str]] | None:
     if arguments[:1] in ([], ["-h"], ["--help"]):
         print_commands(names)
         return None
-    count = 1 if arguments[0] in names else 2
+    count = 1 if arguments[0] in names and " ".join(arguments[:2]) not in names else 2
     name, rest = " ".join(arguments[:count]), arguments[count:]
     if name not in names:
         group = [one for one in names if one.startswith(f"{arguments[0]} ")]
@@ -180,8 +182,13 @@ def find_command(arguments: list[str]) -> tuple[Command, list[str]] | None:
 
 
 def _renamed(name: str, arguments: list[str]) -> str:
-    """Return the command's present name. Until version 0.3, series without inputs may still be called `series`."""
+    """Return the command's present name: that for the model in RUN, or the name that replaces a deprecated one.
+
+    Until version 0.3, series without inputs may still be called `series`.
+    """
     given = {one.partition("=")[0] for one in arguments}
+    if name in BY_MODEL:
+        return BY_MODEL[name].get(_class_of_model(arguments) or "", name)
     if name not in ("fit series", "compare series") or given & {"-h", "--help", "--config", "--inputs"}:
         return name
     new = name.replace("series", "generation")
@@ -190,6 +197,18 @@ def _renamed(name: str, arguments: list[str]) -> str:
         file=sys.stderr,
     )
     return new
+
+
+def _class_of_model(arguments: list[str]) -> str | None:
+    """Return the name of the class of the model that the first argument names; None if it names none."""
+    from .serialization import read_header
+
+    if not arguments or arguments[0].startswith("-"):
+        return None
+    try:
+        return str(read_header(arguments[0])["class"]["class"])
+    except (InputError, KeyError, TypeError):  # the command says what is wrong
+        return None
 
 
 def _hint(name: str, known: Sequence[str], help_does: str, command: str = "") -> str:

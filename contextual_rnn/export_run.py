@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import pathlib
 
-from .export.files import Exported, Format
+from .export.files import Exported
 from .serialization import SavedModel, load
 
 
-def export_run(run: pathlib.Path, out: pathlib.Path, *, format: Format = "onnx") -> Exported:
+def export_run(run: pathlib.Path, out: pathlib.Path) -> Exported:
     """Write a trained model to files that run without this library, after a check of every file against the model.
 
     Args:
         run: Run folder that `fit` made, or a model file.
         out: File to write, such as model.onnx; other graphs are written next to it, such as model-step.onnx.
-        format: onnx is for ONNX Runtime; torch (file name ending .pt2) is for torch.export.load.
 
     Returns:
         The files, with their inputs, outputs and largest differences from the model.
@@ -26,7 +25,7 @@ def export_run(run: pathlib.Path, out: pathlib.Path, *, format: Format = "onnx")
         contextual-rnn export runs/tank --out tank.onnx
     """
     model: SavedModel = load(run, SavedModel)
-    return model.export(out, format=format)
+    return model.export(out)
 
 
 COMMANDS = {"export": export_run}

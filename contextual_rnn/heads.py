@@ -8,6 +8,7 @@ per element.
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import torch
@@ -16,6 +17,7 @@ from torch.distributions import Categorical, Distribution, Independent, MixtureS
 from torch.nn.functional import cross_entropy, softplus
 
 from ._core.categorical import at_least_single, draw_category
+from .errors import InputError
 
 
 class Head(nn.Module):
@@ -42,6 +44,18 @@ class Head(nn.Module):
             last: the element before each, in the shape of `target`; needed by heads that predict the change from it.
         """
         raise NotImplementedError
+
+    def tensors(self, hidden: Tensor, last: Tensor | None = None) -> dict[str, Tensor]:
+        """Return the prediction as tensors by name, which an exported graph returns.
+
+        Args:
+            hidden: (..., H).
+            last: (..., D), the element before each.
+        """
+        found = self(hidden, last)
+        if not isinstance(found, Tensor):
+            raise InputError(f"a {type(self).__name__} cannot be exported: it has no method `tensors`")
+        return {"prediction": found}
 
     def sample(self, hidden: Tensor, last: Tensor | None, uniform: Tensor, temperature: float = 1.0) -> Tensor:
         """Return the next elements, (N, D), or (N,) of categories.
@@ -151,6 +165,21 @@ class MixtureHead(Head):
         noise = _normal(uniform[:, 1:], temperature)[:, : self.size]
         return (mean[rows, chosen] + (scale[rows, chosen] @ noise.unsqueeze(2)).squeeze(2)).to(hidden)
 
+    def tensors(self, hidden: Tensor, last: Tensor | None = None) -> dict[str, Tensor]:
+        """Return logits (..., K), means (..., K, D) and Cholesky factors (..., K, D, D)."""
+        logits, mean, diagonal, below = self.linear(hidden).split(self.widths, dim=-1)
+        mean = mean.unflatten(-1, (self.components, self.size))
+        if self.change:
+            mean = mean + _required(last).unsqueeze(-2)
+        factors = torch.diag_embed(softplus(diagonal).unflatten(-1, (self.components, self.size)) + self.floor)
+        if self.size > 1:
+            pairs = [(row, column) for row in range(self.size) for column in range(row)]  # as torch.tril_indices
+            cells = list(itertools.product(range(self.size), repeat=2))
+            places = torch.tensor([[float(cell == pair) for cell in cells] for pair in pairs])
+            flat = below.unflatten(-1, (self.components, len(pairs))) @ places.to(below)
+            factors = factors + flat.unflatten(-1, (self.size, self.size))
+        return {"logits": logits, "means": mean, "factors": factors}
+
     def _components_of(self, hidden: Tensor, last: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         """Return logits (..., K), means (..., K, D) and Cholesky factors (..., K, D, D)."""
         # Half precision has no solver of triangular systems, and is too inexact for log densities.
@@ -215,6 +244,10 @@ class FixedGaussianHead(Head):
         """Return the negative log likelihood in nats, (...)."""
         return -self(hidden, last).log_prob(target)
 
+    def tensors(self, hidden: Tensor, last: Tensor | None = None) -> dict[str, Tensor]:
+        """Return the mean (..., D)."""
+        return {"mean": self.linear(hidden) + (_required(last) if self.change else 0)}
+
     def sample(self, hidden: Tensor, last: Tensor | None, uniform: Tensor, temperature: float = 1.0) -> Tensor:
         """Draw the next element; the variance is multiplied by the temperature. At 0 the result is the mean."""
         return (self(hidden, last).mean + self.scale * _normal(uniform, temperature)[:, : self.size]).to(hidden)
@@ -244,6 +277,10 @@ class CategoryHead(Head):
         """Return the negative log likelihood in nats, (...)."""
         logits = self.linear(hidden)
         return cross_entropy(logits.movedim(logits.dim() - 1, 1), target, reduction="none")  # ONNX refuses -1
+
+    def tensors(self, hidden: Tensor, last: Tensor | None = None) -> dict[str, Tensor]:
+        """Return the logits (..., K)."""
+        return {"logits": self.linear(hidden)}
 
     def sample(self, hidden: Tensor, last: Tensor | None, uniform: Tensor, temperature: float = 1.0) -> Tensor:
         """Draw the next category; the logits are divided by the temperature. At 0 it is the most likely category."""

@@ -34,7 +34,11 @@ GROUPS = {
     **dict.fromkeys(("out", "end", "figure", "scores", "verbose", "format", "int8"), "output"),
     **dict.fromkeys(("resume", "jobs", "config"), "execution"),
 }
-GROUP_OF_OTHERS = {"sample": "sampling", "transcribe": "search"}  # by command; "training" for the rest
+GROUP_OF_OTHERS = {
+    "sample": "sampling",
+    "sample texts": "sampling",
+    "transcribe": "search",
+}  # by command; "training" for the rest
 
 
 @dataclasses.dataclass(frozen=True)

@@ -258,7 +258,7 @@ class ContextualRNN(nn.Module):
 
         Args:
             out: the path of the main file; the graph of one step is written next to it, such as `model-step.onnx`.
-            format: of the files, onnx or torch.
+            format: of the files, onnx.
             context: an example of the context, if the context network does not state what it reads.
         """
         return export(self, out, format=format, context=context)

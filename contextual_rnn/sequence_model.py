@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -15,6 +16,7 @@ from ._core.noise import TrajectorySeeds
 from ._core.rows import count_rows, map_columns, repeat_row, take_rows
 from ._core.state import State
 from ._core.tracing import values_are_known
+from .export.files import Exported, Format, Graphs, export
 from .heads import Head
 from .recurrent import ContextualRNN, check_lengths
 
@@ -194,6 +196,24 @@ class SequenceModel(nn.Module):
             inputs = torch.cat([inputs, control.unsqueeze(1).expand(-1, inputs.shape[1], -1)], dim=2)
         output, _ = self.rnn(inputs, context) if state is None else self.rnn(inputs, state=state)
         return output, last
+
+    def graphs(self, context: Any = None) -> Graphs:
+        """Return what `export` writes; see `export.sequence_graphs`."""
+        from .export.sequence_graphs import sequence_graphs
+
+        specs, labels = sequence_graphs(self, context)
+        return Graphs(specs, {"labels": labels})
+
+    def export(self, out: str | os.PathLike[str], *, format: Format = "onnx", context: Any = None) -> Exported:
+        """Write the model to files that run without this library; see `export.files.export`.
+
+        Args:
+            out: the path that the files' names begin with, such as `model.onnx` for `model-start.onnx` and
+                `model-step.onnx`.
+            format: of the files, onnx.
+            context: an example of the context, if its network does not state what it reads.
+        """
+        return export(self, out, format=format, context=context)
 
     def log_likelihood(self, x: Tensor, context: Any = None, lengths: Tensor | None = None) -> Tensor:
         """Return the log likelihood of every sequence (B,) in nats, where the head is a distribution.

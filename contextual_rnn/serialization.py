@@ -217,7 +217,7 @@ class SavedModel(nn.Module):
 
         Args:
             out: the path of the main file; other graphs are written next to it, such as `model-step.onnx`.
-            format: of the files, onnx or torch.
+            format: of the files, onnx.
         """
         return export(self, out, format=format)
 

@@ -13,7 +13,7 @@ import torch
 
 FOLDER = pathlib.Path(__file__).parents[1] / "examples"
 NEEDS = {"lightning_module.py": "lightning", "hub.py": "huggingface_hub", "skorch_regressor.py": "skorch"}
-ALONE = sorted(path for path in FOLDER.glob("*.py") if path.name not in {"macro_average.py", *NEEDS})
+ALONE = sorted(path for path in FOLDER.glob("*.py") if path.name not in {"macro_average.py", "names.py", *NEEDS})
 
 
 def run(path, folder, *arguments):
@@ -27,6 +27,13 @@ def test_every_example_runs_and_says_something(path, tmp_path):
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()
     assert not done.stderr
+
+
+def test_names_are_written_and_their_language_is_guessed(tmp_path):
+    done = run(FOLDER / "names.py", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^Greek: \w+, ", done.stdout, re.MULTILINE)
+    assert re.search(r"^Papadakis is most likely \w+ \(0\.\d\d\)$", done.stdout, re.MULTILINE)
 
 
 @pytest.mark.parametrize(

@@ -119,6 +119,8 @@ def test_cores_are_native_operators_whose_number_does_not_grow_with_time(tmp_pat
     kinds = [node.op_type for node in graph.node]
     assert kinds.count("LSTM") == 2
     assert not {"Loop", "Scan"} & set(kinds)
+    read = {name for node in graph.node for name in node.input}
+    assert {one.name for one in graph.initializer} <= read  # no weights that only the other graph reads
     assert len(kinds) < 50
     assert [dim.dim_param for dim in graph.input[0].type.tensor_type.shape.dim] == ["batch", "time", ""]
     assert [one.name for one in graph.output] == ["output", "h_n", "c_n"]

@@ -36,7 +36,16 @@ def texts(found):
 
 @pytest.mark.parametrize(
     "header",
-    ["word\tpron", "Word\tPronunciation", "#source\ttarget", "lemma\tforms", "spelling\tIPA (US)", "word\txyzxyz"],
+    [
+        "word\tpron",
+        "Word\tPronunciation",
+        "#source\ttarget",
+        "lemma\tforms",
+        "spelling\tIPA (US)",
+        "word\txyzxyz",
+        "en\tde",
+        '"word"\t"pron"',
+    ],
 )
 def test_a_header_is_skipped_and_said(header, tmp_path):
     found = read_pairs(write(tmp_path, "\n".join([header, *LINES])))
@@ -52,6 +61,10 @@ def test_a_header_of_three_fields_and_one_after_skipped_lines(tmp_path):
     lines = ["lemma\tform\tfeatures", "go\twent\tV;PST", "go\tgoes\tV;PRS"]
     found = read_pairs(write(tmp_path, "\n".join(lines)), label_column=3)
     assert [one.label for one in found.pairs] == ["V;PST", "V;PRS"]
+    found = read_pairs(write(tmp_path, "\n".join(["Lemma\tFlexion\tMerkmale", *lines[1:]])), label_column=3)
+    assert [one.label for one in found.pairs] == ["V;PST", "V;PRS"]
+    with pytest.raises(InputError, match=r"line 1 \('Stamm', 'Flexion', 'Merkmale'\) looks different"):
+        read_pairs(write(tmp_path, "\n".join(["Stamm\tFlexion\tMerkmale", *lines[1:]])), label_column=3)
     found = read_pairs(write(tmp_path, "\n".join(["made by hand", *LINES[:2]])), skip_rows=1)
     assert (len(found.pairs), found.notes) == (2, [])
     assert len(read_pairs(tmp_path / "pairs.tsv", skip_rows=1, header="present").pairs) == 1
@@ -75,18 +88,28 @@ def test_comments_and_blank_lines_are_skipped(tmp_path):
     found = read_pairs(path)
     assert texts(found) == [("ab", "x y"), ("c", "z w")]
     assert found.notes == ["pairs.tsv: 2 lines that start with # were skipped (`comment` changes this)."]
+    assert texts(read_pairs(write(tmp_path, "ab\tx y\n\ufeffc\tz w\n"))) == [("ab", "x y"), ("c", "z w")]
+    with pytest.raises(InputError, match='`comment` "//" if such lines are comments'):
+        read_pairs(write(tmp_path, "// x\nab\tx y\n"))
     path = write(tmp_path, "ab\tx y\n#c\tz w\n")
     with pytest.raises(InputError, match=r'line 2 starts with #: give `comment` "#" to skip such lines, or none if'):
         read_pairs(path)
     assert len(read_pairs(path, comment="#").pairs) == 1
     assert texts(read_pairs(path, comment="none"))[1] == ("#c", "z w")
     assert texts(read_pairs(write(tmp_path, ";;; x\nab\tx y\n"), comment=";;;")) == [("ab", "x y")]
-    with pytest.raises(InputError, match=r'line 1 has no tab.*; give .*`comment` ";" if such lines are comments'):
+    with pytest.raises(InputError, match=r'line 1 has no tab.*; give .*`comment` ";;;" if such lines are comments'):
         read_pairs(tmp_path / "pairs.tsv")
 
 
 @pytest.mark.parametrize(
-    ("start", "end", "kind"), [("/", "/", "slashes"), ("[", "]", "brackets"), (" / ", " / ", "slashes")]
+    ("start", "end", "kind"),
+    [
+        ("/", "/", "slashes"),
+        ("[", "]", "brackets"),
+        (" / ", " / ", "slashes"),
+        ('"', '"', "quotation marks"),
+        ("(", ")", "parentheses"),
+    ],
 )
 def test_marks_around_every_target_are_removed_and_said(start, end, kind, tmp_path):
     lines = [f"{word}\t{start}{sounds}{end}\n" for word, sounds in zip("abc", SOUNDS, strict=True)]
@@ -133,6 +156,9 @@ def test_variants_are_several_targets_of_a_source(tmp_path):
     assert texts(read_pairs(path, target_separator=",")) == texts(found)
     assert read_pairs(path, target_separator="none").pairs[0].target == ("b", "æ", "t,", "b", "a", "t")
     assert len(read_pairs(write(tmp_path, "a\tb|c|b\n"), target_separator="|").pairs) == 2
+    for mark in ";|":
+        with pytest.raises(InputError, match=r"give `target_separator` .* several targets of a source"):
+            read_pairs(write(tmp_path, f"a\tbat{mark} bet\n"))
     with pytest.raises(InputError, match=r"line 1: a target between `target_separator` ',' is empty"):
         read_pairs(write(tmp_path, "a\tb,,c\n"), target_separator=",")
 

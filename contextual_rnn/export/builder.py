@@ -74,8 +74,18 @@ class Builder:
         self, name: str, inputs: list[onnx.ValueInfoProto], outputs: list[onnx.ValueInfoProto]
     ) -> onnx.GraphProto:
         """Return the graph; the outermost one holds the constants."""
-        constants = [] if self.outer is not None else list(self.constants.values())
+        read = _names_read(self.nodes)
+        constants = [] if self.outer is not None else [one for one in self.constants.values() if one.name in read]
         return helper.make_graph(self.nodes, name, inputs, outputs, initializer=constants)
+
+
+def _names_read(nodes: Sequence[onnx.NodeProto]) -> set[str]:
+    """Return the names that nodes read, also in the graphs of loops."""
+    read = {name for node in nodes for name in node.input}
+    for node in nodes:
+        for attribute in node.attribute:
+            read |= _names_read(attribute.g.node)
+    return read
 
 
 def tensor_info(name: str, dtype: torch.dtype, dims: Sequence[int | str] | None) -> onnx.ValueInfoProto:

@@ -17,6 +17,7 @@ _SAME = {
     **{"logical_not": "Not", "bitwise_not": "Not"},
 }
 _ARITHMETIC = {"add": "Add", "sub": "Sub", "mul": "Mul", "div": "Div", "maximum": "Max", "minimum": "Min", "pow": "Pow"}
+_ARITHMETIC["remainder"] = "Mod"  # of integers
 _COMPARISONS = {"eq": "Equal", "gt": "Greater", "ge": "GreaterOrEqual", "lt": "Less", "le": "LessOrEqual"}
 _LOGIC = {
     **{"logical_and": "And", "bitwise_and": "And", "__and__": "And", "logical_or": "Or", "bitwise_or": "Or"},

@@ -17,8 +17,8 @@ from ..context import Label
 from ..errors import InputError
 from .graph_spec import GraphSpec
 
-Format = Literal["onnx", "torch"]
-SUFFIXES = {"onnx": ".onnx", "torch": ".pt2"}
+Format = Literal["onnx"]
+SUFFIXES = {"onnx": ".onnx"}
 
 Module = TypeVar("Module", bound=nn.Module)
 
@@ -105,7 +105,7 @@ def export(module: Any, out: str | os.PathLike[str], *, format: Format = "onnx",
     Args:
         module: a model with a method `graphs(**options)`, which returns `Graphs`.
         out: the path of the main graph's file; the files of the others have the names of the graphs at their ends.
-        format: of the files: onnx (`.onnx`), or torch (`.pt2`, which `torch.export.load` reads).
+        format: of the files: onnx (`.onnx`).
         options: the arguments of `graphs`.
 
     Raises:
@@ -133,6 +133,11 @@ def export(module: Any, out: str | os.PathLike[str], *, format: Format = "onnx",
 def graphs_of(module: Any, **options: Any) -> Graphs:
     """Return the graphs of a copy of a model; the options are those of its method `graphs`."""
     return frozen(module).graphs(**options)
+
+
+def program(name: str) -> str:
+    """Return the text of a program in the folder `programs`, which needs NumPy and ONNX Runtime alone."""
+    return (pathlib.Path(__file__).parent / "programs" / f"{name}.py").read_text(encoding="utf-8")
 
 
 def version() -> str:

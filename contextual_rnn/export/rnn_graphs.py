@@ -37,6 +37,15 @@ def state_inputs(core: nn.Module, shapes: Shapes) -> list[Input]:
     return [Input(name, ("batch", *shape)) for name, shape in zip(names, shape_leaves(shapes), strict=True)]
 
 
+def core_width(core: nn.Module) -> int:
+    """Return the width of a core's inputs; raise InputError if it is not known."""
+    width = input_size(core) or getattr(getattr(core, "cell", core), "input_size", None)
+    if not isinstance(width, int):
+        name = type(core).__name__
+        raise InputError(f"the width of the inputs of {name} is not known; give it an attribute `input_size`")
+    return width
+
+
 def next_names(names: Sequence[str]) -> list[str]:
     """Return the names of the outputs for a state."""
     return [f"{name}_n" for name in names]
@@ -79,10 +88,7 @@ def rnn_graphs(rnn: ContextualRNN, context: Any = None) -> tuple[list[GraphSpec]
     Raises:
         InputError: the width of the core's inputs or what the context network reads is not known.
     """
-    width = input_size(rnn.core) or getattr(getattr(rnn.core, "cell", rnn.core), "input_size", None)
-    if not isinstance(width, int):
-        name = type(rnn.core).__name__
-        raise InputError(f"the width of the inputs of {name} is not known; give it an attribute `input_size`")
+    width = core_width(rnn.core)
     state = state_inputs(rnn.core, rnn.state_shapes)
     names = [one.name for one in state]
     known = ContextInputs(list(networks_of(rnn.initial_state)), context, (*RESERVED, *names))

@@ -93,6 +93,11 @@ class Graph:
                 outputs = [self.as_value(one) for one in fx.map_arg(node.args[0], values.__getitem__)]
             elif node.users:
                 values[node] = self._call(node, values)
+            elif isinstance(node.target, torch._ops.OpOverload) and node.target._schema.is_mutable:
+                raise InputError(
+                    f"the model cannot be exported: it assigns to a part of a tensor ({_name_of(node.target)}), which "
+                    "ONNX cannot"
+                )
         return outputs
 
     def _placeholder(self, node: fx.Node, constants: dict[str, Tensor], rest: Any) -> Value:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -11,9 +12,11 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, mse_loss
 
 from .._core.evaluation import evaluation_mode
-from .._core.state import State
+from .._core.recording import Recorder, Tensors, recorder
+from .._core.state import State, fill, leaves
 from .._core.tracing import is_eager, shapes_are_traced
 from ..errors import InputError
+from ..export.files import Exported, Format, Graphs, export
 from ..recurrent import check_lengths
 from . import search
 from .decoder import Decoded, Decoder, Memory
@@ -276,6 +279,24 @@ class EncoderDecoder(nn.Module):
         error = outputs - target.where(inside.unsqueeze(2), 0)  # the number of elements inside must not be a shape
         return error.square().where(inside.unsqueeze(2), 0).sum() / (inside.sum() * width)
 
+    def graphs(self, context: Any = None) -> Graphs:
+        """Return what `export` writes; see `export.seq2seq_graphs`."""
+        from ..export.seq2seq_graphs import seq2seq_graphs
+
+        specs, labels = seq2seq_graphs(self, context)
+        return Graphs(specs, {"labels": labels})
+
+    def export(self, out: str | os.PathLike[str], *, format: Format = "onnx", context: Any = None) -> Exported:
+        """Write the model to files that run without this library; see `export.files.export`.
+
+        Args:
+            out: the path that the files' names begin with, such as `model.onnx` for `model-encoder.onnx` and
+                `model-step.onnx`.
+            format: of the files, onnx.
+            context: an example of the encoder's context, if its network does not state what it reads.
+        """
+        return export(self, out, format=format, context=context)
+
     def begin(self, source: Tensor, lengths: Tensor | None = None, context: Any = None) -> tuple[Step, State]:
         """Return a step function and the initial state, for use with `greedy`, `beam` or `sample`.
 
@@ -364,6 +385,9 @@ class EncoderDecoder(nn.Module):
         if steps < 1:
             raise InputError(f"steps must be at least 1; found {steps}")
         state, memory = self.encode(source, source_lengths, context, sample=False)
+        active = recorder()
+        if active is not None:
+            return self._recorded_run(active, first, steps, state, memory, known)
         found, last = [], first
         for step in range(steps):
             fed = last if known is None else torch.cat([last, known[:, step]], dim=1)
@@ -371,6 +395,26 @@ class EncoderDecoder(nn.Module):
             state, last = one.state, one.outputs[:, 0]
             found.append(last)
         return torch.stack(found, dim=1)
+
+    def _recorded_run(
+        self, active: Recorder, first: Tensor, steps: int, state: State, memory: Memory | None, known: Tensor | None
+    ) -> Tensor:
+        """Do `free_run` as one loop of a graph."""
+        core, attentional = state
+        has_known = known is not None and known.shape[2] > 0
+        of_steps = known.transpose(0, 1) if known is not None and has_known else first.new_zeros(steps, 1)
+        shapes = self.decoder.rnn.state_shapes
+
+        def body(decoder: Any, step: Tensors, carry: Tensors, fixed: Tensors) -> tuple[Tensors, Tensors]:
+            last, *rest, vector = carry
+            fed = torch.cat([last, step[0]], dim=1) if has_known else last
+            one = decoder.step(fed, (fill(shapes, iter(rest)), vector), Memory(*fixed) if fixed else None)
+            after, vector = one.state
+            return [one.outputs[:, 0]], [one.outputs[:, 0].clone(), *leaves(after), vector.clone()]
+
+        carry, fixed = [first, *leaves(core), attentional], [] if memory is None else list(memory)
+        (found,), _ = active.scan(body, [of_steps], carry, fixed, self.decoder)
+        return found.transpose(0, 1)
 
 
 def _ends(lengths: Tensor | None, size: int, steps: int, device: torch.device) -> Tensor:

@@ -12,6 +12,12 @@ from .settings import PairFileSettings
 MARKS = {"/": ("/", "slashes"), "[": ("]", "brackets")}
 ONE = r"/[^/]+/|\[[^\[\]]+\]"
 SEVERAL = re.compile(rf"(?:{ONE})(?:\s*[,;|~]\s*(?:{ONE}))*")
+OTHERS = {
+    '"': ('"', "quotation marks"),
+    "(": (")", "parentheses"),
+    "⟨": ("⟩", "angle brackets"),
+    "\\": ("\\", "backslashes"),
+}
 SHARE = 0.1  # of texts in brackets, from which it is asked what brackets are; fewer are texts such as [laughs]
 
 
@@ -41,7 +47,8 @@ def strip_marks(
 ) -> list[list[str]]:
     """Return the variants of every text, without the slashes or brackets around each.
 
-    They are removed where every text has them, or where `enclosing` says so. Brackets are kept in SMILES.
+    They are removed where every text has them, or where `enclosing` says so; quotation marks and parentheses only where
+    every text has them. Brackets are kept in SMILES.
 
     Args:
         texts: of one side of one file.
@@ -55,6 +62,10 @@ def strip_marks(
         InputError: some texts have marks, and some have none.
     """
     unit = getattr(settings, f"{side}_unit")
+    other = None if settings.enclosing == "keep" or unit == "smiles" else _other_marks(texts)
+    if other is not None:
+        notes.add(name, f"the {OTHERS[other][1]} around the {side}s were removed (`enclosing` changes this)")
+        texts = [text.strip()[1:-1] for text in texts]
     found = [enclosed_by(text.strip()) for text in texts]
     if unit == "smiles":
         found = [None if mark == "[" else mark for mark in found]
@@ -79,6 +90,16 @@ def strip_marks(
     also = f", and {several} line{'s have' if several > 1 else ' has'} several {side}s" if several else ""
     notes.add(name, f"the {kinds} around the {side}s were removed{also} (`enclosing` changes this)")
     return variants
+
+
+def _other_marks(texts: Sequence[str]) -> str | None:
+    """Return the first of the marks of `OTHERS` that stand around each of several texts; None if there are none."""
+    stripped = [text.strip() for text in texts]
+    for mark, (end, _) in OTHERS.items():
+        inner = [text[1:-1] for text in stripped if len(text) > 2 and text[0] == mark and text[-1] == end]
+        if len(inner) == len(texts) > 1 and not any(mark in text or end in text or not text.strip() for text in inner):
+            return mark
+    return None
 
 
 def _check_slashes(texts: Sequence[str], places: Sequence[str], side: str) -> None:

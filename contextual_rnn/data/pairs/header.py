@@ -18,6 +18,7 @@ FEWEST = 10  # rows after the first that show what is usual
 NAMES = frozenset(
     re.findall(
         r"\w+",
+        "en eng de deu ger fr fra fre spa ita por rus ja jpn zh zho "
         "word wort mot palabra source src target tgt trg input output text string sequence sentence phrase entry "
         "key value  pron pronunciation pronounciation aussprache prononciation ipa arpabet xsampa phoneme phone "
         "phonetic phonemic  phonology transcription transcript transliteration romanization romanisation spelling "
@@ -36,7 +37,8 @@ def without_header(rows: list[Row], name: str, settings: PairFileSettings, notes
 
     The first line is a header if all its fields are names of fields, or if one is and another does not look like those
     below it. A field looks different if the others have slashes or brackets around them, or if it has no letter that
-    they have, or if it is a longer symbol than all of theirs.
+    they have, or if it is a longer symbol than all of theirs, or if it is a label in small letters and theirs are in
+    capitals.
 
     Raises:
         InputError: fields look different from those below them, but none is the name of a field; or there are no rows
@@ -61,7 +63,7 @@ def _infers_header(rows: Sequence[Row], sides: Sequence[str]) -> bool:
     if all(named):
         return True
     strange = any(
-        side != "label" and not is_name(field) and _looks_different(field, [getattr(row, side) for row in others])
+        not is_name(field) and _looks_different(field, [getattr(row, side) or "" for row in others], side)
         for side, field in first.items()
     )
     if not strange or any(named):
@@ -79,11 +81,13 @@ def _fields(row: Row, sides: Sequence[str]) -> dict[str, str]:
 
 def is_name(field: str) -> bool:
     """Return whether a text is the name of a field of a file of pairs."""
-    name = re.sub(r"[\s_#:.\-]|\d+$|\(.*\)$", "", field.strip()).casefold()
+    name = re.sub(r"[\s_#:.\"'\-]|\d+$|\(.*\)$", "", field.strip()).casefold()
     return name in NAMES or name.removesuffix("s") in NAMES
 
 
-def _looks_different(field: str, others: Sequence[str]) -> bool:
+def _looks_different(field: str, others: Sequence[str], side: str) -> bool:
+    if side == "label":  # such as features, where others are V;PRS
+        return field.upper() != field and len(others) > 1 and all(other.upper() == other for other in others)
     if len(others) < FEWEST:
         return False
     if enclosed_by(field) is None and all(enclosed_by(other.strip()) for other in others):

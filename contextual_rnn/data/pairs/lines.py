@@ -42,9 +42,9 @@ def decoded(lines: Iterable[bytes], name: str, encoding: str = UTF8) -> Iterator
 
 
 def _utf8(name: str, number: int, line: bytes) -> str:
-    """Return a line of UTF-8; a byte order mark at the start of a file is no symbol."""
+    """Return a line of UTF-8; a byte order mark at its start, as joined files have it in any line, is no symbol."""
     try:
-        return line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
+        return line.decode("utf-8-sig").rstrip("\r\n")
     except UnicodeDecodeError as error:
         mend = mend_of(line, is_first=number == 1)
         raise InputError(f"{name}, line {number}: byte {error.start + 1} is not UTF-8; {mend}") from None

@@ -19,7 +19,7 @@ from .parts import Parallel, Part, parts_of
 from .settings import NONE, PairFileSettings
 from .tables import listed_rows, table_rows
 from .text_rows import text_rows
-from .variants import check_commas, split_variants
+from .variants import check_marks, split_variants
 
 
 @takes_settings(PairFileSettings)
@@ -64,7 +64,7 @@ def read_pairs(
         _unit_of("source", settings, [[row.source for row in table] for table in tables], names),
         _unit_of("target", settings, [[row.target for row in table] for table in tables], names),
     )
-    check_commas([row.target for row in rows], [row.place for row in rows], units.target, settings)
+    check_marks([row.target for row in rows], [row.place for row in rows], units.target, settings)
     pairs = [
         Pair(
             split(f"{row.place}: the source", row.source, units.source),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 from collections.abc import Iterator, Sequence
 
 from ...errors import InputError
@@ -142,8 +143,9 @@ def _mend(fields: Sequence[str], separator: str) -> str:
     line = fields[0]
     other = next((mark for mark in SEPARATORS if mark != separator and mark in line.strip()), None)
     mends = [] if other is None else [f'`separator` "{other}" if a {SEPARATORS[other]} is between them']
-    if not line[0].isalnum():
-        mends.append(f'`comment` "{line[0]}" if such lines are comments')
+    mark = re.match(r"[^\w\s]+", line)
+    if mark:
+        mends.append(f'`comment` "{mark[0]}" if such lines are comments')
     mends.append("`file_name` if the name of the file is the other side")
     return f"; give {', or '.join(mends)}"
 

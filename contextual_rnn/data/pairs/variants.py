@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from ...errors import InputError
 from .settings import NONE, PairFileSettings
 
+MARKS = {",": "comma", ";": "semicolon", "|": "vertical bar"}
+
 
 def split_variants(texts: Sequence[str], place: str, separator: str | None) -> list[str]:
     """Return the targets of a line, each split at the separator of variants.
@@ -22,23 +24,24 @@ def split_variants(texts: Sequence[str], place: str, separator: str | None) -> l
     return list(dict.fromkeys(parts))
 
 
-def check_commas(texts: Sequence[str], places: Sequence[str], unit: str, settings: PairFileSettings) -> None:
-    """Raise InputError if commas may separate targets, and `target_separator` does not say so.
+def check_marks(texts: Sequence[str], places: Sequence[str], unit: str, settings: PairFileSettings) -> None:
+    """Raise InputError if commas or other marks may separate targets, and `target_separator` does not say so.
 
-    Commas are symbols in words, bytes, SMILES and regular expressions, and where they stand alone between spaces.
+    They are symbols in words, bytes, SMILES and regular expressions, and where they stand alone between spaces.
     """
     if settings.target_separator is not None or unit not in ("characters", "graphemes", "symbols", "whole"):
         return
     for text, place in zip(texts, places, strict=True):
-        if _may_separate(text, unit):
-            raise InputError(
-                f'{place}: the target {text.strip()!r} has a comma; give `target_separator` "," if commas separate '
-                "several targets of a source, or none if they are symbols"
-            )
+        for mark, name in MARKS.items():
+            if _may_separate(text, mark, unit):
+                raise InputError(
+                    f'{place}: the target {text.strip()!r} has a {name}; give `target_separator` "{mark}" if {name}s '
+                    "separate several targets of a source, or none if they are symbols"
+                )
 
 
-def _may_separate(text: str, unit: str) -> bool:
+def _may_separate(text: str, mark: str, unit: str) -> bool:
     if unit == "symbols":
-        return any("," in symbol and symbol != "," for symbol in text.split())
-    parts = [part.strip() for part in text.split(",")]
+        return any(mark in symbol and symbol != mark for symbol in text.split())
+    parts = [part.strip() for part in text.split(mark)]
     return len(parts) > 1 and all(parts)

@@ -25,6 +25,7 @@ from ...cores import make_core
 from ...data.missing import REFUSE, hold_the_end
 from ...data.series import context_width, input_width, inputs_of, target_width
 from ...data.table import Source
+from ...export.files import Graphs
 from ...initial_state import ConstantState, ContextState, InitialState
 from ...mlp import MLP
 from ...recurrent import ContextualRNN
@@ -261,6 +262,12 @@ class ForecastModel(StandardisedColumns):
             found[name] = {target: error for target, error in errors if not math.isnan(error)}
         return found
 
+    def graphs(self) -> Graphs:
+        """Return what `export` writes; see `graphs.forecast_graphs`."""
+        from .graphs import forecast_graphs
+
+        return forecast_graphs(self)
+
     def question(self, past: Source, future: Source | None = None) -> Question:
         """Read the tables of `forecast`."""
         return Question.read(past, future, self.settings, self.frequency)
@@ -319,9 +326,13 @@ class ForecastModel(StandardisedColumns):
         if first == both:
             return inputs
         places = [*range(first, both), *range(both + first, 2 * both)]
-        inputs, steps = inputs.clone(), self.settings.past
-        inputs[:, :steps, places] = hold_the_end(inputs[:, :steps, places], both - first)
-        return inputs
+        steps = self.settings.past
+        past, held = inputs[:, :steps], hold_the_end(inputs[:, :steps, places], both - first)
+        columns = [  # new ones, since a graph that `export` records has no assignments
+            held[..., places.index(column), None] if column in places else past[..., column, None]
+            for column in range(inputs.shape[2])
+        ]
+        return torch.cat([torch.cat(columns, dim=2), inputs[:, steps:]], dim=1)
 
     def _known(self, context: Tensor) -> Tensor | None:
         return context if self.fields else None

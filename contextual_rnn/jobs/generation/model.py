@@ -22,6 +22,9 @@ from ...data.frame import FrameColumns, make_frame
 from ...data.missing import REFUSE
 from ...data.series import context_width, target_width
 from ...errors import InputError
+from ...export.field_columns import FieldColumns
+from ...export.files import Graphs, program
+from ...export.sequence_graphs import RESERVED, Scale, generator_graphs
 from ...heads import MixtureHead
 from ...initial_state import ContextState
 from ...mlp import MLP
@@ -110,6 +113,14 @@ class SeriesGenerator(StandardisedColumns):
         read, known = self.standardised_targets(filled)[..., : targets.shape[2]], ~targets.isnan()
         losses = self.sequences.losses(read, context, lengths, known)
         return torch.where(inside, losses + known.all(2) * self.target_scale.log().sum(), 0)
+
+    def graphs(self) -> Graphs:
+        """Return what `export` writes: graphs in the targets' units, and a program that samples."""
+        columns = FieldColumns(self.fields, RESERVED)
+        scale = Scale(self.target_mean, self.target_scale, self.settings.missing != REFUSE)
+        specs = generator_graphs(self.sequences, columns, scale)
+        described = {"job": "generation", "target_columns": list(self.settings.targets), "labels": columns.labels}
+        return Graphs(specs, described, {"-sample.py": program("sample")})
 
     def trajectories(self, context: Tensor, n: int, steps: int, **options: Any) -> Samples:
         """Generate series as tensors, in the targets' units.

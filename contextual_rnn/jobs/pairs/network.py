@@ -21,6 +21,8 @@ from ...data.pairs import Pair
 from ...data.pairs.labels import tags_of
 from ...data.units import Units
 from ...errors import InputError
+from ...export.files import Graphs, program
+from ...export.seq2seq_graphs import seq2seq_graphs
 from ...initial_state import ConstantState, ContextState, InitialState
 from ...recurrent import ContextualRNN
 from ...seq2seq import Decoder, Encoder, EncoderDecoder, ScheduledSampling, make_attention, make_bridge
@@ -109,6 +111,19 @@ class PairNetwork(SavedModel):
     def context(self, label: Tensor) -> dict[str, Tensor] | None:
         """Return the context of the encoder's h0 for the numbers (B,) of labels, or for their tags (B, n)."""
         return {"label": label} if self.settings.label == "h0" and self.labels else None
+
+    def graphs(self) -> Graphs:
+        """Return what `export` writes: the encoder, a step of the decoder, and a program of the searches."""
+        specs, _ = seq2seq_graphs(self.pairs)
+        described: dict[str, Any] = {
+            "job": "pairs",
+            "source_symbols": self.source.symbols,
+            "target_symbols": self.target.symbols,
+        }
+        label = self.settings.label if self.labels else "none"
+        described |= {"units": dataclasses.asdict(self.units), "labels": self.labels, "label": label}
+        described |= {"label_separator": self.label_separator}
+        return Graphs(specs, described, {"-search.py": program("search")})
 
     def is_symbol(self, source: Tensor) -> Tensor:
         """Return where sources (B, S) hold symbols of the text, and not a label, an end or padding."""

@@ -36,7 +36,7 @@ class Recipe:
 
 
 _GRU = Recipe("gru", 32, 0, length=64, batch_size=32, updates=20, learning_rate=1e-2, weight_decay=0.3)
-_STATES = Recipe("state-space", 4, 24, length=100, batch_size=64, updates=40, learning_rate=5e-3, weight_decay=0.0)
+_STATES = Recipe("state-space", 4, 24, length=100, batch_size=64, updates=120, learning_rate=5e-3, weight_decay=0.0)
 RECIPES = {
     "cascaded-tanks": (_GRU, dataclasses.replace(_GRU, updates=10)),
     "silverbox": (_STATES,),

@@ -1,0 +1,262 @@
+"""The texts of a table as symbols, and their context as columns of values, some of which may be unknown."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import polars as pl
+
+from ...context import Field, Label, Quantity
+from ...data.fields import spelling
+from ...data.table import MISSING, Source, Table, is_path
+from ...data.units import cleaned, split
+from ...errors import InputError
+from .settings import TextSettings
+
+HELD_OUT = 0.1  # the share of the training texts that is held out if there are no validation texts
+
+Symbols = tuple[str, ...]
+Values = dict[str, list[Any]]  # for every context column, a number or a label for each text; None if it is unknown
+
+
+@dataclasses.dataclass(frozen=True)
+class Texts:
+    """Texts and what is known about each.
+
+    Attributes:
+        symbols: the symbols of each text.
+        context: the values of every context column.
+        rows: the name of each text's place in its table, for errors.
+    """
+
+    symbols: list[Symbols]
+    context: Values
+    rows: list[str]
+
+    def __len__(self) -> int:
+        """Return the number of texts."""
+        return len(self.symbols)
+
+    def take(self, places: Iterable[int]) -> Texts:
+        """Return the texts at some places."""
+        places = list(places)
+        context = {name: [values[place] for place in places] for name, values in self.context.items()}
+        return Texts([self.symbols[place] for place in places], context, [self.rows[place] for place in places])
+
+
+def read_texts(table: Table, settings: TextSettings) -> Texts:
+    """Read the texts of a table.
+
+    Raises:
+        InputError: a column is missing, a text is empty, has more symbols than `longest` or a part that is no symbol,
+            or a context column is not a column of numbers or names.
+    """
+    table.check_columns([settings.text, *settings.context])
+    column = table.frame[settings.text]
+    if column.dtype.is_nested() or column.dtype in (pl.Binary, pl.Object):
+        raise InputError(f"{table.where(0, settings.text)}: expected text, found {column.dtype}")
+    places = [table.where(row) for row in range(len(table))]
+    symbols = []
+    for row, text in enumerate(column.cast(pl.String).to_list()):
+        where = table.where(row, settings.text)
+        if text is None or not cleaned(text):
+            raise InputError(f"{where}: the text is empty; leave the row out")
+        try:
+            found = split(text, settings.unit)
+        except InputError as error:
+            raise InputError(f"{where}: {error} (`unit` {settings.unit})") from None
+        if len(found) > settings.longest:
+            raise InputError(
+                f"{where}: the text has {len(found)} symbols, more than `longest`, {settings.longest}; leave it out, "
+                "or give a larger `longest`"
+            )
+        symbols.append(found)
+    return Texts(symbols, {name: _values(table, name, settings) for name in settings.context}, places)
+
+
+def _values(table: Table, name: str, settings: TextSettings) -> list[Any]:
+    """Return the cells of a context column: numbers if all of its cells are, else texts; None for missing ones."""
+    column = table.frame[name]
+    if column.dtype.is_nested() or column.dtype in (pl.Binary, pl.Object, pl.Duration):
+        raise InputError(f"{table.where(0, name)}: expected a number or text, found {column.dtype}")
+    if column.dtype.is_float():
+        column = column.fill_nan(None)
+    text = column.cast(pl.String).str.strip_chars().fill_null("")
+    cells = text.to_list()
+    if name in settings.labels or table.is_category(name):
+        return [spelling(cell) if cell else None for cell in cells]
+    missing = text.str.to_lowercase().is_in(MISSING)
+    decimal = text.str.replace(",", ".", literal=True) if table.files.decimal == "," else text
+    numbers = decimal.cast(pl.Float64, strict=False)
+    wrong = (~missing & ~numbers.is_finite().fill_null(value=False)).arg_true().to_list()
+    if wrong and name in settings.quantities:
+        found = cells[wrong[0]]
+        raise InputError(f"{table.where(wrong[0], name)}: {found!r} is no finite number, but `quantities` names it")
+    if wrong:
+        return [spelling(cell) if cell else None for cell in cells]
+    return [None if absent else value for absent, value in zip(missing.to_list(), numbers.to_list(), strict=True)]
+
+
+def learn_fields(texts: Texts, settings: TextSettings) -> dict[str, Field]:
+    """Return a field for every context column: a quantity, standardised, if its values are numbers, else a label.
+
+    Raises:
+        InputError: no value of a column is known.
+    """
+    fields: dict[str, Field] = {}
+    for name in settings.context:
+        known = [value for value in texts.context[name] if value is not None]
+        if not known:
+            raise InputError(f"`context`: no value of the column {name!r} is known in the training table")
+        if isinstance(known[0], str):
+            fields[name] = Label(sorted(set(known)), unknown=True)
+        else:
+            found = Quantity.standardised(known)
+            observed = (min(known), max(known))
+            fields[name] = Quantity(mean=found.mean, deviation=found.deviation, unknown=True, observed=observed)
+    return fields
+
+
+def check_values(texts: Texts, fields: dict[str, Field]) -> None:
+    """Raise InputError for the first value that a field of the model does not accept."""
+    for name, field in fields.items():
+        known = set(field.names or ()) if isinstance(field, Label) else set()
+        for value, row in zip(texts.context[name], texts.rows, strict=True):
+            if value is None:
+                continue
+            if isinstance(field, Label) and value not in known:
+                raise InputError(f"{row}, column {name!r}: {unknown_label(field, value)}")
+            if isinstance(field, Quantity) and isinstance(value, str):
+                raise InputError(f"{row}, column {name!r}: {value!r} is text, but the training table has numbers there")
+
+
+def unknown_label(field: Label, value: Any) -> str:
+    """Return a sentence that says that there is no such label, and which there are."""
+    known = field.names or []
+    more = f" and {len(known) - 10} more" if len(known) > 10 else ""
+    return f"the training table has no label {value!r}; it has {', '.join(known[:10])}{more}"
+
+
+@dataclasses.dataclass(frozen=True)
+class TextData:
+    """The texts to train, to validate and to test on, and their identity.
+
+    Attributes:
+        training: the texts to train on.
+        validation: the texts on which the epoch and the settings are chosen.
+        test: the texts on which metrics are reported; empty if there is no test table.
+        fields: of the context columns.
+        symbols: the distinct symbols of the training texts, sorted.
+        identity: the names and SHA-256 of the tables, so that a run is not resumed on other data.
+        remarks: sentences on what was inferred or left out.
+        backend: the kind of data frame that the training table is.
+    """
+
+    training: Texts
+    validation: Texts
+    test: Texts
+    fields: dict[str, Field]
+    symbols: list[str]
+    identity: dict[str, Any]
+    remarks: tuple[str, ...]
+    backend: Any
+
+    @classmethod
+    def read(cls, train: Source, validation: Source | None, test: Source | None, settings: TextSettings) -> TextData:
+        """Read every table once. Without a validation table, a tenth of the training texts is held out.
+
+        Texts of the validation and the test table with symbols that the training texts lack are left out and counted.
+
+        Raises:
+            InputError: a table is invalid.
+        """
+        sources = {"train": train, "validation": validation, "test": test}
+        tables = {
+            name: Table(source, f"`{name}`", settings)
+            for name, source in sources.items()
+            if source is not None or name == "train"
+        }
+        texts = {name: read_texts(table, settings) for name, table in tables.items()}
+        _same_kinds(texts, settings)
+        remarks = _unknown_values(texts)
+        fields = learn_fields(texts["train"], settings)
+        training, held_out = texts["train"], texts.get("validation")
+        if held_out is None:
+            training, held_out = hold_out(training)
+        symbols = sorted({symbol for text in training.symbols for symbol in text})
+        known = set(symbols)
+        kept: dict[str, Texts] = {}
+        for name, part in (("validation", held_out), ("test", texts.get("test"))):
+            part = part or Texts([], {column: [] for column in settings.context}, [])
+            check_values(part, fields)
+            kept[name] = part.take(place for place, text in enumerate(part.symbols) if known.issuperset(text))
+            if len(kept[name]) < len(part):
+                left_out = len(part) - len(kept[name])
+                remarks.append(
+                    f"{left_out} of the {len(part)} {name} texts have symbols that the training texts lack, and are "
+                    "left out."
+                )
+            if len(part) and not len(kept[name]):
+                raise InputError(f"every {name} text has a symbol that the training texts lack")
+        remarks += _repeated(training, kept["test"])
+        names = [settings.text, *settings.context]
+        identity = {
+            "files": {
+                name: str(source) if is_path(source) else None for name, source in sources.items() if name in tables
+            },
+            "sha256": {name: table.fingerprint(names) for name, table in tables.items()},
+        }
+        backend = tables["train"].backend
+        return cls(training, kept["validation"], kept["test"], fields, symbols, identity, tuple(remarks), backend)
+
+
+def _same_kinds(texts: dict[str, Texts], settings: TextSettings) -> None:
+    """Turn the numbers of validation and test tables into labels where the training table has labels."""
+    for name in settings.context:
+        if any(isinstance(value, str) for value in texts["train"].context[name]):
+            for part in texts.values():
+                values = part.context[name]
+                values[:] = [spelling(str(one)) if isinstance(one, float) else one for one in values]
+
+
+def _unknown_values(texts: dict[str, Texts]) -> list[str]:
+    """Return a sentence for every context column with unknown values."""
+    return [
+        f"In the {'training' if part == 'train' else part} table, {count} of {len(values)} values of the context "
+        f"column {name!r} are not known."
+        for part, found in texts.items()
+        for name, values in found.context.items()
+        if (count := sum(value is None for value in values))
+    ]
+
+
+def _repeated(training: Texts, test: Texts) -> list[str]:
+    known = set(training.symbols)
+    count = sum(text in known for text in test.symbols)
+    return [f"Of the {len(test)} test texts, {count} are in the training data too."] if count else []
+
+
+def hold_out(texts: Texts) -> tuple[Texts, Texts]:
+    """Hold out a random tenth of the distinct texts, always the same one; return the other texts and these.
+
+    Raises:
+        InputError: there is a single distinct text.
+    """
+    import torch
+
+    distinct = list(dict.fromkeys(texts.symbols))
+    if len(distinct) < 2:
+        raise InputError("`train` has a single distinct text, and none can be held out: give more, or `validation`")
+    order = torch.randperm(len(distinct), generator=torch.Generator().manual_seed(0)).tolist()
+    held_out = {distinct[place] for place in order[: max(1, int(HELD_OUT * len(distinct)))]}
+    places: dict[bool, list[int]] = {True: [], False: []}
+    for place, text in enumerate(texts.symbols):
+        places[text in held_out].append(place)
+    return texts.take(places[False]), texts.take(places[True])
+
+
+def longest(texts: Sequence[Symbols]) -> int:
+    """Return the largest number of symbols of a text."""
+    return max(map(len, texts))

@@ -1,0 +1,307 @@
+"""A model that writes texts symbol by symbol, from what is known about them.
+
+    v = network(context),  h_0 = W v + b,  h_t = f(h_{t-1}, embedding(x_{t-1})),  x_t ~ softmax(head(h_t))
+
+The last symbol of a text is an end symbol. A context value that is not known is replaced by a learned vector.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..._core.choices import nearest
+from ..._core.module_config import register
+from ..._core.noise import TrajectorySeeds
+from ..._core.settings import check_count, check_seed
+from ...context import Context, Field, Label, Quantity
+from ...cores import make_core
+from ...data.fields import spelling
+from ...data.frame import FrameColumns, make_frame
+from ...data.table import Source, free_name, number
+from ...data.units import join, split
+from ...errors import DataWarning, InputError
+from ...initial_state import ConstantState, ContextState
+from ...mlp import MLP
+from ...recurrent import ContextualRNN
+from ...sequence_model import SequenceModel
+from ...serialization import SavedModel
+from .batches import END, Encoded, TextBatch
+from .data import Symbols, unknown_label
+from .draw import Sampling, draw
+from .network import SymbolEmbedding, SymbolHead
+from .settings import TextSettings
+
+CHUNK = 500  # texts drawn or scored at once
+MOST_DRAWS = 20  # texts drawn for each one that is asked for, where texts of the training table are left out
+
+
+@register
+class TextModel(SavedModel):
+    """A sequence model of symbols with an end symbol, whose initial state or inputs are a function of the context.
+
+    Args:
+        settings: the model's columns and sizes.
+        symbols: the distinct symbols of the training texts, in the order of their numbers, from 1.
+        fields: a field for every context column.
+        training_texts: the number of distinct training texts, whose hashes the model keeps.
+        usual_length: the number of symbols of the longest training text.
+
+    Attributes:
+        backend: the kind of data frame that `sample` returns, as narwhals names it.
+    """
+
+    purpose = "writes texts: use `sample` or `score`"
+
+    seen: Tensor
+    backend: Any = "polars"
+
+    def __init__(
+        self,
+        settings: TextSettings | dict[str, Any],
+        symbols: Sequence[str],
+        fields: dict[str, Field] | None = None,
+        training_texts: int = 0,
+        usual_length: int = 100,
+    ) -> None:
+        super().__init__()
+        given = settings if isinstance(settings, TextSettings) else TextSettings.from_json(settings)
+        self.settings, self.symbols = given, list(symbols)
+        self.training_texts, self.usual_length = training_texts, usual_length
+        self.register_buffer("seen", torch.zeros(training_texts, dtype=torch.long))
+        reads = given.context_in != "none"
+        self.context = Context(**fields).requires_grad_(reads) if fields else None
+        self.encoder = MLP(self.context.out_features, [given.context_hidden]) if self.context and reads else None
+        joined = given.context_hidden if given.context_in in ("every-step", "both") else 0
+        core = make_core(given.cell, given.embedding + joined, given.hidden, given.layers)
+        h0: Any = ConstantState(core)
+        if given.context_in in ("h0", "both"):
+            h0 = ContextState(core, nn.Identity(), features=given.context_hidden)
+        categories, drop = 1 + len(self.symbols), (given.dropout, given.variational)
+        every_step = Joined(joined) if joined else None
+        self.sequences = SequenceModel(
+            ContextualRNN(core, h0),
+            SymbolHead(given.hidden, categories, *drop),
+            SymbolEmbedding(categories, given.embedding, *drop),
+            every_step=every_step,
+            end=END,
+        )
+
+    @property
+    def fields(self) -> dict[str, Field]:
+        """The field of every context column."""
+        if self.context is None:
+            return {}
+        found = dict(zip(self.context.names, self.context.fields, strict=True))
+        return {name: found[name] for name in self.settings.context}  # type: ignore[misc]
+
+    def features(self, context: dict[str, Any]) -> Tensor | None:
+        """Return the features (B, F) of context columns; None if the model reads no context."""
+        if self.context is None or self.encoder is None:
+            return None
+        known = {name: context[name] for name in self.context.names}
+        for name, field in self.fields.items():
+            if isinstance(field, Label) and isinstance(known[name], Tensor):  # of labels none of which is known
+                known[name] = [None] * len(known[name])
+        return self.encoder(self.context(known))
+
+    def losses(self, batch: TextBatch) -> Tensor:
+        """Return the negative log-likelihood of every symbol of a minibatch, the ends included, (B, T) in nats."""
+        features = self.features(batch.context)
+        return self.sequences.losses(batch.symbols, features, batch.lengths)
+
+    @torch.no_grad()
+    def log_likelihood(self, texts: Encoded) -> Tensor:
+        """Return the log-likelihood of every text, (N,) in nats. The order of the texts is kept."""
+        order = texts.lengths.argsort()
+        found = torch.empty(len(texts))
+        for rows in order.split(CHUNK):
+            found[rows] = -self.losses(texts.batch(rows)).sum(1)
+        return found
+
+    def remember(self, texts: Iterable[Symbols]) -> None:
+        """Keep the hashes of the distinct training texts, so that `sample` can leave them out."""
+        self.seen.copy_(torch.tensor(sorted({hash_of(text) for text in texts})))
+
+    def is_seen(self, text: Symbols) -> bool:
+        """Return whether a text is one of the training texts."""
+        wanted = torch.tensor(hash_of(text))
+        place = int(torch.searchsorted(self.seen, wanted))
+        return place < len(self.seen) and bool(self.seen[place] == wanted)
+
+    def values(self, context: dict[str, Any]) -> dict[str, Any]:
+        """Return a number, a label or None for every context column. Warn of numbers outside the training range.
+
+        Args:
+            context: a value for some of the columns; None, or the text `unknown`, means that it is not known.
+
+        Raises:
+            InputError: there is no such column, or the value is not one that the column allows.
+        """
+        for name in context:
+            if name not in self.settings.context:
+                listed = ", ".join(self.settings.context) or "none"
+                hint = nearest(name, self.settings.context)
+                raise InputError(f"`context`: the model has no context column {name!r}{hint}; it has {listed}")
+        return {name: self._value(name, field, context.get(name)) for name, field in self.fields.items()}
+
+    def _value(self, name: str, field: Field, value: Any) -> Any:
+        if value is None or (isinstance(value, float) and math.isnan(value)):
+            return None
+        if isinstance(field, Label):
+            label = label_of(field, value)
+            if label not in (field.names or ()):
+                raise InputError(f"`context` {name}: {unknown_label(field, value)}")
+            return label
+        found = number(str(value))
+        if found is None or not math.isfinite(found):
+            raise InputError(
+                f"`context` {name}: {value!r} is no finite number, and the training table has numbers there"
+            )
+        if isinstance(field, Quantity) and field.is_outside(found):
+            assert field.observed is not None
+            low, high = field.observed
+            warnings.warn(
+                f"`context` {name}: {found:g} is outside the range of the training table, {low:g} to {high:g}",
+                DataWarning,
+                stacklevel=3,
+            )
+        return found
+
+    def columns(self, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        """Return the context columns of several texts, from the `values` of each."""
+        return {
+            name: [row[name] for row in rows]
+            if isinstance(field, Label)
+            else torch.tensor([math.nan if row[name] is None else row[name] for row in rows], dtype=torch.float64)
+            for name, field in self.fields.items()
+        }
+
+    @torch.no_grad()
+    def draw(
+        self,
+        rows: Sequence[dict[str, Any]],
+        how: Sampling,
+        *,
+        steps: int | None = None,
+        seed: int = 0,
+        prefix: str = "",
+        first: int = 0,
+    ) -> Iterator[tuple[Symbols, bool]]:
+        """Yield a text, and whether it has ended, for every row of context values.
+
+        Args:
+            rows: the `values` of each text.
+            how: how symbols are drawn.
+            steps: the largest number of symbols; by default, twice that of the longest training text.
+            seed: of the random numbers; text i of a seed does not depend on the number of rows.
+            prefix: the text that every text starts with.
+            first: the number of the first text.
+        """
+        start = self._prefix(prefix)
+        most = max(1 + (steps or 2 * self.usual_length), len(start) + 1)
+        for at in range(0, len(rows), CHUNK):
+            part = rows[at : at + CHUNK]
+            features = self.features(self.columns(part))
+            seeds = TrajectorySeeds(seed, first + at)
+            found, ended = draw(self.sequences, features, len(part), most, how, seeds, start)
+            for numbers, end in zip(found.tolist(), ended.tolist(), strict=True):
+                yield tuple(self.symbols[number - 1] for number in numbers if number != END), end
+
+    def _prefix(self, prefix: str) -> list[int]:
+        if not prefix:
+            return []
+        numbers = {symbol: place for place, symbol in enumerate(self.symbols, start=1)}
+        symbols = split(prefix, self.settings.unit)
+        for symbol in symbols:
+            if symbol not in numbers:
+                raise InputError(f"`prefix` has the symbol {symbol!r}, which the training texts lack")
+        return [numbers[symbol] for symbol in symbols]
+
+    def texts(
+        self,
+        context: dict[str, Any] | None = None,
+        n: int = 100,
+        *,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float = 1.0,
+        prefix: str = "",
+        novel: bool = False,
+        steps: int | None = None,
+        seed: int = 0,
+    ) -> Iterator[tuple[str, bool]]:
+        """Yield texts of one context one after the other, each with whether it has ended.
+
+        The arguments are those of `sample`.
+        """
+        check_count(n=n, **({} if steps is None else {"steps": steps}))
+        check_seed(seed)
+        how, values, unit = Sampling(temperature, top_k, top_p), self.values(context or {}), self.settings.unit
+        made = drawn = 0
+        while made < n and drawn < (MOST_DRAWS * n if novel else n):
+            size = max(CHUNK if drawn else min(n, CHUNK), 1) if novel else n
+            for symbols, ended in self.draw([values] * size, how, steps=steps, seed=seed, prefix=prefix, first=drawn):
+                if made < n and not (novel and self.is_seen(symbols)):
+                    made += 1
+                    yield join(symbols, unit), ended
+            drawn += size
+
+    def sample(self, context: dict[str, Any] | None = None, n: int = 100, *, like: Any = None, **options: Any) -> Any:
+        """Write texts of one context.
+
+        Args:
+            context: values of context columns, such as `{"logp": 2.5}`; columns that are left out are not known.
+            n: the number of texts.
+            like: a data frame whose kind the result takes; None takes the kind of `backend`.
+            options: `temperature` (1 samples from the model's distribution, 0 takes the most likely symbols), `top_k`
+                (draw among the k most likely symbols), `top_p` (draw among the most likely symbols whose probabilities
+                sum to p), `prefix` (the start of every text), `novel` (leave out texts of the training table), `steps`
+                (the largest number of symbols; by default, twice that of the longest training text), and `seed`.
+
+        Returns:
+            A data frame with one row per text, and the context columns that were given.
+
+        Raises:
+            InputError: a context column is unknown or has an invalid value, or an option is out of range.
+        """
+        backend = self.backend if like is None else FrameColumns(like, "`like`").frame.implementation
+        found = [text for text, _ in self.texts(context, n, **options)]
+        given = {name: [value] * len(found) for name, value in (context or {}).items()}
+        return make_frame({free_name(self.settings.text, list(given)): found, **given}, backend)
+
+    def score(self, inputs: Source, grid: tuple[str, Sequence[Any]] | None = None) -> Any:
+        """Return the log-likelihood of the texts of a table; see `score.score`."""
+        from .score import score
+
+        return score(self, inputs, grid)
+
+
+def label_of(field: Label, value: Any) -> str:
+    """Return a value as the training table spells it: `7` for `7.0`."""
+    return str(value) if str(value) in (field.names or ()) else spelling(str(value).strip())
+
+
+@register
+class Joined(nn.Identity):
+    """Return features as they are, to be joined to every input of a core.
+
+    Args:
+        out_features: the width of the features.
+    """
+
+    def __init__(self, out_features: int) -> None:
+        super().__init__()
+        self.out_features = out_features
+
+
+def hash_of(text: Symbols) -> int:
+    """Return 63 bits of a hash of a text's symbols."""
+    digest = hashlib.blake2b("\0".join(text).encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "big") >> 1
