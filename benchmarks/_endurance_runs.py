@@ -12,7 +12,6 @@ import signal
 import subprocess
 import sys
 import warnings
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -86,13 +85,13 @@ def prepare(folder: pathlib.Path) -> None:
         _killed(folder / "unfinished", number)
 
 
-def _killed(out: pathlib.Path, event: int, what: Callable[[], None] | None = None) -> bool:
-    """Train, or do something else, in another process, which is killed at an event; return whether it was."""
+def _killed(out: pathlib.Path, event: int) -> bool:
+    """Train in another process, which is killed at an event; return whether it was."""
 
     def target() -> None:
         sys.stderr = open("/dev/null", "w")  # noqa: SIM115
         watch(str(out), event)
-        train(out) if what is None else what()
+        train(out)
 
     process = multiprocessing.get_context("fork").Process(target=target)
     process.start()
@@ -116,29 +115,38 @@ def kill_worker(generator: random.Random, number: int, folder: pathlib.Path) -> 
     """Kill a process of a comparison with two workers."""
     out = folder / f"killed-{number}"
     code = "import pathlib, sys; from benchmarks._endurance_runs import train; train(pathlib.Path(sys.argv[1]), 2)"
-    hook, root = folder / "hook", str(pathlib.Path(__file__).parent.parent)
+    _kill_program(code, [str(out)], out, generator.randrange(1, 60))
+    return _is_right(out, folder)
+
+
+def _kill_program(code: str, arguments: list[str], out: pathlib.Path, event: int) -> None:
+    """Execute Python code, of which one process is killed at a file event in a folder.
+
+    The process is a new one, and no fork of this one, since threads of polars do not outlive a fork.
+    """
+    hook, root = out.parent / "hook", str(pathlib.Path(__file__).parent.parent)
     hook.mkdir(exist_ok=True)
     (hook / "sitecustomize.py").write_text(HOOK)
     environment = os.environ | {
         "PYTHONPATH": os.pathsep.join([str(hook), root]),
-        "ENDURANCE_EVENT": str(generator.randrange(1, 60)),
+        "ENDURANCE_EVENT": str(event),
         "ENDURANCE_OUT": str(out),
     }
     ended = subprocess.run(
-        [sys.executable, "-c", code, str(out)], env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-c", code, *arguments], env=environment, capture_output=True, text=True, check=False
     )
-    if ended.returncode and "InputError: one of the 2 worker processes" not in ended.stderr and ended.returncode != -9:
+    is_sentence = "InputError: one of the 2 worker processes" in ended.stderr
+    if ended.returncode not in (0, -signal.SIGKILL) and not is_sentence:
         raise RuntimeError(ended.stderr[-200:])
-    return _is_right(out, folder)
 
 
-def job(name: str, out: pathlib.Path, table: pathlib.Path) -> None:
+def job(name: str | pathlib.Path, out: pathlib.Path, table: pathlib.Path) -> None:
     """Do a small `fit series` or `compare series`, or go on with it."""
     given = {"train": str(table), "test": str(table), "inputs": ["u"], "targets": ["y"], "series": "id", "window": 3}
     small = {"epochs": 2, "updates": 2, "batch_size": 4, "length": 10, "hidden": 4, "jobs": 1, "resume": True}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DataWarning)
-        if name == "fit":
+        if str(name) == "fit":
             series.fit(**given, **small, out=out)
         else:
             series.compare(**given, **small, out=out, seeds=2, initial_states=["zero", "context"])
@@ -161,7 +169,8 @@ def kill_job(generator: random.Random, number: int, folder: pathlib.Path) -> boo
     name, out, table = ("fit", "compare")[number % 2], folder / f"killed-{number}", folder / "table.csv"
     if not (folder / name).exists():
         job(name, folder / name, table)
-    _killed(out, generator.randrange(1, 90 if name == "fit" else 250), lambda: job(name, out, table))
+    code = "import pathlib, sys; from benchmarks._endurance_runs import job; job(*map(pathlib.Path, sys.argv[1:]))"
+    _kill_program(code, [name, str(out), str(table)], out, generator.randrange(1, 90 if name == "fit" else 250))
     try:
         job(name, out, table)
         return job_found(out) == job_found(folder / name)

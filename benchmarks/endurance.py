@@ -87,12 +87,14 @@ def answers(part: str, seed: int, numbers: range, folder: pathlib.Path) -> list[
     return found
 
 
-def campaign(part: str, seed: int, seconds: float, folder: pathlib.Path) -> collections.Counter[str]:
-    """Do trials of a part for some time, and print those that are wrong."""
+def campaign(
+    part: str, seed: int, seconds: float, folder: pathlib.Path, most: int | None = None
+) -> collections.Counter[str]:
+    """Do trials of a part for some time, or `most` of them, and print those that are wrong."""
     counts: collections.Counter[str] = collections.Counter()
     end, number = time.monotonic() + seconds, 0
-    while time.monotonic() < end or not number:
-        size = 1 if part in ("jobs", "workers") else BATCH
+    while (time.monotonic() < end or not number) if most is None else number < most:
+        size = 1 if part in ("jobs", "workers") else BATCH if most is None else most
         for answer in answers(part, seed, range(number, number + size), folder):
             kind = answer.partition(":")[0]
             counts[kind] += 1
@@ -108,6 +110,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=3.0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--parts", nargs="+", choices=list(PARTS), default=list(PARTS))
+    parser.add_argument("--trials", type=int, help="of each part, instead of minutes")
     parser.add_argument("--trial", type=int, help="repeat one trial of one part, and show its error")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -123,7 +126,7 @@ def main() -> int:
                 chosen = random.Random(f"{options.seed}/{part}/{options.trial}")
                 print(part, PARTS[part](chosen, options.trial, made))
                 continue
-            counts = campaign(part, options.seed, 60 * options.minutes * SHARES[part] / total, made)
+            counts = campaign(part, options.seed, 60 * options.minutes * SHARES[part] / total, made, options.trials)
             wrong += counts["wrong"]
             words = ", ".join(f"{counts[kind]} {kind}" for kind in ("right", "sentence", "wrong"))
             print(f"{part:8} {counts.total():6} trials: {words}", flush=True)
