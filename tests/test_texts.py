@@ -274,3 +274,20 @@ def test_scores_on_the_command_line(model, tmp_path, capsys):
     main(["score", str(tmp_path / "model.safetensors"), *inputs, "--out", str(out), "--grid", "size=2,5"])
     assert "2 rows" in capsys.readouterr().out
     assert pl.read_csv(out)["probability"].to_list()[0] > 0.5
+
+
+def test_a_file_of_texts_for_each_label(tmp_path):
+    """The name of the file is what is known about its texts; that of a single file to score is not."""
+    for kind in ("as", "bs"):
+        (tmp_path / f"{kind}.txt").write_text("\n".join(kind[0] * size for size in (1, 2, 3, 4) for _ in range(9)))
+    lines = {"no_header": True, "columns": ["word"], "separator": "tab", "series_from_file": "kind"}
+    model = texts.fit(
+        str(tmp_path / "*.txt"), text="word", context=["kind"], **lines, hidden=8, embedding=4, epochs=8, jobs=1,
+        batch_size=8, learning_rate=0.03,
+    )  # fmt: skip
+    assert model.fields["kind"].names == ["as", "bs"]
+    (tmp_path / "new.txt").write_text("aa\nbb")
+    found = model.score(tmp_path / "new.txt", ("kind", []))
+    assert found["kind"].to_list() == ["as", "bs"] * 2
+    assert found["probability"][0] > 0.9
+    assert found["probability"][3] > 0.9

@@ -13,7 +13,7 @@ import torch
 
 from ...context import Label
 from ...data.frame import make_frame
-from ...data.table import Source, Table, check_files, write_table
+from ...data.table import Source, Table, check_files, is_path, write_table
 from ...errors import InputError
 from .batches import Encoded
 from .data import Texts, check_values, read_texts
@@ -39,6 +39,8 @@ def score(model: TextModel, inputs: Source, grid: tuple[str, Sequence[Any]] | No
         InputError: a text or a value is invalid, or a text has a symbol that no training text has.
     """
     settings = model.settings
+    if settings.series_from_file and is_path(inputs) and pathlib.Path(inputs).is_file():
+        settings = settings.replace(series_from_file=None)  # the name of a single file says nothing about its texts
     table = Table(inputs, "`inputs`", settings)
     there = tuple(name for name in settings.context if name in table.frame.columns)
     roles = {

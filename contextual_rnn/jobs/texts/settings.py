@@ -90,8 +90,6 @@ class TextSettings(FileSettings, TrainingSettings):
     def __post_init__(self) -> None:
         """Check the settings that belong together."""
         super().__post_init__()
-        if self.series_from_file is not None:
-            raise InputError("`series_from_file` is for tables of series; leave it out")
         check_unit(self.unit, "unit")
         if self.cell == "fast-weights" and self.layers > 1:
             raise InputError(f"`layers` must be 1 for `cell` fast-weights; found {self.layers}")
