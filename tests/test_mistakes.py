@@ -143,7 +143,7 @@ MISTAKES = [
     (f"fit series --train good.csv --window 100 {SERIES} OUT", ["good.csv: series", "at least 102", "--window is 100"]),
     (
         f"fit forecast --train short.csv {FORECAST} OUT",
-        ["has 7 steps", "at least 12", "--past is 8 and --horizon is 4"],
+        ["has 7 steps", "at least 9", "--past is 8"],
     ),
     (f"fit series --train good.csv --washout 20 {SERIES} OUT", ["--washout (20) must be less than --length (10)"]),
     (

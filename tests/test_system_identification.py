@@ -16,7 +16,7 @@ from contextual_rnn.papers.system_identification.model import SystemModel, ensem
 from contextual_rnn.papers.system_identification.recipes import split
 from contextual_rnn.papers.system_identification.records import BENCHMARKS, read
 from contextual_rnn.papers.system_identification.reproduce import choose
-from contextual_rnn.papers.system_identification.state_space import StateSpace, _Compiled, recurrence
+from contextual_rnn.papers.system_identification.state_space_model import StateSpace, _Compiled, recurrence
 
 
 def tensors(steps, dtype=torch.float64):

@@ -137,7 +137,8 @@ def _long_enough(
         return {name: places for name, places in rows.items() if len(places) >= least}
     for name in short:
         steps, past = len(rows[name]), getattr(columns, "past", 0)
-        sizes = {"window": getattr(columns, "window", 0), "past": past, "horizon": getattr(columns, "horizon", 0)}
+        horizon = getattr(columns, "horizon", 0) if least > past + 1 else 0
+        sizes = {"window": getattr(columns, "window", 0), "past": past, "horizon": horizon}
         known = [f"`{size}` is {value}" for size, value in sizes.items() if value and least > past]
         why = f", since {' and '.join(known)}" if known else ""
         raise InputError(

@@ -192,7 +192,8 @@ class Comparison:
                 save(model, run.model_path)
                 for file, content in self.models.files(name).items():
                     write_bytes(run.path / file, content)
-                run.finish(read_json(run.results_path))
+                if run.results_path.exists():
+                    run.finish(read_json(run.results_path))
             self.write(folder)
 
     def write(self, folder: RunFolder) -> None:

@@ -35,8 +35,8 @@ from ...serialization import SavedModel
 from .batches import END, Encoded, TextBatch
 from .data import Symbols, unknown_label
 from .draw import Sampling, draw
-from .network import SymbolEmbedding, SymbolHead
 from .settings import TextSettings
+from .symbol_model import SymbolEmbedding, SymbolHead
 
 CHUNK = 500  # texts drawn or scored at once
 MOST_DRAWS = 20  # texts drawn for each one that is asked for, where texts of the training table are left out

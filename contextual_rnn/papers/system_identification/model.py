@@ -21,7 +21,7 @@ from ...mlp import MLP
 from ...recurrent import ContextualRNN
 from ...scaling import StandardisedColumns
 from ...state_estimation import estimate_state
-from .state_space import StateSpace
+from .state_space_model import StateSpace
 
 CELLS = ("state-space", "lstm", "gru", "rnn")
 STEPS = 20  # of the estimate of an initial state
