@@ -52,14 +52,14 @@ def learn_fields(
     return fields
 
 
-def check_roles(columns: TargetSettings) -> None:
+def check_roles(context: Sequence[str], labels: Sequence[str], quantities: Sequence[str]) -> None:
     """Raise InputError unless labels and quantities are context columns, and no column is both."""
-    for role, names in (("labels", columns.labels), ("quantities", columns.quantities)):
+    for role, names in (("labels", labels), ("quantities", quantities)):
         for name in names:
-            if name not in columns.context:
-                listed = ", ".join(map(repr, columns.context)) or "none"
+            if name not in context:
+                listed = ", ".join(map(repr, context)) or "none"
                 raise InputError(f"`{role}` names {name!r}, which is no context column; `context` has {listed}")
-    both = set(columns.labels) & set(columns.quantities)
+    both = set(labels) & set(quantities)
     if both:
         raise InputError(f"column {min(both)!r} is in both `labels` and `quantities`; name it in one of them")
 

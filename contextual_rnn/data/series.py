@@ -376,7 +376,7 @@ def _fields(table: Table, series: Sequence[Series], columns: TargetSettings) -> 
         return {}, []
     from .fields import check_roles, learn_fields, perhaps_labels
 
-    check_roles(columns)
+    check_roles(columns.context, columns.labels, columns.quantities)
     fields = learn_fields(series, columns, [name for name in columns.context if table.is_category(name)])
     return fields, perhaps_labels(series, fields, columns)
 

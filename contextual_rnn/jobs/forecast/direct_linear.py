@@ -85,7 +85,7 @@ class DirectLinear(nn.Module):
             validation: the same of held-out windows.
         """
         found = [
-            (float(squares), position, weights)
+            (float(squares.nan_to_num(torch.inf)), position, weights)
             for position, candidate in enumerate(self._candidates())
             for squares, weights in self._solve(candidate, training, validation)
         ]

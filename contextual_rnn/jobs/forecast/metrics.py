@@ -70,9 +70,7 @@ def scaled_rmse(errors: Tensor, windows: Sequence[Record], model: ForecastModel)
 
     The arguments are the result of `errors_of`, and what it was computed of.
     """
-    past = torch.stack([window.read[: model.settings.past] for window in windows])
-    scale = model.scale_of_read(past.to(model.device)).cpu()
-    return rmse(errors * model.error_scale().double() / scale.double())
+    return rmse(errors * model.error_scale().double() / model.scales_of(windows).double())
 
 
 def mean_square(errors: Tensor, windows: Any = slice(None), step: Any = slice(None)) -> Tensor:

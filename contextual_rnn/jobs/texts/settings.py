@@ -7,6 +7,7 @@ from collections import Counter
 from typing import Literal
 
 from ..._core.settings import setting
+from ...data.fields import check_roles
 from ...data.units import NAMES, check_unit
 from ...errors import InputError
 from ...study.fit import TrainingSettings
@@ -96,13 +97,6 @@ class TextSettings(FileSettings, TrainingSettings):
         twice = [name for name, count in Counter((self.text, *self.context)).items() if count > 1]
         if twice:
             raise InputError(f"column {twice[0]!r} is given twice; `text` and the columns of `context` must differ")
-        for role, names in (("labels", self.labels), ("quantities", self.quantities)):
-            for name in names:
-                if name not in self.context:
-                    listed = ", ".join(map(repr, self.context)) or "none"
-                    raise InputError(f"`{role}` names {name!r}, which is no context column; `context` has {listed}")
-        both = set(self.labels) & set(self.quantities)
-        if both:
-            raise InputError(f"column {min(both)!r} is in both `labels` and `quantities`; name it in one of them")
+        check_roles(self.context, self.labels, self.quantities)
         if self.context_in != "none" and not self.context:
             object.__setattr__(self, "context_in", "none")
