@@ -64,6 +64,21 @@ def check_roles(context: Sequence[str], labels: Sequence[str], quantities: Seque
         raise InputError(f"column {min(both)!r} is in both `labels` and `quantities`; name it in one of them")
 
 
+def named_values(texts: Sequence[str]) -> dict[str, str]:
+    """Return values by the names of their columns, from texts such as `period=2.0`.
+
+    Raises:
+        InputError: a text is not of the form NAME=VALUE.
+    """
+    found = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise InputError(f"`context` must be NAME=VALUE, such as period=2.0; found {text!r}")
+        found[name] = value
+    return found
+
+
 def spelling(value: str) -> str:
     """Return the one form of a label that tables write in several: `true` for `True`, and `7` for `7.0`."""
     if value.lower() in ("true", "false"):

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
+from ...data.fields import named_values
 from ...data.table import check_files, write_table
 from ...errors import InputError
 from .model import SeriesGenerator
@@ -47,7 +48,7 @@ def sample_file(
         raise InputError(f"`figure` must end in .png; found {figure}")
     drawing = figure and pathlib.Path(figure).with_suffix(".svg")
     check_files(read={"run": run}, written={"out": out, "figure": figure, "figure as SVG": drawing})
-    values = dict(_name_and_value(text) for text in context)
+    values = named_values(context)
     model = SeriesGenerator.load(run)
     table = model.sample(values, n, steps, temperature, seed, like=pl.DataFrame())
     write_table(out, table)
@@ -63,10 +64,3 @@ def sample_file(
         drawn = model.plot_samples(values, steps=steps, seed=seed, temperature=temperature)
         report += f"\nFigure: {write_figure(drawn, path.parent, path.stem)}"
     return report
-
-
-def _name_and_value(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not equals or not name:
-        raise InputError(f"`context` must be NAME=VALUE, such as period=2.0; found {text!r}")
-    return name, value

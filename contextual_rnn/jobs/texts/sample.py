@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 import polars as pl
 
+from ...data.fields import named_values
 from ...data.table import check_files, write_table
-from ...errors import InputError
 from .model import TextModel
 
 
@@ -49,7 +49,7 @@ def sample_file(
         contextual-rnn sample runs/drugs --out drugs.csv --context logp=2.5 qed=0.8 --n 1000
     """
     check_files(read={"run": run}, written={"out": out})
-    values = dict(_name_and_value(text) for text in context)
+    values = named_values(context)
     model = TextModel.load(run)
     found = list(
         model.texts(
@@ -67,10 +67,3 @@ def sample_file(
     if unfinished:
         report += f"{unfinished} of the texts reached the limit of their symbols (`steps`).\n"
     return f"{report}Texts: {out}"
-
-
-def _name_and_value(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not equals or not name:
-        raise InputError(f"`context` must be NAME=VALUE, such as logp=2.5; found {text!r}")
-    return name, value
