@@ -32,7 +32,7 @@ GROUPS = {
     ),
     **dict.fromkeys(("seeds", "initial_states"), "comparison"),
     **dict.fromkeys(("out", "end", "figure", "scores", "verbose", "format", "int8"), "output"),
-    **dict.fromkeys(("resume", "jobs", "config"), "execution"),
+    **dict.fromkeys(("resume", "jobs", "devices", "nodes", "cluster", "config"), "execution"),
 }
 GROUP_OF_OTHERS = {
     "sample": "sampling",

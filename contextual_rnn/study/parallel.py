@@ -126,7 +126,7 @@ def _run_in_worker(
     run: Run, work: Work, out: pathlib.Path, resume: bool, made_by: dict[str, Any], parent: int
 ) -> tuple[str, Any, list[str]]:
     """Return the name, the results, and the warnings about data, which the calling process gives."""
-    _end_with(parent)
+    end_with(parent)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", DataWarning)
         name, results = _run(run, work, out, resume, made_by)
@@ -219,7 +219,7 @@ def _results(run: Run, work: Work, folder: RunFolder) -> dict[str, Any]:
 
 
 @functools.cache
-def _end_with(parent: int) -> None:
+def end_with(parent: int) -> None:
     """End this worker when the process that started it is gone, so that it does not train beside a resumed run."""
 
     def watch() -> None:

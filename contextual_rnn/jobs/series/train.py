@@ -71,11 +71,13 @@ class Training(parallel.Training):
         def evaluate(model: SeriesModel) -> dict[str, float]:
             return scores(model.predictions, held_out, scoring)
 
+        loss = SquaredLoss(settings.washout, any(bool(record.targets.isnan().any()) for record in training))
         history = train_module(
             model,
-            SquaredLoss(settings.washout, any(bool(record.targets.isnan().any()) for record in training)),
+            loss,
             windows_of(training, settings),
             settings,
+            count=loss.count,
             seed=config["seed"],
             schedule="cosine",
             evaluate=evaluate if held_out else None,
@@ -115,12 +117,22 @@ class SquaredLoss:
         error = ((predicted - measured) / model.target_scale).square()
         if known is None and not self.washout and bool((lengths == targets.shape[1]).all()):
             return error.mean()
-        time = torch.arange(window, targets.shape[1], device=targets.device)
-        counts = (time >= window + self.washout) & (time < lengths.unsqueeze(-1))
+        counts = self._counts(window, targets, lengths)
         if known is None:
             return error[counts].mean()
         chosen = counts.unsqueeze(2) & known
         return error.where(chosen, 0).sum() / chosen.sum().clamp(min=1)
+
+    def count(self, model: SeriesModel, batch: Batch) -> float:
+        """Return the number of targets of a minibatch whose mean the loss is."""
+        targets, window = batch[1], model.settings.window
+        chosen = self._counts(window, targets, batch[3]).unsqueeze(2).expand(-1, -1, targets.shape[2])
+        return float((chosen & ~targets[:, window:].isnan() if self.sparse else chosen).sum())
+
+    def _counts(self, window: int, targets: Tensor, lengths: Tensor) -> Tensor:
+        """Return which steps after the window count, (B, T - window)."""
+        time = torch.arange(window, targets.shape[1], device=targets.device)
+        return (time >= window + self.washout) & (time < lengths.unsqueeze(-1))
 
 
 def check_scored(held_out: Sequence[Record], settings: SeriesSettings) -> None:
