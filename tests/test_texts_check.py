@@ -177,7 +177,7 @@ def test_a_comparison_reports_what_was_asked_for_and_obtained(functions, tmp_pat
 
 
 def test_wrong_arguments_of_checks(functions):
-    data = pl.DataFrame({"name": ["aa", "bb"], "size": [2.0, 2.5]})
+    data = pl.DataFrame({"name": ["aa", "aaa"], "size": [2.0, 2.5]})
     options = {"text": "name", "context": ["size"], "epochs": 1, "jobs": 1}
     for given, message in (
         ({"check_timeout": 0}, "`check_timeout` must be greater than 0"),
