@@ -51,7 +51,7 @@ def find(place: str) -> Callable[[str], Any]:
     found = functools.reduce(getattr, name.split("."), importlib.import_module(module))
     if not callable(found):
         raise TypeError(f"{name} is no function")
-    return found  # type: ignore[no-any-return]
+    return found
 
 
 def called(function: Callable[[str], Any], text: str) -> dict[str, Any]:
