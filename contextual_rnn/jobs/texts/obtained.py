@@ -147,7 +147,7 @@ def correlation(a: np.ndarray, b: np.ndarray) -> float | None:
 def tolerances(model: TextModel, columns: Sequence[str], share: float) -> dict[str, float]:
     """Return a share of the standard deviation of the training values, for each column."""
     fields = model.fields
-    return {name: share * field.deviation for name in columns if isinstance(field := fields[name], Quantity)}
+    return {name: share * (field.deviation or 1.0) for name in columns if isinstance(field := fields[name], Quantity)}
 
 
 def mean_deciles(by_run: Mapping[str, Sequence[list[Row]]]) -> list[Row]:
