@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from ..._core.records import Record, collate, last_known
+from ...data.season import season, season_in_past, season_places
 from ...data.series import Datasets
-from .base import season, season_in_past, season_places, with_bases
+from ...study.scaled_errors import ScaledErrors, scaled_errors
+from .base import with_bases
 from .direct_linear import DirectLinear
 from .metrics import Forecast, errors_of, scaled_rmse
 from .model import ForecastModel
@@ -74,6 +76,39 @@ def nearer_base(settings: ForecastSettings, data: Datasets) -> ForecastSettings:
         for name in ("persistence", "seasonal")
     )
     return candidates[int(seasonal < last)]
+
+
+def scaled(
+    errors: Mapping[str, Tensor], windows: Sequence[Record], model: ForecastModel, data: Datasets
+) -> ScaledErrors:
+    """Return the MASE and RMSSE of forecasts by series; their season is that of the seasonal baseline, else one row.
+
+    Args:
+        errors: the results of `errors_of`, by the name of the forecast.
+        windows: what they were computed of.
+        model: gives the length of the past and the unit of errors.
+        data: the training series.
+    """
+    past, unit = model.settings.past, model.error_scale().double()
+    season = season_in_past(data.frequency, past) or 1
+    known = known_series(windows, data.training, past)
+    return scaled_errors({name: one * unit for name, one in errors.items()}, names_of(windows), known, season)
+
+
+def names_of(windows: Sequence[Record]) -> list[str]:
+    """Return the name of the series of each window."""
+    return [window.name for window in windows]
+
+
+def known_series(windows: Sequence[Record], training: Sequence[Record], past: int) -> dict[str, list[Tensor]]:
+    """Return what is known of the series of windows, in parts (T, Y), by name; see `scaled_errors`.
+
+    It is the training series of that name; for a series that is not in the training table, the past of its windows.
+    """
+    known: dict[str, list[Tensor]] = {}
+    for window in windows:
+        known.setdefault(window.name, []).append(window.targets[:past])
+    return known | {record.name: [record.targets] for record in training if record.name in known}
 
 
 def why_not_seasonal(model: ForecastModel) -> list[str]:

@@ -11,8 +11,9 @@ from ...data.table import Source
 from ...scaling import error_unit
 from ...study.comparison import Comparison, train_kinds
 from ...study.differences import findings, kinds_worse_than_baselines, label
+from ...study.scaled_errors import SCALED
 from .base import base_in_words
-from .baselines import baselines, nearer_base, why_not_seasonal
+from .baselines import baselines, nearer_base, scaled, why_not_seasonal
 from .metrics import BY_SERIES, METRICS, errors_of, rmse_by_step, scores
 from .scale import scale_in_words, with_scale
 from .settings import ForecastSettings
@@ -109,10 +110,11 @@ def compare(
     with train_kinds(Training(data), candidates, seeds=seeds, out=out, resume=resume, jobs=jobs) as trained:
         model = next(iter(trained.models.values()))
         errors = {name: errors_of(forecast, data.test, model) for name, forecast in baselines(model, data).items()}
-        reference = {name: scores(one) for name, one in errors.items()}
+        by_scale = scaled(errors, data.test, model, data)
+        reference = {name: scores(one) | by_scale.means(name) for name, one in errors.items()}
         runs = [{**run, **variants[run["initial_state"]][0]} for run in trained.runs]
         found = ForecastComparison(
-            **findings(runs, pairs, METRICS, BY_SERIES, reference, _subject(pairs)),
+            **findings(runs, pairs, METRICS, BY_SERIES, reference, _subject(pairs), shown=SCALED[:1]),
             **trained.fields(),
             report={"baselines": reference},
             note=" ".join(
@@ -122,6 +124,7 @@ def compare(
                     f"Errors are in {error_unit(base.targets)}; lower is better.",
                     scale_in_words(model.settings, base.scale),
                     base_in_words(model.settings, data.frequency),
+                    *by_scale.in_words(),
                     *kinds_worse_than_baselines(trained.runs, reference, METRICS[0]),
                 ]
             ),

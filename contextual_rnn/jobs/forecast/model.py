@@ -23,6 +23,7 @@ from ..._core.records import Batch, Record, collate, read_targets
 from ...context import Field
 from ...cores import make_core
 from ...data.missing import REFUSE, hold_the_end
+from ...data.season import season_in_past, season_places
 from ...data.series import context_width, input_width, inputs_of, target_width
 from ...data.table import Source
 from ...export.files import Graphs
@@ -31,7 +32,6 @@ from ...mlp import MLP
 from ...recurrent import ContextualRNN
 from ...scaling import StandardisedColumns
 from ...seq2seq import Decoder, Encoder, EncoderDecoder, ScheduledSampling, make_attention, make_bridge
-from .base import season_in_past, season_places
 from .direct_linear import DirectLinear
 from .quantiles import names_of_quantiles, quantile_forecasts
 from .scale import usual_spread, window_scale

@@ -25,8 +25,9 @@ from ...study import parallel
 from ...study.differences import worse_than_baselines
 from ...study.fit import fit as train_module
 from ...study.report import FitReport, fit_one
-from .base import base_in_words, season_in_past, with_bases
-from .baselines import baselines, fit_linear, why_not_seasonal
+from ...study.scaled_errors import SCALED, errors_by_series, series_in_words, squares_by_series
+from .base import base_in_words, with_bases
+from .baselines import baselines, fit_linear, names_of, scaled, why_not_seasonal
 from .metrics import (
     METRICS,
     errors_of,
@@ -35,12 +36,10 @@ from .metrics import (
     rmse_by_target,
     scaled_rmse,
     scores,
-    squares_by_series,
 )
 from .model import ForecastModel
 from .quantiles import coverage_in_words, fit_quantiles
 from .scale import scale_in_words, with_scale
-from .scaled_errors import SCALED, errors_by_series, scaled_errors, series_in_words
 from .settings import ForecastSettings
 from .windows import cut_windows, hold_out_ends, padded
 
@@ -111,8 +110,8 @@ class Training(parallel.Training):
             return {"metrics": metrics}
         errors = errors_of(model.forecasts, data.test, model)
         return {
-            "metrics": {**scores(errors), **metrics},
-            "squared_error_by_series": squares_by_series(errors, data.test),
+            "metrics": {**scores(errors), **metrics, **scaled({"it": errors}, data.test, model, data).means("it")},
+            "squared_error_by_series": squares_by_series(errors, names_of(data.test)),
             "rmse_by_step": rmse_by_step(errors),
         }
 
@@ -197,14 +196,13 @@ def _report(
     tables = {"training": cut_windows(data.training, settings), "validation": data.validation, "test": data.test}
     own = {name: errors_of(model.forecasts, windows, model) for name, windows in tables.items() if windows}
     last = list(own)[-1]
-    windows, unit, season = tables[last], model.error_scale().double(), season_in_past(data.frequency, settings.past)
+    windows, unit = tables[last], model.error_scale().double()
     others = {name: errors_of(one, windows, model) for name, one in baselines(model, data).items()}
     shown = {"the model": own[last], **others}
-    in_units = {name: errors * unit for name, errors in shown.items()}
-    scaled = scaled_errors(in_units, windows, data.training, settings.past, season or 1)
-    found = {name: scores(errors) | scaled.means(name) for name, errors in others.items()}
+    by_scale, names = scaled(shown, windows, model, data), names_of(windows)
+    found = {name: scores(errors) | by_scale.means(name) for name, errors in others.items()}
     rows = {name: scores(errors) for name, errors in own.items()}
-    rows[last] |= scaled.means("the model")
+    rows[last] |= by_scale.means("the model")
     sentences = [
         f"Trained an encoder and decoder ({settings.cell}, {settings.hidden} units) to forecast {settings.horizon} "
         f"steps from {settings.past}, on {len(data.training)} series for {len(history)} epochs.",
@@ -218,14 +216,14 @@ def _report(
         *data.remarks,
         f"Errors are in {error_unit(settings.targets)}.",
         *in_own_units(settings.targets, f"{last} table", rmse_by_target(own[last] * unit)),
-        *scaled.in_words(),
+        *by_scale.in_words(),
         *why_not_seasonal(model),
         *worse_than_baselines(f"On the {last} table, the model", rows[last]["rmse"], found, METRICS[0]),
         *([coverage_in_words(model, windows, last, last == "validation")] if settings.quantiles else []),
-        *series_in_words(own[last], others["persistence"], windows, "persistence"),
+        *series_in_words(own[last], others["persistence"], names, "persistence"),
     ]
     rows |= {f"{name}, {last}": values for name, values in found.items()}
-    by_series = errors_by_series(shown, windows, scaled)
+    by_series = errors_by_series(shown, names, by_scale)
     by_name = {"Errors by series": by_series} if len(by_series) > 1 else {}
     return FitReport(sentences, (*METRICS, *SCALED), rows, tables=by_name)
 

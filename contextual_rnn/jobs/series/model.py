@@ -23,14 +23,17 @@ from ..._core.tracing import values_are_known
 from ...context import Field
 from ...cores import make_core
 from ...data.missing import REFUSE, hold_the_end
+from ...data.season import season_in_past
 from ...data.series import context_width, input_width, target_width
 from ...data.table import Source
 from ...export.files import Graphs
 from ...initial_state import ContextState
+from ...linear import LinearModel
 from ...mlp import MLP
 from ...recurrent import ContextualRNN
 from ...scaling import StandardisedColumns
 from ...state_estimation import estimate_state
+from .metrics import Predict, mean_baseline, persistence, seasonal
 from .predict import Prediction, States, predict
 from .settings import SeriesSettings
 from .window_reader import SeriesWindowReader
@@ -47,6 +50,7 @@ class SeriesModel(StandardisedColumns):
         settings: the model's columns, sizes and kind of initial state.
         fields: a field for every context column, which turns its values into numbers.
         frequency: of the rows of the training table, in words, such as "1 day"; None if it has no column of times.
+        linear: a linear model of the same columns, kept as a baseline; None keeps none.
     """
 
     purpose = "predicts targets of series from their inputs: use `predict`"
@@ -56,9 +60,10 @@ class SeriesModel(StandardisedColumns):
         settings: SeriesSettings | dict[str, Any],
         fields: dict[str, Field] | None = None,
         frequency: str | None = None,
+        linear: LinearModel | None = None,
     ) -> None:
         super().__init__()
-        self.frequency = frequency
+        self.frequency, self.linear = frequency, linear
         given = settings if isinstance(settings, SeriesSettings) else SeriesSettings.from_json(settings)
         self.settings = given
         self.add_fields(fields or {}, given.context)
@@ -142,6 +147,24 @@ class SeriesModel(StandardisedColumns):
     def predictions(self, records: Sequence[Record]) -> Iterator[Tensor]:
         """Yield the predictions of every record after the window, (T - k, Y)."""
         return (predicted for _, predicted, _ in self.simulate(records))
+
+    def baselines(self) -> dict[str, Predict]:
+        """Return the baselines that need no training data, by their names.
+
+        They are the mean of the training targets (mean); with a window, its last known targets (persistence) and the
+        repetition of its last season (seasonal; where the frequency has a season that fits into the window); and the
+        linear model (linear), if the model keeps one.
+        """
+        window, mean = self.settings.window, self.target_mean.cpu()
+        found = {"mean": mean_baseline(mean, window)}
+        if window:
+            found["persistence"] = persistence(window, mean)
+        season = season_in_past(self.frequency, window) if self.frequency else None
+        if season is not None:
+            found["seasonal"] = seasonal(window, season)
+        if self.linear is not None:
+            found["linear"] = self.linear.predictions
+        return found
 
     def predict(self, table: Source, start: States | None = None) -> Prediction:
         """Predict the targets of every series of a table.
