@@ -8,10 +8,11 @@ from contextual_rnn import InputError
 from contextual_rnn._core.records import collate
 from contextual_rnn.cli import main
 from contextual_rnn.data.series import Record
+from contextual_rnn.data.series_scales import window_scale
 from contextual_rnn.jobs import forecast
 from contextual_rnn.jobs.forecast.metrics import scaled_rmse
 from contextual_rnn.jobs.forecast.model import ForecastModel
-from contextual_rnn.jobs.forecast.scale import window_scale, with_scale
+from contextual_rnn.jobs.forecast.scale import with_scale
 from contextual_rnn.jobs.forecast.settings import ForecastSettings
 from contextual_rnn.jobs.forecast.windows import padded
 
@@ -44,6 +45,25 @@ def test_series_of_any_level_are_forecast_near_their_own_level(fitted):
     big = found.filter(pl.col("id") == "big")["y_predicted"]
     assert small.is_between(4, 7).all(), small.to_list()
     assert big.is_between(990_000, 1_020_000).all(), big.to_list()
+
+
+def test_each_series_has_a_scale_of_its_own(tmp_path):
+    found = forecast.fit(panel(), targets=["y"], series="id", scale="series", base="last", jobs=1, **SIZES)
+    assert "(scale series)" in " ".join(str(found.report).split())
+    short = panel().filter(pl.int_range(pl.len()).over("id") < 6)  # the scale is that of the training table
+    found.save(tmp_path / "model.safetensors")
+    for model in (found, forecast.load(tmp_path / "model.safetensors")):
+        answer = model.forecast(short)
+        assert answer.filter(pl.col("id") == "small")["y_predicted"].is_between(4, 7).all()
+        assert answer.filter(pl.col("id") == "big")["y_predicted"].is_between(990_000, 1_020_000).all()
+    assert found.scales.mean.flatten().tolist() == pytest.approx([5.5, 1_005_000], rel=0.01)
+    new = short.with_columns(y=pl.col("y") - 2, id=pl.lit("new ") + pl.col("id"))  # of the past, for a new series
+    assert found.forecast(new).filter(pl.col("id") == "new small")["y_predicted"].is_between(2, 5).all()
+
+
+def test_a_table_of_one_series_has_no_scale_by_series():
+    with pytest.raises(InputError, match="`scale` series needs `series`, the column that identifies the series"):
+        chosen([0.0, 1.0], scale="series")
 
 
 def test_the_report_says_the_scale_and_why(fitted):

@@ -10,6 +10,7 @@ from torch import Tensor
 from ..._core.records import Record, collate, last_known
 from ...data.season import season, season_in_past, season_places
 from ...data.series import Datasets
+from ...data.series_scales import SeriesScales
 from ...study.scaled_errors import ScaledErrors, scaled_errors
 from .base import with_bases
 from .direct_linear import DirectLinear
@@ -68,7 +69,7 @@ def nearer_base(settings: ForecastSettings, data: Datasets) -> ForecastSettings:
     candidates = [one for one in with_bases(settings, data.frequency) if settings.base or one.base != "linear"]
     if len(candidates) == 1:
         return candidates[0]
-    model = ForecastModel(candidates[0], data.fields, data.frequency)
+    model = ForecastModel(candidates[0], data.fields, data.frequency, scales=scales_of(settings, data))
     model.standardise(data.training)
     found = baselines(model, data)
     last, seasonal = (
@@ -93,6 +94,11 @@ def scaled(
     season = season_in_past(data.frequency, past) or 1
     known = known_series(windows, data.training, past)
     return scaled_errors({name: one * unit for name, one in errors.items()}, names_of(windows), known, season)
+
+
+def scales_of(settings: ForecastSettings, data: Datasets) -> SeriesScales | None:
+    """Return the scales of the training series with `scale` series, else None."""
+    return SeriesScales.of(data.training) if settings.scale == "series" else None
 
 
 def names_of(windows: Sequence[Record]) -> list[str]:
@@ -146,7 +152,7 @@ def _regression(model: ForecastModel, linear: DirectLinear, windows: Sequence[Re
     """Return what the linear model reads of windows, (N, F), and what it forecasts, (N, horizon, Y)."""
     parts = []
     for start in range(0, len(windows), CHUNK):
-        batch = tuple(part.to(model.device) for part in collate(windows[start : start + CHUNK]))
+        batch = tuple(part.to(model.device) for part in collate(model.with_levels(windows[start : start + CHUNK])))
         read, forecast, _, _ = model.linear_regression(batch)
         parts.append((linear.features(*read).cpu(), forecast.cpu()))
     features, forecasts = zip(*parts, strict=True)
@@ -158,7 +164,7 @@ def _linear(model: ForecastModel, linear: DirectLinear) -> Forecast:
     def forecast(windows: Sequence[Record]) -> list[Tensor]:
         found: list[Tensor] = []
         for start in range(0, len(windows), CHUNK):
-            batch = tuple(part.to(model.device) for part in collate(windows[start : start + CHUNK]))
+            batch = tuple(part.to(model.device) for part in collate(model.with_levels(windows[start : start + CHUNK])))
             read, _, last, scale = model.linear_regression(batch)
             found += (last + linear(*read) * scale).cpu().unbind()
         return found

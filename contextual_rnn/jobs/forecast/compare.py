@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..._core.settings import takes_settings
+from ...data.series_scales import scale_in_words
 from ...data.table import Source
 from ...scaling import error_unit
 from ...study.comparison import Comparison, train_kinds
@@ -15,7 +16,7 @@ from ...study.scaled_errors import SCALED
 from .base import base_in_words
 from .baselines import baselines, nearer_base, scaled, why_not_seasonal
 from .metrics import BY_SERIES, METRICS, errors_of, rmse_by_step, scores
-from .scale import scale_in_words, with_scale
+from .scale import with_scale
 from .settings import ForecastSettings
 from .train import Training, read_tables
 
@@ -122,7 +123,7 @@ def compare(
                     *data.remarks,
                     *why_not_seasonal(model),
                     f"Errors are in {error_unit(base.targets)}; lower is better.",
-                    scale_in_words(model.settings, base.scale),
+                    scale_in_words(model.settings.scale, base.scale, "past"),
                     base_in_words(model.settings, data.frequency),
                     *by_scale.in_words(),
                     *kinds_worse_than_baselines(trained.runs, reference, METRICS[0]),

@@ -17,6 +17,7 @@ from ..._core.checkpoint import best_epoch
 from ..._core.records import Batch, random_windows
 from ..._core.settings import takes_settings
 from ...data.series import Datasets
+from ...data.series_scales import scale_in_words
 from ...data.table import Source
 from ...scaling import error_unit, in_own_units
 from ...seq2seq import ScheduledSampling, make_feeding
@@ -27,7 +28,7 @@ from ...study.fit import fit as train_module
 from ...study.report import FitReport, fit_one
 from ...study.scaled_errors import SCALED, errors_by_series, series_in_words, squares_by_series
 from .base import base_in_words, with_bases
-from .baselines import baselines, fit_linear, names_of, scaled, why_not_seasonal
+from .baselines import baselines, fit_linear, names_of, scaled, scales_of, why_not_seasonal
 from .metrics import (
     METRICS,
     errors_of,
@@ -39,7 +40,7 @@ from .metrics import (
 )
 from .model import ForecastModel
 from .quantiles import coverage_in_words, fit_quantiles
-from .scale import scale_in_words, with_scale
+from .scale import with_scale
 from .settings import ForecastSettings
 from .windows import cut_windows, hold_out_ends, padded
 
@@ -78,7 +79,7 @@ class Training(parallel.Training):
         """Train one model; return its metrics, and its test errors by series and by step of the horizon."""
         settings, seed, data = ForecastSettings.from_json(config["settings"]), config["seed"], self.data
         torch.manual_seed(seed)
-        model = ForecastModel(settings, data.fields, data.frequency, linear=True)
+        model = ForecastModel(settings, data.fields, data.frequency, True, scales_of(settings, data))
         model.standardise(data.training)
         model.linear = fit_linear(model, data)
         feeding = make_feeding(settings.feeding, settings.sampling, settings.epochs * settings.updates, seed)
@@ -87,11 +88,11 @@ class Training(parallel.Training):
             errors = errors_of(model.forecasts, data.validation, model)
             return {"validation_rmse": rmse(errors), MINIMISED: scaled_rmse(errors, data.validation, model)}
 
-        size = settings.past + settings.horizon
+        size, series = settings.past + settings.horizon, model.with_levels(padded(data.training, settings))
         history = train_module(
             model,
             ForecastLoss(feeding),
-            random_windows(padded(data.training, settings), size, settings.batch_size, settings.updates),
+            random_windows(series, size, settings.batch_size, settings.updates),
             settings,
             seed=seed,
             schedule="cosine",
@@ -211,7 +212,7 @@ def _report(
         if epoch
         else "No epoch has a lower validation error than the linear model, so the forecasts are those of the linear "
         "model.",
-        scale_in_words(settings, given.scale),
+        scale_in_words(settings.scale, given.scale, "past"),
         base_in_words(settings, data.frequency),
         *data.remarks,
         f"Errors are in {error_unit(settings.targets)}.",
