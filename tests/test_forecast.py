@@ -13,6 +13,7 @@ from forecasts import HORIZON, PAST, TINY, model, records, settings
 
 from contextual_rnn import InputError, load
 from contextual_rnn.cli import main
+from contextual_rnn.data.scaled_errors import squares_by_series
 from contextual_rnn.data.series import Record, collate
 from contextual_rnn.jobs import forecast
 from contextual_rnn.jobs.forecast import train as training_module
@@ -21,7 +22,6 @@ from contextual_rnn.jobs.forecast.model import ForecastModel
 from contextual_rnn.jobs.forecast.settings import ForecastSettings
 from contextual_rnn.jobs.forecast.windows import cut_windows, hold_out_ends
 from contextual_rnn.seq2seq import ATTENTIONS, BRIDGES, ScheduledSampling
-from contextual_rnn.study.scaled_errors import squares_by_series
 
 COLUMNS = {"targets": ["y"], "inputs": ["u"], "context": ["kind"], "series": "name", "past": PAST, "horizon": HORIZON}
 LEARNS = {"hidden": 12, "updates": 15, "learning_rate": 0.03, "epochs": 10, "base": "last"}

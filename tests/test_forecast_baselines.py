@@ -10,6 +10,7 @@ from forecasts import HORIZON, PAST, TINY, model, records
 
 from contextual_rnn import InputError, load
 from contextual_rnn.cli import main
+from contextual_rnn.data.scaled_errors import errors_by_series, scaled_errors
 from contextual_rnn.data.season import season
 from contextual_rnn.data.series import Datasets, Record
 from contextual_rnn.jobs import forecast
@@ -18,7 +19,6 @@ from contextual_rnn.jobs.forecast.direct_linear import PENALTIES, DirectLinear
 from contextual_rnn.jobs.forecast.metrics import errors_of, rmse
 from contextual_rnn.jobs.forecast.settings import ForecastSettings
 from contextual_rnn.jobs.forecast.windows import cut_windows
-from contextual_rnn.study.scaled_errors import errors_by_series, scaled_errors
 
 
 def tables(training, validation, options):

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from ..._core.records import Record, collate, last_known
+from ...data.scaled_errors import ScaledErrors, scaled_errors
 from ...data.season import season, season_in_past, season_places
 from ...data.series import Datasets
 from ...data.series_scales import SeriesScales
-from ...study.scaled_errors import ScaledErrors, scaled_errors
 from .base import with_bases
 from .direct_linear import DirectLinear
 from .metrics import Forecast, errors_of, scaled_rmse

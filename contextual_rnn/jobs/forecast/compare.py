@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..._core.settings import takes_settings
+from ...data.scaled_errors import SCALED
 from ...data.series_scales import scale_in_words
 from ...data.table import Source
 from ...scaling import error_unit
 from ...study.comparison import Comparison, train_kinds
 from ...study.differences import findings, kinds_worse_than_baselines, label
-from ...study.scaled_errors import SCALED
 from .base import base_in_words
 from .baselines import baselines, nearer_base, scaled, why_not_seasonal
 from .metrics import BY_SERIES, METRICS, errors_of, rmse_by_step, scores

@@ -16,6 +16,7 @@ from torch import Tensor
 from ..._core.checkpoint import best_epoch
 from ..._core.records import Batch, random_windows
 from ..._core.settings import takes_settings
+from ...data.scaled_errors import SCALED, errors_by_series, series_in_words, squares_by_series
 from ...data.series import Datasets
 from ...data.series_scales import scale_in_words
 from ...data.table import Source
@@ -26,7 +27,6 @@ from ...study import parallel
 from ...study.differences import worse_than_baselines
 from ...study.fit import fit as train_module
 from ...study.report import FitReport, fit_one
-from ...study.scaled_errors import SCALED, errors_by_series, series_in_words, squares_by_series
 from .base import base_in_words, with_bases
 from .baselines import baselines, fit_linear, names_of, scaled, scales_of, why_not_seasonal
 from .metrics import (

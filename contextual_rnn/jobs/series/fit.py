@@ -12,13 +12,13 @@ from torch import Tensor
 from ..._core.records import Record
 from ..._core.settings import takes_settings
 from ...cores import IN_WORDS
+from ...data.scaled_errors import SCALED, errors_by_series, scaled_errors, series_in_words
 from ...data.season import season
 from ...data.series import Datasets
 from ...data.table import Source
 from ...scaling import error_unit, in_own_units
 from ...study.differences import worse_than_baselines
 from ...study.report import FitReport, fit_one
-from ...study.scaled_errors import SCALED, errors_by_series, scaled_errors, series_in_words
 from .compare import plot_prediction
 from .metrics import METRICS, errors_of, rmse_by_target, scores
 from .model import SeriesModel
