@@ -15,6 +15,7 @@ from ...cores import IN_WORDS
 from ...data.scaled_errors import SCALED, errors_by_series, scaled_errors, series_in_words
 from ...data.season import season
 from ...data.series import Datasets
+from ...data.series_scales import scale_in_words
 from ...data.table import Source
 from ...scaling import error_unit, in_own_units
 from ...study.differences import worse_than_baselines
@@ -103,6 +104,7 @@ def _report(
         f"Trained {IN_WORDS[settings.cell]} of {settings.hidden} units, with initial state {settings.kind.name!r}, on "
         f"{len(data.training)} series for {settings.epochs} epochs.",
         *data.remarks,
+        scale_in_words(settings.scale, settings.scale, "window"),
         f"Errors are in {error_unit(settings.targets)}.",
         *in_own_units(settings.targets, last, rmse_by_target(errors["the model"])),
         *scaled.in_words(),

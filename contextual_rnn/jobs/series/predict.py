@@ -112,8 +112,8 @@ class States(dict[str, State]):
 
 
 def _shapes(model: SeriesModel) -> tuple[Any, tuple[int]]:
-    """Return the shapes of one series' state: that of the core, and that of the vector joined to every input."""
-    return model.rnn.state_shapes, (model.vector_size if model.settings.kind.name == "every-step" else 0,)
+    """Return the shapes of one series' state: that of the core, and that of what is carried beside it."""
+    return model.rnn.state_shapes, (model.carried_size,)
 
 
 @dataclasses.dataclass

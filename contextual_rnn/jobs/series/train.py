@@ -15,6 +15,7 @@ from ..._core.folds import can_fold
 from ..._core.records import Batch, Record, random_windows, read_targets
 from ..._core.settings import check_count
 from ...data.series import Datasets
+from ...data.series_scales import SeriesScales
 from ...data.table import Source
 from ...errors import InputError
 from ...linear import LinearModel, Split, choose_linear
@@ -71,7 +72,8 @@ class Training(parallel.Training):
         linear = None
         if self.keeps_linear and config["fold"] is None:
             linear = fit_linear(self.data, self.folds, settings.window)
-        model = SeriesModel(settings, self.data.fields, self.data.frequency, linear)
+        scales = SeriesScales.of(training) if settings.scale == "series" else None
+        model = SeriesModel(settings, self.data.fields, self.data.frequency, linear, scales)
         model.standardise(training)
         check_scored(held_out, settings)
         scoring = scoring_of(model, self.scored_length)
@@ -82,7 +84,7 @@ class Training(parallel.Training):
         history = train_module(
             model,
             SquaredLoss(settings.washout, any(bool(record.targets.isnan().any()) for record in training)),
-            windows_of(training, settings),
+            windows_of(model.with_levels(training), settings),
             settings,
             seed=config["seed"],
             schedule="cosine",
@@ -117,10 +119,10 @@ class SquaredLoss:
         """Return the loss of a minibatch; 0 if none of its targets is known."""
         inputs, targets, context, lengths = batch[:4]
         window = model.settings.window
-        predicted, _ = model(inputs, read_targets(batch)[:, :window], context, lengths)
+        predicted, state = model(inputs, read_targets(batch)[:, :window], context, lengths)
         known = ~targets[:, window:].isnan() if self.sparse else None
         measured = targets[:, window:] if known is None else torch.where(known, targets[:, window:], 0)
-        error = ((predicted - measured) / model.target_scale).square()
+        error = ((predicted - measured) / model.scale_of(state)).square()
         if known is None and not self.washout and bool((lengths == targets.shape[1]).all()):
             return error.mean()
         time = torch.arange(window, targets.shape[1], device=targets.device)
