@@ -159,8 +159,8 @@ def test_what_follows_the_end_of_a_short_series_does_not_change_the_loss(missing
 @pytest.fixture(scope="module")
 def tanks():
     """Series whose targets follow their inputs in the same way, at levels of their own."""
-    frames = [pl.DataFrame(columns(6)).with_columns(level=pl.col("id").str.slice(1).cast(pl.Float64))]
-    return frames[0].with_columns(y=(pl.col("y") + 5 + 5 * pl.col("level")) * 100 ** (pl.col("level") % 3)).drop("level")
+    level = pl.col("id").str.slice(1).cast(pl.Float64)
+    return pl.DataFrame(columns(6)).with_columns(y=(pl.col("y") + 5 + 5 * level) * 100 ** (level % 3))
 
 
 @pytest.mark.parametrize("scale", ["series", "window"])
