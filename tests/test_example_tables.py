@@ -36,7 +36,7 @@ def test_a_job_reads_the_tables_of_its_example(example, monkeypatch):
     def stop(*args, **kwargs):
         raise TablesWereRead
 
-    monkeypatch.setattr(report, "run_all", stop)
+    monkeypatch.setattr(report, "choose", stop)
     job = importlib.import_module(f"contextual_rnn.jobs.{example.job}")
     validation = {} if example.validation is None else {"validation": example.validation}
     with pytest.raises(TablesWereRead):
