@@ -68,10 +68,13 @@ def beyond(model: TextModel, values: Mapping[str, Sequence[float]], count: int) 
             alone = [{one: value if one == name else None for one in NAMES}] * count
             drawn = [join(symbols, model.settings.unit) for symbols, _ in model.draw(alone, Sampling(), seed=0)]
             written = with_properties(drawn)
-            got = written[name].drop_nulls()
-            row = {"property": name, "asked": value, "training range": [low, high], **shares(model, written)}
-            row |= {"obtained": got.mean(), "deviation": got.std()}
-            rows.append(row | {"mean absolute error": (got - value).abs().mean()})
+            got = written[name].drop_nulls().to_numpy()
+            row: dict[str, Any] = {"property": name, "asked": value, "training range": [low, high]}
+            row |= shares(model, written)
+            if len(got):
+                row |= {"obtained": float(got.mean()), "deviation": float(got.std())}
+                row["mean absolute error"] = float(np.abs(got - value).mean())
+            rows.append(row)
     return rows
 
 

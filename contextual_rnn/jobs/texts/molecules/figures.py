@@ -101,7 +101,8 @@ def distributions(model: TextModel, training: pl.DataFrame) -> Figure:
             "all known": _written(model, asked)[name],
         }
         whole = np.concatenate([values.to_numpy() for values in sets.values()])
-        bins: Any = np.linspace(*np.quantile(whole, [0.005, 0.995]), 30)
+        low, high = np.quantile(whole, [0.005, 0.995]).tolist()
+        bins: Any = np.linspace(low, high, 30)
         if name in COUNTS:
             bins = np.arange(-0.5, whole.max() + 1)
         for label, values in sets.items():

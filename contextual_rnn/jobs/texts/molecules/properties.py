@@ -33,7 +33,8 @@ def rdkit() -> Any:
         from rdkit import Chem, RDLogger
     except ImportError:
         raise InputError("molecules need RDKit: pip install 'contextual-rnn[molecules]'") from None
-    RDLogger.DisableLog("rdApp.*")
+    logger: Any = RDLogger
+    logger.DisableLog("rdApp.*")
     return Chem
 
 
