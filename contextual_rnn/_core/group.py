@@ -250,9 +250,9 @@ def make_fabric(accelerator: str, precision: Any, **options: Any) -> Any:
     try:
         return Fabric(accelerator=accelerator, precision=precision, **options)
     except (RuntimeError, MisconfigurationException):
+        few = " with so many devices" if options.get("strategy") else ""
         raise InputError(
-            f"`accelerator` {accelerator} is not available on this machine, or has too few devices; give cpu or auto, "
-            "or fewer `devices`"
+            f"`accelerator` {accelerator} is not available on this machine{few}; give cpu or auto"
         ) from None
 
 

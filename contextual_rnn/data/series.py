@@ -16,6 +16,7 @@ from ..errors import InputError
 from .calendar import calendar_inputs
 from .columns import TargetSettings
 from .missing import REFUSE, check_known, filled_with_indicators, in_words
+from .stored import StoredSeries
 from .table import MissingNumber, Source, Table, is_path
 from .time import NO_TIME, Times, check_order, common_frequency, read_times
 
@@ -251,6 +252,7 @@ class Datasets:
         notes: sentences on series that are left out, on context columns of numbers that may be labels, and on equal
             tables.
         held_out: whole series that are not trained on, where `validation` holds windows of them.
+        stored: all series of a training table that stays on the disk, of which `training` holds the first rows.
     """
 
     training: list[Record]
@@ -263,6 +265,7 @@ class Datasets:
     missing: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     held_out: tuple[Record, ...] = ()
+    stored: StoredSeries | None = None
 
     @classmethod
     def read(
