@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ._core.records import Record
+from .coding import one_hot_columns
 
 ORDERS = (1, 2, 3, 5, 8, 12, 20)  # lags of the targets and of the inputs
 INPUT_ORDERS = (0, 3, 10, 30)  # lags of the inputs of models without lags of the targets
@@ -35,12 +36,14 @@ class LinearModel:
         order: n, at most k.
         input_order: m.
         penalty: of the squared coefficients, per row; d is not penalised.
+        label_counts: the number of labels of each input column of labels, which is one-hot encoded.
     """
 
     window: int
     order: int
     input_order: int
     penalty: float
+    label_counts: Mapping[int, int] = dataclasses.field(default_factory=dict)
 
     def fit(self, records: Sequence[Record]) -> LinearModel:
         """Fit the coefficients to series; steps whose target or lags of it are missing are left out.
@@ -53,7 +56,7 @@ class LinearModel:
     def _sums(self, records: Sequence[Record]) -> tuple[np.ndarray, np.ndarray, int]:
         """Return X'X, X'Y and the number of rows of the regression; set the scale of the columns."""
         self.mean, self.scale = _moments(np.concatenate([_array(record.targets) for record in records]))
-        self.input_mean, self.input_scale = _moments(np.concatenate([_array(record.inputs) for record in records]))
+        self.input_mean, self.input_scale = _moments(np.concatenate([self._inputs(record) for record in records]))
         squares, products, rows = np.zeros(()), np.zeros(()), 0
         for record in records:
             y = (_array(record.targets) - self.mean) / self.scale
@@ -94,9 +97,12 @@ class LinearModel:
             for one, record in zip(simulated, records, strict=True)
         ]
 
+    def _inputs(self, record: Record) -> np.ndarray:
+        return _array(one_hot_columns(record.inputs, record.inputs, self.label_counts))
+
     def _exogenous(self, record: Record) -> np.ndarray:
         """Return the inputs with their lags, the context and 1, (T, (m + 1) U + C + 1)."""
-        inputs = np.nan_to_num((_array(record.inputs) - self.input_mean) / self.input_scale)  # NaN stands for the mean
+        inputs = np.nan_to_num((self._inputs(record) - self.input_mean) / self.input_scale)  # NaN stands for the mean
         lags, context = _lags(inputs, 0, self.input_order, hold=True), _array(record.context)
         return np.concatenate(
             [lags, np.broadcast_to(context, (len(record), len(context))), np.ones((len(record), 1))], 1
@@ -108,6 +114,7 @@ def choose_linear(
     splits: Iterable[Split],
     window: int,
     error: Callable[[LinearModel, Sequence[Record]], float],
+    label_counts: Mapping[int, int] | None = None,
 ) -> LinearModel:
     """Fit a linear model whose orders and penalty have the lowest mean error over splits.
 
@@ -119,16 +126,18 @@ def choose_linear(
         splits: the series to fit to, and the held-out ones, of each split.
         window: k, the known steps at the start of a series; n is at most k.
         error: `error(model, records)` of held-out series.
+        label_counts: the number of labels of each input column of labels.
     """
     longest = min(window, min(map(len, training)) - 1)
-    width = training[0].targets.shape[1] + training[0].inputs.shape[1]
+    counts = label_counts or {}
+    width = training[0].targets.shape[1] + training[0].inputs.shape[1] + sum(counts.values()) - len(counts)
     lagged = [(order, order) for order in ORDERS if order <= longest and order * width <= MOST]
     candidates = [*lagged, *((0, order) for order in INPUT_ORDERS)]
     totals = np.zeros((len(candidates), len(PENALTIES)))
     for fitted, held_out in splits:
         scored = [record.part(0, window + SCORED) for record in held_out[:SERIES]]
         for place, (order, input_order) in enumerate(candidates):
-            model = LinearModel(window, order, input_order, 0)
+            model = LinearModel(window, order, input_order, 0, counts)
             sums = model._sums(fitted)
             if not sums[2]:  # no step has a target and all its lags
                 totals[place] = np.inf
@@ -137,7 +146,7 @@ def choose_linear(
                 model.penalty = penalty
                 totals[place, column] += error(model._solve(*sums), scored) ** 2
     best = divmod(int(np.argmin(np.where(np.isnan(totals), np.inf, totals))), len(PENALTIES))
-    return LinearModel(window, *candidates[best[0]], PENALTIES[best[1]]).fit(training)
+    return LinearModel(window, *candidates[best[0]], PENALTIES[best[1]], counts).fit(training)
 
 
 def _array(tensor: Tensor) -> np.ndarray:

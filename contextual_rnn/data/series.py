@@ -11,10 +11,14 @@ import torch
 from torch import Tensor
 
 from .._core.records import Record, collate, random_windows  # noqa: F401  (the last two are read with series)
+from ..coding import Coding
 from ..context import Field
 from ..errors import InputError
 from .calendar import calendar_inputs
 from .columns import TargetSettings
+from .fields import fields_of
+from .input_labels import inputs_with_labels, labels_in_words, learn_coding, perhaps_labels
+from .lengths import left_out_in_words, too_short
 from .missing import REFUSE, check_known, filled_with_indicators, in_words
 from .table import MissingNumber, Source, Table, is_path
 from .time import NO_TIME, Times, check_order, common_frequency, read_times
@@ -32,6 +36,8 @@ class Series:
         rows: (T,) the rows of the table that the series' steps come from; -1 where a row is absent.
         times: those of all rows of the table, if a column of times is named.
         calendar: (T, 2C) the calendar inputs, if there are any.
+        coding: how cells became numbers. An input that is a label is the position of the label, or NaN.
+        place: what errors call the first row.
     """
 
     name: str
@@ -41,6 +47,12 @@ class Series:
     rows: np.ndarray
     times: Times | None = None
     calendar: np.ndarray | None = None
+    coding: Coding = dataclasses.field(default_factory=Coding)
+    place: str = ""
+
+    def where(self, column: str) -> str:
+        """Return what errors call the first cell of a column."""
+        return f"{self.place}, column {column!r}"
 
     def __len__(self) -> int:
         """Return T, the number of time steps."""
@@ -72,6 +84,7 @@ def read_series(
     min_length: int = 1,
     left_out: list[str] | None = None,
     frequency: str | None = None,
+    coding: Coding | None = None,
 ) -> list[Series]:
     """Read the series of a table, in the order in which they first appear. Their rows may be interleaved.
 
@@ -88,6 +101,7 @@ def read_series(
         left_out: where given, shorter series are left out, unless all are, and their names are added to it; None
             refuses shorter series.
         frequency: that of other tables, in words; see `read_times`.
+        coding: that of the training table; None if this is the training table, which determines it.
 
     Raises:
         InputError: if the table is invalid; the message names the file, the line or row, and the column.
@@ -97,7 +111,8 @@ def read_series(
     if known_targets == 0 and scored_from is None and not any(name in table.frame.columns for name in targets):
         targets = ()
     asked = [name for name in names_of(columns) if targets or name not in columns.targets]
-    table.check_columns(asked, [*inputs_of(columns), *targets])
+    labelled = columns.labels if coding is None else coding.labels
+    table.check_columns(asked, [name for name in (*inputs_of(columns), *targets) if name not in labelled])
     if columns.time and len(columns.time) > 1:
         table.join(columns.time)
     grouped = _rows_of(table.labels(columns.series)) if columns.series else {table.stem: np.arange(len(table))}
@@ -109,7 +124,14 @@ def read_series(
         position[places[there]] = np.flatnonzero(there)
     known = np.ones(len(table), bool) if known_targets is None else position < known_targets
     refuse = np.full(len(table), columns.missing == REFUSE)
-    inputs = table.numbers(inputs_of(columns), refuse, columns.missing_values)
+    names = inputs_of(columns)
+    if coding is None:
+        perhaps = any(name in columns.labels or table.may_be_labels(name) for name in names)
+        coding = learn_coding(table, names, columns) if perhaps else Coding()
+    if coding.labels:
+        inputs = inputs_with_labels(table, names, columns, coding)
+    else:
+        inputs = table.numbers(names, refuse, columns.missing_values)
     outputs = table.numbers(targets, known & refuse, columns.missing_values)
     if not targets:
         outputs = np.full((len(table), len(columns.targets)), np.nan, np.float32)
@@ -122,7 +144,11 @@ def read_series(
     calendar = calendar_inputs(waves, table, time_column(columns), times, rows) if waves else {}
     constants = {name: table.constants(context, name, places[places >= 0]) for name, places in rows.items()}
     return [
-        Series(name, _at(inputs, places), _at(outputs, places), constants[name], places, times, calendar.get(name))
+        Series(
+            *(name, _at(inputs, places), _at(outputs, places), constants[name], places, times, calendar.get(name)),
+            coding=coding,
+            place=f"{table.where(int(places[0]))}, series {name!r}" if columns.series else table.where(int(places[0])),
+        )
         for name, places in rows.items()
     ]
 
@@ -135,15 +161,8 @@ def _long_enough(
     if left_out is not None and len(short) < len(rows):
         left_out += short
         return {name: places for name, places in rows.items() if len(places) >= least}
-    for name in short:
-        steps, past = len(rows[name]), getattr(columns, "past", 0)
-        horizon = getattr(columns, "horizon", 0) if least > past + 1 else 0
-        sizes = {"window": getattr(columns, "window", 0), "past": past, "horizon": horizon}
-        known = [f"`{size}` is {value}" for size, value in sizes.items() if value and least > past]
-        why = f", since {' and '.join(known)}" if known else ""
-        raise InputError(
-            f"{table.name}: series {name!r} has {steps} step{'s' * (steps != 1)}, but at least {least} are needed{why}"
-        )
+    if short:
+        raise too_short(table.name, short[0], len(rows[short[0]]), least, columns)
     return rows
 
 
@@ -221,7 +240,8 @@ def make_record(one: Series, context: Tensor, columns: TargetSettings) -> Record
     """Return a series as a record; see `records`."""
     inputs, targets, filled = one.inputs, torch.from_numpy(one.targets), None
     if columns.missing != REFUSE:
-        inputs = filled_with_indicators(inputs, columns.missing)
+        labelled = list(one.coding.counts(inputs_of(columns)))
+        inputs = filled_with_indicators(inputs, columns.missing, labelled)
         filled = torch.from_numpy(filled_with_indicators(one.targets, columns.missing))
     if one.calendar is not None:
         inputs = np.concatenate([inputs, one.calendar], axis=1)
@@ -237,6 +257,7 @@ class Datasets:
         validation: those of the validation table; empty where there is none.
         test: those of the test table; empty where there is none.
         fields: those of the context columns, which the training table determines.
+        coding: how its cells became numbers.
         identity: the names and the SHA-256 of the tables, so that a run is not resumed on other data.
         backend: the kind of data frame that the training table is, as narwhals names it; polars for a file.
         frequency: of the rows, in words; None without a column of times.
@@ -256,6 +277,7 @@ class Datasets:
     missing: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     held_out: tuple[Record, ...] = ()
+    coding: Coding = dataclasses.field(default_factory=Coding)
 
     @classmethod
     def read(
@@ -292,7 +314,7 @@ class Datasets:
         notes: list[str] = []
         try:
             for name, table in tables.items():
-                times, shortest = series["train"][0].times if series else None, least if series else least_training
+                first, shortest = (series["train"][0], least) if series else (None, least_training)
                 short: list[str] = []
                 series[name] = read_series(
                     table,
@@ -301,16 +323,23 @@ class Datasets:
                     scored_from=window,
                     min_length=shortest,
                     left_out=short,
-                    frequency=times.frequency if times else None,
+                    frequency=first.times.frequency if first and first.times else None,
+                    coding=first.coding if first else None,
                 )
-                notes += _left_out(name, short, shortest)
+                notes += left_out_in_words(name, short, shortest) if short else []
         except MissingNumber as error:
-            raise InputError(f"{error}; `missing` (hold, interpolate or zero) fills missing numbers") from None
+            raise InputError(f"{error}; `missing` (hold, interpolate or zero) fills missing values") from None
         if columns.missing != REFUSE:
             check_known(
                 np.concatenate([one.inputs for one in series["train"]]), inputs_of(columns), tables["train"].name
             )
-        fields, remarks = _fields(tables["train"], series["train"], columns)
+        fields, coding = dict[str, Field](), series["train"][0].coding
+        notes += labels_in_words(coding.labels) if coding.labels else []
+        if (series["train"][0].inputs % 1 == 0).all(0).any():
+            notes += perhaps_labels(series["train"], inputs_of(columns), columns)
+        if columns.context or columns.labels or columns.quantities:
+            fields, remarks = fields_of(tables["train"], series["train"], columns, inputs_of(columns))
+            notes += remarks
         times_of = {name: several[0].times for name, several in series.items()}
         found = {name: records(several, fields, columns) for name, several in series.items()}
         identity = _identity(sources, tables, columns)
@@ -327,7 +356,8 @@ class Datasets:
                 for name, several in series.items()
                 if columns.missing != REFUSE or any(np.isnan(one.targets).any() for one in several)
             ),
-            (*notes, *remarks, *_same_tables(identity["sha256"])),
+            (*notes, *_same_tables(identity["sha256"])),
+            coding=coding,
         )
 
     @property
@@ -359,26 +389,6 @@ def _same_tables(hashes: dict[str, str]) -> list[str]:
     """Return a sentence for each table that is the training table, by the hashes of the tables."""
     same = [name for name, found in hashes.items() if name != "train" and found == hashes["train"]]
     return [f"`train` and `{name}` are the same table, so its errors are not those of new data." for name in same]
-
-
-def _left_out(table: str, names: Sequence[str], least: int) -> list[str]:
-    """Return a sentence that says which series of a table are too short, if any are."""
-    if not names:
-        return []
-    shown = ", ".join(map(repr, names[:5])) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
-    counted = f"{len(names)} series of `{table}` are" if len(names) > 1 else f"1 series of `{table}` is"
-    return [f"{counted} left out, with fewer than {least} steps: {shown}."]
-
-
-def _fields(table: Table, series: Sequence[Series], columns: TargetSettings) -> tuple[dict[str, Field], list[str]]:
-    """Return the fields of the context columns of a training table, and what is to be said about them."""
-    if not (columns.context or columns.labels or columns.quantities):
-        return {}, []
-    from .fields import check_roles, learn_fields, perhaps_labels
-
-    check_roles(columns.context, columns.labels, columns.quantities)
-    fields = learn_fields(series, columns, [name for name in columns.context if table.is_category(name)])
-    return fields, perhaps_labels(series, fields, columns)
 
 
 def _identity(sources: dict[str, Source | None], tables: dict[str, Table], columns: TargetSettings) -> dict[str, Any]:

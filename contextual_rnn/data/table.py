@@ -239,6 +239,10 @@ class Table:
             return self.frame.is_category(name)
         return self.frame[name].dtype in (pl.Categorical, pl.Enum, pl.Boolean)
 
+    def may_be_labels(self, name: str) -> bool:
+        """Return whether a column may hold labels: all but columns of numbers may."""
+        return self.is_category(name) or not self.frame[name].dtype.is_numeric()
+
     def context(self, name: str, is_label: bool = False) -> np.ndarray:
         """Return a context column as text.
 

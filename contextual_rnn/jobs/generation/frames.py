@@ -39,7 +39,8 @@ def context_vector(context: dict[str, Any], settings: GenerationSettings, fields
         table = Table(pl.DataFrame({name: [context[name]] for name in names}, strict=False), "`context`")
         values = {name: table.context(name, isinstance(fields[name], Label))[0] for name in names}
     empty = np.empty((0, 0), np.float32)
-    return context_of([Series("sample", empty, empty, values, np.empty(0, int))], fields, names)
+    one = Series("sample", empty, empty, values, np.empty(0, int), place="`context`")
+    return context_of([one], fields, names)
 
 
 def sampled_columns(found: Samples, context: dict[str, Any], settings: GenerationSettings) -> dict[str, Any]:

@@ -70,7 +70,7 @@ def series_graphs(model: SeriesModel) -> Graphs:
         state.append(Input("joined", ("batch", model.vector_size), about="what is joined to every input"))
     columns = FieldColumns(model.fields, (*RESERVED, *(one.name for one in state)))
     of_row = "the number of steps of each row"
-    inputs = Input("inputs", ("batch", "time", width), about="in their own units")
+    inputs = Input("inputs", ("batch", "time", width), about="in their own units; labels as positions")
     lengths = Input("lengths", ("batch",), "length", of_row, least=window + 1)
     opening = Input("window_targets", ("batch", window, target_width(settings)), about="the targets of the window")
     outputs = ["predicted", *next_names([one.name for one in state])]
@@ -83,4 +83,5 @@ def series_graphs(model: SeriesModel) -> Graphs:
         GraphSpec("step", FromState(model), step, outputs, about="one step from a state"),
     ]
     described = {"job": "series", "input_columns": list(settings.inputs), "target_columns": list(settings.targets)}
+    described["input_labels"] = model.coding.labels  # an input column of labels has their positions
     return Graphs(specs, {**described, "window": window, "missing": settings.missing, "labels": columns.labels})

@@ -20,6 +20,7 @@ from ..._core.module_config import register
 from ..._core.records import Record, collate, read_targets
 from ..._core.state import State, move, select_rows
 from ..._core.tracing import values_are_known
+from ...coding import Coding
 from ...context import Field
 from ...cores import make_core
 from ...data.missing import REFUSE, hold_the_end
@@ -47,6 +48,7 @@ class SeriesModel(StandardisedColumns):
         settings: the model's columns, sizes and kind of initial state.
         fields: a field for every context column, which turns its values into numbers.
         frequency: of the rows of the training table, in words, such as "1 day"; None if it has no column of times.
+        coding: how the cells of the training table became numbers. Inputs that are labels are one-hot encoded.
     """
 
     purpose = "predicts targets of series from their inputs: use `predict`"
@@ -56,13 +58,16 @@ class SeriesModel(StandardisedColumns):
         settings: SeriesSettings | dict[str, Any],
         fields: dict[str, Field] | None = None,
         frequency: str | None = None,
+        coding: Coding | dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
-        self.frequency = frequency
+        self.frequency, self.coding = frequency, Coding.of(coding)
         given = settings if isinstance(settings, SeriesSettings) else SeriesSettings.from_json(settings)
         self.settings = given
         self.add_fields(fields or {}, given.context)
-        inputs, targets, context = input_width(given), len(given.targets), context_width(self.fields)
+        self.label_counts = self.coding.counts(given.inputs)
+        columns, targets, context = input_width(given), len(given.targets), context_width(self.fields)
+        inputs = columns + sum(self.label_counts.values()) - len(self.label_counts)
         self.scaled_inputs, self.fills = len(given.inputs), given.missing != REFUSE
         self.vector_size = context + given.window * (inputs + target_width(given))
         self.joined_size = {"warm-up": target_width(given) + context + 1, "every-step": self.vector_size}.get(
@@ -80,7 +85,7 @@ class SeriesModel(StandardisedColumns):
 
         self.rnn = ContextualRNN(core, given.kind.build(core, make_context_state))
         self.head = nn.Linear(given.hidden, targets)
-        self.add_scales(inputs, targets)
+        self.add_scales(columns, targets)
 
     def forward(self, inputs: Tensor, opening: Tensor, context: Tensor, lengths: Tensor) -> tuple[Tensor, State]:
         """Simulate from the start.

@@ -144,7 +144,13 @@ def predict(model: SeriesModel, table: Source, start: States | None = None) -> P
     settings = model.settings
     window = 0 if start is not None else settings.window
     source = Table(table, "`table`", settings)
-    series = read_series(source, settings, known_targets=window, min_length=window + 1, frequency=model.frequency)
+    series = read_series(
+        *(source, settings),
+        known_targets=window,
+        min_length=window + 1,
+        frequency=model.frequency,
+        coding=model.coding,
+    )
     check_frequency(series[0].times, model.frequency, source.name)
     known = records(series, model.fields, settings)
     keys = [record.name if settings.series else WHOLE for record in known]

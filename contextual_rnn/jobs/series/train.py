@@ -63,7 +63,7 @@ class Training(parallel.Training):
         settings = SeriesSettings.from_json(config["settings"])
         training, held_out = self.data.split(config["fold"], self.folds, settings.window)
         torch.manual_seed(config["seed"])
-        model = SeriesModel(settings, self.data.fields, self.data.frequency)
+        model = SeriesModel(settings, self.data.fields, self.data.frequency, self.data.coding)
         model.standardise(training)
         check_scored(held_out, settings)
         scoring = scoring_of(model, self.scored_length)
@@ -169,6 +169,7 @@ def baseline_scores(data: Datasets, model: SeriesModel, folds: int, length: int)
         splits,
         window,
         lambda model, records: free_run_rmse(model.predictions, records, scoring) or 0.0,
+        model.label_counts,
     )
     found["linear"] = linear.predictions
     return {name: scores(predict, data.test or data.training, scoring) for name, predict in found.items()}
