@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -115,24 +115,12 @@ def read_series(
     table.check_columns(asked, [name for name in (*inputs_of(columns), *targets) if name not in labelled])
     if columns.time and len(columns.time) > 1:
         table.join(columns.time)
-    grouped = _rows_of(table.labels(columns.series)) if columns.series else {table.stem: np.arange(len(table))}
-    rows, times = _in_order(table, columns, grouped, frequency)
+    rows, times = _in_order(table, columns, table.groups(columns.series), frequency)
     rows = _long_enough(table, rows, min_length, left_out, columns)
-    position = np.empty(len(table), int)
-    for places in rows.values():
-        there = places >= 0
-        position[places[there]] = np.flatnonzero(there)
-    known = np.ones(len(table), bool) if known_targets is None else position < known_targets
     refuse = np.full(len(table), columns.missing == REFUSE)
-    names = inputs_of(columns)
-    if coding is None:
-        perhaps = any(name in columns.labels or table.may_be_labels(name) for name in names)
-        coding = learn_coding(table, names, columns) if perhaps else Coding()
-    if coding.labels:
-        inputs = inputs_with_labels(table, names, columns, coding)
-    else:
-        inputs = table.numbers(names, refuse, columns.missing_values)
-    outputs = table.numbers(targets, known & refuse, columns.missing_values)
+    inputs, coding = _inputs(table, columns, refuse, coding)
+    known = refuse if known_targets is None else refuse & _is_first(rows.values(), known_targets, len(table))
+    outputs = table.numbers(targets, known, columns.missing_values)
     if not targets:
         outputs = np.full((len(table), len(columns.targets)), np.nan, np.float32)
     context = {name: table.context(name, name in columns.labels) for name in columns.context}
@@ -153,6 +141,19 @@ def read_series(
     ]
 
 
+def _inputs(
+    table: Table, columns: TargetSettings, refuse: np.ndarray, coding: Coding | None
+) -> tuple[np.ndarray, Coding]:
+    """Return the input columns (rows, U), and how they became numbers."""
+    names = inputs_of(columns)
+    if coding is None:
+        perhaps = any(name in columns.labels or table.may_be_labels(name) for name in names)
+        coding = learn_coding(table, names, columns) if perhaps else Coding()
+    if coding.labels:
+        return inputs_with_labels(table, names, columns, coding), coding
+    return table.numbers(names, refuse, columns.missing_values), coding
+
+
 def _long_enough(
     table: Table, rows: dict[str, np.ndarray], least: int, left_out: list[str] | None, columns: TargetSettings
 ) -> dict[str, np.ndarray]:
@@ -166,8 +167,19 @@ def _long_enough(
     return rows
 
 
+def _is_first(series: Iterable[np.ndarray], count: int, size: int) -> np.ndarray:
+    """Return which of the rows (size,) of a table are among the first `count` steps of a series."""
+    found = np.ones(size, bool)  # rows that no series has
+    for places in series:
+        found[places[count:][places[count:] >= 0]] = False
+    return found
+
+
 def _at(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Return the values (T, F) of rows; those of absent rows are missing."""
+    """Return the values (T, F) of rows; those of absent rows are missing. Rows that lie together are not copied."""
+    first, size = (int(rows[0]), len(rows)) if len(rows) else (-1, 0)
+    if first >= 0 and rows[-1] - first == size - 1 and bool((rows[1:] > rows[:-1]).all()):
+        return values[first : first + size]
     found = values[rows]
     found[rows < 0] = np.nan
     return found
@@ -192,12 +204,6 @@ def _in_order(
         if unnamed:
             check_order(table, unnamed, rows.values())
     return rows, None
-
-
-def _rows_of(names: np.ndarray) -> dict[str, np.ndarray]:
-    unique, first, inverse = np.unique(names, return_index=True, return_inverse=True)
-    places = np.split(np.argsort(inverse, kind="stable"), np.cumsum(np.bincount(inverse))[:-1])
-    return {str(unique[index]): places[index] for index in np.argsort(first)}
 
 
 def context_width(fields: dict[str, Field]) -> int:
