@@ -260,16 +260,14 @@ class Datasets:
 
     Attributes:
         training: the series of the training table.
-        validation: those of the validation table; empty where there is none.
-        test: those of the test table; empty where there is none.
+        validation, test: those of the other tables; empty where there is none.
         fields: those of the context columns, which the training table determines.
         coding: how its cells became numbers.
         identity: the names and the SHA-256 of the tables, so that a run is not resumed on other data.
         backend: the kind of data frame that the training table is, as narwhals names it; polars for a file.
         frequency: of the rows, in words; None without a column of times.
         missing: a sentence for each table with missing values.
-        notes: sentences on series that are left out, on context columns of numbers that may be labels, and on equal
-            tables.
+        notes: further sentences on the tables.
         held_out: whole series that are not trained on, where `validation` holds windows of them.
     """
 

@@ -6,7 +6,7 @@ import os
 import pathlib
 
 from ..._core.choices import listed
-from ...data.table import check_files, write_table
+from ...data.output import check_files, write_table
 from .model import ForecastModel
 
 

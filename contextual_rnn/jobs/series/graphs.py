@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
@@ -82,6 +82,10 @@ def series_graphs(model: SeriesModel) -> Graphs:
         GraphSpec("continue", FromState(model), then, outputs, about="series from a state on"),
         GraphSpec("step", FromState(model), step, outputs, about="one step from a state"),
     ]
-    described = {"job": "series", "input_columns": list(settings.inputs), "target_columns": list(settings.targets)}
+    described: dict[str, Any] = {
+        "job": "series",
+        "input_columns": list(settings.inputs),
+        "target_columns": list(settings.targets),
+    }
     described["input_labels"] = model.coding.labels  # an input column of labels has their positions
     return Graphs(specs, {**described, "window": window, "missing": settings.missing, "labels": columns.labels})
