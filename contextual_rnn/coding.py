@@ -53,6 +53,11 @@ def one_hot_columns(values: Tensor, original: Tensor, counts: Mapping[int, int])
     return torch.cat(parts, dim=-1)
 
 
+def encoded_width(width: int, counts: Mapping[int, int]) -> int:
+    """Return the number of columns of (..., width) after `one_hot_columns`."""
+    return width + sum(counts.values()) - len(counts)
+
+
 def places_of(columns: Sequence[int], width: int, counts: Mapping[int, int]) -> list[int]:
     """Return where columns of (..., width) are after `one_hot_columns`."""
     starts = [0]

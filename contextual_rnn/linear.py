@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from ._core.module_config import register
 from ._core.records import Record
-from .coding import one_hot_columns
+from .coding import encoded_width, one_hot_columns
 
 ORDERS = (1, 2, 3, 5, 8, 12, 20)  # lags of the targets and of the inputs
 INPUT_ORDERS = (0, 3, 10, 30)  # lags of the inputs of models without lags of the targets
@@ -23,8 +23,8 @@ SERIES = 50  # held-out series that are simulated to choose an order
 Split = tuple[Sequence[Record], Sequence[Record]]
 
 
-@dataclasses.dataclass
-class LinearModel:
+@register
+class LinearModel(nn.Module):
     """A linear model with exogenous inputs (ARX; Ljung 1999, equation 4.7), simulated from the window on.
 
     y_t = sum_i A_i y_(t-i) + sum_j B_j u_(t-j) + C c + d, i = 1..n, j = 0..m, in standardised columns. The coefficients
@@ -36,14 +36,41 @@ class LinearModel:
         order: n, at most k.
         input_order: m.
         penalty: of the squared coefficients, per row; d is not penalised.
-        label_counts: the number of labels of each input column of labels, which is one-hot encoded.
+        sizes: Y, U and C, the numbers of targets, of inputs and of context columns.
+        labels: the place of each input column of labels, and the number of its labels. It is one-hot encoded.
+
+    Attributes:
+        coefficients: A, B, C and d, (n Y + (m + 1) U + C + 1, Y), float64.
+        mean: of the targets, (Y,), float64.
+        scale: their standard deviation, (Y,); 1 for a constant column.
+        input_mean: of the inputs, (U,).
+        input_scale: their standard deviation, (U,).
     """
 
-    window: int
-    order: int
-    input_order: int
-    penalty: float
-    label_counts: Mapping[int, int] = dataclasses.field(default_factory=dict)
+    coefficients: Tensor
+    mean: Tensor
+    scale: Tensor
+    input_mean: Tensor
+    input_scale: Tensor
+
+    def __init__(
+        self,
+        window: int,
+        order: int,
+        input_order: int,
+        penalty: float,
+        sizes: tuple[int, int, int] = (1, 1, 0),
+        labels: Sequence[tuple[int, int]] = (),
+    ) -> None:
+        super().__init__()
+        self.window, self.order, self.input_order, self.penalty = window, order, input_order, penalty
+        self.label_counts = dict(labels)
+        targets, inputs, context = sizes[0], encoded_width(sizes[1], self.label_counts), sizes[2]
+        width = order * targets + (input_order + 1) * inputs + context + 1
+        self.register_buffer("coefficients", torch.zeros(width, targets, dtype=torch.float64))
+        for name, size in (("", targets), ("input_", inputs)):
+            self.register_buffer(f"{name}mean", torch.zeros(size, dtype=torch.float64))
+            self.register_buffer(f"{name}scale", torch.ones(size, dtype=torch.float64))
 
     def fit(self, records: Sequence[Record]) -> LinearModel:
         """Fit the coefficients to series; steps whose target or lags of it are missing are left out.
@@ -55,11 +82,15 @@ class LinearModel:
 
     def _sums(self, records: Sequence[Record]) -> tuple[np.ndarray, np.ndarray, int]:
         """Return X'X, X'Y and the number of rows of the regression; set the scale of the columns."""
-        self.mean, self.scale = _moments(np.concatenate([_array(record.targets) for record in records]))
-        self.input_mean, self.input_scale = _moments(np.concatenate([self._inputs(record) for record in records]))
+        columns = [np.concatenate([_array(record.targets) for record in records])]
+        columns.append(np.concatenate([self._inputs(record) for record in records]))
+        for prefix, values in zip(("", "input_"), columns, strict=True):
+            for kept, value in zip(("mean", "scale"), _moments(values), strict=True):
+                getattr(self, f"{prefix}{kept}").copy_(torch.from_numpy(value))
+        mean, scale = _array(self.mean), _array(self.scale)
         squares, products, rows = np.zeros(()), np.zeros(()), 0
         for record in records:
-            y = (_array(record.targets) - self.mean) / self.scale
+            y = (_array(record.targets) - mean) / scale
             x = np.concatenate([_lags(y, 1, self.order), self._exogenous(record)], axis=1)[self.order :]
             known = ~(np.isnan(x).any(1) | np.isnan(y[self.order :]).any(1))
             x, y = x[known], y[self.order :][known]
@@ -71,19 +102,20 @@ class LinearModel:
             raise ValueError("no step has a target and all its lags")
         penalty = np.full(len(squares), self.penalty * rows)
         penalty[-1] = 1e-9 * rows
-        self.coefficients = np.linalg.solve(squares + np.diag(penalty), products)
+        self.coefficients.copy_(torch.from_numpy(np.linalg.solve(squares + np.diag(penalty), products)))
         return self
 
     def predictions(self, records: Sequence[Record]) -> list[Tensor]:
         """Return the simulated targets (T - k, Y) of every series, in the unit of the targets."""
-        width = self.order * len(self.mean)
-        lagged, driven = self.coefficients[:width], [self._exogenous(record) for record in records]
+        mean, scale, coefficients = _array(self.mean), _array(self.scale), _array(self.coefficients)
+        width = self.order * len(mean)
+        lagged, driven = coefficients[:width], [self._exogenous(record) for record in records]
         size = max(len(record) for record in records) - self.window
-        exogenous = np.zeros((len(records), size, len(self.mean)))
-        state = np.zeros((len(records), self.order, len(self.mean)))  # the newest target first
+        exogenous = np.zeros((len(records), size, len(mean)))
+        state = np.zeros((len(records), self.order, len(mean)))  # the newest target first
         for place, (record, x) in enumerate(zip(records, driven, strict=True)):
-            exogenous[place, : len(record) - self.window] = x[self.window :] @ self.coefficients[width:]
-            known = (_array(record.targets[: self.window]) - self.mean) / self.scale
+            exogenous[place, : len(record) - self.window] = x[self.window :] @ coefficients[width:]
+            known = (_array(record.targets[: self.window]) - mean) / scale
             state[place] = np.nan_to_num(known[::-1][: self.order])
         simulated = np.empty_like(exogenous)
         for step in range(size):
@@ -91,7 +123,7 @@ class LinearModel:
             simulated[:, step] = new = new.clip(-LIMIT, LIMIT)
             if self.order:
                 state = np.concatenate([new[:, None], state[:, :-1]], axis=1)
-        simulated = simulated * self.scale + self.mean
+        simulated = simulated * scale + mean
         return [
             torch.from_numpy(one[: len(record) - self.window]).float()
             for one, record in zip(simulated, records, strict=True)
@@ -102,7 +134,8 @@ class LinearModel:
 
     def _exogenous(self, record: Record) -> np.ndarray:
         """Return the inputs with their lags, the context and 1, (T, (m + 1) U + C + 1)."""
-        inputs = np.nan_to_num((self._inputs(record) - self.input_mean) / self.input_scale)  # NaN stands for the mean
+        inputs = (self._inputs(record) - _array(self.input_mean)) / _array(self.input_scale)
+        inputs = np.nan_to_num(inputs)  # NaN stands for the mean
         lags, context = _lags(inputs, 0, self.input_order, hold=True), _array(record.context)
         return np.concatenate(
             [lags, np.broadcast_to(context, (len(record), len(context))), np.ones((len(record), 1))], 1
@@ -129,15 +162,16 @@ def choose_linear(
         label_counts: the number of labels of each input column of labels.
     """
     longest = min(window, min(map(len, training)) - 1)
-    counts = label_counts or {}
-    width = training[0].targets.shape[1] + training[0].inputs.shape[1] + sum(counts.values()) - len(counts)
+    first, counts = training[0], label_counts or {}
+    sizes = first.targets.shape[1], first.inputs.shape[1], len(first.context)
+    width = sizes[0] + encoded_width(sizes[1], counts)
     lagged = [(order, order) for order in ORDERS if order <= longest and order * width <= MOST]
     candidates = [*lagged, *((0, order) for order in INPUT_ORDERS)]
     totals = np.zeros((len(candidates), len(PENALTIES)))
     for fitted, held_out in splits:
         scored = [record.part(0, window + SCORED) for record in held_out[:SERIES]]
         for place, (order, input_order) in enumerate(candidates):
-            model = LinearModel(window, order, input_order, 0, counts)
+            model = LinearModel(window, order, input_order, 0, sizes, tuple(counts.items()))
             sums = model._sums(fitted)
             if not sums[2]:  # no step has a target and all its lags
                 totals[place] = np.inf
@@ -146,7 +180,8 @@ def choose_linear(
                 model.penalty = penalty
                 totals[place, column] += error(model._solve(*sums), scored) ** 2
     best = divmod(int(np.argmin(np.where(np.isnan(totals), np.inf, totals))), len(PENALTIES))
-    return LinearModel(window, *candidates[best[0]], PENALTIES[best[1]], counts).fit(training)
+    order, input_order = candidates[best[0]]
+    return LinearModel(window, order, input_order, PENALTIES[best[1]], sizes, tuple(counts.items())).fit(training)
 
 
 def _array(tensor: Tensor) -> np.ndarray:

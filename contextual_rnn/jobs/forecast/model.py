@@ -20,11 +20,13 @@ from torch import Tensor, nn
 
 from ..._core.module_config import register
 from ..._core.records import Batch, Record, collate, read_targets
-from ...coding import Coding, places_of
+from ...coding import Coding, encoded_width, places_of
 from ...context import Field
 from ...cores import make_core
 from ...data.missing import REFUSE, hold_the_end
+from ...data.season import season_in_past, season_places
 from ...data.series import context_width, input_width, inputs_of, target_width
+from ...data.series_scales import SeriesScales, split_level, usual_spread, window_scale
 from ...data.table import Source
 from ...export.files import Graphs
 from ...initial_state import ConstantState, ContextState, InitialState
@@ -32,10 +34,8 @@ from ...mlp import MLP
 from ...recurrent import ContextualRNN
 from ...scaling import StandardisedColumns
 from ...seq2seq import Decoder, Encoder, EncoderDecoder, ScheduledSampling, make_attention, make_bridge
-from .base import season_in_past, season_places
 from .direct_linear import DirectLinear
 from .quantiles import names_of_quantiles, quantile_forecasts
-from .scale import usual_spread, window_scale
 from .settings import ForecastSettings
 from .windows import Question
 
@@ -59,6 +59,7 @@ class ForecastModel(StandardisedColumns):
         fields: a field for every context column, which turns its values into numbers.
         frequency: of the rows of the training table, in words, such as "1 day"; None if it has no column of times.
         linear: whether the model keeps a linear model as a baseline; with `base` linear, it always has one.
+        scales: those of the training series, with `scale` series only.
         coding: how the cells of the training table became numbers. Inputs that are labels are one-hot encoded.
 
     Attributes:
@@ -79,10 +80,11 @@ class ForecastModel(StandardisedColumns):
         fields: dict[str, Field] | None = None,
         frequency: str | None = None,
         linear: bool = False,
+        scales: SeriesScales | None = None,
         coding: Coding | dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
-        self.frequency, self.coding = frequency, Coding.of(coding)
+        self.frequency, self.scales, self.coding = frequency, scales, Coding.of(coding)
         given = settings if isinstance(settings, ForecastSettings) else ForecastSettings.from_json(settings)
         self.settings = given
         self.add_fields(fields or {}, given.context)
@@ -91,7 +93,7 @@ class ForecastModel(StandardisedColumns):
         self.scaled_inputs, self.fills = len(inputs_of(given)), given.missing != REFUSE or bool(given.past_inputs)
         self.known_ahead = known_ahead(given)
         self.read_ahead = places_of(self.known_ahead, columns, self.label_counts)
-        inputs = len(places_of(range(columns), columns, self.label_counts))
+        inputs = encoded_width(columns, self.label_counts)
         encoder = make_core(given.cell, inputs + target_width(given), given.hidden, given.layers)
         self.season = season_in_past(frequency, given.past) if given.base == "seasonal" else None
         self.linear = self.make_linear() if linear or given.base == "linear" else None
@@ -121,7 +123,7 @@ class ForecastModel(StandardisedColumns):
         """Return a linear model of the same columns, whose weights are 0."""
         indicators = target_width(self.settings) - len(self.settings.targets)
         columns, context = input_width(self.settings), context_width(self.fields)
-        inputs = len(places_of(range(columns), columns, self.label_counts)) + indicators
+        inputs = encoded_width(columns, self.label_counts) + indicators
         return DirectLinear(self.settings, inputs, len(self.read_ahead), context)
 
     def standardise(self, records: Sequence[Record]) -> None:
@@ -132,38 +134,54 @@ class ForecastModel(StandardisedColumns):
             parts = [record.read.unfold(0, past, past).transpose(1, 2) for record in records if len(record) >= past]
             self.usual.copy_(usual_spread(self.values_of(torch.cat(parts).to(self.device))))
 
-    def values_of(self, read: Tensor) -> Tensor:
+    def with_levels(self, windows: Sequence[Record]) -> Sequence[Record]:
+        """Return windows or series with the level of their series; as they are, unless `scale` is series.
+
+        See `SeriesScales.with_levels`.
+        """
+        return windows if self.scales is None else self.scales.with_levels(windows, self.settings.past)
+
+    def values_of(self, read: Tensor, level: Tensor | None = None) -> Tensor:
         """Return the values (B, past, Y) of targets that may have indicators (B, past, 2Y).
 
-        NaN becomes what is 0 after scaling: the training mean; with `scale` window, the mean of the window's known
-        values, if there are any.
+        NaN becomes what is 0 after scaling: the training mean; with `scale` series, that of the series; with `scale`
+        window, the mean of the window's known values, if there are any.
+
+        Args:
+            read: the targets.
+            level: (B, 1, Y), the mean of each series, with `scale` series only.
         """
         values = read[..., : len(self.target_mean)]
         if self.settings.missing == REFUSE:
             return values
-        otherwise = self.target_mean
+        otherwise = self.target_mean if level is None else level
         if self.settings.scale == "window":
             mean = values.nanmean(1, keepdim=True)
             otherwise = torch.where(mean.isnan(), otherwise, mean)
         return torch.where(values.isnan(), otherwise, values)
 
-    def scale_of(self, past: Tensor) -> tuple[Tensor, Tensor]:
-        """Return what known targets (B, past, Y) are standardised by: mean and scale, (B, 1, Y) or (Y,) each."""
+    def scale_of(self, past: Tensor, level: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, Tensor]:
+        """Return what known targets (B, past, Y) are standardised by: mean and scale, (B, 1, Y) or (Y,) each.
+
+        Args:
+            past: the targets.
+            level: the mean and scale of each series, with `scale` series only.
+        """
+        if level is not None:
+            return level
         if self.settings.scale == "window":
             return window_scale(past, self.usual, self.target_scale)
         return self.target_mean, self.target_scale
 
-    def scale_of_read(self, past: Tensor) -> Tensor:
-        """Return the scale of targets as the model reads them, (B, past, Y) or (B, past, 2Y); see `scale_of`."""
-        if self.settings.missing == "interpolate":
-            past = hold_the_end(past, len(self.target_mean))
-        return self.scale_of(self.values_of(past))[1]
-
     @torch.no_grad()
     def scales_of(self, windows: Sequence[Record]) -> Tensor:
         """Return the scale of the targets of each window, (N, 1, Y); see `scale_of`."""
-        past = torch.stack([window.read[: self.settings.past] for window in windows])
-        return self.scale_of_read(past.to(self.device)).cpu().expand(len(windows), 1, -1)
+        past = torch.stack([window.read[: self.settings.past] for window in windows]).to(self.device)
+        level = self._split(torch.stack([window.context for window in self.with_levels(windows)]).to(self.device))[1]
+        if self.settings.missing == "interpolate":
+            past = hold_the_end(past, len(self.target_mean))
+        scale = self.scale_of(self.values_of(past, level and level[0]), level)[1]
+        return scale.cpu().expand(len(windows), 1, -1)
 
     def loss(self, batch: Batch, feeding: ScheduledSampling | None = None) -> Tensor:
         """Return the mean squared error of standardised targets over the horizon, (); missing ones are left out.
@@ -213,7 +231,7 @@ class ForecastModel(StandardisedColumns):
         Args:
             inputs: (B, past + horizon, U), in their own units.
             past: (B, past, Y), the known targets; (B, past, 2Y) with indicators if missing ones are filled.
-            context: (B, C), the context vector of each series.
+            context: (B, C), the context vector of each series; with `scale` series, followed by its mean and scale.
         """
         source, first, known, base, scale = self._prepared(inputs, past, context)
         found = self.pairs.free_run(source, first, self.settings.horizon, context=self._known(context), known=known)
@@ -223,7 +241,7 @@ class ForecastModel(StandardisedColumns):
     def forecasts(self, windows: Sequence[Record]) -> Iterator[Tensor]:
         """Yield the forecast (horizon, Y) of every window; of its targets, only those of the past are read."""
         for start in range(0, len(windows), CHUNK):
-            batch = collate(windows[start : start + CHUNK])
+            batch = collate(self.with_levels(windows[start : start + CHUNK]))
             inputs, targets, context = (part.to(self.device) for part in (batch[0], read_targets(batch), batch[2]))
             yield from self(inputs, targets[:, : self.settings.past], context).cpu()
 
@@ -297,15 +315,16 @@ class ForecastModel(StandardisedColumns):
             known ones, (B, horizon, Y), NaN where a target is missing; and these last ones and the scale, (B, 1, Y).
         """
         past = self.settings.past
-        inputs, values, indicators, scaled, scale = self._scaled(batch[0], read_targets(batch)[:, :past])
+        context, level = self._split(batch[2])
+        inputs, values, indicators, scaled, scale = self._scaled(batch[0], read_targets(batch)[:, :past], level)
         ahead, last = inputs[:, past:, self.read_ahead], values[:, -1:]
-        read = scaled, torch.cat([inputs[:, :past], indicators], dim=2), ahead, batch[2]
+        read = scaled, torch.cat([inputs[:, :past], indicators], dim=2), ahead, context
         return read, (batch[1][:, past:] - last) / scale, last, scale
 
     def _prepared(self, inputs: Tensor, past: Tensor, context: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """Return the source, the decoder's first element and known inputs, the base of the forecast and the scale."""
-        steps = self.settings.past
-        inputs, values, indicators, scaled, scale = self._scaled(inputs, past)
+        steps, (context, level) = self.settings.past, self._split(context)
+        inputs, values, indicators, scaled, scale = self._scaled(inputs, past, level)
         source = torch.cat([inputs[:, :steps], scaled, indicators], dim=2)
         ahead = inputs[:, steps:, self.read_ahead] if self.settings.past_inputs else inputs[:, steps:]
         first, last = torch.zeros_like(values[:, 0]), values[:, -1:]
@@ -318,13 +337,15 @@ class ForecastModel(StandardisedColumns):
             return source, first, torch.cat([ahead, (season - last) / scale], dim=2), season, scale
         return source, first, ahead, last, scale
 
-    def _scaled(self, inputs: Tensor, past: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    def _scaled(
+        self, inputs: Tensor, past: Tensor, level: tuple[Tensor, Tensor] | None
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """Return scaled inputs; the targets of the past, the indicators of filled ones, the scaled ones, the scale."""
         size = len(self.target_mean)
         if self.settings.missing == "interpolate":
             past, inputs = hold_the_end(past, size), self._without_later(inputs)
-        values, indicators = self.values_of(past), past[..., size:]
-        mean, scale = self.scale_of(values)
+        values, indicators = self.values_of(past, level and level[0]), past[..., size:]
+        mean, scale = self.scale_of(values, level)
         return self.standardised_inputs(inputs), values, indicators, (values - mean) / scale, scale
 
     def _without_later(self, inputs: Tensor) -> Tensor:
@@ -341,5 +362,12 @@ class ForecastModel(StandardisedColumns):
         ]
         return torch.cat([torch.cat(columns, dim=2), inputs[:, steps:]], dim=1)
 
+    def _split(self, context: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor] | None]:
+        """Return context vectors, and the mean and scale of each series with `scale` series; see `split_level`."""
+        if self.scales is None:
+            return context, None
+        context, *level = split_level(context, len(self.target_mean))
+        return context, (level[0], level[1])
+
     def _known(self, context: Tensor) -> Tensor | None:
-        return context if self.fields else None
+        return self._split(context)[0] if self.fields else None
