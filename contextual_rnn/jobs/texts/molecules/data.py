@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from ....data.published import PublishedFile, find
-from ....data.table import write_table
+from ....data.output import write_table
 from ....errors import InputError
 from ....study.run_folder import make_folder
 from .properties import with_properties
