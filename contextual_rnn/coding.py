@@ -1,4 +1,4 @@
-"""How the columns of a table become numbers: labels as their positions, and positions as one-hot vectors."""
+"""How the columns of a table become numbers: labels as one-hot vectors, and large numbers as their differences."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -16,18 +17,27 @@ class Coding:
 
     Attributes:
         labels: the labels of every input column of labels, in order. A cell becomes the position of its label.
+        offsets: numbers that are subtracted, in double precision, from the cells of input and target columns whose
+            numbers single precision does not tell apart. All else is computed with the differences; `restored` adds
+            the offset to results.
     """
 
     labels: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
+    offsets: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
     @classmethod
     def of(cls, given: Coding | dict[str, Any] | None) -> Coding:
-        """Return a coding, from one, from the dict that a model file keeps, or from None, which has no labels."""
+        """Return a coding, from one, from the dict that a model file keeps, or from None, which has neither."""
         return given if isinstance(given, Coding) else cls(**given or {})
 
     def counts(self, names: Sequence[str]) -> dict[int, int]:
         """Return the number of labels of each column of labels, by its place among `names`."""
         return {place: len(self.labels[name]) for place, name in enumerate(names) if name in self.labels}
+
+    def restored(self, name: str, values: Any) -> np.ndarray:
+        """Return results for a column, an array or tensor of any shape, in the column's own numbers."""
+        offset, found = self.offsets.get(name), np.asarray(values)
+        return found if offset is None else found.astype(np.float64) + offset
 
 
 def one_hot_columns(values: Tensor, original: Tensor, counts: Mapping[int, int]) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,7 +25,7 @@ ROWS = 10_000  # of each series, of which distinct numbers are counted
 LIKE_A_NUMBER = r"^[$€£]?\s*[+-]?\d[\d.,:' ]*\s*[%$€£]?$"
 
 
-def learn_coding(table: Table, names: Sequence[str], columns: TargetSettings) -> Coding:
+def learn_labels(table: Table, names: Sequence[str], columns: TargetSettings) -> dict[str, list[str]]:
     """Return the labels of those input columns of a training table that hold labels.
 
     These are the columns that `labels` names, columns of categories, enumerations and booleans, and columns of text in
@@ -48,17 +48,23 @@ def learn_coding(table: Table, names: Sequence[str], columns: TargetSettings) ->
             found[name] = _distinct(table, name, columns, named=True)
         elif table.frame[name].dtype == pl.String and _is_text(table, name, columns):
             found[name] = _distinct(table, name, columns, named=False)
-    return Coding(found)
+    return found
 
 
-def labels_in_words(labels: Mapping[str, Sequence[str]]) -> list[str]:
-    """Return a sentence for each input column of labels."""
-    return [
-        f"Input {name!r} is a label with {len(known)} value{'s' * (len(known) != 1)}: {known_labels(known)}."
-        + (f" If NA stands for a missing value, give `missing_values` {marks[0]}." if marks else "")
-        for name, known in labels.items()
-        for marks in [[label for label in known if label.lower() in ("na", "nan", "null")]]
-    ]
+def coding_in_words(coding: Coding) -> list[str]:
+    """Return a sentence for each input column of labels, and for each column with an offset."""
+    sentences = []
+    for name, known in coding.labels.items():
+        marks = [label for label in known if label.lower() in MISSING]
+        sentences.append(
+            f"Input {name!r} is a label with {len(known)} value{'s' * (len(known) != 1)}: {known_labels(known)}."
+            + (f" If {marks[0]} stands for a missing value, give `missing_values` {marks[0]}." if marks else "")
+        )
+    for name, offset in coding.offsets.items():
+        sentences.append(
+            f"The numbers of {name!r} are large and differ little, so {offset:.17g} is subtracted from them."
+        )
+    return sentences
 
 
 def perhaps_labels(series: Sequence[Series], names: Sequence[str], columns: TargetSettings) -> list[str]:
@@ -91,7 +97,7 @@ def inputs_with_labels(table: Table, names: Sequence[str], columns: TargetSettin
     parts = [
         label_codes(table, name, coding, columns)[:, None]
         if name in coding.labels
-        else table.numbers((name,), needed, columns.missing_values)
+        else table.numbers((name,), needed, columns.missing_values, coding.offsets)
         for name in names
     ]
     return np.concatenate(parts, axis=1)

@@ -17,7 +17,7 @@ from ..errors import InputError
 from .calendar import calendar_inputs
 from .columns import TargetSettings
 from .fields import fields_of
-from .input_labels import inputs_with_labels, labels_in_words, learn_coding, perhaps_labels
+from .input_labels import coding_in_words, inputs_with_labels, learn_labels, perhaps_labels
 from .lengths import left_out_in_words, too_short
 from .missing import REFUSE, check_known, filled_with_indicators, in_words
 from .table import MissingNumber, Source, Table, is_path
@@ -101,7 +101,7 @@ def read_series(
         left_out: where given, shorter series are left out, unless all are, and their names are added to it; None
             refuses shorter series.
         frequency: that of other tables, in words; see `read_times`.
-        coding: that of the training table; None if this is the training table, which determines it.
+        coding: that of the training table; None learns it from this table.
 
     Raises:
         InputError: if the table is invalid; the message names the file, the line or row, and the column.
@@ -118,9 +118,10 @@ def read_series(
     rows, times = _in_order(table, columns, table.groups(columns.series), frequency)
     rows = _long_enough(table, rows, min_length, left_out, columns)
     refuse = np.full(len(table), columns.missing == REFUSE)
-    inputs, coding = _inputs(table, columns, refuse, coding)
+    coding = _learn_coding(table, columns, targets) if coding is None else coding
+    inputs = _inputs(table, columns, refuse, coding)
     known = refuse if known_targets is None else refuse & _is_first(rows.values(), known_targets, len(table))
-    outputs = table.numbers(targets, known, columns.missing_values)
+    outputs = table.numbers(targets, known, columns.missing_values, coding.offsets)
     if not targets:
         outputs = np.full((len(table), len(columns.targets)), np.nan, np.float32)
     context = {name: table.context(name, name in columns.labels) for name in columns.context}
@@ -141,17 +142,20 @@ def read_series(
     ]
 
 
-def _inputs(
-    table: Table, columns: TargetSettings, refuse: np.ndarray, coding: Coding | None
-) -> tuple[np.ndarray, Coding]:
-    """Return the input columns (rows, U), and how they became numbers."""
+def _learn_coding(table: Table, columns: TargetSettings, targets: Sequence[str]) -> Coding:
+    """Return how the cells of a training table become numbers."""
     names = inputs_of(columns)
-    if coding is None:
-        perhaps = any(name in columns.labels or table.may_be_labels(name) for name in names)
-        coding = learn_coding(table, names, columns) if perhaps else Coding()
+    perhaps = any(name in columns.labels or table.may_be_labels(name) for name in names)
+    labels = learn_labels(table, names, columns) if perhaps else {}
+    numeric = [name for name in (*names, *targets) if name not in labels]
+    return Coding(labels, table.offsets(numeric, columns.missing_values))
+
+
+def _inputs(table: Table, columns: TargetSettings, refuse: np.ndarray, coding: Coding) -> np.ndarray:
+    """Return the input columns (rows, U)."""
     if coding.labels:
-        return inputs_with_labels(table, names, columns, coding), coding
-    return table.numbers(names, refuse, columns.missing_values), coding
+        return inputs_with_labels(table, inputs_of(columns), columns, coding)
+    return table.numbers(inputs_of(columns), refuse, columns.missing_values, coding.offsets)
 
 
 def _long_enough(
@@ -266,8 +270,7 @@ class Datasets:
         identity: the names and the SHA-256 of the tables, so that a run is not resumed on other data.
         backend: the kind of data frame that the training table is, as narwhals names it; polars for a file.
         frequency: of the rows, in words; None without a column of times.
-        missing: a sentence for each table with missing values.
-        notes: further sentences on the tables.
+        missing, notes: sentences on missing values, and on what else was found.
         held_out: whole series that are not trained on, where `validation` holds windows of them.
     """
 
@@ -338,7 +341,7 @@ class Datasets:
                 np.concatenate([one.inputs for one in series["train"]]), inputs_of(columns), tables["train"].name
             )
         fields, coding = dict[str, Field](), series["train"][0].coding
-        notes += labels_in_words(coding.labels) if coding.labels else []
+        notes += coding_in_words(coding) if coding.labels or coding.offsets else []
         if (series["train"][0].inputs % 1 == 0).all(0).any():
             notes += perhaps_labels(series["train"], inputs_of(columns), columns)
         if columns.context or columns.labels or columns.quantities:
@@ -376,11 +379,8 @@ class Datasets:
         """Return the series to train on and those to validate on.
 
         Args:
-            index: of the fold; None takes all training series, and none to validate on. It is not used where there is a
-                validation table.
-            folds: see `folds.fold`, as the other arguments.
-            window: the known steps at the start of a series.
-            whole: never cut a series.
+            index: of the fold; None takes all training series, and none to validate on. A validation table goes first.
+            folds, window, whole: see `folds.fold`.
         """
         if index is None or self.validation:
             return self.training, [] if index is None else self.validation

@@ -6,7 +6,8 @@ import hashlib
 import os
 import pathlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -134,24 +135,46 @@ class Table:
         cells = pl.select(pl.concat_str(parts, separator=" ")).to_series().alias(" ".join(names))
         self.frame = self.frame.with_columns(cells)
 
-    def numbers(self, names: tuple[str, ...], needed: np.ndarray, absent: Sequence[Any] = ()) -> np.ndarray:
+    def numbers(
+        self,
+        names: tuple[str, ...],
+        needed: np.ndarray,
+        absent: Sequence[Any] = (),
+        offsets: Mapping[str, float] = MappingProxyType({}),
+    ) -> np.ndarray:
         """Return columns (rows, columns) as float32. Cells outside the rows `needed` may be missing (NaN).
 
         Args:
             names: of the columns.
             needed: (rows,), where a value must not be missing.
             absent: further numbers and texts that stand for a missing value.
+            offsets: numbers that are subtracted from columns in double precision, by name.
         """
         found = np.empty((len(self), len(names)), np.float32)
         for place, name in enumerate(names):
             column = found[:, place]
-            if absent or not _to_single(self.frame[name], column):
-                column[:] = self._column(name, needed, absent)
+            if absent or name in offsets or not _to_single(self.frame[name], column):
+                column[:] = self._column(name, needed, absent, offsets.get(name, 0.0))
             else:
                 self._check_distinct(name, *_sample(self.frame[name], column))
         return found
 
-    def _column(self, name: str, needed: np.ndarray, absent: Sequence[Any]) -> np.ndarray:
+    def offsets(self, names: Sequence[str], absent: Sequence[Any] = ()) -> dict[str, float]:
+        """Return an offset for each column whose numbers, or some of them, single precision does not tell apart.
+
+        It is the median of the column. Single precision has 24 bits: it does not tell 16777216 and 16777217 apart.
+        """
+        found = {}
+        for name in names:
+            if self.frame[name].dtype == pl.String or self.frame[name].dtype.is_numeric():
+                values = self._exact(name, absent)[0]
+                values = _some(values[np.isfinite(values)])
+                if len(values) and _merges(values):
+                    found[name] = float(np.sort(values)[len(values) // 2])
+        return found
+
+    def _exact(self, name: str, absent: Sequence[Any]) -> tuple[np.ndarray, np.ndarray]:
+        """Return a column in double precision, and where a value is missing, (rows,) each."""
         cells = self.frame[name]
         if cells.dtype == pl.String:
             stripped = cells.str.strip_chars()
@@ -163,7 +186,11 @@ class Table:
         if absent:
             missing = missing | np.isin(values, [one for one in map(number, absent) if one is not None])
             values = np.where(missing, np.nan, values)
-        exact = values
+        return values, missing
+
+    def _column(self, name: str, needed: np.ndarray, absent: Sequence[Any], offset: float) -> np.ndarray:
+        cells, (exact, missing) = self.frame[name], self._exact(name, absent)
+        values = exact = exact - offset if offset else exact
         with np.errstate(over="ignore"):
             values = values.astype(np.float32)
         wrong = ~np.isfinite(values) & (needed | ~missing)
@@ -332,6 +359,22 @@ def _sample(exact: pl.Series, single: np.ndarray) -> tuple[np.ndarray, np.ndarra
         return exact.cast(pl.Float64).to_numpy(), single
     rows = np.random.default_rng(0).integers(len(single), size=SMALL)
     return exact.gather(rows).cast(pl.Float64).to_numpy(), single[rows]
+
+
+def _some(values: np.ndarray) -> np.ndarray:
+    """Return all numbers, or some drawn from many."""
+    return values if len(values) <= SMALL else np.random.default_rng(0).choice(values, SMALL)
+
+
+def _merges(exact: np.ndarray) -> bool:
+    """Return whether single precision merges a tenth of the distinct numbers, or rounds by 0.0003 of their range."""
+    single = exact.astype(np.float32)
+    if np.array_equal(exact, single):
+        return False
+    rounded = float(np.abs(exact - single).max()) if np.isfinite(single).all() else 0.0
+    if rounded > 3e-4 * float(np.ptp(exact)) > 0:
+        return True
+    return len(np.unique(single)) < 0.9 * len(np.unique(exact))
 
 
 def _lower(texts: Sequence[str]) -> list[str]:

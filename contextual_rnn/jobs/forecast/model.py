@@ -301,10 +301,11 @@ class ForecastModel(StandardisedColumns):
         """Return the data frame of `forecast`."""
         windows = question.windows(self.settings, self.fields)
         forecasts = torch.stack(list(self.eval().forecasts(windows)))
-        quantiles = {}
+        quantiles: dict[str, Any] = {}
         if self.settings.quantiles:
             found = quantile_forecasts(self, windows, forecasts)
-            quantiles = {name: found[:, level, :, place] for name, level, place in names_of_quantiles(self)}
+            for name, level, place in names_of_quantiles(self):
+                quantiles[name] = self.coding.restored(self.settings.targets[place], found[:, level, :, place])
         return question.frame(forecasts, self.settings, quantiles)
 
     def linear_regression(self, batch: Batch) -> tuple[tuple[Tensor, ...], Tensor, Tensor, Tensor]:

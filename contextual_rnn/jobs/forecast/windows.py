@@ -116,7 +116,7 @@ class Question:
         )
 
     def frame(
-        self, forecasts: Iterable[Tensor], settings: ForecastSettings, further: dict[str, Tensor] | None = None
+        self, forecasts: Iterable[Tensor], settings: ForecastSettings, further: dict[str, Any] | None = None
     ) -> Any:
         """Return the forecasts (horizon, Y) of every series as a data frame; see `ForecastModel.forecast`.
 
@@ -138,7 +138,8 @@ class Question:
             np.arange(1, horizon + 1), len(self.series)
         )
         columns |= measured
-        columns |= {name: predicted[:, place] for place, name in enumerate(names)}
+        for place, (target, name) in enumerate(zip(settings.targets, names, strict=True)):
+            columns[name] = self.series[0].coding.restored(target, predicted[:, place])
         columns |= {name: np.asarray(values).ravel() for name, values in (further or {}).items()}
         if self.future is not None and self.future.backend == self.past.backend and self.future.from_frame:
             rows = np.concatenate([one.rows[:horizon] for one in self.to_come])
@@ -156,8 +157,12 @@ class Question:
         if self.future is None:
             return {}
         measured = np.concatenate([one.targets[: settings.horizon] for one in self.to_come])
-        kept = [name in self.future.frame.columns for name in settings.targets]
-        return {name: measured[:, place] for place, name in enumerate(settings.targets) if kept[place]}
+        restored = self.series[0].coding.restored
+        return {
+            name: restored(name, measured[:, place])
+            for place, name in enumerate(settings.targets)
+            if name in self.future.frame.columns
+        }
 
 
 def _times_after(one: Series, steps: int) -> pl.Series:

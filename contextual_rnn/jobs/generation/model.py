@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from ..._core.module_config import register
 from ..._core.settings import check_count, check_seed
+from ...coding import Coding
 from ...context import Field
 from ...cores import make_core
 from ...data.frame import FrameColumns, make_frame
@@ -59,6 +60,7 @@ class SeriesGenerator(StandardisedColumns):
     Args:
         settings: the model's columns, sizes and kind of initial state.
         fields: a field for every context column, which turns its values into numbers.
+        coding: how the cells of the training table became numbers.
 
     Attributes:
         backend: the kind of data frame that `sample` returns, as narwhals names it: that of the training table of
@@ -69,8 +71,14 @@ class SeriesGenerator(StandardisedColumns):
 
     backend: Any = "polars"
 
-    def __init__(self, settings: GenerationSettings | dict[str, Any], fields: dict[str, Field] | None = None) -> None:
+    def __init__(
+        self,
+        settings: GenerationSettings | dict[str, Any],
+        fields: dict[str, Field] | None = None,
+        coding: Coding | dict[str, Any] | None = None,
+    ) -> None:
         super().__init__()
+        self.coding = Coding.of(coding)
         given = settings if isinstance(settings, GenerationSettings) else GenerationSettings.from_json(settings)
         self.settings = given
         self.add_fields(fields or {}, given.context)
@@ -119,7 +127,12 @@ class SeriesGenerator(StandardisedColumns):
         columns = FieldColumns(self.fields, RESERVED)
         scale = Scale(self.target_mean, self.target_scale, self.settings.missing != REFUSE)
         specs = generator_graphs(self.sequences, columns, scale)
-        described = {"job": "generation", "target_columns": list(self.settings.targets), "labels": columns.labels}
+        described: dict[str, Any] = {
+            "job": "generation",
+            "target_columns": list(self.settings.targets),
+            "labels": columns.labels,
+        }
+        described["offsets"] = self.coding.offsets
         return Graphs(specs, described, {"-sample.py": program("sample")})
 
     def trajectories(self, context: Tensor, n: int, steps: int, **options: Any) -> Samples:
@@ -173,7 +186,7 @@ class SeriesGenerator(StandardisedColumns):
         backend = self.backend if like is None else FrameColumns(like, "`like`").frame.implementation
         known = context or {}
         found = self.trajectories(self._vector(known), n, steps, temperature=temperature, seed=seed)
-        return make_frame(sampled_columns(found, known, self.settings), backend)
+        return make_frame(sampled_columns(found, known, self.settings, self.coding), backend)
 
     def plot_samples(
         self,
@@ -199,7 +212,7 @@ class SeriesGenerator(StandardisedColumns):
 
         known = context or {}
         drawn = self.trajectories(self._vector(known), n, steps, seed=seed, temperature=temperature)
-        return plot_samples(Samples(drawn.elements.cpu(), drawn.lengths.cpu()), self.settings, known)
+        return plot_samples(Samples(drawn.elements.cpu(), drawn.lengths.cpu()), self.settings, known, self.coding)
 
     def _vector(self, context: dict[str, Any]) -> Tensor:
         return context_vector(context, self.settings, self.fields).to(self.device)

@@ -46,7 +46,7 @@ class Training(parallel.Training):
         training, held_out = self.data.split(config["fold"], self.folds, whole=True)
         check_joint([*training, *held_out, *self.data.test])
         torch.manual_seed(config["seed"])
-        model = SeriesGenerator(settings, self.data.fields)
+        model = SeriesGenerator(settings, self.data.fields, self.data.coding)
         model.standardise(training)
 
         def evaluate(model: SeriesGenerator) -> dict[str, float]:

@@ -92,5 +92,5 @@ def series_graphs(model: SeriesModel) -> Graphs:
         "input_columns": list(settings.inputs),
         "target_columns": list(settings.targets),
     }
-    described["input_labels"] = model.coding.labels  # an input column of labels has their positions
+    described |= {"input_labels": model.coding.labels, "offsets": model.coding.offsets}
     return Graphs(specs, {**described, "window": window, "missing": settings.missing, "labels": columns.labels})

@@ -189,8 +189,10 @@ def _columns(
     measured, predicted = np.concatenate([one.targets[window:] for one in series])[there], predicted[there]
     for place, target in enumerate(settings.targets):
         if target in table.frame.columns:
-            columns[target] = measured[:, place]
-    return columns | {f"{target}_predicted": predicted[:, place] for place, target in enumerate(settings.targets)}
+            columns[target] = model.coding.restored(target, measured[:, place])
+    for place, target in enumerate(settings.targets):
+        columns[f"{target}_predicted"] = model.coding.restored(target, predicted[:, place])
+    return columns
 
 
 def _remarks(table: Table, known: Sequence[Record], window: int, settings: SeriesSettings) -> list[str]:
