@@ -211,8 +211,8 @@ class Table:
         distinct, kept = len(np.unique(exact)), len(np.unique(single))
         if distinct >= 10 and kept < distinct / 2:
             raise InputError(
-                f"{self.name}, column {name!r}: its {distinct} distinct numbers differ so little that single precision "
-                f"distinguishes {kept}; subtract a constant from them first"
+                f"{self.name}, column {name!r}: its {distinct} distinct numbers are so far from those of the training "
+                f"table that single precision distinguishes {kept} of them; check the unit, or train on such numbers"
             )
 
     def _parsed(self, cells: pl.Series) -> pl.Series:
