@@ -150,7 +150,7 @@ def _is_text(table: Table, name: str, columns: TargetSettings) -> bool:
     texts = _texts(table, name, columns)
     rows = texts.is_not_null() & ~texts.str.to_lowercase().is_in(MISSING)
     words = rows & texts.cast(pl.Float64, strict=False).is_null()
-    if 2 * words.sum() < rows.sum() or not words.any() or texts.filter(words).str.contains(LIKE_A_NUMBER).any():
+    if 2 * words.sum() <= rows.sum() or not words.any() or texts.filter(words).str.contains(LIKE_A_NUMBER).any():
         return False
     place = table.where(int(words.arg_max() or 0), name)
     found = repr(texts.filter(words)[0])
