@@ -62,6 +62,20 @@ def test_texts_do_not_depend_on_their_number(model):
     assert model.sample({"first": "a"}, n=40, seed=4)["name"].to_list() != many
 
 
+def test_texts_that_have_ended_are_no_longer_run(model, monkeypatch):
+    """The others are the same as if all were run on."""
+    stepping = pytest.importorskip("contextual_rnn.gated.stepping", reason="Numba is not installed")
+    sizes, steps = [], stepping.GatedSteps.__call__
+    monkeypatch.setattr(stepping.GatedSteps, "__call__", lambda self, x: sizes.append(len(x)) or steps(self, x))
+    kept = [model.sample(n=60, seed=5, **how)["name"].to_list() for how in ({}, {"prefix": "ab"}, {"steps": 3})]
+    assert len(set(sizes)) > 2
+    assert all(length <= 60 for length in sizes)
+    monkeypatch.setattr("contextual_rnn.jobs.texts.draw.KEPT", 0.0)
+    sizes.clear()
+    assert [model.sample(n=60, seed=5, **how)["name"].to_list() for how in ({}, {"prefix": "ab"}, {"steps": 3})] == kept
+    assert set(sizes) == {60}
+
+
 def test_options_of_sampling(model):
     most_likely = model.sample({"size": 4}, n=3, temperature=0)["name"].to_list()
     assert len(set(most_likely)) == 1
