@@ -28,6 +28,7 @@ from .baselines import baselines
 from .likeness import unlike_training
 from .metrics import BY_SERIES, LIKELIHOOD, METRICS, known_steps, scores
 from .model import SeriesGenerator
+from .scale import scale_in_words, scaled_steps, with_scale
 from .settings import GenerationSettings
 
 if TYPE_CHECKING:
@@ -46,7 +47,8 @@ class Training(parallel.Training):
         training, held_out = self.data.split(config["fold"], self.folds, whole=True)
         check_joint([*training, *held_out, *self.data.test])
         torch.manual_seed(config["seed"])
-        model = SeriesGenerator(settings, self.data.fields)
+        steps = scaled_steps(training) if settings.scale == "step" else 0
+        model = SeriesGenerator(settings, self.data.fields, steps)
         model.standardise(training)
 
         def evaluate(model: SeriesGenerator) -> dict[str, float]:
@@ -125,14 +127,17 @@ def fit(
     check_count(least=2, folds=folds)
     candidates = GenerationSettings.candidates(options)
     data = Datasets.read(train, validation, test, candidates[0])
-    report = functools.partial(_report, data)
+    report = functools.partial(_report, data, candidates[0].scale)
+    candidates = [with_scale(one, data.training) for one in candidates]
     figures = functools.partial(_figures, (data.test or data.training)[0])
     model = fit_one(Training(data, folds), candidates, report, figures, seed=seed, out=out, resume=resume, jobs=jobs)
     model.backend = data.backend
     return model
 
 
-def _report(data: Datasets, model: SeriesGenerator, result: dict[str, Any], history: list[dict[str, Any]]) -> FitReport:
+def _report(
+    data: Datasets, given: str | None, model: SeriesGenerator, result: dict[str, Any], history: list[dict[str, Any]]
+) -> FitReport:
     """Return the report. The CRPS, which takes many samples, is computed on the test table only."""
     settings, metrics = model.settings, METRICS if data.test else (LIKELIHOOD,)
     rows = {"training table": scores(model, data.training, [LIKELIHOOD])}
@@ -146,6 +151,7 @@ def _report(data: Datasets, model: SeriesGenerator, result: dict[str, Any], hist
         f"Trained {IN_WORDS[settings.cell]} of {settings.hidden} units, with initial state {settings.kind.name!r}, on "
         f"{len(data.training)} series for {settings.epochs} epochs.",
         *data.remarks,
+        scale_in_words(settings, given),
         "Lower is better.",
         *worse_than_baselines(f"On the {last}, the model", loss, found, LIKELIHOOD),
         *unlike_training(model, data.training),
