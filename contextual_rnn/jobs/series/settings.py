@@ -57,7 +57,8 @@ class SeriesSettings(CoreSettings, ColumnSettings, TrainingSettings):
             raise InputError(
                 "`inputs` needs at least one column; contextual_rnn.jobs.generation generates series without inputs"
             )
-        check_scale(self.scale, self.window, "window", self)
+        if self.scale != "global":
+            check_scale(self.scale, self.window, "window", self)
         if self.washout >= self.length:
             raise InputError(f"`washout` ({self.washout}) must be less than `length` ({self.length})")
         self.choose_kind(self.window, self.context)
