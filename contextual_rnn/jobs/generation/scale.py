@@ -76,7 +76,7 @@ def scale_of_steps(training: Sequence[Record], steps: int) -> tuple[Tensor, Tens
 
 
 def _steps_fit_better(training: Sequence[Record]) -> bool:
-    """Return whether steps of left-out series are more likely under the distributions of the steps; see `with_scale`."""
+    """Return whether left-out series are more likely under the distributions of the steps; see `with_scale`."""
     whole_mean, whole_scale = mean_and_scale(torch.cat([record.targets.double() for record in training]))
     values = by_step([record.targets for record in training], scaled_steps(training))
     mean, scale, count = moments_by_step([record.targets for record in training], values.shape[1])
