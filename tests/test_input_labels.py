@@ -150,7 +150,7 @@ MISTAKES = [
     ),
     ({"day": ["12%", "7%"] * 15}, {}, "row 0, column 'day': expected a finite number, found '12%'"),
     (
-        {"day": ["1", "x"] * 15},
+        {"day": ["1", "x", "y"] * 10},
         {},
         "row 1, column 'day': the column has numbers and texts, such as 'x'; .* give `labels` day",
     ),

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 MOST = 1000  # labels of a column
 ROWS = 10_000  # of each series, of which distinct numbers are counted
 # Numbers that are not read as such: with a percent or currency sign, with blanks or commas between digits, or a time.
-LIKE_A_NUMBER = r"^[$€£]?\s*[+-]?\d[\d.,:' ]*\s*[%$€£]?$"
+LIKE_A_NUMBER = r"^[$€£]?\s*[+-]?\d[\d.,:_' ]*\s*[%$€£]?$"
 
 
 def learn_labels(table: Table, names: Sequence[str], columns: TargetSettings) -> dict[str, list[str]]:
@@ -79,7 +79,7 @@ def perhaps_labels(series: Sequence[Series], names: Sequence[str], columns: Targ
     """
     sentences = []
     for place, name in enumerate(names):
-        if name in series[0].coding.labels or name in columns.quantities:
+        if name in (*series[0].coding.labels, *series[0].coding.offsets, *columns.quantities):
             continue
         values = np.concatenate([one.inputs[:ROWS, place] for one in series])
         distinct = np.unique(values[~np.isnan(values)])
@@ -150,7 +150,7 @@ def _is_text(table: Table, name: str, columns: TargetSettings) -> bool:
     texts = _texts(table, name, columns)
     rows = texts.is_not_null() & ~texts.str.to_lowercase().is_in(MISSING)
     words = rows & texts.cast(pl.Float64, strict=False).is_null()
-    if 2 * words.sum() <= rows.sum() or not words.any() or texts.filter(words).str.contains(LIKE_A_NUMBER).any():
+    if 2 * words.sum() <= rows.sum() or rows.sum() < 2 or texts.filter(words).str.contains(LIKE_A_NUMBER).any():
         return False
     place = table.where(int(words.arg_max() or 0), name)
     found = repr(texts.filter(words)[0])
