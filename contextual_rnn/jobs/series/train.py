@@ -49,7 +49,15 @@ def read_tables(train: Source, validation: Source | None, test: Source | None, s
 
 def _read_stored(train: Source, validation: Source | None, test: Source | None, settings: SeriesSettings) -> Datasets:
     """Leave the training table on the disk, and read its first rows and the other tables."""
-    plain = {"time": None, "missing": REFUSE, "scale": "global", "context": (), "missing_values": (), "calendar": ()}
+    plain: dict[str, Any] = {
+        "time": None,
+        "missing": REFUSE,
+        "scale": "global",
+        "context": (),
+        "missing_values": (),
+        "calendar": (),
+    }
+    plain |= {"labels": (), "quantities": ()}
     for name, value in plain.items():
         if (getattr(settings, name) or None) != (value or None):
             raise InputError(f"`{name}`: a training table that stays on the disk (`memory`) does not take it")
@@ -60,8 +68,7 @@ def _read_stored(train: Source, validation: Source | None, test: Source | None, 
     files, hashes = data.identity["files"] | {"train": str(path)}, data.identity["sha256"] | {"train": hash_of(path)}
     note = (
         f"The {sum(stored.sizes)} rows of the training table ({len(stored.names)} series) stay on the disk, and "
-        "windows are drawn from all of them; its errors, and settings chosen without a validation table, are those of its "
-        f"first {FIRST} rows."
+        f"windows are drawn from all of them; its errors, and its folds, are those of its first {FIRST} rows."
     )
     identity = {"files": files, "sha256": hashes}
     return dataclasses.replace(data, stored=stored, identity=identity, backend="polars", notes=(*data.notes, note))
@@ -100,9 +107,9 @@ class Training(parallel.Training):
         torch.manual_seed(config["seed"])
         linear = None
         if self.keeps_linear and config["fold"] is None:
-            linear = fit_linear(self.data, self.folds, settings.window)
+            linear = fit_linear(self.data, self.folds, settings)
         scales = SeriesScales.of(training) if settings.scale == "series" else None
-        model = SeriesModel(settings, self.data.fields, self.data.frequency, linear, scales)
+        model = SeriesModel(settings, self.data.fields, self.data.frequency, linear, scales, self.data.coding)
         model.standardise(training)
         stored = None if held_out and not self.data.validation else self.data.stored
         if stored is not None:
@@ -210,7 +217,7 @@ def baselines(model: SeriesModel, data: Datasets, folds: int) -> dict[str, Predi
         folds: of the training table; see `fit_linear`.
     """
     found = model.baselines()
-    return found if model.linear else {**found, "linear": fit_linear(data, folds, model.settings.window).predictions}
+    return found if model.linear else {**found, "linear": fit_linear(data, folds, model.settings).predictions}
 
 
 def baseline_scores(data: Datasets, model: SeriesModel, folds: int, length: int) -> dict[str, dict[str, float]]:
@@ -229,7 +236,7 @@ def baseline_scores(data: Datasets, model: SeriesModel, folds: int, length: int)
     }
 
 
-def fit_linear(data: Datasets, folds: int, window: int) -> LinearModel:
+def fit_linear(data: Datasets, folds: int, settings: SeriesSettings) -> LinearModel:
     """Return a linear model of the training series.
 
     Its orders are chosen where settings are chosen: on the validation table, or on folds of the training table; on the
@@ -238,8 +245,9 @@ def fit_linear(data: Datasets, folds: int, window: int) -> LinearModel:
     Args:
         data: the tables.
         folds: of the training table.
-        window: k, the known steps at the start of a series.
+        settings: of the model: the window and the columns.
     """
+    window = settings.window
     splits: Iterable[Split] = [(data.training, data.validation or data.training)]
     if not data.validation and can_fold(data.training, folds, window):
         splits = (data.split(index, folds, window) for index in range(folds))
@@ -249,6 +257,7 @@ def fit_linear(data: Datasets, folds: int, window: int) -> LinearModel:
         splits,
         window,
         lambda model, records: free_run_rmse(model.predictions, records, scoring) or 0.0,
+        data.coding.counts(settings.inputs),
     )
 
 
