@@ -1,8 +1,10 @@
-"""Export of forecasts, generation and pairs: graphs that agree with the model, and loops in NumPy that find the same."""
+"""Export of forecasts, generation, texts and pairs: graphs that agree with the model, and loops in NumPy that find the same."""
 
 import importlib.util
+from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 from torch import nn
@@ -16,17 +18,20 @@ from contextual_rnn import (
     FixedGaussianHead,
     FreeState,
     GaussianHead,
+    InputError,
     Label,
     MixtureHead,
     Quantity,
     SequenceModel,
 )
-from contextual_rnn.data.units import Units
+from contextual_rnn.data.units import UNITS, Units, join, pattern_of, split
 from contextual_rnn.export import onnx_format
-from contextual_rnn.export.files import graphs_of
+from contextual_rnn.export.files import graphs_of, path_of
+from contextual_rnn.export.programs import symbols
 from contextual_rnn.jobs.forecast import ForecastModel, ForecastSettings
 from contextual_rnn.jobs.generation import GenerationSettings, SeriesGenerator
 from contextual_rnn.jobs.pairs import PairModel, PairSettings
+from contextual_rnn.jobs.texts import TextModel, TextSettings
 
 pytest.importorskip("onnx", reason="pip install 'contextual-rnn[export]'")
 pytest.importorskip("onnxruntime", reason="pip install 'contextual-rnn[export]'")
@@ -42,6 +47,17 @@ def assert_graphs_agree(model, graphs, sizes=SIZES):
         found |= {(spec.name, *size): onnx_format.difference(spec, session, *size) for size in sizes}
     assert max(found.values()) <= 1e-5, found
     assert {graph for graph, *_ in found} == graphs
+
+
+def exported(model, path, graphs, sizes=SIZES[:2]):
+    """Export a model, and compare its files with it at more sizes."""
+    model.export(path)
+    specs = graphs_of(model).specs
+    assert {spec.name for spec in specs} == graphs
+    for spec in specs:
+        session = onnx_format.session(path_of(path, spec.name).read_bytes())
+        assert max(onnx_format.difference(spec, session, *size) for size in sizes) <= 1e-5
+    return path
 
 
 def program(path):
@@ -129,6 +145,79 @@ def test_the_program_beside_a_generator_finds_its_modes(kind, missing, tmp_path)
     np.testing.assert_allclose(mean, other.elements[:, 0].mean(0), atol=0.4)
 
 
+TEXTS = [  # where the context is read, unit, cell, context columns
+    ("h0", "characters", "lstm", ("b", "logits")),
+    ("both", "words", "gru", ("a", "b")),
+    ("every-step", "smiles", "rnn", ("h",)),
+    ("none", "bytes", "fast-weights", ("a",)),
+]
+SYMBOLS = {
+    "characters": list("abc"), "words": ["so", "?", "yes"], "smiles": ["C", "Cl", "[OH]"], "bytes": ["61", "c3", "a9"],
+}  # fmt: skip
+SENTENCES = {"characters": "abca", "words": "so? yes", "smiles": "ClC[OH]", "bytes": "aéa"}
+
+
+@pytest.mark.parametrize(("place", "unit", "cell", "columns"), TEXTS)
+def test_the_program_beside_a_model_of_texts_writes_and_scores_as_the_model(place, unit, cell, columns, tmp_path):
+    known = {
+        "a": Quantity(mean=3.0, deviation=2.0, unknown=True), "b": Label(["x", "y"], unknown=True),
+        "logits": Label(["1", "2"], unknown=True), "h": Quantity(mean=0.0, deviation=1.0, unknown=True),
+    }  # fmt: skip
+    settings = TextSettings(
+        text="t", context=columns, unit=unit, context_in=place, cell=cell, hidden=6, embedding=3, context_hidden=4
+    )
+    torch.manual_seed(1)
+    model = TextModel(settings, SYMBOLS[unit], {name: known[name] for name in columns}, usual_length=10).eval()
+    nn.init.normal_(model.sequences.head.linear.weight, std=2.0)
+    exported(model, tmp_path / "model.onnx", {"", "start", "step"})
+    found = program(tmp_path / "model-sample.py").Model(str(tmp_path / "model"))
+    for context in ({}, {columns[-1]: {"b": "y", "logits": "2"}.get(columns[-1], 0.5)}):
+        expected = model.sample(context, 2, temperature=0, steps=12)["t"].to_list()
+        assert found.sample(2, context, 0, steps=12) == expected
+        row = pl.DataFrame({"t": [SENTENCES[unit]], **{name: [context.get(name)] for name in columns}})
+        score = found.score(SENTENCES[unit], context)
+        assert score == pytest.approx(model.score(row)["log_likelihood"][0], abs=1e-5)
+    texts = found.sample(50, {}, prefix=SENTENCES[unit], steps=5, top_k=2, seed=1)
+    assert len(set(texts)) > 1
+    assert all(text.startswith(join(split(SENTENCES[unit], unit), unit)) for text in texts)
+    first = model.sample({}, 400, steps=1)["t"].to_list()
+    shares = [np.mean([text == SYMBOLS[unit][0] for text in some]) for some in (first, found.sample(400, {}, steps=1))]
+    if unit != "bytes":
+        assert shares[0] == pytest.approx(shares[1], abs=0.15)
+
+
+def test_the_program_beside_a_model_of_texts_refuses_in_a_sentence(tmp_path):
+    settings = TextSettings(text="t", context=("b",), unit="graphemes", hidden=4)
+    TextModel(settings, ["a", "b"], {"b": Label(["x", "y"], unknown=True)}).export(tmp_path / "model.onnx")
+    found = program(tmp_path / "model-sample.py").Model(str(tmp_path / "model"))
+    with pytest.raises(ValueError, match="the model has no context column 'c'; it has b"):
+        found.sample(1, {"c": 1})
+    with pytest.raises(ValueError, match="b has no label 'z'; it has x, y"):
+        found.sample(1, {"b": "z"})
+    with pytest.raises(ValueError, match="graphemes cannot be split by this program: that needs the package regex"):
+        found.score("ab")
+    with pytest.raises(ValueError, match="the model does not know the symbol 'z'"):
+        found.score(["z"])
+    assert found.score(["a", "b"]) < 0
+    shared = program(Path(symbols.__file__))
+    with pytest.raises(ValueError, match="subwords cannot be split by this program: that needs the package sentencep"):
+        shared.split("ab", "subwords")
+
+
+@pytest.mark.parametrize("unit", [*UNITS, "re:[a-z]+|."])
+def test_the_programs_split_and_join_as_the_library(unit):
+    for text in ("  \u201cSo, e\u0301tude?\u201d it's a-b ", "C(=O)Cl"):
+        try:
+            expected = list(split(text, unit))
+        except InputError:
+            with pytest.raises(ValueError, match="no symbol"):
+                symbols.split(text, unit, pattern_of(unit))
+            continue
+        if unit != "graphemes":
+            assert symbols.split(text, unit, pattern_of(unit)) == expected
+        assert symbols.join(expected, unit) == join(expected, unit)
+
+
 PAIRS = [  # cell, layers, bridge, attention, input feeding, label
     ("gru", 1, "project", "none", False, "none"),
     ("lstm", 2, "concat", "additive", True, "h0"),
@@ -149,8 +238,7 @@ def test_the_program_beside_a_model_of_pairs_finds_the_same_targets(
     torch.manual_seed(3)
     model = PairModel(settings, list("abc"), list("xyz"), Units("characters", "characters"), labels).eval()
     nn.init.normal_(model.pairs.decoder.output.weight, std=2.0)
-    assert_graphs_agree(model, {"encoder", "step"}, SIZES[:2])
-    model.export(tmp_path / "model.onnx")
+    exported(model, tmp_path / "model.onnx", {"encoder", "step"})
     found = program(tmp_path / "model-search.py").Model(str(tmp_path / "model"))
     of_label = "en" if labels else None
     for source in ("abc", "ca", "bbdba"):  # d is unknown

@@ -136,8 +136,16 @@ def graphs_of(module: Any, **options: Any) -> Graphs:
 
 
 def program(name: str) -> str:
-    """Return the text of a program in the folder `programs`, which needs NumPy and ONNX Runtime alone."""
-    return (pathlib.Path(__file__).parent / "programs" / f"{name}.py").read_text(encoding="utf-8")
+    """Return the text of a program in the folder `programs`, which needs NumPy and ONNX Runtime alone.
+
+    The program is one file: the functions of `programs/symbols.py` take the place of their import.
+    """
+    folder = pathlib.Path(__file__).parent / "programs"
+    text, shared = ((folder / f"{part}.py").read_text(encoding="utf-8") for part in (name, "symbols"))
+    before, found, after = text.partition("from contextual_rnn.export.programs.symbols import join, split\n")
+    if not found:
+        return text
+    return before.rstrip() + "\n" + shared.partition("\n\n")[2] + after  # without the docstring of the module
 
 
 def version() -> str:

@@ -12,12 +12,12 @@ from ...errors import InputError
 from ...export.field_columns import FieldColumns
 from ...export.files import Graphs
 from ...export.graph_spec import GraphSpec, Input
-from ...export.rnn_graphs import next_names, state_inputs
+from ...export.rnn_graphs import STATE_NAMES, next_names, state_inputs
 
 if TYPE_CHECKING:
     from .model import SeriesModel
 
-RESERVED = ("inputs", "window_targets", "lengths", "predicted", "joined")
+RESERVED = ("inputs", "window_targets", "lengths", "predicted", "joined", "joined_n", *STATE_NAMES)
 
 
 class FromStart(nn.Module):
@@ -68,7 +68,7 @@ def series_graphs(model: SeriesModel) -> Graphs:
     state = state_inputs(model.rnn.core, model.rnn.state_shapes)
     if settings.kind.name == "every-step":
         state.append(Input("joined", ("batch", model.vector_size), about="what is joined to every input"))
-    columns = FieldColumns(model.fields, (*RESERVED, *(one.name for one in state)))
+    columns = FieldColumns(model.fields, RESERVED)
     of_row = "the number of steps of each row"
     inputs = Input("inputs", ("batch", "time", width), about="in their own units")
     lengths = Input("lengths", ("batch",), "length", of_row, least=window + 1)
