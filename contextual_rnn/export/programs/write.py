@@ -41,7 +41,9 @@ class Model:
         """Return the context inputs for n texts: labels by name, quantities in their units; others are not known."""
         for name in values:
             if name not in self.about["context"]:
-                raise ValueError(f"the model has no context column {name!r}; it has {', '.join(self.about['context'])}")
+                raise ValueError(
+                    f"the model has no context column {name!r}; it has {', '.join(self.about['context']) or 'none'}"
+                )
         found: dict[str, np.ndarray] = {}
         for name, given in self.about["context"].items():
             value, labels = values.get(name), self.about["labels"].get(name)

@@ -105,6 +105,7 @@ def forecast_graphs(model: ForecastModel) -> Graphs:
         "past": settings.past,
         "horizon": settings.horizon,
         "labels": columns.labels,
+        "context": columns.names,
     }
     described |= {"input_columns": [*settings.inputs, *settings.past_inputs], "known_ahead": model.known_ahead}
     described |= {"quantiles": list(settings.quantiles)}

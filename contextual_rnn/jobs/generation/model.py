@@ -120,6 +120,7 @@ class SeriesGenerator(StandardisedColumns):
         scale = Scale(self.target_mean, self.target_scale, self.settings.missing != REFUSE)
         specs = generator_graphs(self.sequences, columns, scale)
         described = {"job": "generation", "target_columns": list(self.settings.targets), "labels": columns.labels}
+        described["context"] = columns.names
         return Graphs(specs, described, {"-sample.py": program("sample")})
 
     def trajectories(self, context: Tensor, n: int, steps: int, **options: Any) -> Samples:

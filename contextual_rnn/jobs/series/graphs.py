@@ -83,4 +83,13 @@ def series_graphs(model: SeriesModel) -> Graphs:
         GraphSpec("step", FromState(model), step, outputs, about="one step from a state"),
     ]
     described = {"job": "series", "input_columns": list(settings.inputs), "target_columns": list(settings.targets)}
-    return Graphs(specs, {**described, "window": window, "missing": settings.missing, "labels": columns.labels})
+    return Graphs(
+        specs,
+        {
+            **described,
+            "window": window,
+            "missing": settings.missing,
+            "labels": columns.labels,
+            "context": columns.names,
+        },
+    )
