@@ -14,6 +14,7 @@ from tanks import write
 from torch import nn
 
 from contextual_rnn import (
+    MLP,
     ContextState,
     ContextualRNN,
     FreeState,
@@ -170,6 +171,19 @@ def alone(program, *arguments, inputs):
     return pl.read_csv(io.StringIO(done.stdout))
 
 
+def test_weights_of_8_bits_are_smaller_and_their_cost_is_measured(tmp_path):
+    found = {}
+    for name in ("LSTM", "GRU"):
+        core = getattr(nn, name)(4, 64, batch_first=True)
+        rnn = ContextualRNN(core, ContextState(core, MLP(2, [5])))
+        found[name] = rnn.export(tmp_path / f"{name}.onnx", int8=True)
+        assert 1e-5 < found[name].files[0].difference < 0.05
+        assert onnx.load(tmp_path / f"{name}.onnx").metadata_props[0].key == "contextual_rnn"
+    assert "Weights of the graph of the model: 8 bits: 1 LSTM, 2 Gemm; float32: none." in str(found["LSTM"])
+    assert "Weights of the graph step: 8 bits: none; float32: 1 GRU." in str(found["GRU"])
+    assert found["LSTM"].files[1].size < 4 * 64 * 68 * 2 < found["GRU"].files[1].size
+
+
 def test_bad_use_of_the_command_is_one_sentence_and_overwrites_nothing(saved, tmp_path, capsys, monkeypatch):
     run, out = str(tmp_path / "run.safetensors"), tmp_path / "model.onnx"
     (tmp_path / "unfinished").mkdir()
@@ -186,11 +200,15 @@ def test_bad_use_of_the_command_is_one_sentence_and_overwrites_nothing(saved, tm
     assert "without a file model.safetensors" in refused(tmp_path / "unfinished", "--out", out)
     assert "model-step.onnx exists already; give another --out" in refused(run, "--out", out)
     assert "--out must end in .onnx" in refused(run, "--out", tmp_path / "model.pt")
+    assert "--int8 needs --format onnx" in refused(run, "--out", tmp_path / "a.pt2", "--format", "torch", "--int8")
+    (tmp_path / "model-step.pt2").write_text("mine")
+    pt2 = refused(run, "--out", tmp_path / "model.pt2", "--format", "torch")
+    assert "model-step.pt2 exists already; give another --out" in pt2
     assert "there is no folder" in refused(run, "--out", tmp_path / "none" / "model.onnx")
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     assert "run pip install 'contextual-rnn[export]'" in refused(run, "--out", tmp_path / "other.onnx")
     assert (tmp_path / "model-step.onnx").read_text() == "mine"
-    assert [path.name for path in tmp_path.glob("*.onnx")] == ["model-step.onnx"]
+    assert {path.name for path in tmp_path.glob("*.*")} == {"run.safetensors", "model-step.onnx", "model-step.pt2"}
 
 
 def test_every_kind_of_series_is_tested():
