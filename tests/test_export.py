@@ -155,7 +155,7 @@ def test_the_command_writes_files_that_predict_a_table(saved, tmp_path, capsys):
     assert {path.name for path in tmp_path.glob("*.onnx")} == {"tank.onnx", "tank-continue.onnx", "tank-step.onnx"}
     table = write(tmp_path / "table.csv", 1, 20, start=lambda _: "high")
     expected = saved.predict(table).frame["y_predicted"].to_numpy()
-    found = alone(EXAMPLES / "streaming.py", tmp_path / "tank.onnx", "start=high", inputs=table.read_text())
+    found = alone(EXAMPLES / "streaming.py", tmp_path / "tank.onnx", "start=high", inputs=Path(table).read_text())
     torch.testing.assert_close(torch.tensor(found["y"]), torch.tensor(expected), rtol=0, atol=1e-5)
 
 

@@ -15,8 +15,10 @@ from .rnn_graphs import STATE_NAMES, core_width, next_names, state_inputs
 if TYPE_CHECKING:
     from ..seq2seq import EncoderDecoder
 
-RESERVED = ("source", "source_lengths", "keys", "values", "fed", "attentional", "attentional_n", "output")
-RESERVED = (*RESERVED, "log_probs", *STATE_NAMES)
+RESERVED = (
+    *("source", "source_lengths", "keys", "values", "fed", "attentional", "attentional_n", "output", "log_probs"),
+    *STATE_NAMES,
+)
 
 
 class Encoding(nn.Module):

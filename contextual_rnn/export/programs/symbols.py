@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Callable
 
 
 def split(text: str, unit: str, pattern: str | None = None) -> list[str]:
@@ -23,10 +24,15 @@ def split(text: str, unit: str, pattern: str | None = None) -> list[str]:
         return symbols
     if unit == "words":
         return [part for token in text.split() for part in _words(token)]
-    splits = {"characters": list, "symbols": str.split, "bytes": _bytes, "whole": lambda text: [text]}
+    splits: dict[str, Callable[[str], list[str]]] = {
+        "characters": list,
+        "symbols": str.split,
+        "bytes": _bytes,
+        "whole": lambda text: [text],
+    }
     if unit not in splits:
         raise ValueError(f"{unit} cannot be split by this program{NEEDS.get(unit, '')}; give a list of symbols instead")
-    return list(splits[unit](text))
+    return splits[unit](text)
 
 
 NEEDS = {"graphemes": ": that needs the package regex", "subwords": ": that needs the package sentencepiece"}

@@ -18,8 +18,10 @@ from ...export.seq2seq_graphs import DecoderStep, decoder_inputs
 if TYPE_CHECKING:
     from .model import ForecastModel
 
-RESERVED = ("past_inputs", "future_inputs", "past_targets", "forecast", "quantiles", "base", "scale", "known", "keys")
-RESERVED = (*RESERVED, "values", *STATE_NAMES)
+RESERVED = (
+    *("past_inputs", "future_inputs", "past_targets", "forecast", "quantiles", "base", "scale", "known", "keys"),
+    *("values", *STATE_NAMES),
+)
 
 
 class Forecasting(nn.Module):

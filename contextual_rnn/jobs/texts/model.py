@@ -119,7 +119,12 @@ class TextModel(SavedModel):
         read = self.context if self.encoder else None
         fields: dict[str, Any] = dict(zip(read.names, read.fields, strict=True)) if read else {}
         columns = FieldColumns(fields, RESERVED, self.encoder)
-        described = {"job": "texts", "symbols": self.symbols, "unit": self.settings.unit, "labels": columns.labels}
+        described: dict[str, Any] = {
+            "job": "texts",
+            "symbols": self.symbols,
+            "unit": self.settings.unit,
+            "labels": columns.labels,
+        }
         described |= {"pattern": pattern_of(self.settings.unit), "usual_length": self.usual_length}
         specs = generator_graphs(self.sequences, columns, None)
         return Graphs(specs, {**described, "context": columns.names}, {"-sample.py": program("write")})
