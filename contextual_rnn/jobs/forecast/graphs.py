@@ -53,7 +53,7 @@ class Forecasting(nn.Module):
         found = self.model(inputs, past, context)
         if not self.model.settings.quantiles:
             return (found,)
-        scale = self.model.scale_of_read(past)
+        scale = self.model._prepared(inputs, past, context)[4]
         return found, found.unsqueeze(1) + self.model.offsets * (scale.unsqueeze(1) if scale.dim() == 3 else scale)
 
 
