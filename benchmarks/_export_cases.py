@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from torch import nn
@@ -52,7 +53,7 @@ def series() -> Iterator[Case]:
     for number, (kind, (cell, layers)) in enumerate(itertools.product(KINDS, CELLS)):
         settings: Settings = {"initial_state": kind, "cell": cell, "layers": layers, "missing": MISSING[number % 4]}
         settings |= {"inputs": ("u", "v"), "targets": ("y",), "context": ("a", "b"), "window": 3, "hidden": 5}
-        yield f"{kind}, {cell}, {layers}", lambda given=settings: SeriesModel(SeriesSettings(**given), fields())
+        yield f"{kind}, {cell}, {layers}", partial(_series, settings)
 
 
 def generation() -> Iterator[Case]:
@@ -62,7 +63,7 @@ def generation() -> Iterator[Case]:
         settings |= {"targets": ("y", "z"), "context": ("a", "b"), "hidden": 5}
         yield (
             f"{kind}, {cell}, {layers}",
-            lambda given=settings: SeriesGenerator(GenerationSettings(**given), fields()),
+            partial(_generation, settings),
         )
 
 
@@ -73,7 +74,7 @@ def texts() -> Iterator[Case]:
         settings |= {"hidden": 6, "embedding": 3, "context_hidden": 4}
         yield (
             f"{place}, {cell}, {layers}",
-            lambda given=settings: TextModel(TextSettings(**given), list("abc"), fields(unknown=True)),
+            partial(_texts, settings),
         )
 
 
@@ -95,7 +96,7 @@ def forecast() -> Iterator[Case]:
         name = ", ".join(map(str, part.values()))
         yield (
             f"{name}, {cell}, {layers}, {past} to {horizon}",
-            lambda given=settings: ForecastModel(ForecastSettings(**given), fields()),
+            partial(_forecast, settings),
         )
 
 
@@ -106,13 +107,10 @@ def pairs() -> Iterator[Case]:
         for feeding, label in itertools.product(feedings[attention], ("none", "token", "h0")):
             settings: Settings = {"bridge": bridge, "attention": attention, "cell": cell, "layers": layers}
             settings |= {"input_feeding": feeding, "label": label, "hidden": 6, "embedding": 4}
-            labels = ["de", "en"] if label != "none" else []
             name = f"{bridge}, {attention}{', input feeding' if feeding else ''}, {cell}, {layers}, label {label}"
             yield (
                 name,
-                lambda given=settings, labels=labels: PairModel(
-                    PairSettings(**given), list("abc"), list("xyz"), UNITS, labels
-                ),
+                partial(_pairs, settings),
             )
 
 
@@ -135,17 +133,39 @@ def library() -> Iterator[Case]:
         of_core = f"{layers}{', both directions' if both else ''}"
         for module in (nn.LSTM, nn.GRU, nn.RNN, gated.LSTM, gated.GRU):
             name = f"{module.__module__.split('.')[0]} {module.__name__}, {of_core}"
-            cores[name] = lambda module=module, some=some: module(4, 6, **some)  # type: ignore[misc]
+            cores[name] = partial(module, 4, 6, **some)
         if not both:
-            cores[f"projected LSTM, {of_core}"] = lambda some=some: nn.LSTM(4, 6, proj_size=3, **some)  # type: ignore[misc]
-    cores |= {module.__name__: lambda module=module: module(4, 6) for module in (nn.LSTMCell, nn.GRUCell, nn.RNNCell)}  # type: ignore[misc]
+            cores[f"projected LSTM, {of_core}"] = partial(nn.LSTM, 4, 6, proj_size=3, **some)
+    cores |= {module.__name__: partial(module, 4, 6) for module in (nn.LSTMCell, nn.GRUCell, nn.RNNCell)}
     cores["fast weights"] = lambda: FastWeightsRNN(4, 6, backend="reference")
     for (core, make_core), (state, make_state) in itertools.product(cores.items(), STATES.items()):
-        yield f"{core}, {state}", lambda core=make_core, state=make_state: _rnn(core(), state)
+        yield f"{core}, {state}", partial(_rnn, make_core, make_state)
 
 
-def _rnn(core: nn.Module, make_state: Callable[[nn.Module], Any]) -> ContextualRNN:
+def _rnn(make_core: Callable[[], nn.Module], make_state: Callable[[nn.Module], Any]) -> ContextualRNN:
+    core = make_core()
     return ContextualRNN(core, make_state(core))
+
+
+def _series(settings: Settings) -> SeriesModel:
+    return SeriesModel(SeriesSettings(**settings), fields())
+
+
+def _generation(settings: Settings) -> SeriesGenerator:
+    return SeriesGenerator(GenerationSettings(**settings), fields())
+
+
+def _texts(settings: Settings) -> TextModel:
+    return TextModel(TextSettings(**settings), list("abc"), fields(unknown=True))
+
+
+def _forecast(settings: Settings) -> ForecastModel:
+    return ForecastModel(ForecastSettings(**settings), fields())
+
+
+def _pairs(settings: Settings) -> PairModel:
+    labels = ["de", "en"] if settings["label"] != "none" else []
+    return PairModel(PairSettings(**settings), list("abc"), list("xyz"), UNITS, labels)
 
 
 CASES: dict[str, Callable[[], Iterator[Case]]] = {

@@ -71,6 +71,9 @@ def print_agreement(job: str, format: str, part: int, parts: int) -> float:
         f"{job}: {models} models, {len(differences)} graphs, {compared} comparisons; largest difference "
         f"{differences[worst]:.2g} ({worst}); {time.perf_counter() - start:.0f} s"
     )
+    for name, found in differences.items():
+        if not found <= TARGET:
+            print(f"  over {TARGET:g}: {name}, {found:.3g}")
     for sentence, count in refused.items():
         print(f"  {count} refused: {sentence}")
     return differences[worst]

@@ -4,14 +4,12 @@ Hypothesis tries the same examples, unless HYPOTHESIS_PROFILE=search has it look
 thread, for in several a sum differs in its last place, which after a thousand updates is another model.
 """
 
-import logging
 import os
 
 import torch
 from hypothesis import settings
 
 torch.set_num_threads(1)
-logging.getLogger("torch.__trace").propagate = False  # pytest would store thousands of records of torch.export
 
 settings.register_profile("repeatable", derandomize=True, database=None)
 settings.register_profile("search", max_examples=1000)

@@ -118,7 +118,7 @@ SERIES = [  # kind, cell, layers, missing
 ]
 
 
-@pytest.mark.parametrize(("kind", "cell", "layers", "missing"), SERIES if EVERY_CASE else SERIES[1:6:4])
+@pytest.mark.parametrize(("kind", "cell", "layers", "missing"), SERIES if EVERY_CASE else SERIES[5:6])
 def test_onnx_runtime_simulates_series_as_the_model(kind, cell, layers, missing):
     settings = SeriesSettings(
         inputs=("u", "v"), targets=("y",), context=("a", "b"), window=3, hidden=5, initial_state=kind,
