@@ -81,7 +81,7 @@ def texts() -> Iterator[Case]:
 def forecast() -> Iterator[Case]:
     """Yield every bridge, attention and cell, and every base, scale and way of missing values; lengths take turns."""
     of_windows = itertools.cycle([(1, 1), (5, 5), (50, 20), (300, 50)])
-    parts = [
+    parts: list[Settings] = [
         *({"bridge": bridge, "attention": attention} for bridge, attention in itertools.product(BRIDGES, ATTENTIONS)),
         *(
             {"base": base, "scale": scale, "missing": missing, "quantiles": (0.1, 0.9)}
