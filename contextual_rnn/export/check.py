@@ -13,7 +13,8 @@ from ..errors import InputError
 from .graph_spec import GraphSpec
 
 TOLERANCE = 1e-5  # of the largest difference, relative to the largest output if that is more than 1
-CHECKED = ((1, 1), (5, 12))  # batch sizes and numbers of steps, of which the traced graph has seen neither
+Sizes = Sequence[tuple[int, int]]
+CHECKED: Sizes = ((1, 1), (5, 12))  # batch sizes and numbers of steps, of which the traced graph has seen neither
 
 Run = Callable[[Sequence[Tensor]], Sequence[Any]]
 
@@ -41,18 +42,18 @@ def difference(spec: GraphSpec, run: Run, batch: int, steps: int, seed: int = 1)
     return largest
 
 
-def largest_difference(spec: GraphSpec, run: Run) -> float:
-    """Return the largest difference of a file from the model at other batch sizes and lengths than it was made with."""
-    return max(difference(spec, run, batch, steps) for batch, steps in CHECKED)
+def largest_difference(spec: GraphSpec, run: Run, sizes: Sizes = CHECKED) -> float:
+    """Return the largest difference of a file from the model at some batch sizes and numbers of steps."""
+    return max(difference(spec, run, batch, steps) for batch, steps in sizes)
 
 
-def check(spec: GraphSpec, run: Run, where: str) -> float:
+def check(spec: GraphSpec, run: Run, where: str, sizes: Sizes = CHECKED) -> float:
     """Return the largest difference of a file from the model.
 
     Raises:
         InputError: it is more than 1e-5.
     """
-    largest = largest_difference(spec, run)
+    largest = largest_difference(spec, run, sizes)
     if not largest <= TOLERANCE:
         raise InputError(
             f"the graph {spec.name or 'of the model'} differs from the model by {largest:.2g} in {where}, more than "

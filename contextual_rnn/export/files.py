@@ -165,7 +165,7 @@ def _content(spec: GraphSpec, metadata: dict[str, Any], format: Format, int8: bo
         from . import torch_format
 
         content = torch_format.torch_bytes(spec, metadata)
-        return content, check(spec, torch_format.Loaded(content), "PyTorch"), [torch_format.REMARK]
+        return content, *torch_format.check_program(spec, content)
     from . import onnx_format
 
     content = onnx_format.onnx_bytes(spec, metadata)

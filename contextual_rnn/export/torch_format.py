@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +12,8 @@ import torch
 from torch import Tensor
 
 from .._core.recording import recording
+from ..errors import InputError
+from .check import CHECKED, check
 from .graph_spec import GraphSpec
 from .loop_recorder import LoopRecorder
 from .program import exported_program
@@ -30,6 +33,34 @@ def torch_bytes(spec: GraphSpec, metadata: dict[str, Any]) -> bytes:
     described = json.dumps({**metadata, **spec.described()})
     torch.export.save(program, buffer, extra_files={METADATA: described})
     return buffer.getvalue()
+
+
+def check_program(spec: GraphSpec, content: bytes) -> tuple[float, list[str]]:
+    """Return the largest difference of a program from the model, and sentences on its limits.
+
+    `torch.export` takes sizes of 1 for constants, so that some programs need at least two steps.
+
+    Raises:
+        InputError: the difference is more than 1e-5, or `torch.export` has fixed a size.
+    """
+    run = Loaded(content)
+    try:
+        return check(spec, run, "PyTorch"), [REMARK]
+    except AssertionError as error:
+        limit = _named(spec, error)
+    try:
+        found = check(spec, run, "PyTorch", [(batch, max(steps, 2)) for batch, steps in CHECKED])
+    except AssertionError as error:
+        raise InputError(
+            f"the model cannot be exported, since torch.export fixes a size: {_named(spec, error)}"
+        ) from error
+    return found, [REMARK, f"The graph {spec.name or 'of the model'} has a limit that torch.export sets: {limit}."]
+
+
+def _named(spec: GraphSpec, error: AssertionError) -> str:
+    """Return the condition of a failed guard, with the names of the inputs."""
+    condition = str(error).removeprefix("Guard failed: ")
+    return re.sub(r"arguments_(\d+)", lambda found: spec.inputs[int(found[1])].name, condition)
 
 
 class Loaded:
