@@ -22,9 +22,15 @@ for name, value in (one.split("=", 1) for one in known):
     context[about["context"][name]] = [labels.index(value) if labels else float(value)]
 
 
+def number(column, cell):
+    """Return the number of a cell: the place of a label, or a number less the offset of its column."""
+    labels = about["input_labels"].get(column)
+    return labels.index(cell) if labels else float(cell) - about["offsets"].get(column, 0)
+
+
 def numbers(row, columns):
-    """Return the values of columns of a row, (1, D)."""
-    return np.array([[row[column] for column in columns]], np.float32)
+    """Return the numbers of columns of a row, (1, D)."""
+    return np.array([[number(column, row[column]) for column in columns]], np.float32)
 
 
 rows = csv.DictReader(sys.stdin)
@@ -35,8 +41,9 @@ if about["window"]:
     given["window_targets"] = np.stack([numbers(row, about["target_columns"]) for row in first[:-1]], 1)
 predicted, *state = whole.run(None, given)
 print(*about["target_columns"], sep=",")
-print(*predicted[0, -1], sep=",")
+offset = [about["offsets"].get(column, 0) for column in about["target_columns"]]
+print(*predicted[0, -1] + offset, sep=",")
 names = [one.name for one in step.get_inputs()]
 for row in rows:  # each row could come from a sensor
     predicted, *state = step.run(None, dict(zip(names, [numbers(row, about["input_columns"]), *state], strict=True)))
-    print(*predicted[0], sep=",", flush=True)
+    print(*predicted[0] + offset, sep=",", flush=True)

@@ -58,7 +58,8 @@ class Model:
                 break
             state = {name.removesuffix("_n"): value for name, value in found.items() if name.endswith("_n")}
             found = _run(self.step, {"last": elements[-1]} | state | known)
-        series = np.stack(elements, axis=1)
+        offsets = [self.about["offsets"].get(name, 0) for name in self.about["target_columns"]]
+        series = np.stack(elements, axis=1) + offsets
         return [one[:length] for one, length in zip(series, lengths, strict=True)]
 
 

@@ -120,4 +120,5 @@ def forecast_graphs(model: ForecastModel) -> Graphs:
     }
     described |= {"input_columns": [*settings.inputs, *settings.past_inputs], "known_ahead": model.known_ahead}
     described |= {"quantiles": list(settings.quantiles)}
+    described |= {"input_labels": model.coding.labels, "offsets": model.coding.offsets}
     return Graphs(specs, {**described, "target_columns": list(settings.targets), "missing": settings.missing})
