@@ -64,7 +64,8 @@ def compare_alone(python: str) -> float:
         np.savez(folder / "given.npz", **arrays)
         (folder / "asked.json").write_text(json.dumps(asked))
         (folder / "alone.py").write_text(SCRIPT)
-        done = subprocess.run([python, "alone.py"], cwd=folder, capture_output=True, text=True, check=True)
+        command = [python, "-I", "alone.py"]  # without PYTHONPATH, where this library may be
+        done = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, text=True, check=True)
         print(f"\nalone: Python {done.stdout.strip()}")
         found, words = np.load(folder / "found.npz"), json.loads((folder / "found.json").read_text())
         largest = [float(np.abs(found[key] - value).max()) for key, value in expected.items()]

@@ -23,6 +23,7 @@ from contextual_rnn.export.onnx_format import Session, onnx_bytes
 from contextual_rnn.export.torch_format import Loaded, torch_bytes
 
 WIDTH, HIDDEN = 16, 128
+CALLS = 3  # measured in each turn
 CORES: dict[str, Callable[[], nn.Module]] = {
     "LSTM": lambda: nn.LSTM(WIDTH, HIDDEN, batch_first=True),
     "LSTM, 2 layers": lambda: nn.LSTM(WIDTH, HIDDEN, 2, batch_first=True),
@@ -66,17 +67,16 @@ def _model(spec: GraphSpec) -> Callable[[list[Tensor]], Any]:
 
 
 def _in_turns(sides: list[Any], inputs: list[Tensor], seconds: float = 3.0) -> list[list[float]]:
-    """Return the times of each side, in turn for some seconds, after three calls to warm up."""
+    """Return the times of each side, in turn for some seconds; the first call of a turn warms up."""
     times: list[list[float]] = [[] for _ in sides]
-    for _ in range(3):
-        for side in sides:
-            side(inputs)
     end = time.perf_counter() + seconds
-    while time.perf_counter() < end or len(times[0]) < 5:
+    while time.perf_counter() < end or len(times[0]) < 3 * CALLS:
         for place, side in enumerate(sides):
-            start = time.perf_counter()
             side(inputs)
-            times[place].append(time.perf_counter() - start)
+            for _ in range(CALLS):
+                start = time.perf_counter()
+                side(inputs)
+                times[place].append(time.perf_counter() - start)
     return times
 
 
