@@ -95,7 +95,7 @@ def named_values(texts: Sequence[str]) -> dict[str, str]:
     Raises:
         InputError: a text is not of the form NAME=VALUE.
     """
-    found = {}
+    found: dict[str, str] = {}
     for text in texts:
         name, equals, value = text.partition("=")
         if not equals or not name:
