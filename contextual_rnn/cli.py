@@ -35,6 +35,7 @@ from .options import (
 
 # The commands of each job and paper. A new job is one line.
 MODULES = {
+    "copy_example": ("example",),
     "jobs.series": ("fit series", "compare series", "predict"),
     "jobs.generation": ("fit generation", "compare generation", "sample"),
     "jobs.forecast": ("fit forecast", "compare forecast", "forecast"),

@@ -5,7 +5,6 @@ import importlib
 import pathlib
 import re
 import shlex
-import shutil
 
 import pytest
 
@@ -52,7 +51,6 @@ def run(language, text, namespace):
 def test_the_code_of_a_page_runs(path, tmp_path, monkeypatch, capsys):
     if path.name in NEEDS:
         pytest.importorskip(NEEDS[path.name])
-    shutil.copytree(ROOT / "examples" / "data", tmp_path / "examples" / "data")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MPLBACKEND", "agg")
     namespace = {"__name__": "page"}
