@@ -47,6 +47,7 @@ def run(language, text, namespace):
         exec(compile(text, "block", "exec"), namespace)
 
 
+@pytest.mark.filterwarnings("ignore::contextual_rnn.errors.DataWarning")  # a page prints these, too
 @pytest.mark.parametrize("path", [path for path in PAGES if blocks(path)], ids=lambda path: path.stem)
 def test_the_code_of_a_page_runs(path, tmp_path, monkeypatch, capsys):
     if path.name in NEEDS:
