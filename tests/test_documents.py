@@ -2,12 +2,14 @@
 
 import doctest
 import importlib
+import itertools
 import pathlib
 import re
 import shlex
 
 import pytest
 
+from contextual_rnn.cli import MODULES as COMMANDS
 from contextual_rnn.cli import main
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -66,6 +68,13 @@ def test_the_reference_has_every_public_name():
         public = set(importlib.import_module(module).__all__) - {"gated"}  # a module, whose names are listed themselves
         assert {name for name in public if f"{module}.{name}" not in listed} == set()
     assert {f"contextual_rnn.gated.{name}" for name in ("GatedGRU", "GatedLSTM", "GatedRNN")} <= listed
+
+
+def test_the_reference_has_every_command():
+    page = (ROOT / "docs" / "reference" / "command_line.md").read_text(encoding="utf-8")
+    listed = {command.replace(" ...", "") for command in re.findall(r"^\| `(.*?)` \|", page, re.MULTILINE)}
+    for name in itertools.chain.from_iterable(COMMANDS.values()):
+        assert name in listed or name.startswith("reproduce ")
 
 
 def test_every_page_is_in_the_table_of_contents():
