@@ -1,17 +1,18 @@
 """Pen digits: reading, refusals, and metrics that distinguish copies and noise from new digits."""
 
+import hashlib
 import json
 import os
 
 import pytest
 import torch
 
+from contextual_rnn.data.published import PEN_DIGITS_TEST, PEN_DIGITS_TRAINING, VARIABLE, find
 from contextual_rnn.errors import InputError
 from contextual_rnn.papers.experiment import shuffled
 from contextual_rnn.papers.pen_digits import reproduce
 from contextual_rnn.papers.pen_digits.data import PenDigits, accuracy, nearer
 from contextual_rnn.papers.pen_digits.model import PenModel, loss
-from contextual_rnn.papers.published import PEN_DIGITS_TEST, PEN_DIGITS_TRAINING, VARIABLE, find
 
 LINE = " 47,100, 27, 81, 57, 37, 26,  0,  0, 23, 56, 53,100, 90, 40, 98, 8"
 
@@ -24,6 +25,7 @@ def test_reads_points_and_digit(tmp_path):
     assert digits.points[0, 0].tolist() == pytest.approx([-0.06, 1.0])
     assert digits.digit.tolist() == [8, 8]
     assert [len(part) for part in digits.split(0.5)] == [1, 1]
+    assert digits.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 @pytest.mark.parametrize(
