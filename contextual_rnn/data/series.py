@@ -21,12 +21,8 @@ from .fields import fields_of
 from .input_labels import coding_in_words, inputs_with_labels, learn_labels, perhaps_labels
 from .lengths import left_out_in_words, too_short
 from .missing import REFUSE, check_known, filled_with_indicators, in_words
-<<<<<<< HEAD
 from .stored import StoredSeries
-from .table import MissingNumber, Source, Table, is_path
-=======
 from .table import Source, Table, is_path
->>>>>>> main
 from .time import NO_TIME, Times, check_order, common_frequency, read_times
 
 
