@@ -19,9 +19,10 @@ from contextual_rnn.jobs import pairs
 from contextual_rnn.jobs.pairs import answers as pair_answers
 from contextual_rnn.jobs.pairs import train as pair_train
 from contextual_rnn.jobs.pairs.answers import Answers, answer
-from contextual_rnn.jobs.pairs.data import PairData, Question, hold_out, questions
+from contextual_rnn.jobs.pairs.data import PairData, hold_out
 from contextual_rnn.jobs.pairs.decode import Target
 from contextual_rnn.jobs.pairs.figures import attention_weights
+from contextual_rnn.jobs.pairs.questions import Question, questions
 from contextual_rnn.jobs.pairs.train import Training
 
 TINY = {**SMALL, "hidden": 4, "embedding": 4}

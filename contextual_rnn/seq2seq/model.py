@@ -22,6 +22,7 @@ from . import search
 from .decoder import Decoded, Decoder, Memory
 from .encoder import Encoder
 from .feeding import ScheduledSampling
+from .output_loss import LossInPieces, hooked, takes_pieces
 from .search import Found
 from .step import Step
 
@@ -158,19 +159,21 @@ class EncoderDecoder(nn.Module):
         options = (source_lengths, context, feeding, training_step)
         if target is not None:
             predict = functools.partial(self._predict, options=options)
-            return self._loss(predict, source, target, target_lengths, first, known)
+            if self.decoder.is_category:
+                return self._cross_entropy(predict, source, target, target_lengths, options, 0.0)
+            return self._squared_error(predict, source, target, target_lengths, first, known)
         if not (target_lengths is None and first is None and known is None):
             raise InputError("target_lengths, first and known can only be used with target=")
         assert inputs is not None
         return self._predict(source, inputs, options)
 
-    def _predict(self, source: Tensor, inputs: Tensor, options: tuple) -> Decoded:
+    def _predict(self, source: Tensor, inputs: Tensor, options: tuple, with_output: bool = True) -> Decoded:
         if not shapes_are_traced() and inputs.shape[0] != source.shape[0]:
             found = f"found {source.shape[0]} sources and {inputs.shape[0]} targets"
             raise InputError(f"sources and targets must be equal in number; {found}")
         lengths, context, feeding, training_step = options
         state, memory = self.encode(source, lengths, context)
-        return self.decoder(inputs, state, memory, feeding, training_step)
+        return self.decoder(inputs, state, memory, feeding, training_step, with_output)
 
     def loss(
         self,
@@ -184,11 +187,13 @@ class EncoderDecoder(nn.Module):
         training_step: int | None = None,
         first: Tensor | None = None,
         known: Tensor | None = None,
+        label_smoothing: float = 0.0,
     ) -> Tensor:
         """Return the mean loss, ().
 
         For categories, it is the mean cross-entropy per element in nats, end symbol included. For vectors, it is the
-        mean squared error.
+        mean squared error. Where all logits of the minibatch would take much memory, they are computed in pieces; see
+        `output_loss`.
 
         Args:
             source: categories (B, S) or vectors (B, S, F), padded.
@@ -201,31 +206,40 @@ class EncoderDecoder(nn.Module):
             first: for vectors, the element before the target (B, D), such as the last one of the source.
             known: for vectors, features (B, T, K) that are known in advance for every step, concatenated to the
                 decoder's inputs.
+            label_smoothing: for categories, the share of the probability of each label that is spread over all
+                categories.
 
         Raises:
             InputError: for vectors, `first` is missing, the targets do not have the decoder's width, or all lengths are
                 0; the number of targets is not that of the sources; the lengths are not B integers from 0 to T; or for
                 the reasons given in `Decoder.forward`.
         """
+        options = (source_lengths, context, feeding, training_step)
 
         def predict(source: Tensor, inputs: Tensor) -> Decoded:
-            return self(source, inputs, source_lengths, context, feeding, training_step)
+            return self(source, inputs, *options)
 
-        return self._loss(predict, source, target, target_lengths, first, known)
+        if self.decoder.is_category:
+            return self._cross_entropy(predict, source, target, target_lengths, options, label_smoothing)
+        return self._squared_error(predict, source, target, target_lengths, first, known)
 
-    def _loss(
+    def _cross_entropy(
         self,
         predict: Callable[[Tensor, Tensor], Decoded],
         source: Tensor,
         target: Tensor,
         target_lengths: Tensor | None,
-        first: Tensor | None,
-        known: Tensor | None,
+        options: tuple,
+        smoothing: float,
     ) -> Tensor:
-        if not self.decoder.is_category:
-            return self._squared_error(predict, source, target, target_lengths, first, known)
         inputs, labels = self.framed(target, target_lengths)
-        return cross_entropy(predict(source, inputs).outputs.transpose(1, 2), labels, ignore_index=-1)
+        has_hooks = any(map(hooked, (self, self.decoder, self.decoder.output)))
+        if takes_pieces(self.decoder.output, labels) and not has_hooks and not self.decoder.needs_outputs(*options[2:]):
+            joined = self._predict(source, inputs, options, with_output=False).outputs.flatten(0, 1)
+            layer = self.decoder.output
+            return LossInPieces.apply(joined, layer.weight, layer.bias, labels.flatten(), smoothing)
+        outputs = predict(source, inputs).outputs.transpose(1, 2)
+        return cross_entropy(outputs, labels, ignore_index=-1, label_smoothing=smoothing)
 
     def framed(self, target: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return the decoder's inputs (start symbol, then target) and its labels (target, then end symbol).

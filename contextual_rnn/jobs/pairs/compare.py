@@ -144,7 +144,8 @@ def compare(
         check_label(list(dict.fromkeys(values["label"] for values in variants)), data)
         variants = [values for values, _ in PairSettings.variants({**compared, "label": "none"})]
     candidates = {"-".join(values.values()): _candidates(values, variants, options) for values in variants}
-    with train_kinds(Training(data), candidates, seeds=seeds, out=out, resume=resume, jobs=jobs) as trained:
+    training = Training(data, chosen_by=files.chosen_by(data.units.target))
+    with train_kinds(training, candidates, seeds=seeds, out=out, resume=resume, jobs=jobs) as trained:
         fields = _findings(trained, dict(zip(candidates, _named(variants), strict=True)), data)
         return PairComparison(**fields, **trained.fields()).keep(trained)
 

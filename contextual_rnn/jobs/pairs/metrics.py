@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from rapidfuzz.distance import Levenshtein
 
 from ...study.differences import ItemMetric, Metric
+from .text_metrics import bleu, chrf, is_installed
 
 Symbols = Sequence[str]
 
@@ -37,15 +39,33 @@ def phone_error_rate(found: Sequence[Symbols], references: Sequence[Sequence[Sym
 
 @dataclasses.dataclass(frozen=True)
 class PairMetric(Metric):
-    """A metric of targets: `compute(found, references)`, where every target has one or more references."""
+    """A metric of targets: `compute(found, references)`, where every target has one or more references.
 
-    compute: Callable[[Sequence[Symbols], Sequence[Sequence[Symbols]]], float] = word_error_rate
+    Attributes:
+        compute: of symbols, or of texts if `of_text` is true.
+        of_text: whether it reads texts, and not their symbols.
+    """
+
+    compute: Callable[[Sequence[Any], Sequence[Sequence[Any]]], float] = word_error_rate
+    of_text: bool = False
 
 
 METRICS = (
     PairMetric("word_error_rate", "sequence error rate", "%", "difference", compute=word_error_rate),
     PairMetric("phone_error_rate", "symbol error rate", "%", "difference", compute=phone_error_rate),
 )
+TEXT_METRICS = (
+    PairMetric("bleu", "BLEU", "", "difference", compute=bleu, of_text=True),
+    PairMetric("chrf", "chrF", "", "difference", compute=chrf, of_text=True),
+)
+
+
+def metrics_of(unit: str) -> tuple[PairMetric, ...]:
+    """Return the metrics of targets of a unit: with BLEU and chrF for subwords, and for words if sacrebleu is there."""
+    of_texts = unit == "subwords" or (unit == "words" and is_installed())
+    return (*TEXT_METRICS, *METRICS) if of_texts else METRICS
+
+
 BY_WORD = ItemMetric(
     "word_error_rate",
     "sequence error rate",

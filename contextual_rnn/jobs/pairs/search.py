@@ -10,7 +10,6 @@ from typing import Any
 from ..._core.settings import check_count
 from ...data.pairs import SourceLine
 from ...data.pairs.enclosing import without_marks
-from ...data.pairs.pair import split
 from ...data.units import join
 from ...errors import InputError
 from .decode import Target, decode
@@ -67,15 +66,17 @@ class Search:
     def _prepared(self, line: SourceLine, model: PairNetwork) -> SourceLine:
         """Return a line with its label, and without slashes or brackets around the source that the model never saw.
 
+        Its symbols are those that the model reads.
+
         Raises:
-            InputError: the model does not know the label.
+            InputError: the model does not know the label, or the source is too long.
         """
         if line.label is not None:
             _check_label(f"{line.place}: the label", line.label, model)
         inner = without_marks(line.text) if model.units.source != "smiles" else None
         if inner is None or any(line.text.strip()[0] in symbol for symbol in model.source.symbols):
-            return line
-        return line._replace(symbols=split(line.place, inner, model.units.source), was_enclosed=True)
+            return line._replace(symbols=model.split_source(line.place, line.text)) if line.symbols else line
+        return line._replace(symbols=model.split_source(line.place, inner), was_enclosed=True)
 
     def _cut(self, targets: list[Target], model: PairNetwork) -> list[Target]:
         """Truncate targets to the largest length, and drop those that become equal to an earlier one."""
@@ -112,7 +113,8 @@ def _check_label(what: str, label: str, model: PairNetwork) -> None:
 
 def _vocabulary(model: PairNetwork) -> tuple[object, ...]:
     reads_label_in = model.settings.label if model.labels else ""
-    return model.source.symbols, model.target.symbols, model.labels, model.label_separator, model.units, reads_label_in
+    vocabulary = model.source.symbols, model.target.symbols, model.subwords
+    return *vocabulary, model.labels, model.label_separator, model.units, reads_label_in
 
 
 def _batches(lines: Iterable[SourceLine], size: int) -> Iterator[list[SourceLine]]:
