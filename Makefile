@@ -22,7 +22,7 @@ help:
 	@echo "Setting up .venv; this takes a minute or two."
 	$(PYTHON) -m venv .venv
 	$(PIP) "$$(grep '^torch==' constraints.txt)"
-	$(PIP) --editable ".[fast,digits,test,lint]"
+	$(PIP) --editable ".[fast,digits,translation,test,lint]"
 	@touch $@
 
 demo: .venv/installed

@@ -38,7 +38,7 @@ MODULES = {
     "jobs.series": ("fit series", "compare series", "predict"),
     "jobs.generation": ("fit generation", "compare generation", "sample"),
     "jobs.forecast": ("fit forecast", "compare forecast", "forecast"),
-    "jobs.pairs": ("fit pairs", "compare pairs", "transcribe"),
+    "jobs.pairs": ("fit pairs", "compare pairs", "transcribe", "translate"),
     "jobs.texts": ("fit texts", "compare texts", "sample texts", "score"),
     "export_run": ("export",),
     "papers.decay": ("reproduce lcd",),

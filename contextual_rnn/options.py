@@ -38,6 +38,7 @@ GROUP_OF_OTHERS = {
     "sample": "sampling",
     "sample texts": "sampling",
     "transcribe": "search",
+    "translate": "search",
 }  # by command; "training" for the rest
 
 

@@ -25,8 +25,9 @@ LARGE = 2**21  # logits of a minibatch from which on pieces are worth their cost
 
 def takes_pieces(layer: nn.Module, labels: Tensor) -> bool:
     """Return whether the loss of an output layer for labels of some shape is to be computed in pieces."""
-    is_plain = type(layer) is nn.Linear and layer.bias is not None and is_eager()
-    return is_plain and not torch.is_autocast_enabled(labels.device.type) and labels.numel() * len(layer.bias) > LARGE
+    if type(layer) is not nn.Linear or not is_eager() or torch.is_autocast_enabled(labels.device.type):
+        return False
+    return layer.bias is not None and labels.numel() * layer.out_features > LARGE
 
 
 def hooked(module: nn.Module) -> bool:
@@ -100,7 +101,7 @@ def _add_piece(
             slopes -= smoothing / len(weight)
         slopes.scatter_add_(1, labels.unsqueeze(1), slopes.new_full((len(labels), 1), smoothing - 1))
         of_x, of_weight, of_bias = gradients
-        of_x[place] = (slopes @ weight.to(slopes.dtype)) if slopes.dtype != weight.dtype else slopes @ weight
+        of_x[place] = slopes @ weight.to(slopes.dtype)
         of_weight.addmm_(slopes.t(), x.to(slopes.dtype))
         of_bias += slopes.sum(0)
     return loss

@@ -7,8 +7,14 @@ from .settings import PairSettings
 from .train import fit
 from .transcribe import transcribe, transcribe_lines
 
-__all__ = ["PairComparison", "PairModel", "PairSettings", "Target", "compare", "fit", "load", "transcribe"]
+__all__ = ["PairComparison", "PairModel", "PairSettings", "Target", "compare", "fit", "load", "transcribe", "translate"]
 
-COMMANDS = {"fit pairs": fit, "compare pairs": compare, "transcribe": transcribe_lines}
+COMMANDS = {
+    "fit pairs": fit,
+    "compare pairs": compare,
+    "transcribe": transcribe_lines,
+    "translate": transcribe_lines,
+}
 
 load = PairModel.load
+translate = transcribe  # the same under the name that readers of sentences look for

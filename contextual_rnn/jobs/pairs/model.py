@@ -67,3 +67,5 @@ class PairModel(PairNetwork):
             longest=longest,
             scores=scores,
         )
+
+    translate = transcribe  # the same

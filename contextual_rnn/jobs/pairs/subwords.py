@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 
 from ...data.pairs import LONGEST, Pair
@@ -37,11 +36,12 @@ def cut(pairs: Sequence[Pair], sides: Sides) -> list[Pair]:
     """Return pairs whose whole texts are split into subwords."""
     if not sides:
         return list(pairs)
-    split = {side: [split_text(side, getattr(pair, side)[0], of) for pair in pairs] for side, of in sides.items()}
-    return [
-        dataclasses.replace(pair, **{side: symbols[row] for side, symbols in split.items()})
-        for row, pair in enumerate(pairs)
-    ]
+
+    def symbols(pair: Pair, side: str) -> tuple[str, ...]:
+        whole: tuple[str, ...] = getattr(pair, side)
+        return split_text(f"the {side}", whole[0], sides[side]) if side in sides else whole
+
+    return [Pair(symbols(pair, "source"), symbols(pair, "target"), pair.label) for pair in pairs]
 
 
 def split_text(what: str, text: str, subwords: Subwords) -> tuple[str, ...]:
