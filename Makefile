@@ -6,11 +6,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt
 
-.PHONY: help demo test compatibility lint clean
+.PHONY: help demo test docs links compatibility lint clean
 
 help:
 	@echo "make demo   train the paper's cosine-decay model and draw its figures 4, 5 and 6 in runs/demo"
 	@echo "make test   run the tests"
+	@echo "make docs   build the documentation in build/docs/index.html"
+	@echo "make links  check the documentation's links to other sites"
 	@echo "make compatibility  install the tools of docs/compatibility.md and try every class with them; takes 30 minutes"
 	@echo "make lint   check style and types"
 	@echo "make .venv  install everything into .venv; the others do so when it is missing"
@@ -36,6 +38,18 @@ compatibility: .venv/installed
 	$(PIP) lightning skorch huggingface_hub onnx onnxscript onnxruntime opt_einsum
 	$(PIP) --no-deps opacus
 	EVERY_CASE=1 $(BIN)/python -m pytest tests/test_compatibility*.py tests/test_examples.py
+
+.venv/docs: .venv/installed
+	$(PIP) --editable ".[docs]"
+	@touch $@
+
+# A warning is an error: a broken link between pages, a missing name, a malformed docstring.
+docs: .venv/docs
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going --builder html docs build/docs
+	@echo "Open build/docs/index.html."
+
+links: .venv/docs
+	$(BIN)/python -m sphinx --quiet --keep-going --builder linkcheck docs build/links
 
 lint: .venv/installed
 	$(BIN)/ruff check .

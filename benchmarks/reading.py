@@ -16,6 +16,8 @@ import tempfile
 import numpy as np
 import polars as pl
 
+from . import provenance
+
 COLUMNS = ("a", "b", "c", "d")
 POLARS = """
 frame = pl.read_{kind}({path!r})
@@ -29,10 +31,10 @@ import polars as pl
 from contextual_rnn.data.columns import ColumnSettings
 from contextual_rnn.data.series import read_series
 def peak(): return int(re.search(r"VmHWM:\\s*(\\d+)", open("/proc/self/status").read())[1]) * 1024
-before, start = peak(), time.perf_counter()
+before, start, processor = peak(), time.perf_counter(), time.process_time()
 {reading}
-seconds = time.perf_counter() - start
-print(json.dumps([seconds, peak() - before]))
+processor, seconds = time.process_time() - processor, time.perf_counter() - start
+print(json.dumps([seconds, processor, peak() - before]))
 """
 
 
@@ -45,20 +47,24 @@ def main() -> None:
     generator = np.random.default_rng(0)
     frame = pl.DataFrame({name: generator.normal(size=given.rows).round(6) for name in COLUMNS})
     size = given.rows * len(COLUMNS) * 8
-    print(f"{given.rows} rows, {len(COLUMNS)} columns of {size / 4e6:.0f} MB\n")
-    print("| file | reader | seconds | peak memory in sizes of the four columns |\n| --- | --- | --- | --- |")
+    print(f"{provenance()}\n\n{given.rows} rows, {len(COLUMNS)} columns of {size / 4e6:.0f} MB\n")
+    print(
+        "| file | reader | seconds | of the processor | peak memory in sizes of the four columns |\n"
+        "| --- | --- | --- | --- | --- |"
+    )
     with tempfile.TemporaryDirectory() as folder:
         for kind in ("csv", "parquet"):
             path = str(pathlib.Path(folder, f"table.{kind}"))
             frame.write_csv(path) if kind == "csv" else frame.write_parquet(path)
             for name, reading in (("polars", POLARS), ("read_series", OURS)):
                 found = [_measured(reading.format(kind=kind, path=path)) for _ in range(given.repeats)]
-                seconds, memory = (min(values) for values in zip(*found, strict=True))
-                print(f"| {kind} | {name} | {seconds:.2f} | {memory / size:.2f} |", flush=True)
+                seconds, processor, memory = (min(values) for values in zip(*found, strict=True))
+                print(f"| {kind} | {name} | {seconds:.2f} | {processor:.2f} | {memory / size:.2f} |", flush=True)
 
 
-def _measured(reading: str) -> tuple[float, float]:
+def _measured(reading: str) -> tuple[float, float, float]:
     environment = os.environ | {"POLARS_MAX_THREADS": "1", "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-c", SCRIPT.format(reading=reading)]
-    seconds, memory = json.loads(subprocess.run(command, env=environment, check=True, capture_output=True).stdout)
-    return seconds, memory
+    found = subprocess.run(command, env=environment, check=True, capture_output=True).stdout
+    seconds, processor, memory = json.loads(found)
+    return seconds, processor, memory

@@ -35,12 +35,14 @@ from .options import (
 
 # The commands of each job and paper. A new job is one line.
 MODULES = {
+    "copy_example": ("example",),
     "jobs.series": ("fit series", "compare series", "predict"),
     "jobs.generation": ("fit generation", "compare generation", "sample"),
     "jobs.forecast": ("fit forecast", "compare forecast", "forecast"),
     "jobs.pairs": ("fit pairs", "compare pairs", "transcribe", "translate"),
     "jobs.texts": ("fit texts", "compare texts", "sample texts", "score"),
     "export_run": ("export",),
+    "jobs.texts.molecules": ("reproduce molecules",),
     "papers.decay": ("reproduce lcd",),
     "papers.retrieval": ("reproduce art", "reproduce associative-retrieval-table"),
     "papers.pen_digits": ("reproduce pen-digits",),

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from ._core.module_config import register
 from ._core.records import Record
 
 ORDERS = (1, 2, 3, 5, 8, 12, 20)  # lags of the targets and of the inputs
@@ -22,8 +22,8 @@ SERIES = 50  # held-out series that are simulated to choose an order
 Split = tuple[Sequence[Record], Sequence[Record]]
 
 
-@dataclasses.dataclass
-class LinearModel:
+@register
+class LinearModel(nn.Module):
     """A linear model with exogenous inputs (ARX; Ljung 1999, equation 4.7), simulated from the window on.
 
     y_t = sum_i A_i y_(t-i) + sum_j B_j u_(t-j) + C c + d, i = 1..n, j = 0..m, in standardised columns. The coefficients
@@ -35,12 +35,33 @@ class LinearModel:
         order: n, at most k.
         input_order: m.
         penalty: of the squared coefficients, per row; d is not penalised.
+        sizes: Y, U and C, the numbers of targets, of inputs and of context columns.
+
+    Attributes:
+        coefficients: A, B, C and d, (n Y + (m + 1) U + C + 1, Y), float64.
+        mean: of the targets, (Y,), float64.
+        scale: their standard deviation, (Y,); 1 for a constant column.
+        input_mean: of the inputs, (U,).
+        input_scale: their standard deviation, (U,).
     """
 
-    window: int
-    order: int
-    input_order: int
-    penalty: float
+    coefficients: Tensor
+    mean: Tensor
+    scale: Tensor
+    input_mean: Tensor
+    input_scale: Tensor
+
+    def __init__(
+        self, window: int, order: int, input_order: int, penalty: float, sizes: tuple[int, int, int] = (1, 1, 0)
+    ) -> None:
+        super().__init__()
+        self.window, self.order, self.input_order, self.penalty = window, order, input_order, penalty
+        targets, inputs, context = sizes
+        width = order * targets + (input_order + 1) * inputs + context + 1
+        self.register_buffer("coefficients", torch.zeros(width, targets, dtype=torch.float64))
+        for name, size in (("", targets), ("input_", inputs)):
+            self.register_buffer(f"{name}mean", torch.zeros(size, dtype=torch.float64))
+            self.register_buffer(f"{name}scale", torch.ones(size, dtype=torch.float64))
 
     def fit(self, records: Sequence[Record]) -> LinearModel:
         """Fit the coefficients to series; steps whose target or lags of it are missing are left out.
@@ -52,11 +73,14 @@ class LinearModel:
 
     def _sums(self, records: Sequence[Record]) -> tuple[np.ndarray, np.ndarray, int]:
         """Return X'X, X'Y and the number of rows of the regression; set the scale of the columns."""
-        self.mean, self.scale = _moments(np.concatenate([_array(record.targets) for record in records]))
-        self.input_mean, self.input_scale = _moments(np.concatenate([_array(record.inputs) for record in records]))
+        for name in ("target", "input"):
+            moments = _moments(np.concatenate([_array(getattr(record, f"{name}s")) for record in records]))
+            for kept, value in zip(("mean", "scale"), moments, strict=True):
+                getattr(self, kept if name == "target" else f"input_{kept}").copy_(torch.from_numpy(value))
+        mean, scale = _array(self.mean), _array(self.scale)
         squares, products, rows = np.zeros(()), np.zeros(()), 0
         for record in records:
-            y = (_array(record.targets) - self.mean) / self.scale
+            y = (_array(record.targets) - mean) / scale
             x = np.concatenate([_lags(y, 1, self.order), self._exogenous(record)], axis=1)[self.order :]
             known = ~(np.isnan(x).any(1) | np.isnan(y[self.order :]).any(1))
             x, y = x[known], y[self.order :][known]
@@ -68,19 +92,20 @@ class LinearModel:
             raise ValueError("no step has a target and all its lags")
         penalty = np.full(len(squares), self.penalty * rows)
         penalty[-1] = 1e-9 * rows
-        self.coefficients = np.linalg.solve(squares + np.diag(penalty), products)
+        self.coefficients.copy_(torch.from_numpy(np.linalg.solve(squares + np.diag(penalty), products)))
         return self
 
     def predictions(self, records: Sequence[Record]) -> list[Tensor]:
         """Return the simulated targets (T - k, Y) of every series, in the unit of the targets."""
-        width = self.order * len(self.mean)
-        lagged, driven = self.coefficients[:width], [self._exogenous(record) for record in records]
+        mean, scale, coefficients = _array(self.mean), _array(self.scale), _array(self.coefficients)
+        width = self.order * len(mean)
+        lagged, driven = coefficients[:width], [self._exogenous(record) for record in records]
         size = max(len(record) for record in records) - self.window
-        exogenous = np.zeros((len(records), size, len(self.mean)))
-        state = np.zeros((len(records), self.order, len(self.mean)))  # the newest target first
+        exogenous = np.zeros((len(records), size, len(mean)))
+        state = np.zeros((len(records), self.order, len(mean)))  # the newest target first
         for place, (record, x) in enumerate(zip(records, driven, strict=True)):
-            exogenous[place, : len(record) - self.window] = x[self.window :] @ self.coefficients[width:]
-            known = (_array(record.targets[: self.window]) - self.mean) / self.scale
+            exogenous[place, : len(record) - self.window] = x[self.window :] @ coefficients[width:]
+            known = (_array(record.targets[: self.window]) - mean) / scale
             state[place] = np.nan_to_num(known[::-1][: self.order])
         simulated = np.empty_like(exogenous)
         for step in range(size):
@@ -88,7 +113,7 @@ class LinearModel:
             simulated[:, step] = new = new.clip(-LIMIT, LIMIT)
             if self.order:
                 state = np.concatenate([new[:, None], state[:, :-1]], axis=1)
-        simulated = simulated * self.scale + self.mean
+        simulated = simulated * scale + mean
         return [
             torch.from_numpy(one[: len(record) - self.window]).float()
             for one, record in zip(simulated, records, strict=True)
@@ -96,7 +121,8 @@ class LinearModel:
 
     def _exogenous(self, record: Record) -> np.ndarray:
         """Return the inputs with their lags, the context and 1, (T, (m + 1) U + C + 1)."""
-        inputs = np.nan_to_num((_array(record.inputs) - self.input_mean) / self.input_scale)  # NaN stands for the mean
+        inputs = (_array(record.inputs) - _array(self.input_mean)) / _array(self.input_scale)
+        inputs = np.nan_to_num(inputs)  # NaN stands for the mean
         lags, context = _lags(inputs, 0, self.input_order, hold=True), _array(record.context)
         return np.concatenate(
             [lags, np.broadcast_to(context, (len(record), len(context))), np.ones((len(record), 1))], 1
@@ -121,14 +147,16 @@ def choose_linear(
         error: `error(model, records)` of held-out series.
     """
     longest = min(window, min(map(len, training)) - 1)
-    width = training[0].targets.shape[1] + training[0].inputs.shape[1]
+    first = training[0]
+    sizes = first.targets.shape[1], first.inputs.shape[1], len(first.context)
+    width = sizes[0] + sizes[1]
     lagged = [(order, order) for order in ORDERS if order <= longest and order * width <= MOST]
     candidates = [*lagged, *((0, order) for order in INPUT_ORDERS)]
     totals = np.zeros((len(candidates), len(PENALTIES)))
     for fitted, held_out in splits:
         scored = [record.part(0, window + SCORED) for record in held_out[:SERIES]]
         for place, (order, input_order) in enumerate(candidates):
-            model = LinearModel(window, order, input_order, 0)
+            model = LinearModel(window, order, input_order, 0, sizes)
             sums = model._sums(fitted)
             if not sums[2]:  # no step has a target and all its lags
                 totals[place] = np.inf
@@ -137,7 +165,7 @@ def choose_linear(
                 model.penalty = penalty
                 totals[place, column] += error(model._solve(*sums), scored) ** 2
     best = divmod(int(np.argmin(np.where(np.isnan(totals), np.inf, totals))), len(PENALTIES))
-    return LinearModel(window, *candidates[best[0]], PENALTIES[best[1]]).fit(training)
+    return LinearModel(window, *candidates[best[0]], PENALTIES[best[1]], sizes).fit(training)
 
 
 def _array(tensor: Tensor) -> np.ndarray:

@@ -7,10 +7,11 @@ import inspect
 import os
 import pathlib
 import re
+import shlex
 import textwrap
 import types
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 from ._core.choices import check_choice
@@ -18,7 +19,7 @@ from ._core.settings import choices_of, described
 from .errors import InputError
 
 PROGRAM = "contextual-rnn"
-POSITIONAL = ("run", "runs")
+POSITIONAL = ("run", "runs", "name")
 WIDTH = 80  # columns of a terminal
 
 # The headings of help, in order, and the arguments under each. Settings name their own heading.
@@ -30,7 +31,7 @@ GROUPS = {
     **dict.fromkeys(
         (f"{table}{side}" for table in ("", "validation_", "test_") for side in ("source", "target")), "data"
     ),
-    **dict.fromkeys(("seeds", "initial_states"), "comparison"),
+    **dict.fromkeys(("seeds", "initial_states", "check", "check_timeout", "check_texts", "tolerance"), "comparison"),
     **dict.fromkeys(("out", "end", "figure", "scores", "verbose", "format", "int8"), "output"),
     **dict.fromkeys(("resume", "jobs", "config"), "execution"),
 }
@@ -164,6 +165,15 @@ def as_arguments(option: Option, value: Any) -> list[str]:
     if value is True:
         return [option.flag]
     return [option.flag, *(str(one) for one in (value if isinstance(value, list) else [value]))]
+
+
+def as_words(values: Mapping[str, Any]) -> list[str]:
+    """Return arguments, by their names, as the words of a command line that are safe to paste into a shell."""
+    words: list[str] = []
+    for name, value in values.items():
+        several = value if isinstance(value, (list, tuple)) else [value]
+        words += [f"--{name.replace('_', '-')}", *(shlex.quote(str(one)) for one in several)]
+    return words
 
 
 def _argument_help(documentation: str) -> dict[str, str]:

@@ -74,13 +74,17 @@ class StandardisedColumns(SavedModel):
         found = (inputs - self.input_mean) / self.input_scale
         return torch.where(found.isnan(), 0, found) if self.fills else found
 
-    def standardised_targets(self, read: Tensor) -> Tensor:
+    def standardised_targets(self, read: Tensor, level: tuple[Tensor, Tensor] | None = None) -> Tensor:
         """Return targets (..., Y), or filled targets and their indicators (..., 2Y), in deviations from their means.
 
         Indicators stay as they are. NaN in filled targets, which stands for the mean, becomes 0.
+
+        Args:
+            read: the targets.
+            level: their mean and scale; None takes those of the training table.
         """
-        size = len(self.target_mean)
-        found = (read[..., :size] - self.target_mean) / self.target_scale
+        size, (mean, scale) = len(self.target_mean), level or (self.target_mean, self.target_scale)
+        found = (read[..., :size] - mean) / scale
         if read.shape[-1] == size:
             return found
         return torch.cat([torch.where(found.isnan(), 0, found), read[..., size:]], dim=-1)

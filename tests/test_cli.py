@@ -68,7 +68,7 @@ def test_a_model_is_trained_and_predicts_from_files(table, tmp_path, capsys):
     assert printed.err == "training: final finished, 1 of 1\n"
     out, state = str(tmp_path / "out.csv"), str(tmp_path / "state")
     main(["predict", str(run), "--inputs", table, "--out", out, "--end", state])
-    assert "115 predicted steps of 2 series; RMSE:" in capsys.readouterr().out
+    assert "115 predicted steps of 2 series.\nRMSE of the model:" in capsys.readouterr().out
     assert pl.read_csv(out).columns == ["id", "step", "y", "y_predicted"]
     main(["predict", str(run), f"--inputs={table}", f"--out={out}", "--start", state])
     assert len(pl.read_csv(out)) == 121

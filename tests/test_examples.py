@@ -33,7 +33,7 @@ def test_names_are_written_and_their_language_is_guessed(tmp_path):
     done = run(FOLDER / "names.py", tmp_path)
     assert done.returncode == 0, done.stderr
     assert re.search(r"^Greek: \w+, ", done.stdout, re.MULTILINE)
-    assert re.search(r"^Papadakis is most likely \w+ \(0\.\d\d\)$", done.stdout, re.MULTILINE)
+    assert re.search(r"^Papazoglou is most likely \w+ \(0\.\d\d\)$", done.stdout, re.MULTILINE)
 
 
 @pytest.mark.parametrize(

@@ -10,13 +10,13 @@ from forecasts import HORIZON, PAST, TINY, model, records
 
 from contextual_rnn import InputError, load
 from contextual_rnn.cli import main
+from contextual_rnn.data.scaled_errors import errors_by_series, scaled_errors
+from contextual_rnn.data.season import season
 from contextual_rnn.data.series import Datasets, Record
 from contextual_rnn.jobs import forecast
-from contextual_rnn.jobs.forecast.base import season
-from contextual_rnn.jobs.forecast.baselines import baselines, why_not_seasonal
+from contextual_rnn.jobs.forecast.baselines import baselines, known_series, why_not_seasonal
 from contextual_rnn.jobs.forecast.direct_linear import PENALTIES, DirectLinear
 from contextual_rnn.jobs.forecast.metrics import errors_of, rmse
-from contextual_rnn.jobs.forecast.scaled_errors import errors_by_series, scaled_errors
 from contextual_rnn.jobs.forecast.settings import ForecastSettings
 from contextual_rnn.jobs.forecast.windows import cut_windows
 
@@ -68,17 +68,18 @@ def test_scaled_errors_are_those_of_their_definition():
     windows[2].targets[:3] = 1.0
     future = torch.stack([window.targets[3:] for window in windows]).double()
     errors = {"one": torch.tensor([[17.0], [0.0]]) - future}
-    found = scaled_errors(errors, windows, training, 3, 1)
+    known, names = known_series(windows, training, 3), [window.name for window in windows]
+    found = scaled_errors(errors, names, known, 1)
     assert found.means("one") == pytest.approx({"mase": (3 / 1.5 + 3 / 4) / 2, "rmsse": (3 / 2.5**0.5 + 3 / 4) / 2})
     assert found.in_words() == ["MASE and RMSSE leave out 1 series, which repeats exactly."]
-    rows = errors_by_series(errors, windows, found)
+    rows = errors_by_series(errors, names, found)
     assert [row["series"] for row in rows] == ["a", "b", "constant"]
     assert [row["RMSE of one"] for row in rows] == [3, 3, 3]
     assert [row["MASE of one"] for row in rows] == [3 / 1.5, 3 / 4, None]
-    seasonal = scaled_errors({"one": errors["one"][:1]}, windows[:1], training, 3, 2)
+    seasonal = scaled_errors({"one": errors["one"][:1]}, names[:1], known, 2)
     assert seasonal.means("one")["mase"] == pytest.approx(3 / 3)
     assert seasonal.in_words() == []
-    nothing = scaled_errors({"one": errors["one"][2:]}, windows[2:], training, 3, 1)
+    nothing = scaled_errors({"one": errors["one"][2:]}, names[2:], known, 1)
     assert nothing.means("one") == {}
 
 

@@ -13,7 +13,7 @@ import contextual_rnn
 
 # Low to high: a module imports from lower layers, and from its own room. `__init__` is the library's public face.
 LAYERS = (
-    ("errors",),
+    ("errors", "examples"),
     ("_core",),
     ("context",),
     ("mlp", "initial_state", "fast_weights", "gated", "linear", "state_estimation"),
@@ -28,6 +28,7 @@ LAYERS = (
     ("data",),
     ("jobs", "papers", "export_run"),
     ("options",),
+    ("copy_example",),
     ("cli",),
     ("__main__",),
 )

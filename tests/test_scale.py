@@ -3,17 +3,21 @@
 import polars as pl
 import pytest
 import torch
+from tanks import QUICK, TANK, columns
 
 from contextual_rnn import InputError
 from contextual_rnn._core.records import collate
 from contextual_rnn.cli import main
 from contextual_rnn.data.series import Record
-from contextual_rnn.jobs import forecast
+from contextual_rnn.data.series_scales import window_scale
+from contextual_rnn.jobs import forecast, series
 from contextual_rnn.jobs.forecast.metrics import scaled_rmse
 from contextual_rnn.jobs.forecast.model import ForecastModel
-from contextual_rnn.jobs.forecast.scale import window_scale, with_scale
+from contextual_rnn.jobs.forecast.scale import with_scale
 from contextual_rnn.jobs.forecast.settings import ForecastSettings
 from contextual_rnn.jobs.forecast.windows import padded
+from contextual_rnn.jobs.series.model import SeriesModel
+from contextual_rnn.jobs.series.train import SquaredLoss
 
 SIZES = {"past": 6, "horizon": 3, "epochs": 10, "updates": 20, "hidden": 8}
 
@@ -44,6 +48,25 @@ def test_series_of_any_level_are_forecast_near_their_own_level(fitted):
     big = found.filter(pl.col("id") == "big")["y_predicted"]
     assert small.is_between(4, 7).all(), small.to_list()
     assert big.is_between(990_000, 1_020_000).all(), big.to_list()
+
+
+def test_each_series_has_a_scale_of_its_own(tmp_path):
+    found = forecast.fit(panel(), targets=["y"], series="id", scale="series", base="last", jobs=1, **SIZES)
+    assert "(scale series)" in " ".join(str(found.report).split())
+    short = panel().filter(pl.int_range(pl.len()).over("id") < 6)  # the scale is that of the training table
+    found.save(tmp_path / "model.safetensors")
+    for model in (found, forecast.load(tmp_path / "model.safetensors")):
+        answer = model.forecast(short)
+        assert answer.filter(pl.col("id") == "small")["y_predicted"].is_between(4, 7).all()
+        assert answer.filter(pl.col("id") == "big")["y_predicted"].is_between(990_000, 1_020_000).all()
+    assert found.scales.mean.flatten().tolist() == pytest.approx([5.5, 1_005_000], rel=0.01)
+    new = short.with_columns(y=pl.col("y") - 2, id=pl.lit("new ") + pl.col("id"))  # of the past, for a new series
+    assert found.forecast(new).filter(pl.col("id") == "new small")["y_predicted"].is_between(2, 5).all()
+
+
+def test_a_table_of_one_series_has_no_scale_by_series():
+    with pytest.raises(InputError, match="`scale` series needs `series`, the column that identifies the series"):
+        chosen([0.0, 1.0], scale="series")
 
 
 def test_the_report_says_the_scale_and_why(fitted):
@@ -131,3 +154,60 @@ def test_what_follows_the_end_of_a_short_series_does_not_change_the_loss(missing
     assert torch.equal(model.loss(batch), loss)
     loss.backward()
     assert all(weight.grad is None or weight.grad.isfinite().all() for weight in model.parameters())
+
+
+@pytest.fixture(scope="module")
+def tanks():
+    """Series whose targets follow their inputs in the same way, at levels of their own."""
+    level = pl.col("id").str.slice(1).cast(pl.Float64)
+    return pl.DataFrame(columns(6)).with_columns(y=(pl.col("y") + 5 + 5 * level) * 100 ** (level % 3))
+
+
+@pytest.mark.parametrize("scale", ["series", "window"])
+@pytest.mark.parametrize("kind", ["context", "every-step"])
+def test_a_simulated_series_keeps_its_scale_when_it_is_carried_on(tanks, tmp_path, scale, kind):
+    options = {
+        **TANK,
+        **QUICK,
+        "series": "id",
+        "window": 4,
+        "scale": scale,
+        "initial_state": kind,
+        "jobs": 1,
+        "updates": 20,
+    }
+    found = series.fit(tanks, **options)
+    assert f"(scale {scale})" in " ".join(str(found.report).split())
+    found.save(tmp_path / "model.safetensors")
+    model = series.SeriesModel.load(tmp_path / "model.safetensors")
+    whole = model.predict(tanks)
+    first = model.predict(tanks.filter(pl.int_range(pl.len()).over("id") < 20))
+    first.state.save(tmp_path / "state")
+    rest = tanks.filter(pl.int_range(pl.len()).over("id") >= 20).drop("y")
+    rest = model.predict(rest, start=series.States.load(tmp_path / "state", model)).frame
+    parts = pl.concat([first.frame.drop("y"), rest.with_columns(pl.col("step") + 20)]).sort("id", "step")
+    whole = whole.frame.sort("id", "step")
+    assert parts["y_predicted"].to_list() == pytest.approx(whole["y_predicted"].to_list(), rel=1e-4)
+    spread = whole.group_by("id").agg(pl.col("y_predicted").mean() / pl.col("y").mean())["y_predicted"]
+    assert spread.is_between(0.5, 2).all()  # each series is near its own level after 40 updates
+
+
+def test_a_new_series_without_a_window_has_no_scale(tanks):
+    model = series.fit(tanks, **TANK, **QUICK, series="id", scale="series", jobs=1)
+    new = tanks.with_columns(id=pl.lit("new"))
+    with pytest.raises(InputError, match="the scale of series 'new' is unknown, since it is not in the training table"):
+        model.predict(new.drop("y"))
+
+
+def test_a_loss_is_computed_in_the_scale_of_each_series(tanks):
+    """Series of equal shape at any level weigh the same."""
+    model = SeriesModel({**TANK, "window": 4, "scale": "window", "hidden": 3, "series": "id"})
+    y = torch.rand(2, 9, 1)
+    y[1] = 1000 * y[0]
+    inputs, lengths = torch.rand(1, 9, 1).expand(2, 9, 1), torch.tensor([9, 9])
+    model.target_scale.fill_(1000.0)
+    one, other = (
+        SquaredLoss(0)(model, (inputs[row], y[row], torch.zeros(1, 0), lengths[row]))
+        for row in (slice(0, 1), slice(1, 2))
+    )
+    assert one.item() == pytest.approx(other.item(), rel=1e-4)

@@ -163,7 +163,9 @@ def test_rows_of_a_report_are_computed_on_windows_of_one_length():
     table = panda()
     model = fitted(table, test=table, validation=table, length=[3, 9], washout=2)
     assert model.settings.length == 3  # and 9 is the largest candidate, on which all candidates are scored
-    assert model.report.rows["training table"] == model.report.rows["test table"]
+    rows = model.report.rows
+    assert rows["training table"] == rows["validation table"]
+    assert {name: rows["test table"][name] for name in rows["training table"]} == rows["training table"]
 
 
 def test_an_interrupted_run_resumes_to_the_same_bytes(tmp_path, monkeypatch, undrawn):

@@ -55,6 +55,35 @@ def test_measured_and_predicted_values_stand_in_their_rows(model):
     assert found.rmse == {"y": pytest.approx(float((error**2).mean() ** 0.5), rel=1e-5)}
 
 
+def test_predictions_are_scored_beside_the_baselines_that_the_file_keeps(model, tmp_path):
+    model.save(tmp_path / "model")
+    kept, table = series.SeriesModel.load(tmp_path / "model"), panda(5).query("id in ['s3', 's4']")
+    found = kept.predict(table)
+    assert list(found.baselines) == ["mean", "persistence", "linear"]
+    groups = [group["y"].to_numpy() for _, group in table.groupby("id")]
+    held = np.concatenate([y[3:] - y[2] for y in groups])
+    assert found.baselines["persistence"]["y"] == pytest.approx(float(np.sqrt((held**2).mean())), rel=1e-5)
+    assert found.baselines["linear"]["y"] < 0.05  # the tanks are linear
+    assert model.report.rows["linear, training table"]["mase"] < model.report.rows["mean, training table"]["mase"]
+    assert found.baselines == model.predict(table).baselines
+    assert kept.predict(table, start=found.state).baselines == {}
+    write(tmp_path / "a.csv", 2)
+    printed = predict_file(tmp_path / "model", tmp_path / "a.csv", tmp_path / "out.csv")
+    assert "RMSE of linear: " in printed
+    assert "The model has a higher RMSE of 'y' than " in printed
+
+
+def test_a_window_that_holds_a_season_gives_a_seasonal_baseline():
+    hours = pd.date_range("2024-01-01", periods=80, freq="6h")
+    table = pd.DataFrame({"when": hours, "u": np.arange(80.0), "y": np.tile([5.0, 1.0, 9.0, 3.0], 20)})
+    options = {**TANK, **QUICK, "epochs": 1, "jobs": 1, "time": ["when"]}
+    daily = series.fit(table, window=6, **options)
+    assert daily.predict(table).baselines["seasonal"]["y"] == 0
+    assert daily.report.rows["seasonal, training table"]["free_run_rmse"] == 0
+    assert "MASE and RMSSE leave out 1 series, which repeats exactly." in daily.report.sentences
+    assert "seasonal" not in series.fit(table, window=3, **options).predict(table).baselines
+
+
 def test_interleaved_rows_keep_their_index_whatever_it_is(model):
     when = pd.date_range(
         "2024-03-30", periods=119 + 2, freq="h", tz="Europe/Berlin", name="when"
@@ -184,8 +213,8 @@ def test_files_are_predicted_and_nothing_is_overwritten(model, tmp_path):
     table = tmp_path / "a.csv"
     write(table, 2)
     printed = predict_file(run, table, out, end=state)
-    assert printed.startswith("115 predicted steps of 2 series; RMSE: ")
-    assert printed.endswith(f"(y).\nPredictions: {out}\nStates:      {state}")
+    assert printed.startswith("115 predicted steps of 2 series.\nRMSE of the model: ")
+    assert printed.endswith(f"\nPredictions: {out}\nStates:      {state}")
     assert pl.read_csv(out).columns == ["id", "step", "y", "y_predicted"]
     with pytest.raises(InputError, match=r"`out` .*a.csv is the file of `inputs`; give another name"):
         predict_file(run, table, table)

@@ -1,5 +1,6 @@
 """Tables of series: what is read, and the error where it cannot be read."""
 
+import math
 import os
 import pathlib
 
@@ -8,8 +9,10 @@ import polars as pl
 import pytest
 
 from contextual_rnn import InputError
+from contextual_rnn.data import table as table_module
 from contextual_rnn.data.columns import ColumnSettings
 from contextual_rnn.data.series import read_series
+from contextual_rnn.data.table import Table
 
 
 def Columns(inputs, targets, context=(), series=None):
@@ -278,3 +281,14 @@ def test_a_long_column_is_checked_for_single_precision_too(rows):
         read_series(refused, UY)
     (read,) = read_series(pl.DataFrame({"u": level + 0.1, "y": level}), UY)
     assert len(read) == rows
+
+
+def test_columns_are_converted_piece_by_piece_with_chunks_and_a_bad_cell_after_the_first_piece(monkeypatch):
+    monkeypatch.setattr(table_module, "PIECE", 2)
+    frame = pl.concat([pl.DataFrame({"a": [1.5, 2.0, 3.0], "b": [1, 2, 3]}) for _ in range(2)], rechunk=False)
+    found = Table(frame).numbers(("b", "a"), np.ones(6, bool))
+    assert found.dtype == np.float32
+    assert found.tolist() == [[1, 1.5], [2, 2.0], [3, 3.0]] * 2
+    bad = frame.with_columns(a=pl.Series([1.0, 2, 3, 4, math.inf, 6]))
+    with pytest.raises(InputError, match=r"row 4, column 'a': expected a finite number, found inf"):
+        Table(bad).numbers(("a",), np.ones(6, bool))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -103,14 +103,10 @@ def read_series(
     grouped = _rows_of(table.labels(columns.series)) if columns.series else {table.stem: np.arange(len(table))}
     rows, times = _in_order(table, columns, grouped, frequency)
     rows = _long_enough(table, rows, min_length, left_out, columns)
-    position = np.empty(len(table), int)
-    for places in rows.values():
-        there = places >= 0
-        position[places[there]] = np.flatnonzero(there)
-    known = np.ones(len(table), bool) if known_targets is None else position < known_targets
     refuse = np.full(len(table), columns.missing == REFUSE)
     inputs = table.numbers(inputs_of(columns), refuse, columns.missing_values)
-    outputs = table.numbers(targets, known & refuse, columns.missing_values)
+    known = refuse if known_targets is None else refuse & _is_first(rows.values(), known_targets, len(table))
+    outputs = table.numbers(targets, known, columns.missing_values)
     if not targets:
         outputs = np.full((len(table), len(columns.targets)), np.nan, np.float32)
     context = {name: table.context(name, name in columns.labels) for name in columns.context}
@@ -147,8 +143,19 @@ def _long_enough(
     return rows
 
 
+def _is_first(series: Iterable[np.ndarray], count: int, size: int) -> np.ndarray:
+    """Return which of the rows (size,) of a table are among the first `count` steps of a series."""
+    found = np.ones(size, bool)  # rows that no series has
+    for places in series:
+        found[places[count:][places[count:] >= 0]] = False
+    return found
+
+
 def _at(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Return the values (T, F) of rows; those of absent rows are missing."""
+    """Return the values (T, F) of rows; those of absent rows are missing. Rows that lie together are not copied."""
+    first, size = (int(rows[0]), len(rows)) if len(rows) else (-1, 0)
+    if first >= 0 and rows[-1] - first == size - 1 and bool((rows[1:] > rows[:-1]).all()):
+        return values[first : first + size]
     found = values[rows]
     found[rows < 0] = np.nan
     return found

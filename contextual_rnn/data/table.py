@@ -6,7 +6,7 @@ import hashlib
 import os
 import pathlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import IO, Any
 
 import numpy as np
@@ -27,6 +27,7 @@ from .frame import FrameColumns
 Source = str | os.PathLike[str] | Any  # the path of a table file, or a data frame
 MISSING = ["", "nan", "na", "null"]
 SMALL = 100_000  # rows of which distinct numbers are counted
+PIECE = 1 << 15  # rows that are converted at once
 
 
 class MissingNumber(InputError):
@@ -145,8 +146,14 @@ class Table:
             needed: (rows,), where a value must not be missing.
             absent: further numbers and texts that stand for a missing value.
         """
-        columns = [self._column(name, needed, absent) for name in names]
-        return np.stack(columns, axis=1) if columns else np.empty((len(self), 0), np.float32)
+        found = np.empty((len(self), len(names)), np.float32)
+        for place, name in enumerate(names):
+            column = found[:, place]
+            if absent or not _to_single(self.frame[name], column):
+                column[:] = self._column(name, needed, absent)
+            else:
+                self._check_distinct(name, *_sample(self.frame[name], column))
+        return found
 
     def _column(self, name: str, needed: np.ndarray, absent: Sequence[Any]) -> np.ndarray:
         cells = self.frame[name]
@@ -171,13 +178,19 @@ class Table:
             found = cells[row] if self.from_frame else self.frame.text(name)[row]  # type: ignore[union-attr]
             mend = self._mend(name, row, found)
             raise InputError(f"{self.where(row, name)}: expected a finite number, found {_shown(found)}{mend}")
-        distinct, kept = _distinct(exact, values)
+        self._check_distinct(name, *_sample(pl.Series(exact), values))
+        return values
+
+    def _check_distinct(self, name: str, exact: np.ndarray, single: np.ndarray) -> None:
+        """Raise InputError if single precision does not tell most numbers of a column apart, by a sample of them."""
+        if np.array_equal(exact, single, equal_nan=True):
+            return
+        distinct, kept = len(np.unique(exact)), len(np.unique(single))
         if distinct >= 10 and kept < distinct / 2:
             raise InputError(
                 f"{self.name}, column {name!r}: its {distinct} distinct numbers differ so little that single precision "
                 f"distinguishes {kept}; subtract a constant from them first"
             )
-        return values
 
     def _parsed(self, cells: pl.Series) -> pl.Series:
         """Return the numbers of text without blanks; null where it is no number."""
@@ -285,17 +298,32 @@ class Table:
         return values
 
 
-def _distinct(exact: np.ndarray, single: np.ndarray) -> tuple[int, int]:
-    """Return how many distinct numbers a column has, exactly and in single precision.
+def _to_single(cells: pl.Series, found: np.ndarray) -> bool:
+    """Write the numbers of a column to an array of float32, piece by piece; return whether all are finite numbers.
 
-    Of a long column, rows drawn at random are counted, since counting sorts the numbers.
+    Pieces that fit into the cache are several times faster than the whole column.
     """
-    if np.array_equal(exact, single, equal_nan=True):
-        return 0, 0
-    if len(exact) > SMALL:
-        rows = np.random.default_rng(0).integers(len(exact), size=SMALL)
-        exact, single = exact[rows], single[rows]
-    return len(np.unique(exact)), len(np.unique(single))
+    if not cells.dtype.is_numeric() or cells.dtype.is_decimal() or cells.null_count():
+        return False
+    start = 0
+    with np.errstate(over="ignore"):
+        for chunk in cells.get_chunks():
+            for first in range(0, len(chunk), PIECE):
+                values = chunk[first : first + PIECE].cast(pl.Float64).to_numpy()
+                part = found[start : start + len(values)]
+                part[:] = values
+                if not np.isfinite(part).all():
+                    return False
+                start += len(values)
+    return True
+
+
+def _sample(exact: pl.Series, single: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the numbers of a column, exactly and in single precision: all, or some rows drawn from many."""
+    if len(single) <= SMALL:
+        return exact.cast(pl.Float64).to_numpy(), single
+    rows = np.random.default_rng(0).integers(len(single), size=SMALL)
+    return exact.gather(rows).cast(pl.Float64).to_numpy(), single[rows]
 
 
 def _lower(texts: Sequence[str]) -> list[str]:
@@ -327,6 +355,22 @@ def write_table(path: str | os.PathLike[str], columns: dict[str, Any] | pl.DataF
     try:
         with replacing(target) as file:
             _write(frame, file, target.suffix.lower())
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror or error}") from None
+
+
+def write_parts(path: str | os.PathLike[str], parts: Iterable[pl.DataFrame]) -> None:
+    """Write frames with the same columns one after the other, as `write_table` does; a CSV file needs one at a time."""
+    target = pathlib.Path(path)
+    _check_ending(target)
+    ending = target.suffix.lower()
+    if ending == ".parquet":
+        write_table(path, pl.concat(parts))
+        return
+    try:
+        with replacing(target) as file:
+            for number, part in enumerate(parts):
+                part.write_csv(file, separator=SEPARATORS[ending], include_header=not number)
     except OSError as error:
         raise InputError(f"{path} cannot be written: {error.strerror or error}") from None
 

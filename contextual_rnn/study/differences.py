@@ -260,6 +260,7 @@ def findings(
     baselines: dict[str, dict[str, float]],
     subject: str = "the initial state",
     primary: Sequence[tuple[str, str]] = (),
+    shown: Sequence[Metric] = (),
 ) -> dict[str, Any]:
     """Return the fields `answer`, `runs`, `summary`, `differences`, `sentences`, `metrics` of a `Comparison`.
 
@@ -272,9 +273,10 @@ def findings(
         subject: what the answer is about.
         primary: `(a, b)`, in order of preference: the first one that was compared gives the answer, by `by_item` where
             there are enough items, else by the first of `metrics`. By default, the first of `pairs`.
+        shown: further metrics for the table, which are not compared; those that the runs lack are left out.
     """
     compared: list[tuple[Row, Metric, str | None]] = []
-    metrics = [metric for metric in metrics if metric.key in runs[0]["metrics"]]
+    metrics, shown = ([one for one in several if one.key in runs[0]["metrics"]] for several in (metrics, shown))
     many = len(runs[0][by_item.values]) >= FEWEST_ITEMS
     for a, b, statement in pairs:
         of = {FACTOR: a}, {FACTOR: b}
@@ -299,7 +301,7 @@ def findings(
         "summary": summarise(runs, [FACTOR]) + baseline_rows(FACTOR, baselines),
         "differences": differences,
         "sentences": sentences + caution(differences, by_item, len(runs[0][by_item.values])),
-        "metrics": metrics,
+        "metrics": [*metrics, *shown],
     }
 
 

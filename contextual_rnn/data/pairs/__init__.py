@@ -1,4 +1,4 @@
-"""Pairs of a source text and a target text, read from files, data frames or lists; see docs/text.md.
+"""Pairs of a source text and a target text, read from files, data frames or lists; see docs/pairs.md.
 
 A side is a sequence of symbols; see `units`. Whether they are characters or stand between spaces is inferred from the
 texts where that is clear; see `infer_unit`.

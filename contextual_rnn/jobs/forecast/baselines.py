@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from ..._core.records import Record, collate, last_known
+from ...data.scaled_errors import ScaledErrors, scaled_errors
+from ...data.season import season, season_in_past, season_places
 from ...data.series import Datasets
-from .base import season, season_in_past, season_places, with_bases
+from ...data.series_scales import SeriesScales
+from .base import with_bases
 from .direct_linear import DirectLinear
 from .metrics import Forecast, errors_of, scaled_rmse
 from .model import ForecastModel
@@ -66,7 +69,7 @@ def nearer_base(settings: ForecastSettings, data: Datasets) -> ForecastSettings:
     candidates = [one for one in with_bases(settings, data.frequency) if settings.base or one.base != "linear"]
     if len(candidates) == 1:
         return candidates[0]
-    model = ForecastModel(candidates[0], data.fields, data.frequency)
+    model = ForecastModel(candidates[0], data.fields, data.frequency, scales=scales_of(settings, data))
     model.standardise(data.training)
     found = baselines(model, data)
     last, seasonal = (
@@ -74,6 +77,44 @@ def nearer_base(settings: ForecastSettings, data: Datasets) -> ForecastSettings:
         for name in ("persistence", "seasonal")
     )
     return candidates[int(seasonal < last)]
+
+
+def scaled(
+    errors: Mapping[str, Tensor], windows: Sequence[Record], model: ForecastModel, data: Datasets
+) -> ScaledErrors:
+    """Return the MASE and RMSSE of forecasts by series; their season is that of the seasonal baseline, else one row.
+
+    Args:
+        errors: the results of `errors_of`, by the name of the forecast.
+        windows: what they were computed of.
+        model: gives the length of the past and the unit of errors.
+        data: the training series.
+    """
+    past, unit = model.settings.past, model.error_scale().double()
+    season = season_in_past(data.frequency, past) or 1
+    known = known_series(windows, data.training, past)
+    return scaled_errors({name: one * unit for name, one in errors.items()}, names_of(windows), known, season)
+
+
+def scales_of(settings: ForecastSettings, data: Datasets) -> SeriesScales | None:
+    """Return the scales of the training series with `scale` series, else None."""
+    return SeriesScales.of(data.training) if settings.scale == "series" else None
+
+
+def names_of(windows: Sequence[Record]) -> list[str]:
+    """Return the name of the series of each window."""
+    return [window.name for window in windows]
+
+
+def known_series(windows: Sequence[Record], training: Sequence[Record], past: int) -> dict[str, list[Tensor]]:
+    """Return what is known of the series of windows, in parts (T, Y), by name; see `scaled_errors`.
+
+    It is the training series of that name; for a series that is not in the training table, the past of its windows.
+    """
+    known: dict[str, list[Tensor]] = {}
+    for window in windows:
+        known.setdefault(window.name, []).append(window.targets[:past])
+    return known | {record.name: [record.targets] for record in training if record.name in known}
 
 
 def why_not_seasonal(model: ForecastModel) -> list[str]:
@@ -111,7 +152,7 @@ def _regression(model: ForecastModel, linear: DirectLinear, windows: Sequence[Re
     """Return what the linear model reads of windows, (N, F), and what it forecasts, (N, horizon, Y)."""
     parts = []
     for start in range(0, len(windows), CHUNK):
-        batch = tuple(part.to(model.device) for part in collate(windows[start : start + CHUNK]))
+        batch = tuple(part.to(model.device) for part in collate(model.with_levels(windows[start : start + CHUNK])))
         read, forecast, _, _ = model.linear_regression(batch)
         parts.append((linear.features(*read).cpu(), forecast.cpu()))
     features, forecasts = zip(*parts, strict=True)
@@ -123,7 +164,7 @@ def _linear(model: ForecastModel, linear: DirectLinear) -> Forecast:
     def forecast(windows: Sequence[Record]) -> list[Tensor]:
         found: list[Tensor] = []
         for start in range(0, len(windows), CHUNK):
-            batch = tuple(part.to(model.device) for part in collate(windows[start : start + CHUNK]))
+            batch = tuple(part.to(model.device) for part in collate(model.with_levels(windows[start : start + CHUNK])))
             read, _, last, scale = model.linear_regression(batch)
             found += (last + linear(*read) * scale).cpu().unbind()
         return found

@@ -7,14 +7,16 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..._core.settings import takes_settings
+from ...data.scaled_errors import SCALED
+from ...data.series_scales import scale_in_words
 from ...data.table import Source
 from ...scaling import error_unit
 from ...study.comparison import Comparison, train_kinds
 from ...study.differences import findings, kinds_worse_than_baselines, label
 from .base import base_in_words
-from .baselines import baselines, nearer_base, why_not_seasonal
+from .baselines import baselines, nearer_base, scaled, why_not_seasonal
 from .metrics import BY_SERIES, METRICS, errors_of, rmse_by_step, scores
-from .scale import scale_in_words, with_scale
+from .scale import with_scale
 from .settings import ForecastSettings
 from .train import Training, read_tables
 
@@ -109,10 +111,11 @@ def compare(
     with train_kinds(Training(data), candidates, seeds=seeds, out=out, resume=resume, jobs=jobs) as trained:
         model = next(iter(trained.models.values()))
         errors = {name: errors_of(forecast, data.test, model) for name, forecast in baselines(model, data).items()}
-        reference = {name: scores(one) for name, one in errors.items()}
+        by_scale = scaled(errors, data.test, model, data)
+        reference = {name: scores(one) | by_scale.means(name) for name, one in errors.items()}
         runs = [{**run, **variants[run["initial_state"]][0]} for run in trained.runs]
         found = ForecastComparison(
-            **findings(runs, pairs, METRICS, BY_SERIES, reference, _subject(pairs)),
+            **findings(runs, pairs, METRICS, BY_SERIES, reference, _subject(pairs), shown=SCALED[:1]),
             **trained.fields(),
             report={"baselines": reference},
             note=" ".join(
@@ -120,8 +123,9 @@ def compare(
                     *data.remarks,
                     *why_not_seasonal(model),
                     f"Errors are in {error_unit(base.targets)}; lower is better.",
-                    scale_in_words(model.settings, base.scale),
+                    scale_in_words(model.settings.scale, base.scale, "past"),
                     base_in_words(model.settings, data.frequency),
+                    *by_scale.in_words(),
                     *kinds_worse_than_baselines(trained.runs, reference, METRICS[0]),
                 ]
             ),

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import pathlib
 
-from ..._core.choices import listed
 from ...data.table import check_files, write_table
+from ...study.errors_in_words import errors_in_words
 from .model import ForecastModel
 
 
@@ -40,18 +40,5 @@ def forecast_file(
     write_table(out, found)
     remarks = "".join(f"{remark}\n" for remark in question.remarks(model.settings, model.fields))
     horizon = model.settings.horizon
-    errors = "".join(f"{line}\n" for line in _errors_in_words(model.errors(question)))
+    errors = "".join(f"{line}\n" for line in errors_in_words(model.errors(question)))
     return f"{horizon} steps after each of {len(found) // horizon} series.\n{remarks}{errors}Forecasts: {out}"
-
-
-def _errors_in_words(errors: dict[str, dict[str, float]]) -> list[str]:
-    """Return a line for the model and each baseline, and one for each target in which a baseline is better."""
-    lines = [
-        f"RMSE of {name}: {', '.join(f'{error:.4g} ({target})' for target, error in by_target.items())}"
-        for name, by_target in errors.items()
-    ]
-    for target, error in errors.get("the model", {}).items():
-        better = [name for name, by_target in errors.items() if by_target[target] < error]
-        if better:
-            lines.append(f"The model has a higher RMSE of {target!r} than {listed(better)}.")
-    return lines

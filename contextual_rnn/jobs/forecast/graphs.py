@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from ..._core.state import leaves
 from ...data.series import input_width, target_width
+from ...errors import InputError
 from ...export.field_columns import FieldColumns
 from ...export.files import Graphs
 from ...export.graph_spec import GraphSpec, Input
@@ -66,7 +67,15 @@ class Encoding(Forecasting):
 
 
 def forecast_graphs(model: ForecastModel) -> Graphs:
-    """Return the graphs of a model of forecasts."""
+    """Return the graphs of a model of forecasts.
+
+    Raises:
+        InputError: the model keeps a scale for each series by its name, which no graph reads.
+    """
+    if model.scales is not None:
+        raise InputError(
+            "`scale` series keeps a scale for each series by its name, which no graph reads; train with another `scale`"
+        )
     settings, columns = model.settings, FieldColumns(model.fields, RESERVED)
     width, ahead = input_width(settings), len(model.known_ahead)
     inputs = [Input("past_targets", ("batch", settings.past, target_width(settings)), about="in their own units")]

@@ -102,11 +102,3 @@ def rmse_by_step(errors: Tensor) -> list[float | None]:
 def rmse_by_target(errors: Tensor) -> Tensor:
     """Return the root mean squared error of every target, (Y,); missing targets are left out."""
     return errors.square().nanmean((0, 1)).sqrt()
-
-
-def squares_by_series(errors: Tensor, windows: Sequence[Record]) -> list[float]:
-    """Return the mean squared error of every series; windows of one series are not independent of each other."""
-    rows: dict[str, list[int]] = {}
-    for row, window in enumerate(windows):
-        rows.setdefault(window.name, []).append(row)
-    return [float(mean_square(errors, chosen)) for chosen in rows.values()]

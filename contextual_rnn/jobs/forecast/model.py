@@ -23,7 +23,9 @@ from ..._core.records import Batch, Record, collate, read_targets
 from ...context import Field
 from ...cores import make_core
 from ...data.missing import REFUSE, hold_the_end
+from ...data.season import season_in_past, season_places
 from ...data.series import context_width, input_width, inputs_of, target_width
+from ...data.series_scales import SeriesScales, split_level, usual_spread, window_scale
 from ...data.table import Source
 from ...export.files import Graphs
 from ...initial_state import ConstantState, ContextState, InitialState
@@ -31,10 +33,8 @@ from ...mlp import MLP
 from ...recurrent import ContextualRNN
 from ...scaling import StandardisedColumns
 from ...seq2seq import Decoder, Encoder, EncoderDecoder, ScheduledSampling, make_attention, make_bridge
-from .base import season_in_past, season_places
 from .direct_linear import DirectLinear
 from .quantiles import names_of_quantiles, quantile_forecasts
-from .scale import usual_spread, window_scale
 from .settings import ForecastSettings
 from .windows import Question
 
@@ -58,6 +58,7 @@ class ForecastModel(StandardisedColumns):
         fields: a field for every context column, which turns its values into numbers.
         frequency: of the rows of the training table, in words, such as "1 day"; None if it has no column of times.
         linear: whether the model keeps a linear model as a baseline; with `base` linear, it always has one.
+        scales: those of the training series, with `scale` series only.
 
     Attributes:
         updates: the number of training steps so far, (); scheduled sampling depends on it.
@@ -77,9 +78,10 @@ class ForecastModel(StandardisedColumns):
         fields: dict[str, Field] | None = None,
         frequency: str | None = None,
         linear: bool = False,
+        scales: SeriesScales | None = None,
     ) -> None:
         super().__init__()
-        self.frequency = frequency
+        self.frequency, self.scales = frequency, scales
         given = settings if isinstance(settings, ForecastSettings) else ForecastSettings.from_json(settings)
         self.settings = given
         self.add_fields(fields or {}, given.context)
@@ -125,38 +127,54 @@ class ForecastModel(StandardisedColumns):
             parts = [record.read.unfold(0, past, past).transpose(1, 2) for record in records if len(record) >= past]
             self.usual.copy_(usual_spread(self.values_of(torch.cat(parts).to(self.device))))
 
-    def values_of(self, read: Tensor) -> Tensor:
+    def with_levels(self, windows: Sequence[Record]) -> Sequence[Record]:
+        """Return windows or series with the level of their series; as they are, unless `scale` is series.
+
+        See `SeriesScales.with_levels`.
+        """
+        return windows if self.scales is None else self.scales.with_levels(windows, self.settings.past)
+
+    def values_of(self, read: Tensor, level: Tensor | None = None) -> Tensor:
         """Return the values (B, past, Y) of targets that may have indicators (B, past, 2Y).
 
-        NaN becomes what is 0 after scaling: the training mean; with `scale` window, the mean of the window's known
-        values, if there are any.
+        NaN becomes what is 0 after scaling: the training mean; with `scale` series, that of the series; with `scale`
+        window, the mean of the window's known values, if there are any.
+
+        Args:
+            read: the targets.
+            level: (B, 1, Y), the mean of each series, with `scale` series only.
         """
         values = read[..., : len(self.target_mean)]
         if self.settings.missing == REFUSE:
             return values
-        otherwise = self.target_mean
+        otherwise = self.target_mean if level is None else level
         if self.settings.scale == "window":
             mean = values.nanmean(1, keepdim=True)
             otherwise = torch.where(mean.isnan(), otherwise, mean)
         return torch.where(values.isnan(), otherwise, values)
 
-    def scale_of(self, past: Tensor) -> tuple[Tensor, Tensor]:
-        """Return what known targets (B, past, Y) are standardised by: mean and scale, (B, 1, Y) or (Y,) each."""
+    def scale_of(self, past: Tensor, level: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, Tensor]:
+        """Return what known targets (B, past, Y) are standardised by: mean and scale, (B, 1, Y) or (Y,) each.
+
+        Args:
+            past: the targets.
+            level: the mean and scale of each series, with `scale` series only.
+        """
+        if level is not None:
+            return level
         if self.settings.scale == "window":
             return window_scale(past, self.usual, self.target_scale)
         return self.target_mean, self.target_scale
 
-    def scale_of_read(self, past: Tensor) -> Tensor:
-        """Return the scale of targets as the model reads them, (B, past, Y) or (B, past, 2Y); see `scale_of`."""
-        if self.settings.missing == "interpolate":
-            past = hold_the_end(past, len(self.target_mean))
-        return self.scale_of(self.values_of(past))[1]
-
     @torch.no_grad()
     def scales_of(self, windows: Sequence[Record]) -> Tensor:
         """Return the scale of the targets of each window, (N, 1, Y); see `scale_of`."""
-        past = torch.stack([window.read[: self.settings.past] for window in windows])
-        return self.scale_of_read(past.to(self.device)).cpu().expand(len(windows), 1, -1)
+        past = torch.stack([window.read[: self.settings.past] for window in windows]).to(self.device)
+        level = self._split(torch.stack([window.context for window in self.with_levels(windows)]).to(self.device))[1]
+        if self.settings.missing == "interpolate":
+            past = hold_the_end(past, len(self.target_mean))
+        scale = self.scale_of(self.values_of(past, level and level[0]), level)[1]
+        return scale.cpu().expand(len(windows), 1, -1)
 
     def loss(self, batch: Batch, feeding: ScheduledSampling | None = None) -> Tensor:
         """Return the mean squared error of standardised targets over the horizon, (); missing ones are left out.
@@ -206,7 +224,7 @@ class ForecastModel(StandardisedColumns):
         Args:
             inputs: (B, past + horizon, U), in their own units.
             past: (B, past, Y), the known targets; (B, past, 2Y) with indicators if missing ones are filled.
-            context: (B, C), the context vector of each series.
+            context: (B, C), the context vector of each series; with `scale` series, followed by its mean and scale.
         """
         source, first, known, base, scale = self._prepared(inputs, past, context)
         found = self.pairs.free_run(source, first, self.settings.horizon, context=self._known(context), known=known)
@@ -216,7 +234,7 @@ class ForecastModel(StandardisedColumns):
     def forecasts(self, windows: Sequence[Record]) -> Iterator[Tensor]:
         """Yield the forecast (horizon, Y) of every window; of its targets, only those of the past are read."""
         for start in range(0, len(windows), CHUNK):
-            batch = collate(windows[start : start + CHUNK])
+            batch = collate(self.with_levels(windows[start : start + CHUNK]))
             inputs, targets, context = (part.to(self.device) for part in (batch[0], read_targets(batch), batch[2]))
             yield from self(inputs, targets[:, : self.settings.past], context).cpu()
 
@@ -290,15 +308,16 @@ class ForecastModel(StandardisedColumns):
             known ones, (B, horizon, Y), NaN where a target is missing; and these last ones and the scale, (B, 1, Y).
         """
         past = self.settings.past
-        inputs, values, indicators, scaled, scale = self._scaled(batch[0], read_targets(batch)[:, :past])
+        context, level = self._split(batch[2])
+        inputs, values, indicators, scaled, scale = self._scaled(batch[0], read_targets(batch)[:, :past], level)
         ahead, last = inputs[:, past:, self.known_ahead], values[:, -1:]
-        read = scaled, torch.cat([inputs[:, :past], indicators], dim=2), ahead, batch[2]
+        read = scaled, torch.cat([inputs[:, :past], indicators], dim=2), ahead, context
         return read, (batch[1][:, past:] - last) / scale, last, scale
 
     def _prepared(self, inputs: Tensor, past: Tensor, context: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """Return the source, the decoder's first element and known inputs, the base of the forecast and the scale."""
-        steps = self.settings.past
-        inputs, values, indicators, scaled, scale = self._scaled(inputs, past)
+        steps, (context, level) = self.settings.past, self._split(context)
+        inputs, values, indicators, scaled, scale = self._scaled(inputs, past, level)
         source = torch.cat([inputs[:, :steps], scaled, indicators], dim=2)
         ahead = inputs[:, steps:, self.known_ahead] if self.settings.past_inputs else inputs[:, steps:]
         first, last = torch.zeros_like(values[:, 0]), values[:, -1:]
@@ -311,13 +330,15 @@ class ForecastModel(StandardisedColumns):
             return source, first, torch.cat([ahead, (season - last) / scale], dim=2), season, scale
         return source, first, ahead, last, scale
 
-    def _scaled(self, inputs: Tensor, past: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    def _scaled(
+        self, inputs: Tensor, past: Tensor, level: tuple[Tensor, Tensor] | None
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """Return scaled inputs; the targets of the past, the indicators of filled ones, the scaled ones, the scale."""
         size = len(self.target_mean)
         if self.settings.missing == "interpolate":
             past, inputs = hold_the_end(past, size), self._without_later(inputs)
-        values, indicators = self.values_of(past), past[..., size:]
-        mean, scale = self.scale_of(values)
+        values, indicators = self.values_of(past, level and level[0]), past[..., size:]
+        mean, scale = self.scale_of(values, level)
         return self.standardised_inputs(inputs), values, indicators, (values - mean) / scale, scale
 
     def _without_later(self, inputs: Tensor) -> Tensor:
@@ -334,5 +355,12 @@ class ForecastModel(StandardisedColumns):
         ]
         return torch.cat([torch.cat(columns, dim=2), inputs[:, steps:]], dim=1)
 
+    def _split(self, context: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor] | None]:
+        """Return context vectors, and the mean and scale of each series with `scale` series; see `split_level`."""
+        if self.scales is None:
+            return context, None
+        context, *level = split_level(context, len(self.target_mean))
+        return context, (level[0], level[1])
+
     def _known(self, context: Tensor) -> Tensor | None:
-        return context if self.fields else None
+        return self._split(context)[0] if self.fields else None

@@ -32,11 +32,11 @@ class ForecastSettings(ColumnSettings, TrainingSettings):
     )
     past: int = setting(50, "Number of steps that the encoder reads before a forecast.", group="data", least=1)
     horizon: int = setting(20, "Number of steps to forecast.", group="data", least=1)
-    scale: Literal["global", "window"] | None = setting(
+    scale: Literal["global", "series", "window"] | None = setting(
         None,
-        "What targets are scaled by: the mean and standard deviation of the training table (global), or of the past of "
-        "each window (window). By default, window if the means of the training series vary more than the values within "
-        "a series, else global.",
+        "What targets are scaled by: the mean and standard deviation of the training table (global), of each of its "
+        "series (series; of the past, for a series that it lacks), or of the past of each window (window). By default, "
+        "window if the means of the training series vary more than the values within a series, else global.",
         group="model",
     )
     base: Literal["last", "seasonal", "linear"] | None = setting(

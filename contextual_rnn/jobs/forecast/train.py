@@ -16,7 +16,9 @@ from torch import Tensor
 from ..._core.checkpoint import best_epoch
 from ..._core.records import Batch, random_windows
 from ..._core.settings import takes_settings
+from ...data.scaled_errors import SCALED, errors_by_series, series_in_words, squares_by_series
 from ...data.series import Datasets
+from ...data.series_scales import scale_in_words
 from ...data.table import Source
 from ...scaling import error_unit, in_own_units
 from ...seq2seq import ScheduledSampling, make_feeding
@@ -25,8 +27,8 @@ from ...study import parallel
 from ...study.differences import worse_than_baselines
 from ...study.fit import fit as train_module
 from ...study.report import FitReport, fit_one
-from .base import base_in_words, season_in_past, with_bases
-from .baselines import baselines, fit_linear, why_not_seasonal
+from .base import base_in_words, with_bases
+from .baselines import baselines, fit_linear, names_of, scaled, scales_of, why_not_seasonal
 from .metrics import (
     METRICS,
     errors_of,
@@ -35,12 +37,10 @@ from .metrics import (
     rmse_by_target,
     scaled_rmse,
     scores,
-    squares_by_series,
 )
 from .model import ForecastModel
 from .quantiles import coverage_in_words, fit_quantiles
-from .scale import scale_in_words, with_scale
-from .scaled_errors import SCALED, errors_by_series, scaled_errors, series_in_words
+from .scale import with_scale
 from .settings import ForecastSettings
 from .windows import cut_windows, hold_out_ends, padded
 
@@ -79,7 +79,7 @@ class Training(parallel.Training):
         """Train one model; return its metrics, and its test errors by series and by step of the horizon."""
         settings, seed, data = ForecastSettings.from_json(config["settings"]), config["seed"], self.data
         torch.manual_seed(seed)
-        model = ForecastModel(settings, data.fields, data.frequency, linear=True)
+        model = ForecastModel(settings, data.fields, data.frequency, True, scales_of(settings, data))
         model.standardise(data.training)
         model.linear = fit_linear(model, data)
         feeding = make_feeding(settings.feeding, settings.sampling, settings.epochs * settings.updates, seed)
@@ -88,11 +88,11 @@ class Training(parallel.Training):
             errors = errors_of(model.forecasts, data.validation, model)
             return {"validation_rmse": rmse(errors), MINIMISED: scaled_rmse(errors, data.validation, model)}
 
-        size = settings.past + settings.horizon
+        size, series = settings.past + settings.horizon, model.with_levels(padded(data.training, settings))
         history = train_module(
             model,
             ForecastLoss(feeding),
-            random_windows(padded(data.training, settings), size, settings.batch_size, settings.updates),
+            random_windows(series, size, settings.batch_size, settings.updates),
             settings,
             seed=seed,
             schedule="cosine",
@@ -111,8 +111,8 @@ class Training(parallel.Training):
             return {"metrics": metrics}
         errors = errors_of(model.forecasts, data.test, model)
         return {
-            "metrics": {**scores(errors), **metrics},
-            "squared_error_by_series": squares_by_series(errors, data.test),
+            "metrics": {**scores(errors), **metrics, **scaled({"it": errors}, data.test, model, data).means("it")},
+            "squared_error_by_series": squares_by_series(errors, names_of(data.test)),
             "rmse_by_step": rmse_by_step(errors),
         }
 
@@ -197,14 +197,13 @@ def _report(
     tables = {"training": cut_windows(data.training, settings), "validation": data.validation, "test": data.test}
     own = {name: errors_of(model.forecasts, windows, model) for name, windows in tables.items() if windows}
     last = list(own)[-1]
-    windows, unit, season = tables[last], model.error_scale().double(), season_in_past(data.frequency, settings.past)
+    windows, unit = tables[last], model.error_scale().double()
     others = {name: errors_of(one, windows, model) for name, one in baselines(model, data).items()}
     shown = {"the model": own[last], **others}
-    in_units = {name: errors * unit for name, errors in shown.items()}
-    scaled = scaled_errors(in_units, windows, data.training, settings.past, season or 1)
-    found = {name: scores(errors) | scaled.means(name) for name, errors in others.items()}
+    by_scale, names = scaled(shown, windows, model, data), names_of(windows)
+    found = {name: scores(errors) | by_scale.means(name) for name, errors in others.items()}
     rows = {name: scores(errors) for name, errors in own.items()}
-    rows[last] |= scaled.means("the model")
+    rows[last] |= by_scale.means("the model")
     sentences = [
         f"Trained an encoder and decoder ({settings.cell}, {settings.hidden} units) to forecast {settings.horizon} "
         f"steps from {settings.past}, on {len(data.training)} series for {len(history)} epochs.",
@@ -213,19 +212,19 @@ def _report(
         if epoch
         else "No epoch has a lower validation error than the linear model, so the forecasts are those of the linear "
         "model.",
-        scale_in_words(settings, given.scale),
+        scale_in_words(settings.scale, given.scale, "past"),
         base_in_words(settings, data.frequency),
         *data.remarks,
         f"Errors are in {error_unit(settings.targets)}.",
         *in_own_units(settings.targets, f"{last} table", rmse_by_target(own[last] * unit)),
-        *scaled.in_words(),
+        *by_scale.in_words(),
         *why_not_seasonal(model),
         *worse_than_baselines(f"On the {last} table, the model", rows[last]["rmse"], found, METRICS[0]),
         *([coverage_in_words(model, windows, last, last == "validation")] if settings.quantiles else []),
-        *series_in_words(own[last], others["persistence"], windows, "persistence"),
+        *series_in_words(own[last], others["persistence"], names, "persistence"),
     ]
     rows |= {f"{name}, {last}": values for name, values in found.items()}
-    by_series = errors_by_series(shown, windows, scaled)
+    by_series = errors_by_series(shown, names, by_scale)
     by_name = {"Errors by series": by_series} if len(by_series) > 1 else {}
     return FitReport(sentences, (*METRICS, *SCALED), rows, tables=by_name)
 

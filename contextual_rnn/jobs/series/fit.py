@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
 
 from ..._core.records import Record
 from ..._core.settings import takes_settings
 from ...cores import IN_WORDS
+from ...data.scaled_errors import SCALED, errors_by_series, scaled_errors, series_in_words
+from ...data.season import season
 from ...data.series import Datasets
+from ...data.series_scales import scale_in_words
 from ...data.table import Source
 from ...scaling import error_unit, in_own_units
 from ...study.differences import worse_than_baselines
 from ...study.report import FitReport, fit_one
 from .compare import plot_prediction
-from .metrics import METRICS, rmse_by_target, scores
+from .metrics import METRICS, errors_of, rmse_by_target, scores
 from .model import SeriesModel
 from .settings import SeriesSettings
-from .train import Training, baseline_scores, read_tables, scoring_of
+from .train import Training, baselines, read_tables, scoring_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -62,7 +67,7 @@ def fit(
     """
     candidates = SeriesSettings.candidates(options)
     data = read_tables(train, validation, test, candidates[0])
-    training = Training.of(data, [candidates], folds)
+    training = Training.of(data, [candidates], folds, keeps_linear=True)
     report = functools.partial(_report, data, folds, training.scored_length)
     figures = functools.partial(_figures, (data.test or data.training)[0])
     return fit_one(training, candidates, report, figures, seed=seed, out=out, resume=resume, jobs=jobs)
@@ -77,23 +82,44 @@ def _report(
     history: list[dict[str, Any]],
 ) -> FitReport:
     settings, scoring = model.settings, scoring_of(model, scored_length)  # one length for all rows of the table
-    rows = {"training table": scores(model.predictions, data.training, scoring)}
-    if data.test:
-        rows["test table"] = result["metrics"]
+    tables = {"training table": data.training, "validation table": data.validation, "test table": data.test}
+    rows = {
+        name: result["metrics"] if name == "test table" else scores(model.predictions, records, scoring)
+        for name, records in tables.items()
+        if records
+    }
     last = list(rows)[-1]
-    found, error = baseline_scores(data, model, folds, scored_length), rows[last]["free_run_rmse"]
+    records, names = tables[last], [record.name for record in tables[last]]
+    predict = {"the model": model.predictions, **baselines(model, data, folds)}
+    errors = {name: errors_of(one, records, settings.window) for name, one in predict.items()}
+    scaled = scaled_errors(errors, names, _known(records, data.training), season(data.frequency) or 1)
+    found = {
+        name: scores(one, records, scoring) | scaled.means(name) for name, one in predict.items() if name != "the model"
+    }
+    rows[last] |= scaled.means("the model")
+    error = rows[last]["free_run_rmse"]
     rows |= {f"{name}, {last}": values for name, values in found.items()}
+    nearest = min(found, key=lambda name: found[name]["free_run_rmse"])
     sentences = [
         f"Trained {IN_WORDS[settings.cell]} of {settings.hidden} units, with initial state {settings.kind.name!r}, on "
         f"{len(data.training)} series for {settings.epochs} epochs.",
         *data.remarks,
+        scale_in_words(settings.scale, settings.scale, "window"),
         f"Errors are in {error_unit(settings.targets)}.",
-        *in_own_units(
-            settings.targets, last, rmse_by_target(model.predictions, data.test or data.training, settings.window)
-        ),
+        *in_own_units(settings.targets, last, rmse_by_target(errors["the model"])),
+        *scaled.in_words(),
         *worse_than_baselines(f"On the {last}, the model", error, found, METRICS[0]),
+        *series_in_words(errors["the model"], errors[nearest], names, nearest),
     ]
-    return FitReport(sentences, METRICS, rows)
+    by_series = errors_by_series(errors, names, scaled)
+    by_name = {"Errors by series": by_series} if len(by_series) > 1 else {}
+    return FitReport(sentences, (*METRICS, *SCALED), rows, tables=by_name)
+
+
+def _known(records: Sequence[Record], training: Sequence[Record]) -> dict[str, list[Tensor]]:
+    """Return the training series of the name of each record; all training series if there is none of that name."""
+    own, every = {record.name: [record.targets] for record in training}, [record.targets for record in training]
+    return {record.name: own.get(record.name, every) for record in records}
 
 
 def _figures(record: Record, model: SeriesModel) -> dict[str, Callable[[], Figure]]:

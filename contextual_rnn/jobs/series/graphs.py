@@ -45,10 +45,10 @@ class FromState(nn.Module):
         """Return the predictions, and the tensors of the state after them; `rest` may begin with lengths."""
         single = inputs.dim() == 2
         lengths, state = (None, list(rest)) if single else (rest[0], list(rest[1:]))
-        joined = state.pop() if self.model.settings.kind.name == "every-step" else inputs.new_zeros(inputs.shape[0], 0)
+        joined = state.pop() if self.model.carried_size else inputs.new_zeros(inputs.shape[0], 0)
         before = fill(self.model.rnn.state_shapes, iter(state)), joined
         predicted, (after, joined) = self.model.carry_on(inputs.unsqueeze(1) if single else inputs, before, lengths)
-        kept = [joined] if self.model.settings.kind.name == "every-step" else []
+        kept = [joined] if self.model.carried_size else []
         return predicted[:, 0] if single else predicted, *leaves(after), *kept
 
 
@@ -56,7 +56,7 @@ def series_graphs(model: SeriesModel) -> Graphs:
     """Return the graphs of a model of series.
 
     Raises:
-        InputError: the initial state is fitted to every window, which no graph does.
+        InputError: the initial state is fitted to every window, or `scale` is series, which no graph does.
     """
     settings = model.settings
     if settings.kind.is_estimated:
@@ -64,10 +64,15 @@ def series_graphs(model: SeriesModel) -> Graphs:
             f"initial state {settings.kind.name!r} is fitted to every window by least squares, which no graph does; "
             "export a model of another kind"
         )
+    if model.scales is not None:
+        raise InputError(
+            "`scale` series keeps a scale for each series by its name, which no graph reads; train with another `scale`"
+        )
     window, width = settings.window, input_width(settings)
     state = state_inputs(model.rnn.core, model.rnn.state_shapes)
-    if settings.kind.name == "every-step":
-        state.append(Input("joined", ("batch", model.vector_size), about="what is joined to every input"))
+    if model.carried_size:
+        about = "what is joined to every input" + ", and the scale of the targets" * (settings.scale != "global")
+        state.append(Input("joined", ("batch", model.carried_size), about=about))
     columns = FieldColumns(model.fields, (*RESERVED, *(one.name for one in state)))
     of_row = "the number of steps of each row"
     inputs = Input("inputs", ("batch", "time", width), about="in their own units")

@@ -86,11 +86,14 @@ def errors_by_series(predict: Predict, records: Sequence[Record], scoring: Scori
     return [float(error.mean()) for error in scoring.squared_errors(predict, records)]
 
 
-def rmse_by_target(predict: Predict, records: Sequence[Record], window: int) -> Tensor:
-    """Return the free-run RMSE of every target in its own unit, (Y,); missing targets are left out."""
-    pairs = zip(predict(records), records, strict=True)
-    errors = torch.cat([predicted - record.targets[window:] for predicted, record in pairs])
-    return errors.square().nanmean(0).sqrt()
+def errors_of(predict: Predict, records: Sequence[Record], window: int) -> list[Tensor]:
+    """Return the errors of every record, (T - k, Y), in the targets' units; NaN where a target is missing."""
+    return [predicted - record.targets[window:] for predicted, record in zip(predict(records), records, strict=True)]
+
+
+def rmse_by_target(errors: Sequence[Tensor]) -> Tensor:
+    """Return the RMSE of every target, (Y,), of errors (T, Y); missing targets are left out."""
+    return torch.cat(list(errors)).square().nanmean(0).sqrt()
 
 
 def persistence(window: int, mean: Tensor | None = None) -> Predict:
@@ -113,6 +116,27 @@ def mean_baseline(mean: Tensor, window: int) -> Predict:
 
     def predict(records: Sequence[Record]) -> list[Tensor]:
         return [mean.expand(len(record) - window, -1) for record in records]
+
+    return predict
+
+
+def seasonal(window: int, size: int) -> Predict:
+    """Return the seasonal naive baseline: the last season of the window is repeated.
+
+    A missing target is replaced by the last known one.
+
+    Args:
+        window: the known steps at the start of a series, at least `size`.
+        size: the rows of a season.
+    """
+
+    def predict(records: Sequence[Record]) -> list[Tensor]:
+        found = []
+        for record in records:
+            known = record.targets[:window]
+            repeated = known[window - size + torch.arange(len(record) - window) % size]
+            found.append(torch.where(repeated.isnan(), last_known(known, torch.tensor(torch.nan)), repeated))
+        return found
 
     return predict
 

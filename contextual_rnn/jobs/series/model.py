@@ -23,14 +23,18 @@ from ..._core.tracing import values_are_known
 from ...context import Field
 from ...cores import make_core
 from ...data.missing import REFUSE, hold_the_end
+from ...data.season import season_in_past
 from ...data.series import context_width, input_width, target_width
+from ...data.series_scales import SeriesScales, split_level, usual_spread, window_scale
 from ...data.table import Source
 from ...export.files import Graphs
 from ...initial_state import ContextState
+from ...linear import LinearModel
 from ...mlp import MLP
 from ...recurrent import ContextualRNN
 from ...scaling import StandardisedColumns
 from ...state_estimation import estimate_state
+from .metrics import Predict, mean_baseline, persistence, seasonal
 from .predict import Prediction, States, predict
 from .settings import SeriesSettings
 from .window_reader import SeriesWindowReader
@@ -47,7 +51,16 @@ class SeriesModel(StandardisedColumns):
         settings: the model's columns, sizes and kind of initial state.
         fields: a field for every context column, which turns its values into numbers.
         frequency: of the rows of the training table, in words, such as "1 day"; None if it has no column of times.
+        linear: a linear model of the same columns, kept as a baseline; None keeps none.
+        scales: those of the training series, with `scale` series only.
+
+    Attributes:
+        usual: (Y,), with `scale` window only: the usual spread of a window relative to its level.
+        carried_size: the width of what is carried on beside the core's state: the vector that is joined to every input,
+            and the mean and scale of the targets, unless `scale` is global.
     """
+
+    usual: Tensor
 
     purpose = "predicts targets of series from their inputs: use `predict`"
 
@@ -56,9 +69,11 @@ class SeriesModel(StandardisedColumns):
         settings: SeriesSettings | dict[str, Any],
         fields: dict[str, Field] | None = None,
         frequency: str | None = None,
+        linear: LinearModel | None = None,
+        scales: SeriesScales | None = None,
     ) -> None:
         super().__init__()
-        self.frequency = frequency
+        self.frequency, self.linear, self.scales = frequency, linear, scales
         given = settings if isinstance(settings, SeriesSettings) else SeriesSettings.from_json(settings)
         self.settings = given
         self.add_fields(fields or {}, given.context)
@@ -68,6 +83,8 @@ class SeriesModel(StandardisedColumns):
         self.joined_size = {"warm-up": target_width(given) + context + 1, "every-step": self.vector_size}.get(
             given.kind.name, 0
         )
+        joined = self.vector_size if given.kind.name == "every-step" else 0
+        self.carried_size = joined + (0 if given.scale == "global" else 2 * targets)
         core = make_core(given.cell, inputs + self.joined_size, given.hidden, given.layers)
 
         def make_context_state() -> ContextState:
@@ -81,6 +98,20 @@ class SeriesModel(StandardisedColumns):
         self.rnn = ContextualRNN(core, given.kind.build(core, make_context_state))
         self.head = nn.Linear(given.hidden, targets)
         self.add_scales(inputs, targets)
+        if given.scale == "window":
+            self.register_buffer("usual", torch.zeros(targets))
+
+    def standardise(self, records: Sequence[Record]) -> None:
+        """Set the scales to those of training records; see `StandardisedColumns.standardise`."""
+        super().standardise(records)
+        if self.settings.scale == "window":
+            k = self.settings.window
+            parts = [record.read.unfold(0, k, k).transpose(1, 2) for record in records if len(record) >= k]
+            self.usual.copy_(usual_spread(self._values(torch.cat(parts).to(self.device))))
+
+    def with_levels(self, records: Sequence[Record]) -> Sequence[Record]:
+        """Return series with their levels; as they are, unless `scale` is series. See `SeriesScales.with_levels`."""
+        return records if self.scales is None else self.scales.with_levels(records, self.settings.window)
 
     def forward(self, inputs: Tensor, opening: Tensor, context: Tensor, lengths: Tensor) -> tuple[Tensor, State]:
         """Simulate from the start.
@@ -88,18 +119,19 @@ class SeriesModel(StandardisedColumns):
         Args:
             inputs: (B, T, U), in their own units, padded.
             opening: (B, k, Y), the targets of the window; (B, k, 2Y) with indicators if missing ones are filled.
-            context: (B, C), the context vector of each series.
+            context: (B, C), the context vector of each series; with `scale` series, followed by its mean and scale.
             lengths: (B,), the number of steps of each series, window included; more than k.
 
         Returns:
             Predictions (B, T - k, Y) in the targets' units; and the state to carry on from, which is the core's state
-            and the vector that is joined to every input.
+            and what is carried beside it, (B, `carried_size`).
         """
         k, kind = self.settings.window, self.settings.kind
         inputs = self.standardised_inputs(inputs)
         if self.settings.missing == "interpolate" and k:
             opening = hold_the_end(opening, len(self.settings.targets))
-        opening = self.standardised_targets(opening)
+        context, level = self._level(context, opening)
+        opening = self.standardised_targets(opening, level)
         vector = torch.cat([context, inputs[:, :k].flatten(1), opening.flatten(1)], dim=-1)
         if not kind.runs_over_window:
             inputs, lengths = inputs[:, k:], lengths - k
@@ -112,11 +144,15 @@ class SeriesModel(StandardisedColumns):
             start, known = self._estimated(read, opening, known), None
         output, state = self.rnn(read, known, state=start, lengths=lasting)
         output = output[:, k:] if kind.runs_over_window else output
-        return self._read(output), (state, joined[:, -1] if kind.name == "every-step" else vector[:, :0])
+        kept = joined[:, -1] if kind.name == "every-step" else vector[:, :0]
+        if self.settings.scale != "global":
+            kept = torch.cat([kept, *(part.flatten(1) for part in level)], dim=-1)
+        return self._read(output, level), (state, kept)
 
     def carry_on(self, inputs: Tensor, state: State, lengths: Tensor | None) -> tuple[Tensor, State]:
         """Continue from a state that `forward` or `carry_on` returned: inputs (B, T, U) to predictions (B, T, Y)."""
-        core_state, vector = state
+        core_state, carried = state
+        vector, level = self._carried(carried)
         inputs = self.standardised_inputs(inputs)
         is_joined = self.settings.kind.name == "every-step"
         joined = vector if is_joined else vector.new_zeros(vector.shape[0], self.joined_size)
@@ -124,14 +160,18 @@ class SeriesModel(StandardisedColumns):
         unequal = None if lengths is None else _unless_equal(lengths, inputs)
         read = torch.cat([inputs, joined], dim=-1) if self.joined_size else inputs
         output, core_state = self.rnn(read, state=core_state, lengths=unequal)
-        return self._read(output), (core_state, vector)
+        return self._read(output, level), (core_state, carried)
+
+    def scale_of(self, state: State) -> Tensor:
+        """Return the scale of the targets, (B, 1, Y) or (Y,), from a state that `forward` returned."""
+        return self._carried(state[1])[1][1]
 
     @torch.no_grad()
     def simulate(self, records: Sequence[Record]) -> Iterator[tuple[Record, Tensor, State]]:
         """Yield every record with its predictions after the window (T - k, Y) and its final state."""
         k = self.settings.window
         for start in range(0, len(records), CHUNK):
-            chunk = records[start : start + CHUNK]
+            chunk = self.with_levels(records[start : start + CHUNK])
             batch = tuple(part.to(self.device) for part in collate(chunk))
             inputs, _, context, lengths = batch[:4]
             predicted, state = self(inputs, read_targets(batch)[:, :k], context, lengths)
@@ -142,6 +182,24 @@ class SeriesModel(StandardisedColumns):
     def predictions(self, records: Sequence[Record]) -> Iterator[Tensor]:
         """Yield the predictions of every record after the window, (T - k, Y)."""
         return (predicted for _, predicted, _ in self.simulate(records))
+
+    def baselines(self) -> dict[str, Predict]:
+        """Return the baselines that need no training data, by their names.
+
+        They are the mean of the training targets (mean); with a window, its last known targets (persistence) and the
+        repetition of its last season (seasonal; where the frequency has a season that fits into the window); and the
+        linear model (linear), if the model keeps one.
+        """
+        window, mean = self.settings.window, self.target_mean.cpu()
+        found = {"mean": mean_baseline(mean, window)}
+        if window:
+            found["persistence"] = persistence(window, mean)
+        season = season_in_past(self.frequency, window) if self.frequency else None
+        if season is not None:
+            found["seasonal"] = seasonal(window, season)
+        if self.linear is not None:
+            found["linear"] = self.linear.predictions
+        return found
 
     def predict(self, table: Source, start: States | None = None) -> Prediction:
         """Predict the targets of every series of a table.
@@ -191,8 +249,32 @@ class SeriesModel(StandardisedColumns):
         )
         return move(found, inputs.dtype)
 
-    def _read(self, output: Tensor) -> Tensor:
-        return self.head(output) * self.target_scale + self.target_mean
+    def _level(self, context: Tensor, opening: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """Return context vectors (B, C); and the mean and scale of the targets, (B, 1, Y) or (Y,) each."""
+        if self.scales is not None:
+            context, *level = split_level(context, len(self.target_mean))
+            return context, (level[0], level[1])
+        if self.settings.scale == "window":
+            return context, window_scale(self._values(opening), self.usual, self.target_scale)
+        return context, (self.target_mean, self.target_scale)
+
+    def _values(self, read: Tensor) -> Tensor:
+        """Return the values (B, k, Y) of targets that may have indicators; NaN becomes the mean of the window."""
+        values = read[..., : len(self.target_mean)]
+        if self.settings.missing == REFUSE:
+            return values
+        mean = values.nanmean(1, keepdim=True)
+        return torch.where(values.isnan(), torch.where(mean.isnan(), self.target_mean, mean), values)
+
+    def _carried(self, carried: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """Return the vector that is joined to every input, and the mean and scale of the targets."""
+        if self.settings.scale == "global":
+            return carried, (self.target_mean, self.target_scale)
+        vector, mean, scale = split_level(carried, len(self.target_mean))
+        return vector, (mean, scale)
+
+    def _read(self, output: Tensor, level: tuple[Tensor, Tensor]) -> Tensor:
+        return self.head(output) * level[1] + level[0]
 
 
 def _joined(kind: str, steps: int, vector: Tensor, opening: Tensor, context: Tensor) -> Tensor:

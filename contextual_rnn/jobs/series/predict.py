@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import math
 import os
 import pathlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -24,7 +25,7 @@ from ...data.table import Source, Table, free_name
 from ...data.time import check_frequency
 from ...errors import InputError
 from ...serialization import identity
-from .metrics import root_mean
+from .metrics import rmse_by_target
 
 if TYPE_CHECKING:
     from .model import SeriesModel
@@ -111,8 +112,8 @@ class States(dict[str, State]):
 
 
 def _shapes(model: SeriesModel) -> tuple[Any, tuple[int]]:
-    """Return the shapes of one series' state: that of the core, and that of the vector joined to every input."""
-    return model.rnn.state_shapes, (model.vector_size if model.settings.kind.name == "every-step" else 0,)
+    """Return the shapes of one series' state: that of the core, and that of what is carried beside it."""
+    return model.rnn.state_shapes, (model.carried_size,)
 
 
 @dataclasses.dataclass
@@ -126,12 +127,14 @@ class Prediction:
             `_predicted` after their names. A pandas index is kept.
         state: the states at the end; give them as `start` to carry on.
         rmse: the RMSE of each target over its measured values, by name; None if no target is measured.
+        baselines: the same of each baseline, by its name; empty if no target is measured, or `start` was given.
         remarks: how much of what the model read was missing, and filled.
     """
 
     frame: Any
     state: States
     rmse: dict[str, float] | None
+    baselines: dict[str, dict[str, float]] = dataclasses.field(default_factory=dict)
     remarks: list[str] = dataclasses.field(default_factory=list)
 
     def _repr_html_(self) -> str:
@@ -155,7 +158,10 @@ def predict(model: SeriesModel, table: Source, start: States | None = None) -> P
     rows = rows[rows >= 0]
     frame = source.frame.like(columns, rows) if isinstance(source.frame, FrameColumns) else pl.DataFrame(columns)
     states = States(zip(keys, (state for _, _, state in runs), strict=True), identity(model))
-    return Prediction(frame, states, _rmse(runs, window, settings.targets), _remarks(source, known, window, settings))
+    errors = _rmse([predicted for _, predicted, _ in runs], known, window, settings.targets)
+    found = model.baselines() if errors and start is None else {}
+    others = {name: _rmse(one(known), known, window, settings.targets) or {} for name, one in found.items()}
+    return Prediction(frame, states, errors, others, _remarks(source, known, window, settings))
 
 
 def _columns(
@@ -188,11 +194,13 @@ def _remarks(table: Table, known: Sequence[Record], window: int, settings: Serie
     return filled_in_words(table.name, indicators, read, settings.missing) if indicators else []
 
 
-def _rmse(runs: Sequence[tuple[Record, Tensor, State]], window: int, targets: Sequence[str]) -> dict[str, float] | None:
-    squares = torch.cat([(predicted - record.targets[window:]).square() for record, predicted, _ in runs])
-    known = ~torch.cat([record.targets[window:] for record, _, _ in runs]).isnan()
-    found = {name: root_mean([squares[known[:, place], place]]) for place, name in enumerate(targets)}
-    return {name: error for name, error in found.items() if error is not None} or None
+def _rmse(
+    predictions: Iterable[Tensor], known: Sequence[Record], window: int, targets: Sequence[str]
+) -> dict[str, float] | None:
+    """Return the RMSE of every target, by name, of predictions (T - k, Y); None if no target is measured."""
+    errors = [one - record.targets[window:] for one, record in zip(predictions, known, strict=True)]
+    measured = zip(targets, rmse_by_target(errors).tolist(), strict=True)
+    return {name: error for name, error in measured if not math.isnan(error)} or None
 
 
 @torch.no_grad()

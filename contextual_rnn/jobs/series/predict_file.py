@@ -5,6 +5,7 @@ from __future__ import annotations
 import pathlib
 
 from ...data.table import check_files, write_table
+from ...study.errors_in_words import errors_in_words
 from .model import SeriesModel
 from .predict import States
 
@@ -18,6 +19,8 @@ def predict_file(
     end: pathlib.Path | None = None,
 ) -> str:
     """Predict the targets of a table with a trained model of series, and write them to a file.
+
+    If the table has targets, the errors of the predictions are printed beside those of the baselines.
 
     Args:
         run: Run folder that `fit series` made, or a model file.
@@ -40,8 +43,7 @@ def predict_file(
     write_table(out, found.frame)
     if end:  # keep the states of series that this table lacks, for a later call
         States({**(states or {}), **found.state}, found.state.model).save(end)
-    values = ", ".join(f"{error:.4g} ({name})" for name, error in (found.rmse or {}).items())
-    errors = f"; RMSE: {values}" if values else ""
-    report = f"{len(found.frame)} predicted steps of {len(found.state)} series{errors}.\n"
-    report += "".join(f"{remark}\n" for remark in found.remarks) + f"Predictions: {out}"
+    errors = errors_in_words({"the model": found.rmse, **found.baselines}) if found.rmse else []
+    report = f"{len(found.frame)} predicted steps of {len(found.state)} series.\n"
+    report += "".join(f"{line}\n" for line in [*found.remarks, *errors]) + f"Predictions: {out}"
     return report + (f"\nStates:      {end}" if end else "")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Literal
 
 from ..._core.settings import setting
 from ...data.columns import ColumnSettings
+from ...data.series_scales import check_scale
 from ...errors import InputError
 from ...kinds import CoreSettings
 from ...study.fit import TrainingSettings
@@ -22,6 +24,12 @@ class SeriesSettings(CoreSettings, ColumnSettings, TrainingSettings):
         metavar="COLUMN",
     )
     window: int = setting(0, "Number of steps at the start of a series whose targets are known.", group="data", least=0)
+    scale: Literal["global", "series", "window"] = setting(
+        "global",
+        "What targets are scaled by: the mean and standard deviation of the training table (global), of each of its "
+        "series (series; of the window, for a series that it lacks), or of the window of each series (window).",
+        group="model",
+    )
     length: int = setting(
         128,
         "Steps of a training window after the known ones, and of the windows on which the windowed RMSE is computed.",
@@ -49,6 +57,8 @@ class SeriesSettings(CoreSettings, ColumnSettings, TrainingSettings):
             raise InputError(
                 "`inputs` needs at least one column; contextual_rnn.jobs.generation generates series without inputs"
             )
+        if self.scale != "global":
+            check_scale(self.scale, self.window, "window", self)
         if self.washout >= self.length:
             raise InputError(f"`washout` ({self.washout}) must be less than `length` ({self.length})")
         self.choose_kind(self.window, self.context)

@@ -15,14 +15,16 @@ from ..._core.folds import can_fold
 from ..._core.records import Batch, Record, random_windows, read_targets
 from ..._core.settings import check_count
 from ...data.series import Datasets
+from ...data.series_scales import SeriesScales
 from ...data.table import Source
 from ...errors import InputError
-from ...linear import Split, choose_linear
+from ...linear import LinearModel, Split, choose_linear
+from ...scaling import mean_and_scale
 from ...serialization import save
 from ...study import parallel
 from ...study.fit import check_finite
 from ...study.fit import fit as train_module
-from .metrics import Scoring, errors_by_series, free_run_rmse, mean_baseline, persistence, scores
+from .metrics import Predict, Scoring, errors_by_series, free_run_rmse, scores
 from .model import SeriesModel
 from .settings import SeriesSettings
 
@@ -42,9 +44,11 @@ class Training(parallel.Training):
 
     Attributes:
         scored_length: the length of the windows of `window_rmse`, which is the same for all candidates.
+        keeps_linear: whether the model keeps a linear model as a baseline.
     """
 
     scored_length: int = 0
+    keeps_linear: bool = False
 
     minimise = ("free_run_rmse",)
 
@@ -53,17 +57,23 @@ class Training(parallel.Training):
         return float(np.sqrt(np.mean(np.square(values))))
 
     @classmethod
-    def of(cls, data: Datasets, candidates: Iterable[list[SeriesSettings]], folds: int) -> Training:
+    def of(
+        cls, data: Datasets, candidates: Iterable[list[SeriesSettings]], folds: int, *, keeps_linear: bool = False
+    ) -> Training:
         """Return the training of candidates; raise InputError if `folds` is less than 2."""
         check_count(least=2, folds=folds)
-        return cls(data, folds, max(settings.length for several in candidates for settings in several))
+        return cls(data, folds, max(settings.length for several in candidates for settings in several), keeps_linear)
 
     def __call__(self, config: dict[str, Any], folder: pathlib.Path) -> dict[str, Any]:
         """Train one model and return its metrics."""
         settings = SeriesSettings.from_json(config["settings"])
         training, held_out = self.data.split(config["fold"], self.folds, settings.window)
         torch.manual_seed(config["seed"])
-        model = SeriesModel(settings, self.data.fields, self.data.frequency)
+        linear = None
+        if self.keeps_linear and config["fold"] is None:
+            linear = fit_linear(self.data, self.folds, settings.window)
+        scales = SeriesScales.of(training) if settings.scale == "series" else None
+        model = SeriesModel(settings, self.data.fields, self.data.frequency, linear, scales)
         model.standardise(training)
         check_scored(held_out, settings)
         scoring = scoring_of(model, self.scored_length)
@@ -74,7 +84,7 @@ class Training(parallel.Training):
         history = train_module(
             model,
             SquaredLoss(settings.washout, any(bool(record.targets.isnan().any()) for record in training)),
-            windows_of(training, settings),
+            windows_of(model.with_levels(training), settings),
             settings,
             seed=config["seed"],
             schedule="cosine",
@@ -109,10 +119,10 @@ class SquaredLoss:
         """Return the loss of a minibatch; 0 if none of its targets is known."""
         inputs, targets, context, lengths = batch[:4]
         window = model.settings.window
-        predicted, _ = model(inputs, read_targets(batch)[:, :window], context, lengths)
+        predicted, state = model(inputs, read_targets(batch)[:, :window], context, lengths)
         known = ~targets[:, window:].isnan() if self.sparse else None
         measured = targets[:, window:] if known is None else torch.where(known, targets[:, window:], 0)
-        error = ((predicted - measured) / model.target_scale).square()
+        error = ((predicted - measured) / model.scale_of(state)).square()
         if known is None and not self.washout and bool((lengths == targets.shape[1]).all()):
             return error.mean()
         time = torch.arange(window, targets.shape[1], device=targets.device)
@@ -144,12 +154,20 @@ def windows_of(training: Sequence[Record], settings: SeriesSettings) -> Callable
     return random_windows(usable, settings.window + settings.length, settings.batch_size, settings.updates)
 
 
+def baselines(model: SeriesModel, data: Datasets, folds: int) -> dict[str, Predict]:
+    """Return the baselines by their names: those of `SeriesModel.baselines`, and a linear model.
+
+    Args:
+        model: gives the window.
+        data: the tables.
+        folds: of the training table; see `fit_linear`.
+    """
+    found = model.baselines()
+    return found if model.linear else {**found, "linear": fit_linear(data, folds, model.settings.window).predictions}
+
+
 def baseline_scores(data: Datasets, model: SeriesModel, folds: int, length: int) -> dict[str, dict[str, float]]:
     """Return the metrics of the baselines on the test table, or else on the training table, by their names.
-
-    They are the mean of the training targets (mean), the last known targets (persistence, with a window), and a linear
-    model (linear). The orders of the linear model are chosen where settings are chosen: on the validation table, or on
-    folds of the training table; on the whole training table if it is too small for folds.
 
     Args:
         data: the tables.
@@ -157,21 +175,34 @@ def baseline_scores(data: Datasets, model: SeriesModel, folds: int, length: int)
         folds: of the training table.
         length: of the windows of `window_rmse`.
     """
-    window, mean, scoring = model.settings.window, model.target_mean.cpu(), scoring_of(model, length)
-    found = {"mean": mean_baseline(mean, window)}
-    if window:
-        found["persistence"] = persistence(window, mean)
+    scoring = scoring_of(model, length)
+    return {
+        name: scores(predict, data.test or data.training, scoring)
+        for name, predict in baselines(model, data, folds).items()
+    }
+
+
+def fit_linear(data: Datasets, folds: int, window: int) -> LinearModel:
+    """Return a linear model of the training series.
+
+    Its orders are chosen where settings are chosen: on the validation table, or on folds of the training table; on the
+    whole training table if it is too small for folds.
+
+    Args:
+        data: the tables.
+        folds: of the training table.
+        window: k, the known steps at the start of a series.
+    """
     splits: Iterable[Split] = [(data.training, data.validation or data.training)]
     if not data.validation and can_fold(data.training, folds, window):
         splits = (data.split(index, folds, window) for index in range(folds))
-    linear = choose_linear(
+    scoring = Scoring(window, 1, mean_and_scale(torch.cat([record.targets for record in data.training]))[1])
+    return choose_linear(
         data.training,
         splits,
         window,
         lambda model, records: free_run_rmse(model.predictions, records, scoring) or 0.0,
     )
-    found["linear"] = linear.predictions
-    return {name: scores(predict, data.test or data.training, scoring) for name, predict in found.items()}
 
 
 def scoring_of(model: SeriesModel, length: int) -> Scoring:

@@ -1,13 +1,17 @@
-"""Make the small tables of the examples: `python make.py` writes them beside this file. All of them are simulated."""
+"""Simulate the tables of the examples, each with its own seed.
+
+`python -m contextual_rnn.examples.simulate FOLDER` writes them to a folder, as they come with the package.
+"""
+
+from __future__ import annotations
 
 import math
 import pathlib
 import random
+import sys
 
-FOLDER = pathlib.Path(__file__).parent
 
-
-def tank(runs, seed):
+def tank(runs: int, seed: int) -> list[str]:
     """Simulate a pump that fills a leaking tank. The level at the start of a run is no input, but can be measured."""
     numbers, rows = random.Random(seed), ["run,pump,level"]
     for run in range(runs):
@@ -20,11 +24,11 @@ def tank(runs, seed):
     return rows
 
 
-def swings(series, seed):
+def swings(series: int, seed: int, shortest: float, longest: float) -> list[str]:
     """Simulate oscillations whose period is known, of two materials that decay at different rates."""
     numbers, rows = random.Random(seed), ["id,period,material,angle"]
     for number in range(series):
-        period, material = numbers.uniform(6, 14), numbers.choice(["steel", "wood"])
+        period, material = numbers.uniform(shortest, longest), numbers.choice(["steel", "wood"])
         decay, phase = {"steel": 0.02, "wood": 0.08}[material], numbers.gauss(0, 0.1)
         for step in range(30):
             angle = math.exp(-decay * step) * math.cos(2 * math.pi * step / period + phase)
@@ -32,7 +36,7 @@ def swings(series, seed):
     return rows
 
 
-def load(days, seed):
+def load(days: int, seed: int) -> list[str]:
     """Simulate the hourly load of a small grid: a daily pattern, and more of it when it is cold."""
     numbers, rows, mood = random.Random(seed), ["hour,temperature,load"], 0.0
     for hour in range(24 * days):
@@ -43,41 +47,40 @@ def load(days, seed):
     return rows
 
 
-def words(count, seed):
+def words(count: int, seed: int) -> list[str]:
     """Invent words and their sounds: spelling is regular, but some letters sound different before e and i."""
-    numbers, rows = random.Random(seed), {}
-    single = {letter: letter for letter in "abdefiklmnoprstu"}
+    numbers, rows = random.Random(seed), dict[str, str]()
     while len(rows) < count:
         pieces = [
             numbers.choice(["c", "g", "ch", "b", "d", "l", "m", "n", "r", "s", "t"]) + numbers.choice("aeiou")
             for _ in range(numbers.randint(2, 4))
         ]
-        sounds = []
-        for piece in pieces:
-            consonant, vowel = piece[:-1], piece[-1]
-            soft = vowel in "ei"
-            sounds.append(
-                {"c": "tʃ" if soft else "k", "g": "dʒ" if soft else "g", "ch": "k"}.get(
-                    consonant, single.get(consonant)
-                )
-            )
-            sounds.append(vowel)
-        rows["".join(pieces)] = " ".join(sounds)
+        rows["".join(pieces)] = " ".join(sound for piece in pieces for sound in (_sound(piece), piece[-1]))
     return [f"{word}\t{sound}" for word, sound in rows.items()]
 
 
-def write(name, rows):
-    """Write one table."""
-    (FOLDER / name).write_text("\n".join(rows) + "\n", encoding="utf-8")
+def _sound(piece: str) -> str:
+    """Return the sound of the consonant of a syllable."""
+    consonant, soft = piece[:-1], piece[-1] in "ei"
+    return {"c": "tʃ" if soft else "k", "g": "dʒ" if soft else "g", "ch": "k"}.get(consonant, consonant)
+
+
+def tables() -> dict[str, list[str]]:
+    """Return the lines of every table by the name of its file."""
+    invented = words(500, 7)
+    return {
+        "tank_train.csv": tank(24, 1),
+        "tank_test.csv": tank(12, 2),
+        "swings_train.csv": swings(60, 3, 6, 14),
+        "swings_test.csv": swings(20, 4, 7, 13),
+        "load_train.csv": load(40, 5),
+        "load_test.csv": load(20, 6),
+        "words_train.tsv": invented[:350],
+        "words_validation.tsv": invented[350:400],
+        "words_test.tsv": invented[400:],
+    }
 
 
 if __name__ == "__main__":
-    write("tank_train.csv", tank(24, 1))
-    write("tank_test.csv", tank(12, 2))
-    write("swings_train.csv", swings(60, 3))
-    write("swings_test.csv", swings(20, 4))
-    write("load_train.csv", load(40, 5))
-    write("load_test.csv", load(20, 6))
-    rows = words(500, 7)
-    for name, part in (("train", rows[:350]), ("validation", rows[350:400]), ("test", rows[400:])):
-        write(f"words_{name}.tsv", part)
+    for name, lines in tables().items():
+        (pathlib.Path(sys.argv[1]) / name).write_text("\n".join(lines) + "\n", encoding="utf-8")

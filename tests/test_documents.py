@@ -1,0 +1,68 @@
+"""The pages of the documentation: their code runs, and the reference has every public name."""
+
+import doctest
+import importlib
+import pathlib
+import re
+import shlex
+
+import pytest
+
+from contextual_rnn.cli import main
+
+ROOT = pathlib.Path(__file__).parents[1]
+PAGES = sorted(path for path in (ROOT / "docs").rglob("*.md") if "results" not in path.parts)
+JOBS = ("series", "forecast", "generation", "texts", "pairs")
+MODULES = ("contextual_rnn", "contextual_rnn.seq2seq", *(f"contextual_rnn.jobs.{job}" for job in JOBS))
+NEEDS = {"export.md": "onnxruntime"}  # what a page needs that is not installed for the tests everywhere
+
+
+def blocks(path):
+    """The language and the text of every fenced block that can be run."""
+    return re.findall(r"^```(python|shell)\n(.*?)^```", path.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+
+
+def run(language, text, namespace):
+    """Run one block; a test has fewer seeds, in one process."""
+    if language == "shell":
+        for line in re.sub(r"\\\n\s*", "", text).splitlines():
+            program, *arguments = shlex.split(line, comments=True) or [None]
+            if program == "contextual-rnn":
+                main([*arguments, *(["--jobs", "1"] if arguments[0] == "compare" else [])])
+    elif ">>>" in text:
+        test = doctest.DocTestParser().get_doctest(text, namespace, "block", None, 0)
+        results = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE).run(
+            test, clear_globs=False
+        )
+        namespace.update(test.globs)
+        assert results.failed == 0
+    else:
+        exec(compile(text.replace("seeds=5", "seeds=1, jobs=1"), "block", "exec"), namespace)
+
+
+@pytest.mark.parametrize("path", [path for path in PAGES if blocks(path)], ids=lambda path: path.stem)
+def test_the_code_of_a_page_runs(path, tmp_path, monkeypatch, capsys):
+    if path.name in NEEDS:
+        pytest.importorskip(NEEDS[path.name])
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    namespace = {"__name__": "page"}
+    for language, text in blocks(path):
+        run(language, text, namespace)
+
+
+def test_the_reference_has_every_public_name():
+    pages = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "docs" / "reference").glob("*.md"))
+    listed = set(re.findall(r"^\.\. auto\w+:: (\S+)$", pages, re.MULTILINE))
+    for module in MODULES:
+        public = set(importlib.import_module(module).__all__) - {"gated"}  # a module, whose names are listed themselves
+        assert {name for name in public if f"{module}.{name}" not in listed} == set()
+    assert {f"contextual_rnn.gated.{name}" for name in ("GatedGRU", "GatedLSTM", "GatedRNN")} <= listed
+
+
+def test_every_page_is_in_the_table_of_contents():
+    index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    entries = set(re.findall(r"^([a-z0-9_/]+|results/\*)$", index, re.MULTILINE))
+    for path in PAGES:
+        name = path.relative_to(ROOT / "docs").with_suffix("").as_posix()
+        assert name == "index" or name in entries
