@@ -4,6 +4,7 @@ from .._core.module_config import register
 from .attention import ATTENTIONS, AdditiveAttention, Attention, MultiplicativeAttention, make_attention
 from .bridge import BRIDGES, ConcatBridge, CopyBridge, ProjectBridge, make_bridge
 from .decoder import Decoded, Decoder, Memory
+from .dropout import VariationalDropout
 from .encoder import Encoded, Encoder
 from .feeding import FEEDINGS, ScheduledSampling, make_feeding
 from .model import EncoderDecoder
@@ -31,6 +32,7 @@ __all__ = [
     "ProjectBridge",
     "ScheduledSampling",
     "Step",
+    "VariationalDropout",
     "beam",
     "better",
     "constant",
