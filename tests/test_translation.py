@@ -34,9 +34,9 @@ SENTENCES = [
 UNITS = {"source_unit": "subwords", "target_unit": "subwords"}
 SMALL = {
     **UNITS,
-    **{"subwords": 60, "hidden": 32, "embedding": 24, "cell": "gru", "learning_rate": 0.03, "weight_decay": 0.0},
+    **{"subwords": 60, "hidden": 32, "embedding": 24, "cell": "gru", "learning_rate": 0.02, "weight_decay": 0.0},
     **{"dropout": 0.1, "variational_dropout": True, "tied": True, "label_smoothing": 0.1, "batch_symbols": 200},
-    **{"warmup": 5, "epochs": 16, "patience": 16, "jobs": 1},
+    **{"warmup": 5, "epochs": 30, "patience": 30, "jobs": 1},
 }
 
 
