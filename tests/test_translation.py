@@ -7,6 +7,7 @@ import os
 import pathlib
 import sys
 
+import numpy as np
 import pytest
 import torch
 
@@ -18,7 +19,7 @@ from contextual_rnn.jobs import pairs
 from contextual_rnn.jobs.pairs.answers import Answers
 from contextual_rnn.jobs.pairs.data import PairData
 from contextual_rnn.jobs.pairs.network import mean_loss
-from contextual_rnn.jobs.pairs.questions import Question
+from contextual_rnn.jobs.pairs.questions import Question, thirds
 from contextual_rnn.jobs.pairs.settings import PairSettings
 from contextual_rnn.jobs.pairs.text_metrics import bleu, chrf, signatures
 
@@ -60,7 +61,7 @@ def trained(tmp_path_factory):
 def test_a_model_translates_text_to_text_and_reports_bleu(trained):
     rows = trained.report.rows
     assert rows["validation"]["bleu"] > 80
-    assert list(rows["test"]) == ["bleu", "chrf", "word_error_rate", "phone_error_rate"]
+    assert list(rows["test"]) == ["bleu", "bleu_lowercase", "chrf", "word_error_rate", "phone_error_rate"]
     shown = " ".join(str(trained.report).split())
     assert "BLEU nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp|version:" in shown
     assert "which has the highest validation BLEU" in shown
@@ -95,6 +96,66 @@ def test_translate_writes_each_line_of_a_stream(trained, tmp_path, capsys):
     assert "did not occur in training" in printed.err
     main(["transcribe", str(trained.report.out), "--input", str(path)])
     assert capsys.readouterr().out == printed.out
+
+
+def test_a_model_is_scored_on_other_pairs(trained, tmp_path, capsys):
+    folder = trained.report.out.parent
+    options = ["--test-source", str(folder / "train.en"), "--test-target", str(folder / "train.de"), "--beam", "2"]
+    main(["score", str(trained.report.out), *options, "--alpha", "1", "--answers", str(tmp_path / "answers.tsv")])
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "24 sources were decoded with a beam of 2 in" in printed
+    assert "BLEU nrefs:1|case:mixed" in printed
+    lines = (tmp_path / "answers.tsv").read_text(encoding="utf-8").splitlines()
+    found = [line.split("\t")[1] for line in lines[1:]]
+    assert found == trained.translate([source for source, _ in SENTENCES], beam=2, alpha=1)
+    report = pairs.score_pairs([trained.report.out], test=SENTENCES, beam=2, alpha=1)
+    assert report.rows["all"]["bleu"] == bleu(found, [[target] for _, target in SENTENCES])
+    thirds = [name for name in report.rows if name != "all"]
+    assert len(thirds) == 3
+    lengths = sorted(len(trained.split_source("", source)) for source, _ in SENTENCES)
+    assert thirds[0] == f"1 to {lengths[7]} symbols"
+    assert thirds[-1].endswith(f"to {lengths[-1]} symbols")
+    with pytest.raises(InputError, match="test pairs are missing"):
+        pairs.score_pairs([trained.report.out])
+    with pytest.raises(InputError, match="`coverage` ranks the targets of a beam: give a `beam` of at least 2"):
+        trained.translate("A dog sleeps.", beam=1, coverage=0.2)
+
+
+FACTORS = {
+    "bridge": ("project", "zero", "concat", "copy"),
+    "attention": ("additive", "none", "multiplicative"),
+    "feeding": ("truth", "embedding", "output"),
+}
+
+
+def test_variants_are_compared_by_sentence_and_by_length():
+    options = {**SMALL, "epochs": 1, "hidden": 8, "embedding": 6, "seeds": 1, **FACTORS}
+    found = pairs.compare(SENTENCES, SENTENCES[:16], validation=SENTENCES[:4], **options)
+    assert len(found.runs) == 8
+    assert [(row["factor"], row["a"]) for row in found.differences] == [
+        (factor, value) for factor, values in FACTORS.items() for value in values[1:]
+    ]
+    for run in found.runs:
+        assert run["metrics"]["chrf"] >= 0
+        assert len(run["chrf_of_each"]) == 16
+    rows = found.report["by_length"]
+    groups = list(dict.fromkeys(row["sources_of"] for row in rows))
+    assert len(rows) == 8 * len(groups)
+    assert sum(row["sources"] for row in rows if row["variant"] == "bridge zero") == 16
+    base, zero = (np.array(run["chrf_of_each"]) for run in found.runs[:2])
+    shifts = [row["shift"] * row["sources"] for row in rows if row["variant"] == "bridge zero"]
+    assert sum(shifts) == pytest.approx((zero - base).sum())
+    assert any(sentence.startswith("  bridge, sources of 1 to ") for sentence in found.sentences)
+    assert found.metrics[0].key == "bleu"
+    scores = {row["variant"]: row["mean"] for row in found.table_rows() if row["metric"] == "bleu"}
+    ranked = [scores[name] for name in found.ranked()]
+    assert ranked == sorted(ranked, reverse=True)
+
+
+def test_sources_are_grouped_by_their_length():
+    asked = [Question(("a",) * length, None, (("b",),)) for length in (5, 1, 2, 2, 2, 9)]
+    assert thirds(asked) == {"1 to 2 symbols": [1, 2, 3, 4], "3 to 9 symbols": [0, 5]}
+    assert thirds(asked[:1]) == {"1 to 5 symbols": [0]}
 
 
 def test_subwords_are_found_on_the_training_pairs_alone():

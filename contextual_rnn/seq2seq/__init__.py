@@ -10,7 +10,7 @@ from .feeding import FEEDINGS, ScheduledSampling, make_feeding
 from .model import EncoderDecoder
 from .schedules import constant, exponential, inverse_sigmoid, linear
 from .search import Found, beam, better, greedy, sample
-from .step import Ensemble, Step
+from .step import Ensemble, Step, coverage_penalty
 
 __all__ = [
     "ATTENTIONS",
@@ -36,6 +36,7 @@ __all__ = [
     "beam",
     "better",
     "constant",
+    "coverage_penalty",
     "exponential",
     "greedy",
     "inverse_sigmoid",

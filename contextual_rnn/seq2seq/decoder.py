@@ -35,7 +35,13 @@ class Memory(NamedTuple):
     mask: Tensor
 
     def rows(self, index: Tensor) -> Memory:
-        """Return the rows at `index` (N,), without a copy if these are all rows in order."""
+        """Return the rows at `index` (N,), without a copy if these are all rows in order.
+
+        If `index` repeats each row equally often, one after the other, as beam search does, each is returned once.
+        """
+        once, counts = torch.unique_consecutive(index, return_counts=True)
+        if len(once) < len(index) and bool((counts == counts[0]).all()):
+            index = once
         return self if _is_range(index, len(self.mask)) else Memory(*(part[index] for part in self))
 
 
@@ -277,8 +283,21 @@ class Decoder(nn.Module):
             return torch.tanh(self.join(hidden)), None
         if memory is None:
             raise InputError("this decoder has attention and needs a memory: give memory=")
-        read, weights = self.attention(hidden, *memory)
+        read, weights = self._read(hidden, memory) if shapes_are_traced() else self._read_together(hidden, memory)
         return torch.tanh(self.join(torch.cat([hidden, read], dim=2))), weights
+
+    def _read(self, hidden: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
+        assert self.attention is not None
+        return self.attention(hidden, *memory)
+
+    def _read_together(self, hidden: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
+        """Read the memory for rows (B, T, H); several rows, one after the other, may share a row of the memory."""
+        size, steps = hidden.shape[:2]
+        if len(memory[2]) == size:
+            return self._read(hidden, memory)
+        together = len(memory[2]), size // len(memory[2]) * steps
+        read, weights = self._read(hidden.reshape(*together, hidden.shape[2]), memory)
+        return read.reshape(size, steps, read.shape[2]), weights.reshape(size, steps, weights.shape[2])
 
     def _run_by_step(
         self,

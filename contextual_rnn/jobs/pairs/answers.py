@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from ...data.pairs.labels import tags_of
 from ...data.units import Units, join
 from .decode import decode
-from .metrics import PairMetric, metrics_of, word_errors
+from .metrics import BY_TEXT, BY_WORD, PairMetric, metrics_of, word_errors
 from .network import PairNetwork
-from .questions import Question, Symbols
+from .questions import Question, Symbols, thirds
+from .text_metrics import chrf_of_each
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,6 +50,15 @@ class Answers:
             return metric.compute([self.found[row] for row in rows], [self.questions[row].references for row in rows])
         return metric.compute(*self.texts(rows))
 
+    def by_length(self) -> dict[str, dict[str, float]]:
+        """Return every metric for thirds of the sources, by the number of symbols of a source."""
+        return {name: self._metrics(rows, "") for name, rows in thirds(self.questions).items()}
+
+    def of_each(self) -> dict[str, list[float]]:
+        """Return the values of each source that a comparison needs: `wrong` and, for subwords, its chrF."""
+        values = {BY_WORD.values: [float(wrong) for wrong in self.wrong]}
+        return values | ({BY_TEXT.values: chrf_of_each(*self.texts())} if self.unit == "subwords" else {})
+
     def texts(self, rows: Sequence[int] | None = None) -> tuple[list[str], list[list[str]]]:
         """Return the predicted targets and the references of some sources as texts; None means all sources."""
         rows = range(len(self.found)) if rows is None else rows
@@ -65,14 +75,15 @@ class Answers:
         return "\n".join(lines) + "\n"
 
 
-def answer(models: Sequence[PairNetwork], questions: list[Question], width: int = 1, alpha: float = 0.0) -> Answers:
+def answer(models: Sequence[PairNetwork], questions: list[Question], width: int = 1, **penalties: float) -> Answers:
     """Predict the targets of sources by beam search; several models form an ensemble.
 
     Answers are truncated at 2 x (longest reference) + 10 symbols, which cannot change whether they are right.
+    `penalties` are `alpha` and `coverage` of `decode`.
     """
     sources, labels = [one.source for one in questions], [one.label for one in questions]
     longest = max(len(reference) for one in questions for reference in one.references)
-    decoded = decode(models, sources, labels, width=width, alpha=alpha, max_steps=2 * longest + 10)
+    decoded = decode(models, sources, labels, width=width, max_steps=2 * longest + 10, **penalties)
     found = [targets[0].symbols for targets in decoded]
     wrong = word_errors(found, [one.references for one in questions])
     return Answers(questions, found, wrong, models[0].label_separator, models[0].units.target)

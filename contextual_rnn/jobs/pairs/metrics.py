@@ -8,8 +8,9 @@ from typing import Any
 
 from rapidfuzz.distance import Levenshtein
 
+from ...data.units import join
 from ...study.differences import ItemMetric, Metric
-from .text_metrics import bleu, chrf, is_installed
+from .text_metrics import bleu, bleu_lowercase, chrf, is_installed, signatures
 
 Symbols = Sequence[str]
 
@@ -56,14 +57,23 @@ METRICS = (
 )
 TEXT_METRICS = (
     PairMetric("bleu", "BLEU", "", "difference", compute=bleu, of_text=True),
+    PairMetric("bleu_lowercase", "BLEU in lower case", "", "difference", compute=bleu_lowercase, of_text=True),
     PairMetric("chrf", "chrF", "", "difference", compute=chrf, of_text=True),
 )
 
 
 def metrics_of(unit: str) -> tuple[PairMetric, ...]:
     """Return the metrics of targets of a unit: with BLEU and chrF for subwords, and for words if sacrebleu is there."""
-    of_texts = unit == "subwords" or (unit == "words" and is_installed())
-    return (*TEXT_METRICS, *METRICS) if of_texts else METRICS
+    if unit == "subwords":
+        return (*TEXT_METRICS, *METRICS)
+    return (*METRICS, *TEXT_METRICS) if unit == "words" and is_installed() else METRICS
+
+
+def scored_by(references: Sequence[Sequence[Symbols]], unit: str) -> list[str]:
+    """Return the signature of each metric of texts, for references whose symbols have a unit; none for other units."""
+    if not any(metric.of_text for metric in metrics_of(unit)):
+        return []
+    return signatures([[join(right, unit) for right in rights] for rights in references])
 
 
 BY_WORD = ItemMetric(
@@ -76,3 +86,9 @@ BY_WORD = ItemMetric(
     item="source",
     factor=100,
 )
+BY_TEXT = ItemMetric("chrf_of_each", "chrF of a sentence", "", "difference", "chrf_of_each", "sources", "source")
+
+
+def by_item(metrics: Sequence[PairMetric]) -> ItemMetric:
+    """Return what variants are compared by, for other sources too: chrF if texts come first, else the error rate."""
+    return BY_TEXT if metrics[0].of_text else BY_WORD

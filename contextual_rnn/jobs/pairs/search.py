@@ -25,6 +25,7 @@ class Search:
     n_best: int = 1
     alpha: float = 0.0
     longest: int = 100
+    coverage: float = 0.0
 
     def __post_init__(self) -> None:
         check_count(beam=self.beam, n_best=self.n_best, longest=self.longest)
@@ -32,6 +33,10 @@ class Search:
             raise InputError(f"`n_best` must be at most `beam`, {self.beam}; found {self.n_best}")
         if not 0 <= self.alpha < math.inf:
             raise InputError(f"`alpha` must be at least 0 and finite; found {self.alpha}")
+        if not 0 <= self.coverage < math.inf:
+            raise InputError(f"`coverage` must be at least 0 and finite; found {self.coverage}")
+        if self.coverage and self.beam == 1:
+            raise InputError("`coverage` ranks the targets of a beam: give a `beam` of at least 2")
 
     def check_models(self, models: Sequence[PairNetwork], names: Sequence[str], has_labels: bool = False) -> None:
         """Raise InputError unless the models can form an ensemble, and `label` fits them or every source has one."""
@@ -41,6 +46,8 @@ class Search:
                     f"{name} and {names[0]} cannot form an ensemble: their symbols, labels and `label` setting must "
                     "be equal"
                 )
+            if self.coverage and model.settings.attention == "none":
+                raise InputError(f"`coverage` is a sum of attention weights, and {name} has no attention")
         if self.label is not None:
             _check_label("`label`", self.label, models[0])
         elif models[0].needs_label and not has_labels:
@@ -57,7 +64,12 @@ class Search:
         for batch in _batches((self._prepared(line, models[0]) for line in lines), batch_size):
             sources = [line.symbols for line in batch if line.symbols]
             labels = [self.label if line.label is None else line.label for line in batch if line.symbols]
-            options: dict[str, Any] = {"width": self.beam, "alpha": self.alpha, "n_best": self.n_best}
+            options: dict[str, Any] = {
+                "width": self.beam,
+                "alpha": self.alpha,
+                "coverage": self.coverage,
+                "n_best": self.n_best,
+            }
             steps = self.longest + 1  # for the end
             found = iter(decode(models, sources, labels, max_steps=steps, **options))
             for line in batch:

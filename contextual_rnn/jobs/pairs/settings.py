@@ -142,6 +142,13 @@ class PairSettings(PairFileSettings, TrainingSettings):
         group="training",
         least=0,
     )
+    coverage: float = setting(
+        0.0,
+        "Weight of the coverage penalty of the search on the test pairs: it lowers the score of a target that leaves "
+        "parts of its source without attention.",
+        group="training",
+        least=0,
+    )
 
     def __post_init__(self) -> None:
         """Check the settings."""
@@ -152,8 +159,15 @@ class PairSettings(PairFileSettings, TrainingSettings):
             )
         if self.input_feeding and self.attention == "none":
             raise InputError("`input_feeding` needs an `attention` other than none")
+        if self.coverage and (self.attention == "none" or self.beam == 1):
+            raise InputError("`coverage` needs an `attention` other than none, and a `beam` of at least 2")
         if self.shared_subwords and not self.source_unit == self.target_unit == "subwords":
             raise InputError("`shared_subwords` needs `source_unit` subwords and `target_unit` subwords")
+
+    @property
+    def penalties(self) -> dict[str, float]:
+        """The penalties of the search on the test pairs."""
+        return {"alpha": self.alpha, "coverage": self.coverage}
 
     def chosen_by(self, target_unit: str) -> str:
         """Return the metric that chooses the epoch, for targets of a unit."""

@@ -25,6 +25,11 @@ def bleu(found: Sequence[str], references: Sequence[Sequence[str]], lowercase: b
     return float(_scorer("BLEU", lowercase).corpus_score(list(found), _streams(references)).score)
 
 
+def bleu_lowercase(found: Sequence[str], references: Sequence[Sequence[str]]) -> float:
+    """Return the BLEU of texts in lower case."""
+    return bleu(found, references, lowercase=True)
+
+
 def chrf(found: Sequence[str], references: Sequence[Sequence[str]]) -> float:
     """Return the chrF of texts, where each has one or more references."""
     return float(_scorer("CHRF").corpus_score(list(found), _streams(references)).score)

@@ -16,7 +16,6 @@ from ..._core.files import write_bytes
 from ..._core.settings import takes_settings
 from ...data.encoded_pairs import Vocabulary, bucketed, updates_of_epoch
 from ...data.pairs import PairSource
-from ...data.units import join
 from ...errors import InputError
 from ...seq2seq import make_feeding
 from ...serialization import save
@@ -25,12 +24,10 @@ from ...study.fit import fit as train_module
 from ...study.report import FitReport, fit_one
 from .answers import Answers, answer
 from .data import PairData, either
-from .metrics import metrics_of
+from .metrics import metrics_of, scored_by
 from .model import PairModel
 from .network import PairLoss, PairNetwork, mean_loss
-from .questions import Question
 from .settings import PairSettings
-from .text_metrics import signatures
 
 MINIMISED = {
     "error": ("validation_word_error_rate", "validation_phone_error_rate"),
@@ -72,9 +69,10 @@ class Training(parallel.Training):
         save(model, folder / "model.safetensors")
         if not data.test:
             return {"metrics": metrics}
-        answers = answer([model], data.test, settings.beam, settings.alpha)
+        answers = answer([model], data.test, settings.beam, **settings.penalties)
         write_bytes(folder / "answers.tsv", answers.table(data.units).encode())
-        return {"metrics": {**answers.metrics(), **metrics}, "wrong": answers.wrong}
+        found = {"metrics": {**answers.metrics(), **metrics}, **answers.of_each(), "wrong": answers.wrong}
+        return found | ({"by_length": answers.by_length()} if answers.unit == "subwords" else {})
 
     def _train(self, model: PairModel, seed: int, folder: pathlib.Path) -> list[dict[str, float]]:
         settings, encoded = model.settings, model.encode(self.data.training)
@@ -181,6 +179,7 @@ def _report(data: PairData, model: PairModel, result: dict[str, Any], history: l
     rows = {"validation": {metric.key: metrics[f"validation_{metric.key}"] for metric in shown}}
     if data.test:
         rows["test"] = {metric.key: metrics[metric.key] for metric in shown}
+    references = [one.references for one in data.test or data.validation]
     best = BEST[settings.chosen_by(data.units.target)]
     sentences = [
         f"Trained an encoder-decoder ({settings.cell}, {settings.hidden} units, bridge {settings.bridge}, attention "
@@ -189,13 +188,6 @@ def _report(data: PairData, model: PairModel, result: dict[str, Any], history: l
         data.units.in_words(),
         *data.notes,
         *data.overlap(),
-        *(f"Metric: {one}." for one in scored_by(data.test or data.validation, data.units.target)),
+        *(f"Metric: {one}." for one in scored_by(references, data.units.target)),
     ]
     return FitReport(sentences, shown, rows)
-
-
-def scored_by(questions: Sequence[Question], unit: str) -> list[str]:
-    """Return the signature of each metric of texts, for questions whose targets have a unit; none for other units."""
-    if not any(metric.of_text for metric in metrics_of(unit)):
-        return []
-    return signatures([[join(right, unit) for right in one.references] for one in questions])
