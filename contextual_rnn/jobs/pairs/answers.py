@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 from ...data.pairs.labels import tags_of
 from ...data.units import Units, join
@@ -75,15 +76,22 @@ class Answers:
         return "\n".join(lines) + "\n"
 
 
-def answer(models: Sequence[PairNetwork], questions: list[Question], width: int = 1, **penalties: float) -> Answers:
+def answer(
+    models: Sequence[PairNetwork],
+    questions: list[Question],
+    width: int = 1,
+    alpha: float = 0.0,
+    coverage: float = 0.0,
+) -> Answers:
     """Predict the targets of sources by beam search; several models form an ensemble.
 
     Answers are truncated at 2 x (longest reference) + 10 symbols, which cannot change whether they are right.
-    `penalties` are `alpha` and `coverage` of `decode`.
+    `alpha` and `coverage` are those of `decode`.
     """
     sources, labels = [one.source for one in questions], [one.label for one in questions]
     longest = max(len(reference) for one in questions for reference in one.references)
-    decoded = decode(models, sources, labels, width=width, max_steps=2 * longest + 10, **penalties)
+    options: dict[str, Any] = {"width": width, "alpha": alpha, "coverage": coverage}
+    decoded = decode(models, sources, labels, max_steps=2 * longest + 10, **options)
     found = [targets[0].symbols for targets in decoded]
     wrong = word_errors(found, [one.references for one in questions])
     return Answers(questions, found, wrong, models[0].label_separator, models[0].units.target)

@@ -71,7 +71,11 @@ class Training(parallel.Training):
             return {"metrics": metrics}
         answers = answer([model], data.test, settings.beam, **settings.penalties)
         write_bytes(folder / "answers.tsv", answers.table(data.units).encode())
-        found = {"metrics": {**answers.metrics(), **metrics}, **answers.of_each(), "wrong": answers.wrong}
+        found: dict[str, Any] = {
+            "metrics": {**answers.metrics(), **metrics},
+            **answers.of_each(),
+            "wrong": answers.wrong,
+        }
         return found | ({"by_length": answers.by_length()} if answers.unit == "subwords" else {})
 
     def _train(self, model: PairModel, seed: int, folder: pathlib.Path) -> list[dict[str, float]]:
