@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from .._core.categorical import draw_category
 from .._core.state import State, leaves, shape_leaves
-from .._core.tracing import refuse_tracing, shapes_are_traced
+from .._core.tracing import is_eager, refuse_tracing, shapes_are_traced
 from ..errors import InputError
 from ..recurrent import ContextualRNN
 from .attention import Attention
@@ -283,7 +283,7 @@ class Decoder(nn.Module):
             return torch.tanh(self.join(hidden)), None
         if memory is None:
             raise InputError("this decoder has attention and needs a memory: give memory=")
-        read, weights = self._read(hidden, memory) if shapes_are_traced() else self._read_together(hidden, memory)
+        read, weights = self._read_together(hidden, memory) if is_eager() else self._read(hidden, memory)
         return torch.tanh(self.join(torch.cat([hidden, read], dim=2))), weights
 
     def _read(self, hidden: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
