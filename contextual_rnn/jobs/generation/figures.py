@@ -7,13 +7,14 @@ from typing import Any
 import torch
 
 from ..._core.records import Record
+from ...coding import Coding
 from ...sequence_model import Samples
 from ...study.figures import Figure, bands, finish, styled, subplots
 from .settings import GenerationSettings
 
 
 @styled
-def plot_samples(drawn: Samples, settings: GenerationSettings, context: dict[str, Any]) -> Figure:
+def plot_samples(drawn: Samples, settings: GenerationSettings, context: dict[str, Any], coding: Coding) -> Figure:
     """Draw the median and the 50% and 90% bands of generated series, one panel per target.
 
     Steps that fewer than a tenth of the series reach are not drawn.
@@ -22,6 +23,7 @@ def plot_samples(drawn: Samples, settings: GenerationSettings, context: dict[str
         drawn: the series and their lengths.
         settings: of the model that generated them.
         context: the value of every context column, for the title.
+        coding: how the cells of the training table became numbers.
     """
     known = ", ".join(f"{name} = {value}" for name, value in context.items())
     steps = int(drawn.lengths.double().quantile(0.9, interpolation="lower"))
@@ -29,7 +31,7 @@ def plot_samples(drawn: Samples, settings: GenerationSettings, context: dict[str
     elements = drawn.elements[:, :steps].masked_fill(ended.unsqueeze(2), torch.nan)
     figure, axes = subplots(len(settings.targets), width=9, height=2.8)
     for place, target, values in zip(axes[:, 0], settings.targets, elements.unbind(2), strict=True):
-        bands(place, values, settings.kind.name)
+        bands(place, coding.restored(target, values), settings.kind.name)
         finish(place, "step", f"{target} (unit of the column)", f"generated series of {known}" if known else "")
     return figure
 
@@ -51,8 +53,14 @@ def plot_bands(models: dict[str, Any], record: Record, steps: int = 150, n: int 
         vector = part.context.unsqueeze(0).to(model.device)
         drawn = model.trajectories(vector, n, len(part), stop=False).elements.cpu()
         for column, (place, target) in enumerate(zip(row, targets, strict=True)):
-            bands(place, drawn[:, :, column], kind)
-            place.plot(part.targets[:, column], ":", color="black", linewidth=2, label="measured")
+            bands(place, model.coding.restored(target, drawn[:, :, column]), kind)
+            place.plot(
+                model.coding.restored(target, part.targets[:, column]),
+                ":",
+                color="black",
+                linewidth=2,
+                label="measured",
+            )
             finish(place, "step", f"{target} (unit of the column)", f"{kind}, series {record.name!r}", legend=False)
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=5, frameon=False)
     return figure

@@ -127,10 +127,11 @@ def plot_prediction(models: dict[str, Any], record: Record, steps: int = 150) ->
         figure, axes = subplots(len(targets), width=9, height=3.2)
         for kind, model in models.items():
             (predicted,) = model.predictions([part])
-            for place, column in zip(axes[:, 0], predicted.T, strict=True):
-                place.plot(range(window, window + len(column)), column, color=colour(kind), label=kind)
+            for place, target, column in zip(axes[:, 0], targets, predicted.T, strict=True):
+                shown = model.coding.restored(target, column)
+                place.plot(range(window, window + len(column)), shown, color=colour(kind), label=kind)
         for place, target, column in zip(axes[:, 0], targets, part.targets.T, strict=True):
-            place.plot(column, ":", color="black", linewidth=2, label="measured")
+            place.plot(model.coding.restored(target, column), ":", color="black", linewidth=2, label="measured")
             if window:
                 place.axvspan(-0.5, window - 0.5, color="grey", alpha=0.15, linewidth=0, label="known window")
             finish(place, "step", f"{target} (unit of the column)", f"series {record.name!r}")
