@@ -4,6 +4,7 @@ import itertools
 import json
 import os
 import pathlib
+import types
 
 import numpy as np
 import pandas as pd
@@ -229,12 +230,13 @@ def _results(folder):
 def test_long_targets_can_be_right(monkeypatch):
     """A model that copies its source, decoded for as many steps as allowed."""
 
-    def copied(models, sources, labels, *, width, max_steps):
+    def copied(models, sources, labels, *, max_steps, **options):
         return [[Target("", source[: max_steps - 1], 0.0, ended=True)] for source in sources]
 
     monkeypatch.setattr(pair_answers, "decode", copied)
     asked = [Question(("a",) * 150, None, (("a",) * 150,))]
-    assert answer([], asked).wrong == [False]
+    model = types.SimpleNamespace(label_separator=None, units=Units("symbols", "symbols"))
+    assert answer([model], asked).wrong == [False]
 
 
 def test_the_nearest_of_several_references_counts():
