@@ -54,7 +54,7 @@ def score_pairs(
         InputError: if an argument or a pair is invalid, or the models cannot form an ensemble.
 
     Example:
-        contextual-rnn score runs/en_de --test test.tsv --beam 5 --alpha 1
+        contextual-rnn score pairs runs/en_de --test test.tsv --beam 5 --alpha 1
     """
     search = Search(beam=beam, alpha=alpha, coverage=coverage)
     source = either(test, test_source, test_target, "test")
