@@ -21,7 +21,7 @@ from ...data.pairs import Pair
 from ...data.pairs.labels import tags_of
 from ...data.pairs.pair import split
 from ...data.subwords import Subwords
-from ...data.units import Units
+from ...data.units import Units, pattern_of
 from ...errors import InputError
 from ...export.files import Graphs, program
 from ...export.seq2seq_graphs import seq2seq_graphs
@@ -136,7 +136,9 @@ class PairNetwork(SavedModel):
         }
         label = self.settings.label if self.labels else "none"
         described |= {"units": dataclasses.asdict(self.units), "labels": self.labels, "label": label}
+        units = dataclasses.asdict(self.units)
         described |= {"label_separator": self.label_separator}
+        described |= {"patterns": {side: pattern_of(unit) for side, unit in units.items()}}
         return Graphs(specs, described, {"-search.py": program("search")})
 
     def is_symbol(self, source: Tensor) -> Tensor:
