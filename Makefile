@@ -24,11 +24,7 @@ help:
 	@echo "Setting up .venv; this takes a minute or two."
 	$(PYTHON) -m venv .venv
 	$(PIP) "$$(grep '^torch==' constraints.txt)"
-<<<<<<< HEAD
-	$(PIP) --editable ".[cluster,fast,digits,test,lint]"
-=======
-	$(PIP) --editable ".[fast,digits,export,test,lint]"
->>>>>>> main
+	$(PIP) --editable ".[cluster,fast,digits,export,translation,test,lint]"
 	@touch $@
 
 demo: .venv/installed
