@@ -57,9 +57,9 @@ def series() -> Iterator[Case]:
 
 
 def generation() -> Iterator[Case]:
-    """Yield every kind with every cell."""
+    """Yield every kind with every cell; no generator interpolates."""
     for number, (kind, (cell, layers)) in enumerate(itertools.product(WITHOUT_WINDOW, CELLS)):
-        settings: Settings = {"initial_state": kind, "cell": cell, "layers": layers, "missing": MISSING[number % 4]}
+        settings: Settings = {"initial_state": kind, "cell": cell, "layers": layers, "missing": MISSING[number % 3]}
         settings |= {"targets": ("y", "z"), "context": ("a", "b"), "hidden": 5}
         yield (
             f"{kind}, {cell}, {layers}",
