@@ -42,13 +42,8 @@ def join(symbols: list[str], unit: str) -> str:
     """Return the text of symbols. Bytes that are not UTF-8 become the replacement character."""
     if unit == "bytes":
         return bytes.fromhex("".join(symbols)).decode("utf-8", "replace")
-<<<<<<< HEAD
-    if unit == "subwords":  # a blank before a word is a part of its first subword
-        return "".join(symbols).replace("\u2581", " ").strip()
-=======
     if unit == "subwords":
         return "".join(symbols).replace("\u2581", " ").strip()  # which sentencepiece writes for a blank
->>>>>>> main
     return (" " if unit in ("symbols", "words") else "").join(symbols)
 
 
