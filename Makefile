@@ -24,7 +24,7 @@ help:
 	@echo "Setting up .venv; this takes a minute or two."
 	$(PYTHON) -m venv .venv
 	$(PIP) "$$(grep '^torch==' constraints.txt)"
-	$(PIP) --editable ".[fast,digits,export,test,lint]"
+	$(PIP) --editable ".[fast,digits,export,translation,test,lint]"
 	@touch $@
 
 demo: .venv/installed
