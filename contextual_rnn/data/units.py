@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from .._core.choices import check_choice
+from .._core.extras import require
 from ..errors import InputError
 
 PATTERN = "re:"  # the start of a unit that is a regular expression
@@ -107,10 +108,9 @@ def _graphemes(text: str) -> list[str]:
 
 
 def _regex(argument: str) -> Any:
-    try:
-        import regex
-    except ImportError as error:
-        raise InputError(f"`{argument}` graphemes needs regex: run pip install 'contextual-rnn[graphemes]'") from error
+    require("pairs", f"`{argument}` graphemes")
+    import regex
+
     return regex
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from .._core.extras import require
 from .._core.module_config import register
 from .._core.settings import setting, takes_settings
 from ..context import Context, Image
@@ -51,10 +52,9 @@ class Digits:
     @classmethod
     def load(cls) -> Digits:
         """Return the 1797 digits of scikit-learn, in their order; raise InputError if it is not installed."""
-        try:
-            from sklearn.datasets import load_digits
-        except ImportError as error:
-            raise InputError("the digits need scikit-learn: run pip install 'contextual-rnn[digits]'") from error
+        require("digits", "The data set of digits")
+        from sklearn.datasets import load_digits
+
         digits = load_digits()
         return cls(torch.tensor(digits.images / 16, dtype=torch.float32), torch.tensor(digits.target).long())
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from ..._core.extras import require
 from ...data.pairs import Pair, PairFileSettings, Pairs, PairSource, read_pairs
 from ...data.pairs.parts import Parallel
 from ...data.pairs.settings import PLAIN
@@ -76,6 +77,7 @@ class PairData:
         """
         if train is None:
             raise InputError("training pairs are missing: give `train`, or `source` and `target`")
+        require("pairs", "Training on pairs")
         training = read_pairs(train, **files.options())
         read = {"train": training}
         for name, source in (("validation", validation), ("test", test)):

@@ -5,8 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 
-from rapidfuzz.distance import Levenshtein
-
 from ...study.differences import ItemMetric, Metric
 
 Symbols = Sequence[str]
@@ -28,6 +26,8 @@ def phone_error_rate(found: Sequence[Symbols], references: Sequence[Sequence[Sym
 
     If a target has several references, the one with the fewest edits is used; among those, the longest.
     """
+    from rapidfuzz.distance import Levenshtein
+
     edits = length = 0
     for one, rights in zip(found, references, strict=True):
         distance, size = min((Levenshtein.distance(one, right), -len(right)) for right in rights)
