@@ -31,7 +31,7 @@ GROUPS = {
     **dict.fromkeys(
         (f"{table}{side}" for table in ("", "validation_", "test_") for side in ("source", "target")), "data"
     ),
-    **dict.fromkeys(("seeds", "initial_states"), "comparison"),
+    **dict.fromkeys(("seeds", "initial_states", "check", "check_timeout", "check_texts", "tolerance"), "comparison"),
     **dict.fromkeys(("out", "end", "figure", "scores", "verbose", "format", "int8"), "output"),
     **dict.fromkeys(("resume", "jobs", "config"), "execution"),
 }

@@ -14,6 +14,7 @@ from contextual_rnn.jobs import texts
 from contextual_rnn.jobs.texts.batches import Encoded, dropped
 from contextual_rnn.jobs.texts.data import Texts
 from contextual_rnn.jobs.texts.draw import restricted
+from contextual_rnn.jobs.texts.sample import sample_file
 
 OPTIONS = {"text": "name", "context": ["first", "size"], "hidden": 16, "embedding": 4, "context_hidden": 8}
 TRAINING = {"epochs": 20, "batch_size": 16, "learning_rate": 0.03, "jobs": 1}
@@ -218,6 +219,31 @@ def test_the_commands(tmp_path, capsys):
             "`context`", "--context"
         )
     )
+
+
+def test_texts_are_written_as_they_are_drawn(model, tmp_path, capsys, monkeypatch):
+    model.save(tmp_path / "model.safetensors")
+    monkeypatch.setattr("contextual_rnn.jobs.texts.model.CHUNK", 2)
+    monkeypatch.setattr("contextual_rnn.jobs.texts.sample.CHUNK", 2)
+    drawn, draw = [], type(model).draw
+    monkeypatch.setattr(type(model), "draw", lambda *a, **k: _noted(drawn, draw(*a, **k)))
+    lines = sample_file(tmp_path / "model.safetensors", "-", context=["first=a"], n=5)
+    assert next(lines)[0].splitlines()[0] == "name,first"
+    assert len(drawn) == 4  # the last one waits until it is asked for
+    command = ["sample", str(tmp_path / "model.safetensors"), "--context", "first=a", "--n", "5", "--out"]
+    main([*command, "-"])
+    shown = capsys.readouterr()
+    assert "5 texts" in shown.err
+    main([*command, str(tmp_path / "out.csv")])
+    assert (tmp_path / "out.csv").read_text() == shown.out
+    main([*command, str(tmp_path / "out.parquet")])
+    assert pl.read_parquet(tmp_path / "out.parquet").equals(pl.read_csv(tmp_path / "out.csv"))
+
+
+def _noted(drawn, texts):
+    for text in texts:
+        drawn.append(text)
+        yield text
 
 
 def test_scores_are_likelihoods(model):

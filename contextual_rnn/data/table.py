@@ -6,7 +6,7 @@ import hashlib
 import os
 import pathlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import IO, Any
 
 import numpy as np
@@ -355,6 +355,22 @@ def write_table(path: str | os.PathLike[str], columns: dict[str, Any] | pl.DataF
     try:
         with replacing(target) as file:
             _write(frame, file, target.suffix.lower())
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror or error}") from None
+
+
+def write_parts(path: str | os.PathLike[str], parts: Iterable[pl.DataFrame]) -> None:
+    """Write frames with the same columns one after the other, as `write_table` does; a CSV file needs one at a time."""
+    target = pathlib.Path(path)
+    _check_ending(target)
+    ending = target.suffix.lower()
+    if ending == ".parquet":
+        write_table(path, pl.concat(parts))
+        return
+    try:
+        with replacing(target) as file:
+            for number, part in enumerate(parts):
+                part.write_csv(file, separator=SEPARATORS[ending], include_header=not number)
     except OSError as error:
         raise InputError(f"{path} cannot be written: {error.strerror or error}") from None
 

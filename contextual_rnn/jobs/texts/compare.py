@@ -2,21 +2,41 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
-from collections.abc import Sequence
-from typing import Any, ClassVar
+import pathlib
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from ..._core.settings import takes_settings
-from ...data.table import Source
+from ..._core.settings import check_count, takes_settings
+from ...context import Quantity
+from ...data.table import Source, write_table
 from ...errors import InputError
-from ...study.comparison import Comparison, train_kinds
-from ...study.differences import findings
+from ...study.comparison import Comparison, Trained, text_table, train_kinds
+from ...study.differences import Metric, Row, findings
+from ...study.run_folder import make_folder
 from .baselines import baselines
 from .batches import Encoded
-from .data import TextData
+from .check import Check, Checker
+from .data import TextData, Texts
 from .metrics import BITS, BY_TEXT, METRICS
+from .obtained import (
+    DISTINCT,
+    NEW,
+    VALID,
+    Written,
+    correlation_of,
+    error_of,
+    mean_deciles,
+    tolerances,
+    with_progress,
+    within_of,
+)
 from .settings import PLACES, TextSettings
 from .train import Training
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 QUESTIONS = {
     ("h0", "every-step"): "Reading the context in h0, rather than at every step",
@@ -32,6 +52,40 @@ class TextComparison(Comparison):
 
     heading: ClassVar[str] = "context in"
 
+    @property
+    def checked(self) -> list[str]:
+        """The context columns whose values asked for are compared with those obtained."""
+        return list(self.report.get("checks", {}).get("columns", ()))
+
+    def table(self, width: int = 80) -> str:
+        """Return the metrics of every kind as a table, the best kind first; and a table of what was asked for."""
+        errors = {error_of(column).key for column in self.checked}
+        first = dataclasses.replace(self, metrics=[metric for metric in self.metrics if metric.key not in errors])
+        tables = [Comparison.table(first, width)]
+        if self.checked:
+            names = ("mean absolute error", "correlation", "within the tolerance, %")
+            tables.append(text_table(["asked and obtained", self.heading, *names], self._asked(), width))
+        return "\n\n".join(tables)
+
+    def _asked(self) -> list[list[str]]:
+        kinds = list(dict.fromkeys(run[self.factor] for run in self.runs))
+        metrics = (error_of, correlation_of, within_of)
+        return [
+            [column, kind, *(self._cell(kind, of(column)) for of in metrics)]
+            for column in self.checked
+            for kind in kinds
+        ]
+
+    def plot_asked(self) -> Figure:
+        """Draw the mean of the values obtained against those asked for, by tenths of these, for every kind."""
+        from .figures import asked_and_obtained
+
+        return asked_and_obtained(self.report["checks"]["deciles"])
+
+    def figures(self) -> dict[str, Callable[[], Figure]]:
+        """Return what draws each figure, by the name of its file."""
+        return super().figures() | ({"asked": self.plot_asked} if self.checked else {})
+
 
 @takes_settings(TextSettings)
 def compare(
@@ -41,6 +95,10 @@ def compare(
     context_in: Sequence[str] = PLACES,
     seeds: int = 5,
     validation: Source | None = None,
+    check: Sequence[str] = (),
+    check_timeout: float = 10.0,
+    check_texts: int | None = None,
+    tolerance: float = 0.25,
     out: str | os.PathLike[str] | None = None,
     resume: bool = False,
     jobs: int | None = None,
@@ -49,7 +107,8 @@ def compare(
     """Train the same model of texts with the context in h0, at every step, in both and nowhere, and compare them.
 
     Settings with several values are chosen for each place in the same way, on validation texts. The table shows the
-    bits per symbol of the test texts.
+    bits per symbol of the test texts. With `check`, each model also writes a text for the context of every test text,
+    and what these functions say of the texts is compared with what was asked for.
 
     Args:
         train: Training table with one row per text: a CSV, TSV or Parquet file; in Python, also a data frame.
@@ -58,6 +117,14 @@ def compare(
         seeds: Number of seeds, counted from 0; with fewer than 5, no difference is claimed.
         validation: Table to choose the epoch and the settings on; by default, a tenth of the training texts is held
             out.
+        check: Functions of a text, as package.module:function, each of which returns a number, or None for a text that
+            is not valid. The number is compared with the context column of the function's name, or with COLUMN in
+            COLUMN=package.module:function. They are called in another process.
+        check_timeout: Seconds that a call of a check may take.
+        check_texts: Number of texts that each model writes for the checks, for the contexts of the first test texts;
+            by default, one for each test text.
+        tolerance: Largest difference between a value asked for and the one obtained that is counted as met, in
+            standard deviations of the column in the training table.
         out: Run folder to create; by default, nothing is kept on disk.
         resume: Continue in a folder that already holds this run, and skip what is finished.
         jobs: Number of processes; by default, one per processor.
@@ -66,7 +133,7 @@ def compare(
         The answer, the tables and the figures.
 
     Raises:
-        InputError: if a table or a setting is invalid, or there is no context column.
+        InputError: if a table or a setting is invalid, there is no context column, or a check cannot be imported.
 
     Example:
         contextual-rnn compare texts --train a.csv --test b.csv --text name --context language --out runs/places
@@ -78,22 +145,93 @@ def compare(
         raise InputError("`context` is required: the comparison is of places where the model reads it")
     candidates = {place: TextSettings.candidates({**options, "context_in": place}) for place in variants}
     data = TextData.read(train, validation, test, candidates[variants[0]][0])
+    checks = Checks.of(check, check_timeout, check_texts, tolerance, data)
     with train_kinds(Training(data), candidates, seeds=seeds, out=out, resume=resume, jobs=jobs) as trained:
-        training, tested = (Encoded.of(part, data.symbols) for part in (data.training, data.test))
-        found = baselines(training, tested, 1 + len(data.symbols))
-        simple = {name: {BITS.key: float(bits.mean())} for name, bits in found.items()}
-        pairs = [(a, b, meaning) for (a, b), meaning in QUESTIONS.items() if a in variants and b in variants]
-        if len(variants) > 1 and not pairs:
-            a, b = variants[:2]
-            pairs = [(a, b, f"Reading the context: {a}, rather than {b}")]
-        return TextComparison(
-            **findings(trained.runs, pairs, METRICS, BY_TEXT, simple, "the place of the context", PRIMARY),
-            **trained.fields(),
-            report={"baselines": simple, "chosen": trained.chosen()},
-            note=" ".join([*data.remarks, "Lower is better."]),
-        ).keep(trained)
+        return _found(trained, variants, data, checks).keep(trained)
 
 
 def _one_each(options: dict[str, Any]) -> dict[str, Any]:
     """Return options with one value each, of which the first is taken, to check the places to compare."""
     return TextSettings.candidates(options)[0].to_json()
+
+
+def _found(trained: Trained, variants: Sequence[str], data: TextData, checks: Checks) -> TextComparison:
+    """Return what the runs found."""
+    training, tested = (Encoded.of(part, data.symbols) for part in (data.training, data.test))
+    bits = baselines(training, tested, 1 + len(data.symbols))
+    simple = {name: {BITS.key: float(values.mean())} for name, values in bits.items()}
+    pairs = [(a, b, meaning) for (a, b), meaning in QUESTIONS.items() if a in variants and b in variants]
+    if len(variants) > 1 and not pairs:
+        a, b = variants[:2]
+        pairs = [(a, b, f"Reading the context: {a}, rather than {b}")]
+    report = {"baselines": simple, "chosen": trained.chosen()}
+    metrics, said = [*METRICS], list[str]()
+    if checks.functions:
+        report["checks"], more, said = checks.run(trained)
+        metrics += more
+    return TextComparison(
+        **findings(trained.runs, pairs, metrics, BY_TEXT, simple, "the place of the context", PRIMARY),
+        **trained.fields(),
+        report=report,
+        note="\n".join([" ".join([*data.remarks, "Lower is better for bits and errors."]), *said]),
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Checks:
+    """The functions that are called for what the models write.
+
+    Attributes:
+        functions: what to call.
+        timeout: seconds that a call may take.
+        test: the texts whose contexts are asked for.
+        tolerance: in standard deviations of a column.
+    """
+
+    functions: list[Check]
+    timeout: float
+    test: Texts
+    tolerance: float
+
+    @classmethod
+    def of(cls, given: Sequence[str], timeout: float, count: int | None, tolerance: float, data: TextData) -> Checks:
+        """Read the arguments of `compare`, and import the functions once, so that errors come before training."""
+        if not timeout > 0:
+            raise InputError(f"`check_timeout` must be greater than 0; found {timeout}")
+        if not tolerance >= 0:
+            raise InputError(f"`tolerance` must be at least 0; found {tolerance}")
+        check_count(**({} if count is None else {"check_texts": count}))
+        quantities = [name for name, field in data.fields.items() if isinstance(field, Quantity)]
+        given = [given] if isinstance(given, str) else given
+        functions = Check.parse_all(given, quantities, list(data.fields))
+        if functions:
+            Checker([one.function for one in functions], timeout).close()
+        return cls(functions, timeout, data.test.take(range(len(data.test))[:count]), tolerance)
+
+    def run(self, trained: Trained) -> tuple[dict[str, Any], list[Metric], list[str]]:
+        """Have every model write texts, and add the metrics of these to its run.
+
+        Returns:
+            What `results.json` holds, the metrics to compare, and sentences on what was inferred and what failed.
+        """
+        deciles: dict[str, list[list[Row]]] = {}
+        names = list(trained.models)
+        with Checker([one.function for one in self.functions], self.timeout) as checker:
+            for run, name in zip(trained.runs, with_progress(names), strict=True):
+                model = trained.models[name]
+                written = Written.by(model, self.test, self.functions, checker, run["seed"])
+                run["metrics"] |= written.metrics(tolerances(model, list(written.got), self.tolerance))
+                deciles.setdefault(run["initial_state"], []).append(written.deciles())
+                if trained.out is not None:
+                    folder = pathlib.Path(trained.folder.path) / "written"
+                    make_folder(folder)
+                    write_table(folder / f"{name}.csv", written.columns())
+            failed = checker.sentences()
+        columns = [one.column for one in self.functions if one.column]
+        report = {
+            "functions": [dataclasses.asdict(one) for one in self.functions],
+            **{"columns": columns, "texts": len(self.test), "tolerance": self.tolerance, "failed": failed},
+            "deciles": mean_deciles(deciles),
+        }
+        metrics = [VALID, DISTINCT, NEW, *map(error_of, columns)]
+        return report, metrics, [*(one.in_words() for one in self.functions), *failed]

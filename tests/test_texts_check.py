@@ -1,0 +1,190 @@
+"""Functions of a text in another process: what they may do, and what is made of it in a comparison."""
+
+import sys
+
+import polars as pl
+import pytest
+import torch
+
+from contextual_rnn import InputError
+from contextual_rnn.cli import main
+from contextual_rnn.jobs import texts
+from contextual_rnn.jobs.texts import check
+from contextual_rnn.jobs.texts.check import Check, Checker
+from contextual_rnn.jobs.texts.obtained import correlation, tenths
+
+FUNCTIONS = """
+import os, sys, time
+
+def size(text):
+    if text == "raises":
+        raise KeyError("no such thing")
+    if text == "prints":
+        print("looking at", text)
+        os.write(2, b"and more")
+    if text == "exits":
+        sys.exit(3)
+    if text == "dies":
+        os._exit(1)
+    if text == "hangs":
+        time.sleep(60)
+    if text == "reads":
+        input()
+    odd = {"text": "five", "truth": True, "nan": float("nan"), "none": None}
+    return odd.get(text, len(text))
+
+def letters(text):
+    return len(set(text)) if len(set(text)) == 1 else None
+
+number = 3
+"""
+
+
+@pytest.fixture
+def functions(tmp_path, monkeypatch):
+    """A module of functions in the working directory, which is on the path of the other process alone."""
+    (tmp_path / "sizes.py").write_text(FUNCTIONS)
+    monkeypatch.chdir(tmp_path)
+    return "sizes:size"
+
+
+def test_a_function_that_fails_costs_the_value_of_one_text(functions, capfd):
+    given = [
+        "ab",
+        "raises",
+        "prints",
+        "exits",
+        "dies",
+        "hangs",
+        "reads",
+        "text",
+        "truth",
+        "nan",
+        "none",
+        "raises",
+        "abc",
+    ]
+    with Checker([functions, "builtins:len"], timeout=1.5) as checker:
+        own, builtin = checker.values(given)
+        said = checker.sentences()
+    assert own == [2, None, 6, *[None] * 9, 3]
+    assert builtin == [len(text) for text in given]
+    assert capfd.readouterr() == ("", "")
+    rest = "; these texts count as not valid."
+    assert said == [
+        f"`check` sizes:size raised KeyError: 'no such thing' for the text 'raises' and 1 others{rest}",
+        "`check` sizes:size printed 'looking at prints and more' for the text 'prints'; what it prints is left out.",
+        f"`check` sizes:size raised SystemExit: 3 for the text 'exits'{rest}",
+        f"`check` sizes:size ended its process for the text 'dies'{rest}",
+        f"`check` sizes:size took more than 1.5 s for the text 'hangs'{rest}",
+        f"`check` sizes:size raised EOFError: EOF when reading a line for the text 'reads'{rest}",
+        "`check` sizes:size returned 'five', which is neither a finite number nor None, for the text 'text' and 2 "
+        f"others{rest}",
+    ]
+    assert "sizes" not in sys.modules
+
+
+def test_a_function_that_hangs_again_and_again_is_left_out(functions, monkeypatch):
+    monkeypatch.setattr(check, "MOST_HANGS", 2)
+    with Checker([functions, "builtins:len"], timeout=0.1) as checker:
+        assert checker.values(["hangs", "a", "hangs", "b"]) == [None, [5, 1, 5, 1]]
+        assert "it was not called for the other texts" in checker.sentences()[0]
+
+
+@pytest.mark.parametrize(
+    ("place", "message"),
+    [
+        ("sizes:other", "`check` sizes:other cannot be imported: AttributeError"),
+        ("sizes:number", "`check` sizes:number cannot be imported: TypeError: number is no function"),
+        ("nowhere.at.all:size", "`check` nowhere.at.all:size cannot be imported: ModuleNotFoundError"),
+    ],
+)
+def test_functions_that_cannot_be_imported(functions, place, message):
+    with pytest.raises(InputError, match=message):
+        Checker([place], timeout=1)
+
+
+@pytest.mark.parametrize(
+    ("text", "column"),
+    [("m:weight", "weight"), ("weight=m.n:f", "weight"), ("m:f", None), ("m:Class.weight", "weight"), ("m:kind", None)],
+)
+def test_the_column_of_a_function(text, column):
+    assert Check.parse(text, ["weight", "size"], ["weight", "size", "kind"]).column == column
+    assert [one.column for one in Check.parse_all(["m:f"], ["size"], ["size", "kind"])] == ["size"]
+    assert [one.column for one in Check.parse_all(["m:f", "m:g"], ["size"], ["size"])] == [None, None]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("m.weight", "`check` must be package.module:function"),
+        ("kind=m:f", "the context column 'kind' has labels"),
+        ("wieght=m:f", "there is no context column 'wieght'; did you mean 'weight'"),
+    ],
+)
+def test_wrong_functions(text, message):
+    with pytest.raises(InputError, match=message):
+        Check.parse(text, ["weight"], ["weight", "kind"])
+
+
+def test_tenths_and_correlations():
+    values = torch.arange(100, dtype=torch.float64).numpy()
+    parts = tenths(values)
+    assert [(low, high) for low, high, _ in parts] == [(10 * part, 10 * part + 9) for part in range(10)]
+    assert [low for low, _, _ in tenths(values // 40)] == [0, 1, 2]
+    assert correlation(values, 3 - 2 * values) == pytest.approx(-1)
+    assert correlation(values, 0 * values) is None
+
+
+def test_a_comparison_reports_what_was_asked_for_and_obtained(functions, tmp_path, capsys):
+    rows = [(letter * size, letter, size) for size in (2, 3, 4, 5) for letter in "ab"] * 8
+    pl.DataFrame(rows, schema=["name", "first", "size"], orient="row").write_csv("a.csv")
+    out = tmp_path / "run"
+    arguments = [
+        "compare",
+        "texts",
+        "--train",
+        "a.csv",
+        "--test",
+        "a.csv",
+        "--text",
+        "name",
+        "--context",
+        "first",
+        "size",
+    ]
+    arguments += ["--hidden", "12", "--embedding", "4", "--context-hidden", "8", "--epochs", "12", "--batch-size", "16"]
+    arguments += ["--learning-rate", "0.03", "--jobs", "1", "--seeds", "1", "--context-in", "h0", "none"]
+    arguments += ["--out", str(out), "--tolerance", "0"]
+    main([*arguments, "--check", functions, "sizes:letters"])
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "The values of sizes:size are compared with the context column 'size'." in shown
+    assert "The values of sizes:letters are compared with no context column" in shown
+    files = {kind: pl.read_csv(out / "written" / f"{kind}-seed-0.csv") for kind in ("h0", "none")}
+    assert files["h0"].columns == ["text", "valid", "new", "asked size", "obtained size"]
+    for table in files.values():
+        assert table["valid"].to_list() == [len(set(text)) == 1 for text in table["text"]]
+        assert table.filter("valid")["obtained size"].to_list() == [len(text) for text in table.filter("valid")["text"]]
+    results = pl.read_json(out / "results.json")["summary"][0]
+    found = {(row["initial_state"], row["metric"]): row["mean"] for row in results}
+    kept = files["h0"].filter("valid")
+    assert found["h0", "valid"] == pytest.approx(100 * len(kept) / 64)
+    assert found["h0", "within_size"] == pytest.approx(100 * (kept["asked size"] == kept["obtained size"]).mean())
+    assert found["h0", "error_size"] < found["none", "error_size"]
+    assert (out / "figures" / "asked.png").exists()
+    main([*arguments, "--check", "sizes:size", "--check-texts", "8", "--resume"])  # no run is trained again
+    assert pl.read_csv(out / "written" / "h0-seed-0.csv").height == 8
+
+
+def test_wrong_arguments_of_checks(functions):
+    data = pl.DataFrame({"name": ["aa", "aaa"], "size": [2.0, 2.5]})
+    options = {"text": "name", "context": ["size"], "epochs": 1, "jobs": 1}
+    for given, message in (
+        ({"check_timeout": 0}, "`check_timeout` must be greater than 0"),
+        ({"tolerance": -1}, "`tolerance` must be at least 0"),
+        ({"check_texts": 0}, "`check_texts` must be an integer of at least 1"),
+        ({"check": ["size=sizes:size", "size=sizes:letters"]}, "two functions are compared with the context column"),
+        ({"check": "sizes:other"}, "cannot be imported"),
+    ):
+        with pytest.raises(InputError, match=message):
+            texts.compare(data, data, **options, **given)
