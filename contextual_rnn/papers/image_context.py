@@ -199,12 +199,14 @@ def train(digits: Digits, settings: ReadingSettings, config: dict[str, Any], fol
 
 def plot_accuracy(runs: list[Row]) -> Figure:
     """Draw the accuracy of every run."""
-    from ..study.figures import dots, finish, subplots
+    from ..study.figures import dots, end_at_hundred, finish, legend_below, subplots
 
     figure, axes = subplots(width=6, height=3)
     values = values_of(runs, "image", ACCURACY.key)
     dots(axes[0, 0], {NAMES[image]: accuracies for image, accuracies in values.items()})
-    finish(axes[0, 0], ACCURACY.label, "", "dot: one seed; bar: median", legend=False)
+    finish(axes[0, 0], ACCURACY.label, "")
+    end_at_hundred(axes[0, 0])
+    legend_below(figure)
     return figure
 
 

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import html
 import io
+import json
 import os
 import pathlib
 import textwrap
@@ -119,6 +120,7 @@ class Comparison:
         config: the settings, as JSON.
         report: further fields of `results.json`.
         note: a sentence under the table, such as the unit of the metrics.
+        unit: of the metrics that name none, as the label of an axis has it.
         test: the test data, which figures show.
         out: the run folder; None where nothing was kept on disk.
     """
@@ -136,6 +138,7 @@ class Comparison:
     config: dict[str, Any]
     report: dict[str, Any] = dataclasses.field(default_factory=dict)
     note: str = ""
+    unit: str = ""
     test: list[Any] = dataclasses.field(default_factory=list)
     out: pathlib.Path | None = None
 
@@ -168,16 +171,26 @@ class Comparison:
         return list(dict.fromkeys([*ranked, *(row[self.factor] for row in self.table_rows())]))
 
     def plot_errors(self) -> Figure:
-        """Draw the metrics of every run: one dot per seed, and a bar at the median."""
+        """Draw the metrics of every run: a dot per seed, and the mean with its 95% interval."""
         from .figures import plot_runs
 
         kinds = dict.fromkeys(row[self.factor] for row in self.table_rows())
         values = {metric.key: {kind: self._values(kind, metric) for kind in kinds} for metric in self.metrics}
-        return plot_runs(values, {metric.key: metric.label for metric in self.metrics})
+        return plot_runs(values, self.metrics, self.unit)
+
+    def plot_learning(self) -> Figure:
+        """Draw the training loss, and every validation metric, of each run by epoch."""
+        from .figures import plot_learning
+
+        histories: dict[str, list[Any]] = {}
+        for run, name in zip(self.runs, self.models, strict=True):
+            lines = self.models.files(name)["metrics.jsonl"].splitlines()
+            histories.setdefault(run[self.factor], []).append([json.loads(line) for line in lines])
+        return plot_learning(histories)
 
     def figures(self) -> dict[str, Callable[[], Figure]]:
         """Return what draws each figure, by the name of its file."""
-        return {"errors": self.plot_errors}
+        return {"errors": self.plot_errors, "learning": self.plot_learning}
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a run folder with the settings, the results, the figures, and every run with its model.
