@@ -8,7 +8,7 @@ TORCH_INDEX ?=
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt
 
-.PHONY: help demo test docs links compatibility lint clean
+.PHONY: help demo test docs links compatibility package versions lint clean
 
 help:
 	@echo "make demo   see where the initial state matters, and the paper's figures 4 to 6, in runs/demo; takes 3 minutes"
@@ -16,6 +16,8 @@ help:
 	@echo "make docs   build the documentation in build/docs/index.html"
 	@echo "make links  check the documentation's links to other sites"
 	@echo "make compatibility  install the tools of docs/compatibility.md and try every class with them; takes 30 minutes"
+	@echo "make package  build the sdist and the wheel, and use them in a clean environment"
+	@echo "make versions  run tests with the lowest and the newest PyTorch that are allowed"
 	@echo "make lint   check style and types"
 	@echo "make .venv  install everything into .venv; the others do so when it is missing"
 
@@ -63,6 +65,14 @@ docs: .venv/docs
 
 links: .venv/docs
 	$(BIN)/python -m sphinx --quiet --keep-going --builder linkcheck docs build/links
+
+# Builds the sdist and the wheel in build/dist, and uses them where nothing else is installed.
+package:
+	PYTHON=$(PYTHON) TORCH_INDEX=$(TORCH_INDEX) .ci/package
+
+# Such as make versions PYTHONS="python3.11 python3.13" TORCH_INDEX=https://download.pytorch.org/whl/cpu
+versions:
+	PYTHONS="$(or $(PYTHONS),$(PYTHON))" TORCHES="$(TORCHES)" TORCH_INDEX=$(TORCH_INDEX) .ci/versions
 
 lint: .venv/tested
 	$(BIN)/ruff check .
