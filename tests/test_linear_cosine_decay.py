@@ -154,7 +154,7 @@ def test_the_last_words_compare_h0_from_context_with_zero(tmp_path):
 
 def test_the_last_words_say_the_early_gain_first_and_the_later_loss_after_it():
     kinds = [{"initial_state": "zero", "period": "at every step"}, {"initial_state": "context", "period": "in h0 only"}]
-    errors = {"zero": (0.0024, 0.0005), "context": (0.0015, 0.0011)}
+    errors = {"zero": (0.0024, 0.0005), "context": (0.00156, 0.0011)}
     runs = [
         {
             **kind,
@@ -169,7 +169,7 @@ def test_the_last_words_say_the_early_gain_first_and_the_later_loss_after_it():
     ]
     _blank, first, second = _conclusion(kinds, runs, 65)
     assert first.startswith("At epoch 10, with h0 computed from the context, ")
-    assert "is 37% lower than with h0 = 0 and the period at every step (ratio 0.62, 95% interval" in first
+    assert "is 35% lower than with h0 = 0 and the period at every step (ratio 0.65, 95% interval" in first
     assert second.startswith("At epoch 65, it is 2.2 times as high as with h0 = 0")
     assert second.endswith("5 seeds).")
 
