@@ -43,6 +43,7 @@ MODULES = {
     "jobs.pairs": ("fit pairs", "compare pairs", "transcribe"),
     "jobs.texts": ("fit texts", "compare texts", "sample texts", "score"),
     "export_run": ("export",),
+    "jobs.texts.molecules": ("reproduce molecules",),
     "papers.decay": ("reproduce lcd",),
     "papers.retrieval": ("reproduce art", "reproduce associative-retrieval-table"),
     "papers.pen_digits": ("reproduce pen-digits",),

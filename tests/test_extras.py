@@ -14,18 +14,19 @@ ROOT = pathlib.Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 IMPORTED_AS = {"pyyaml": "yaml", "scikit-learn": "sklearn", "lightning-fabric": "lightning_fabric"}
 OPTIONAL = sorted({package for packages in extras.EXTRAS.values() for package in packages})
-BLOCK = """
-import importlib.abc, sys
-class Blocker(importlib.abc.MetaPathFinder):
+WITHOUT = """
+import sys
+class Without:
+    def __init__(self, finder):
+        self.finder = finder
     def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in %r:
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-sys.meta_path.insert(0, Blocker())
+        return None if name.split(".")[0] in %r else self.finder.find_spec(name, path, target)
+sys.meta_path[:] = [Without(finder) for finder in sys.meta_path]
 """
 
 
-def run(code, blocked=(*OPTIONAL, "numba", "triton", "pandas")):
-    command = [sys.executable, "-c", BLOCK % (blocked,) + code]
+def run(code, missing=(*OPTIONAL, "numba", "triton", "pandas")):
+    command = [sys.executable, "-c", WITHOUT % (missing,) + code]
     return subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
 
 
@@ -59,7 +60,7 @@ print(len(test.examples))
 
 @pytest.mark.parametrize("module", ["jobs.series", "papers.decay", "study.fit", "data.table"])
 def test_a_job_without_its_packages_names_the_line_that_installs_them(module):
-    done = run(f"import contextual_rnn.{module}", blocked=("polars", "rich"))
+    done = run(f"import contextual_rnn.{module}", missing=("polars", "rich"))
     error = done.stderr.strip().splitlines()[-1]
     assert error.startswith("contextual_rnn._core.extras.MissingPackage: contextual_rnn.")
     assert error.endswith("needs polars, rich, not installed here: run pip install 'contextual-rnn[jobs]'")
@@ -68,7 +69,7 @@ def test_a_job_without_its_packages_names_the_line_that_installs_them(module):
 def test_the_command_line_without_its_packages_is_one_sentence():
     main = "from contextual_rnn.cli import main; main({!r})"
     for arguments in (["compare", "series"], ["--help"], []):
-        done = run(main.format(arguments), blocked=("tyro",))
+        done = run(main.format(arguments), missing=("tyro",))
         assert done.returncode == 2
         assert done.stderr == (
             "contextual-rnn: The command line needs tyro, not installed here: run pip install 'contextual-rnn[jobs]'\n"
@@ -88,7 +89,7 @@ def test_the_command_line_without_its_packages_is_one_sentence():
     ],
 )
 def test_what_only_some_jobs_need_is_named_when_they_start(package, code, said):
-    error = run(code, blocked=(package,)).stderr.strip().splitlines()[-1]
+    error = run(code, missing=(package,)).stderr.strip().splitlines()[-1]
     assert said in error
     assert "run pip install 'contextual-rnn[" in error
 

@@ -6,12 +6,12 @@ import os
 import pytest
 import torch
 
+from contextual_rnn.data.published import PEN_DIGITS_TEST, PEN_DIGITS_TRAINING, VARIABLE, find
 from contextual_rnn.errors import InputError
 from contextual_rnn.papers.experiment import shuffled
 from contextual_rnn.papers.pen_digits import reproduce
 from contextual_rnn.papers.pen_digits.data import PenDigits, accuracy, nearer
 from contextual_rnn.papers.pen_digits.model import PenModel, loss
-from contextual_rnn.papers.published import PEN_DIGITS_TEST, PEN_DIGITS_TRAINING, VARIABLE, find
 
 LINE = " 47,100, 27, 81, 57, 37, 26,  0,  0, 23, 56, 53,100, 90, 40, 98, 8"
 

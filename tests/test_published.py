@@ -9,9 +9,9 @@ import threading
 import pytest
 
 from contextual_rnn import cli
+from contextual_rnn.data import published
+from contextual_rnn.data.published import PublishedFile, find
 from contextual_rnn.errors import InputError
-from contextual_rnn.papers import published
-from contextual_rnn.papers.published import PublishedFile, find
 
 TEXT = b"1,2,3\n"
 

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from contextual_rnn import ContextualRNN, FreeState
+from contextual_rnn.data.published import VARIABLE
 from contextual_rnn.errors import InputError
-from contextual_rnn.papers.published import VARIABLE
 from contextual_rnn.papers.system_identification import reproduce
 from contextual_rnn.papers.system_identification.model import SystemModel, ensemble, rmse
 from contextual_rnn.papers.system_identification.recipes import split

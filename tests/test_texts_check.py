@@ -158,8 +158,7 @@ def test_a_comparison_reports_what_was_asked_for_and_obtained(functions, tmp_pat
     arguments += ["--out", str(out), "--tolerance", "0"]
     main([*arguments, "--check", functions, "sizes:letters"])
     shown = " ".join(capsys.readouterr().out.split())
-    assert "The values of sizes:size are compared with the context column 'size'." in shown
-    assert "The values of sizes:letters are compared with no context column" in shown
+    assert "sizes:size with 'size', sizes:letters with no column; COLUMN= before a function names one." in shown
     files = {kind: pl.read_csv(out / "written" / f"{kind}-seed-0.csv") for kind in ("h0", "none")}
     assert files["h0"].columns == ["text", "valid", "new", "asked size", "obtained size"]
     for table in files.values():

@@ -81,11 +81,12 @@ class Check:
             return [cls(found[0].function, quantities[0])]
         return found
 
-    def in_words(self) -> str:
-        """Return a sentence that says what the function's value is compared with."""
-        if self.column is None:
-            return f"The values of {self.function} are compared with no context column; COLUMN= before it names one."
-        return f"The values of {self.function} are compared with the context column {self.column!r}."
+
+def in_words(checks: Sequence[Check]) -> str:
+    """Return a sentence that says which context column the value of each function is compared with."""
+    said = [f"{one.function} with {'no column' if one.column is None else repr(one.column)}" for one in checks]
+    hint = "; COLUMN= before a function names one" if any(one.column is None for one in checks) else ""
+    return f"Values are compared with context columns: {', '.join(said)}{hint}."
 
 
 class Checker:

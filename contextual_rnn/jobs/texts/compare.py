@@ -17,7 +17,7 @@ from ...study.differences import Metric, Row, findings
 from ...study.run_folder import make_folder
 from .baselines import baselines
 from .batches import Encoded
-from .check import Check, Checker
+from .check import Check, Checker, in_words
 from .data import TextData, Texts
 from .metrics import BITS, BY_TEXT, METRICS
 from .obtained import (
@@ -59,13 +59,19 @@ class TextComparison(Comparison):
 
     def table(self, width: int = 80) -> str:
         """Return the metrics of every kind as a table, the best kind first; and a table of what was asked for."""
-        errors = {error_of(column).key for column in self.checked}
-        first = dataclasses.replace(self, metrics=[metric for metric in self.metrics if metric.key not in errors])
-        tables = [Comparison.table(first, width)]
+        tables = [Comparison.table(self._of_texts(), width)]
         if self.checked:
             names = ("mean absolute error", "correlation", "within the tolerance, %")
             tables.append(text_table(["asked and obtained", self.heading, *names], self._asked(), width))
         return "\n\n".join(tables)
+
+    def plot_errors(self) -> Figure:
+        """Draw the metrics of every run that are not of a single column."""
+        return Comparison.plot_errors(self._of_texts())
+
+    def _of_texts(self) -> TextComparison:
+        errors = {error_of(column).key for column in self.checked}
+        return dataclasses.replace(self, metrics=[metric for metric in self.metrics if metric.key not in errors])
 
     def _asked(self) -> list[list[str]]:
         kinds = list(dict.fromkeys(run[self.factor] for run in self.runs))
@@ -234,4 +240,4 @@ class Checks:
             "deciles": mean_deciles(deciles),
         }
         metrics = [VALID, DISTINCT, NEW, *map(error_of, columns)]
-        return report, metrics, [*(one.in_words() for one in self.functions), *failed]
+        return report, metrics, [in_words(self.functions), *failed]

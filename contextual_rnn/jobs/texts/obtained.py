@@ -19,9 +19,9 @@ from .data import Texts
 from .draw import Sampling
 from .model import TextModel
 
-VALID = Metric("valid", "valid texts", "%", "difference")
-DISTINCT = Metric("distinct", "distinct among valid texts", "%", "difference")
-NEW = Metric("new", "valid texts that are not in the training data", "%", "difference")
+VALID = Metric("valid", "share of valid texts", "%", "difference")
+DISTINCT = Metric("distinct", "share of distinct texts among valid ones", "%", "difference")
+NEW = Metric("new", "share of new texts among valid ones", "%", "difference")
 
 
 def error_of(column: str) -> Metric:

@@ -11,10 +11,10 @@ from typing import Any
 import torch
 
 from ..._core.settings import setting, takes_settings
+from ...data.published import PEN_DIGITS_TEST, PEN_DIGITS_TRAINING, find
 from ...study.differences import Metric, Row
 from ...study.intervals import mean_interval
 from ..experiment import Experiment, PaperSettings, compare, fit_and_save, sentences, shuffled, table
-from ..published import PEN_DIGITS_TEST, PEN_DIGITS_TRAINING, find
 from .data import PenDigits, accuracy
 from .model import LABELS, PenModel, loss, scores
 

@@ -15,10 +15,10 @@ import polars as pl
 import torch
 
 from ..._core.records import Record
+from ...data.published import VARIABLE
 from ...errors import InputError
 from ...table_files.open import open_table
 from ...table_files.settings import PLAIN
-from ..published import VARIABLE
 
 
 @dataclasses.dataclass(frozen=True)
