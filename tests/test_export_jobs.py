@@ -110,10 +110,18 @@ def test_a_named_context_of_a_sequence_model_is_its_inputs():
     assert graphs.metadata["labels"] == {"digit": ["a", "b"]}
 
 
-@pytest.mark.parametrize(("kind", "missing"), [("context", "refuse"), ("every-step", "zero")])
-def test_the_program_beside_a_generator_finds_its_modes(kind, missing, tmp_path):
-    settings = GenerationSettings(targets=("y", "z"), context=("b",), hidden=6, initial_state=kind, missing=missing)
-    model = SeriesGenerator(settings, {"b": FIELDS["b"]}).eval()
+@pytest.mark.parametrize(
+    ("kind", "missing", "scale"), [("context", "refuse", "global"), ("every-step", "zero", "global"),
+                                   ("context", "zero", "step")],
+)  # fmt: skip
+def test_the_program_beside_a_generator_finds_its_modes(kind, missing, scale, tmp_path):
+    settings = GenerationSettings(
+        targets=("y", "z"), context=("b",), hidden=6, initial_state=kind, missing=missing, scale=scale
+    )
+    model = SeriesGenerator(settings, {"b": FIELDS["b"]}, 4).eval()
+    if scale == "step":
+        model.step_mean.copy_(torch.arange(8.0).view(4, 2))
+        model.step_scale.copy_(torch.arange(1.0, 9).view(4, 2) / 4)
     model.target_mean.copy_(torch.tensor([3.0, -1.0]))
     model.target_scale.copy_(torch.tensor([2.0, 0.5]))
     nn.init.constant_(model.sequences.flag.bias, -3.0)

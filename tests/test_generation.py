@@ -1,5 +1,6 @@
 """Series without inputs: fit, compare and sample, in Python and from the command line."""
 
+import dataclasses
 import json
 import math
 import pathlib
@@ -13,12 +14,13 @@ import torch
 from contextual_rnn import InputError, load
 from contextual_rnn._core.records import shuffled
 from contextual_rnn.cli import main
-from contextual_rnn.data.series import Record, collate
+from contextual_rnn.data.series import Datasets, Record, collate
 from contextual_rnn.jobs import generation
 from contextual_rnn.jobs.generation.baselines import NormalSteps, baselines
 from contextual_rnn.jobs.generation.metrics import METRICS, nats_per_step, scores
 from contextual_rnn.jobs.generation.model import SeriesGenerator
 from contextual_rnn.jobs.generation.settings import GenerationSettings
+from contextual_rnn.jobs.generation.train import hold_out
 from contextual_rnn.kinds import WITHOUT_WINDOW
 from contextual_rnn.study.calibration import band, covered, crps
 from contextual_rnn.study.figures import bands
@@ -80,14 +82,18 @@ def test_generated_series_have_their_context_and_its_usual_length(fitted):
 def test_a_report_compares_the_model_with_baselines(fitted):
     model, folder = fitted
     rows = model.report.rows
-    assert list(rows) == ["training table", "test table", "independent steps, test table", "random walk, test table"]
+    tables, baselines = ["training series", "held-out series", "test table"], ["independent steps", "random walk"]
+    assert list(rows) == [*tables, *(f"{name}, test table" for name in baselines)]
     for metric in METRICS:
         best = min(rows["independent steps, test table"][metric.key], rows["random walk, test table"][metric.key])
         assert rows["test table"][metric.key] < best
     assert "negative log-likelihood" in str(model.report)
     assert {path.name for path in (folder / "figures").glob("*.png")} == {"bands.png", "history.png"}
     assert not (folder / "tuning").exists()  # a single candidate is trained once
-    assert json.loads((folder / "results.json").read_text())["metrics"] == rows["test table"]
+    kept = json.loads((folder / "results.json").read_text())["metrics"]
+    assert {metric.key: kept[metric.key] for metric in METRICS} == rows["test table"]
+    assert kept["validation_nats_per_step"] == rows["held-out series"]["nats_per_step"]
+    assert f"those of epoch {kept['epoch']}, which has the lowest error on" in " ".join(str(model.report).split())
 
 
 def test_the_kind_of_frame_is_that_of_the_training_table_or_of_like(fitted):
@@ -270,10 +276,49 @@ def test_a_report_says_where_generated_series_are_unlike_the_training_series(fit
     network, _ = fitted
     assert "differ from the training series" not in str(network.report)
     level = ramps(30).with_columns(y=pl.col("y") * 0.01 + 41 + pl.int_range(pl.len()).over("id") * 20)
-    untrained = generation.fit(level, **COLUMNS, **TINY, learning_rate=1e-6, least_updates=1)
+    untrained = generation.fit(level, **COLUMNS, **TINY, learning_rate=1e-6, least_updates=1, scale="global")
     words = " ".join(str(untrained.report).split())
     assert "in mean or spread at 6 of 6 steps: at step 0, the values are" in words
     assert "and those of the training series" in words
+
+
+def narrow(series=24, steps=6):
+    """Series that start alike and grow apart, as the weights of animals do."""
+    random = np.random.default_rng(0)
+    rows = [(f"s{n}", 41 + random.normal() + step * (9 + 3 * rate)) for n in range(series)
+            for rate in [random.normal()] for step in range(steps)]  # fmt: skip
+    return pl.DataFrame(rows, schema=["id", "y"], orient="row")
+
+
+def test_series_that_start_alike_are_scaled_by_the_step():
+    options = {"targets": ["y"], "series": "id", "hidden": 8, "epochs": 3, "jobs": 1}
+    model = generation.fit(narrow(), **options)
+    assert "each step over the series (scale step), under which left-out" in " ".join(str(model.report).split())
+    first = model.sample(n=300, steps=1)["y"]
+    assert abs(first.mean() - 41) < 0.6
+    assert 0.5 < first.std() < 2
+    # the likelihood is that of the targets in their own units
+    x = torch.tensor(narrow().filter(pl.col("id") == "s0")["y"].to_numpy()).float().view(1, -1, 1)
+    nats = model.losses(x, torch.zeros(1, 0), torch.tensor([6]))
+    z = (x - model.step_mean) / model.step_scale
+    expected = model.sequences.losses(z, torch.zeros(1, 0), torch.tensor([6])) + model.step_scale.log().sum(1)
+    assert torch.allclose(nats, expected)
+    apart = narrow().with_columns(y=pl.col("y") + 100 * pl.col("id").str.slice(1).cast(pl.Float64))
+    noise = narrow().with_columns(y=pl.lit(np.random.default_rng(1).normal(size=len(narrow()))))
+    for table in (apart, noise):
+        assert generation.fit(table, **options, least_updates=1).settings.scale == "global"
+    with pytest.raises(InputError, match="`scale` step needs at least 10 series; found 9"):
+        generation.fit(narrow(9), **options, scale="step")
+
+
+def test_the_epoch_is_chosen_on_series_that_are_not_trained_on():
+    data = Datasets([Record(f"s{n}", torch.zeros(3, 0), torch.zeros(3, 1), torch.zeros(0)) for n in range(12)], [], [],
+                    {}, {}, None)  # fmt: skip
+    rest, held_out = hold_out(data)
+    assert [one.name for one in held_out] == ["s4", "s9"]
+    assert len(rest) == 10
+    few = dataclasses.replace(data, training=data.training[:9])
+    assert hold_out(few) == (few.training, [])
 
 
 def test_a_figure_does_not_overwrite_the_model_with_its_svg(fitted, tmp_path, capsys):

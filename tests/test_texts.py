@@ -62,6 +62,20 @@ def test_texts_do_not_depend_on_their_number(model):
     assert model.sample({"first": "a"}, n=40, seed=4)["name"].to_list() != many
 
 
+def test_texts_that_have_ended_are_no_longer_run(model, monkeypatch):
+    """The others are the same as if all were run on."""
+    stepping = pytest.importorskip("contextual_rnn.gated.stepping", reason="Numba is not installed")
+    sizes, steps = [], stepping.GatedSteps.__call__
+    monkeypatch.setattr(stepping.GatedSteps, "__call__", lambda self, x: sizes.append(len(x)) or steps(self, x))
+    kept = [model.sample(n=60, seed=5, **how)["name"].to_list() for how in ({}, {"prefix": "ab"}, {"steps": 3})]
+    assert len(set(sizes)) > 2
+    assert all(length <= 60 for length in sizes)
+    monkeypatch.setattr("contextual_rnn.jobs.texts.draw.KEPT", 0.0)
+    sizes.clear()
+    assert [model.sample(n=60, seed=5, **how)["name"].to_list() for how in ({}, {"prefix": "ab"}, {"steps": 3})] == kept
+    assert set(sizes) == {60}
+
+
 def test_options_of_sampling(model):
     most_likely = model.sample({"size": 4}, n=3, temperature=0)["name"].to_list()
     assert len(set(most_likely)) == 1
@@ -176,6 +190,11 @@ def test_wrong_options_of_sampling_are_refused(model, options, message):
         ({"name": ["aa", "bb"]}, {"quantities": ["first"]}, "row 0, column 'first': 'a' is no finite number"),
         ({"name": ["aa", "bb"]}, {"labels": ["age"]}, "`labels` names 'age', which is no context column"),
         ({"name": ["aa", "aa"]}, {}, "a single distinct text"),
+        (
+            {"name": ["aa", "bb", "ab", "ba"], "first": list("abab"), "size": ["2", "2", "2O", None]},
+            {},
+            "row 2, column 'size': '2O' is no finite number, but 2 of 3 values of the column are numbers",
+        ),
         ({"name": ["aa", "bb"], "size": [None, None]}, {}, "no value of the column 'size' is known"),
     ],
 )
@@ -189,6 +208,7 @@ def test_what_is_not_known_or_left_out_is_counted():
     data = table(16).with_columns(pl.when(pl.int_range(16) < 3).then(None).otherwise("size").alias("size"))
     test = pl.DataFrame({"name": ["aa", "ac"], "first": ["a", None], "size": [2, 2]})
     found = texts.fit(data, test=test, **{**OPTIONS, "epochs": 1, "jobs": 1}).report.sentences
+    assert "Context columns are quantities: size; labels, with the number of each: first (2)." in found
     assert "In the training table, 3 of 16 values of the context column 'size' are not known." in found
     assert "1 of the 2 test texts have symbols that the training texts lack, and are left out." in found
     strange = test.with_columns(first=pl.lit("z"))
@@ -265,6 +285,17 @@ def test_a_grid_says_which_value_fits_a_text(model):
     assert dict(zip(best["name"], best["size"], strict=True)) == {"aaa": 3, "bbbbb": 5}
 
 
+def test_a_grid_of_two_columns_takes_all_combinations(model):
+    found = model.score(pl.DataFrame({"name": ["aaa", "bbbbb"]}), {"first": [], "size": [3, 5]})
+    assert found.height == 8
+    assert found.group_by("name").agg(pl.col("probability").sum())["probability"].to_list() == pytest.approx([1, 1])
+    best = found.sort("probability").group_by("name").last()
+    assert set(zip(*(best[name] for name in ("name", "first", "size")), strict=True)) == {
+        ("aaa", "a", 3),
+        ("bbbbb", "b", 5),
+    }
+
+
 @pytest.mark.parametrize(
     ("columns", "grid", "message"),
     [
@@ -298,7 +329,10 @@ def test_scores_on_the_command_line(model, tmp_path, capsys):
     pl.DataFrame({"name": ["aa"]}).write_csv(tmp_path / "in.csv")
     inputs, out = ["--inputs", str(tmp_path / "in.csv")], tmp_path / "out.csv"
     main(["score", str(tmp_path / "model.safetensors"), *inputs, "--out", str(out), "--grid", "size=2,5"])
-    assert "2 rows" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "2 rows" in shown
+    assert "In 2 of 2 rows, the context column 'first' is not known." in shown
+    assert "'size' is not known" not in shown
     assert pl.read_csv(out)["probability"].to_list()[0] > 0.5
 
 

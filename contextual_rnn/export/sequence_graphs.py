@@ -18,22 +18,34 @@ from .rnn_graphs import next_names, state_inputs
 if TYPE_CHECKING:
     from ..sequence_model import SequenceModel
 
-RESERVED = ("x", "rows", "last", "prediction", "logits", "means", "factors", "mean", "end")
+RESERVED = ("x", "rows", "last", "prediction", "logits", "means", "factors", "mean", "end", "number")
 
 
 @dataclasses.dataclass(frozen=True)
 class Scale:
-    """The scale of a job's elements: their mean and standard deviation (D,).
+    """The scale of a job's elements: their mean and standard deviation.
 
     Attributes:
-        mean: (D,).
-        deviation: (D,).
+        mean: (D,); (S, D) if each of the first S steps has its own, and later ones that of step S.
+        deviation: likewise.
         filled: whether the model reads indicators of filled elements, too; no generated element is filled.
     """
 
     mean: Tensor
     deviation: Tensor
     filled: bool = False
+
+    @property
+    def by_step(self) -> bool:
+        """Whether steps have scales of their own."""
+        return self.mean.dim() == 2
+
+    def at(self, steps: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Return the mean and the deviation at the numbers of steps (N,), (N, D) each; (D,) if all are the same."""
+        if steps is None or not self.by_step:
+            return self.mean, self.deviation
+        places = steps.clamp(0, len(self.mean) - 1)
+        return self.mean.index_select(0, places), self.deviation.index_select(0, places)
 
 
 class SequenceGraph(nn.Module):
@@ -55,15 +67,18 @@ class SequenceGraph(nn.Module):
             return self.context.vector(values, rows.new_zeros((rows.shape[0], 0), dtype=torch.float32))
         return self.context.context(values)
 
-    def elements(self, x: Tensor) -> Tensor:
-        """Return elements as the model reads them."""
-        return x if self.scale is None else (x - self.scale.mean) / self.scale.deviation
+    def elements(self, x: Tensor, steps: Tensor | None = None) -> Tensor:
+        """Return elements of steps (N,), counted from 0, as the model reads them."""
+        if self.scale is None:
+            return x
+        mean, deviation = self.scale.at(steps)
+        return (x - mean) / deviation
 
-    def predictions(self, hidden: Tensor, last: Tensor) -> list[Tensor]:
-        """Return the tensors of the head, in the unit of the elements, and the probability of the end."""
+    def predictions(self, hidden: Tensor, last: Tensor, steps: Tensor | None = None) -> list[Tensor]:
+        """Return the tensors of the head, in the unit of the elements of steps (N,), and the probability of the end."""
         found = self.model.head.tensors(hidden, last)
         if self.scale is not None:
-            mean, deviation = self.scale.mean, self.scale.deviation
+            mean, deviation = (part.unsqueeze(-2) for part in self.scale.at(steps))
             found["means"] = found["means"] * deviation + mean
             found["factors"] = found["factors"] * deviation.unsqueeze(-1)
         end = [] if self.model.flag is None else [self.model.flag(hidden).squeeze(-1).sigmoid()]
@@ -83,8 +98,10 @@ class TeacherForced(SequenceGraph):
 
     def forward(self, x: Tensor, *known: Tensor) -> tuple[Tensor, ...]:
         """Return the predictions of all steps."""
-        output, last = self.model.teacher_forced(self.elements(x), self.known(known, x))
-        return tuple(self.predictions(output, last))
+        steps = torch.arange(x.shape[1]) if self.scale is not None and self.scale.by_step else None
+        output, last = self.model.teacher_forced(self.elements(x, steps), self.known(known, x))
+        first = 0 if self.model.start is not None else 1
+        return tuple(self.predictions(output, last, None if steps is None else steps[first:]))
 
 
 class Start(SequenceGraph):
@@ -100,7 +117,10 @@ class Start(SequenceGraph):
         inputs = inputs if control is None else torch.cat([inputs, control], dim=1)
         output, state = self.model.rnn(inputs.unsqueeze(1), state=state)
         last = rows if self.model.head.is_category else inputs.new_zeros(size, self.model.head.size)
-        return *self.predictions(output[:, 0], last), *leaves(state)
+        if self.scale is None or not self.scale.by_step:
+            return *self.predictions(output[:, 0], last), *leaves(state)
+        step = torch.zeros_like(rows)
+        return *self.predictions(output[:, 0], last, step), *leaves(state), step + 1
 
 
 class Step(SequenceGraph):
@@ -110,13 +130,16 @@ class Step(SequenceGraph):
         """Return the prediction, and the tensors of the next state."""
         count = len(list(shape_leaves(self.model.rnn.state_shapes)))
         state, known = rest[:count], rest[count:]
-        element = self.elements(last)
+        by_step = self.scale is not None and self.scale.by_step
+        step, known = (known[0], known[1:]) if by_step else (None, known)
+        element = self.elements(last, None if step is None else step - 1)
         inputs = self.model.inputs(element)
         if known:
             control: Any = self.model.control(self.known(known, last))
             inputs = torch.cat([inputs, control], dim=1)
         output, after = self.model.rnn(inputs.unsqueeze(1), state=fill(self.model.rnn.state_shapes, iter(state)))
-        return *self.predictions(output[:, 0], element), *leaves(after)
+        counted = [] if step is None else [step + 1]
+        return *self.predictions(output[:, 0], element, step), *leaves(after), *counted
 
 
 def sequence_graphs(model: SequenceModel, context: Any = None) -> tuple[list[GraphSpec], dict[str, list[str]]]:
@@ -133,6 +156,9 @@ def generator_graphs(model: SequenceModel, columns: FieldColumns, scale: Scale) 
 
 def _specs(model: SequenceModel, known: ContextInputs | FieldColumns, scale: Scale | None) -> list[GraphSpec]:
     state = state_inputs(model.rnn.core, model.rnn.state_shapes)
+    if scale is not None and scale.by_step:
+        about, most = "the number of elements before the one that is predicted", len(scale.mean) + 2
+        state.append(Input("number", ("batch",), "category", about, most))
     names = next_names([one.name for one in state])
     dims: tuple[int, ...] = () if model.head.is_category else (model.head.size,)
     embedding = getattr(model.embedding, "num_embeddings", model.head.size)

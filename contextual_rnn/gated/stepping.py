@@ -25,6 +25,7 @@ class GatedSteps:
 
     def __init__(self, core: nn.RNNBase, state: Any) -> None:
         leaves = state if isinstance(state, tuple) else (state,)
+        self.core = core
         self.features = core.input_size
         self.rows = len(leaves[0])
         self.dtype = core.weight_hh_l0.dtype
@@ -53,6 +54,15 @@ class GatedSteps:
         for layer in self.layers:
             features, stride = layer.step(features, stride)
         return self.layers[-1].output
+
+    def keep(self, rows: Tensor) -> GatedSteps:
+        """Return a function that goes on with some rows, of which the others need no further steps.
+
+        Args:
+            rows: (B,) true for those to keep, or their numbers.
+        """
+        state = self.state
+        return GatedSteps(self.core, tuple(leaf[rows] for leaf in state) if isinstance(state, tuple) else state[rows])
 
     @property
     def state(self) -> Any:

@@ -14,6 +14,7 @@ from ...study.comparison import Comparison, train_kinds
 from ...study.differences import findings, kinds_worse_than_baselines
 from .baselines import baselines
 from .metrics import BY_SERIES, METRICS, scores
+from .scale import scale_in_words, with_scale
 from .settings import GenerationSettings
 from .train import Training
 
@@ -89,6 +90,8 @@ def compare(
     kinds = kinds_to_compare(initial_states, WITHOUT_WINDOW, 0, options.get("context") or ())
     candidates = {kind: GenerationSettings.candidates({**options, "initial_state": kind}) for kind in kinds}
     data = Datasets.read(train, validation, test, candidates[kinds[0]][0])
+    given = candidates[kinds[0]][0].scale
+    candidates = {kind: [with_scale(one, data.training) for one in several] for kind, several in candidates.items()}
     training = Training(data, folds)
     with train_kinds(training, candidates, seeds=seeds, out=out, resume=resume, jobs=jobs) as trained:
         reference = {name: scores(one, data.test) for name, one in baselines(data.training).items()}
@@ -97,6 +100,11 @@ def compare(
             **trained.fields(),
             report={"baselines": reference, "chosen": trained.chosen()},
             note=" ".join(
-                [*data.remarks, "Lower is better.", *kinds_worse_than_baselines(trained.runs, reference, METRICS[0])]
+                [
+                    *data.remarks,
+                    scale_in_words(candidates[kinds[0]][0], given),
+                    "Lower is better.",
+                    *kinds_worse_than_baselines(trained.runs, reference, METRICS[0]),
+                ]
             ),
         ).keep(trained)

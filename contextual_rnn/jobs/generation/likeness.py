@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
 
 from ..._core.records import Record
 from .model import SeriesGenerator
+from .scale import LEAST, moments_by_step, scaled_steps
 
 SAMPLES = 400  # generated series, with the contexts of the training series
 STEPS = 300  # steps that are compared
-LEAST = 10  # training series of a step
 FLOOR = 0.02  # the smallest spread of a step, relative to that of the target
 
 
@@ -29,11 +28,11 @@ def unlike_training(model: SeriesGenerator, training: Sequence[Record]) -> list[
     contexts = torch.stack([record.context for record in training]).to(model.device)
     contexts = contexts.repeat(-(-SAMPLES // len(contexts)), 1)[: max(SAMPLES, len(contexts))]
     drawn = model.trajectories(contexts, len(contexts), min(max(map(len, training)), STEPS), seed=0)
-    generated = _moments([one[:length].cpu() for one, length in zip(drawn.elements, drawn.lengths, strict=True)])
-    known = _moments([record.targets[:STEPS] for record in training])
-    steps = min(len(known[0]), len(generated[0]))
-    mean, spread = (values[:steps] for values in known)
-    other_mean, other_spread = (values[:steps] for values in generated)
+    series = [one[:length].cpu() for one, length in zip(drawn.elements, drawn.lengths, strict=True)]
+    reached = sorted(map(len, series), reverse=True)[min(LEAST, len(series)) - 1]
+    steps = min(scaled_steps(training), reached, STEPS)
+    mean, spread, _ = moments_by_step([record.targets for record in training], steps)
+    other_mean, other_spread, _ = moments_by_step(series, steps)
     spread, other_spread = (one.maximum(FLOOR * model.target_scale.cpu().double()) for one in (spread, other_spread))
     shift, ratio = (other_mean - mean).abs() / spread, (other_spread / spread).log2().abs()
     unlike = ((shift > 1) | (ratio > 1)).any(1)
@@ -46,14 +45,3 @@ def unlike_training(model: SeriesGenerator, training: Sequence[Record]) -> list[
         f"at step {step}, the values{of} are {other_mean[step, place]:.3g} +- {other_spread[step, place]:.2g}, and "
         f"those of the training series {mean[step, place]:.3g} +- {spread[step, place]:.2g}; more `epochs` may help."
     ]
-
-
-def _moments(series: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-    """Return the mean and the standard deviation of every step that enough series reach, (T, Y) each."""
-    lengths = sorted(map(len, series), reverse=True)
-    steps = lengths[min(LEAST, len(lengths)) - 1]
-    padded = torch.full((len(series), steps, series[0].shape[1]), torch.nan, dtype=torch.float64)
-    for row, values in zip(padded, series, strict=True):
-        row[: len(values)] = values[:steps]
-    mean = padded.nanmean(0)
-    return mean, (padded - mean).square().nanmean(0).sqrt()

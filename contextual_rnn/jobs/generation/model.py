@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ..._core.module_config import register
+from ..._core.records import Record
 from ..._core.settings import check_count, check_seed
 from ...context import Field
 from ...cores import make_core
@@ -32,6 +34,7 @@ from ...recurrent import ContextualRNN
 from ...scaling import StandardisedColumns
 from ...sequence_model import Samples, SequenceModel
 from .frames import context_vector, sampled_columns
+from .scale import scale_of_steps
 from .settings import GenerationSettings
 
 
@@ -59,8 +62,12 @@ class SeriesGenerator(StandardisedColumns):
     Args:
         settings: the model's columns, sizes and kind of initial state.
         fields: a field for every context column, which turns its values into numbers.
+        scaled_steps: S, with `scale` step: the number of steps that have a scale of their own; later ones take that of
+            the last.
 
     Attributes:
+        step_mean: (S, Y), with `scale` step only.
+        step_scale: (S, Y), likewise.
         backend: the kind of data frame that `sample` returns, as narwhals names it: that of the training table of
             `fit`, and polars for a model that was fitted on a file or loaded.
     """
@@ -69,7 +76,15 @@ class SeriesGenerator(StandardisedColumns):
 
     backend: Any = "polars"
 
-    def __init__(self, settings: GenerationSettings | dict[str, Any], fields: dict[str, Field] | None = None) -> None:
+    step_mean: Tensor
+    step_scale: Tensor
+
+    def __init__(
+        self,
+        settings: GenerationSettings | dict[str, Any],
+        fields: dict[str, Field] | None = None,
+        scaled_steps: int = 0,
+    ) -> None:
         super().__init__()
         given = settings if isinstance(settings, GenerationSettings) else GenerationSettings.from_json(settings)
         self.settings = given
@@ -86,6 +101,9 @@ class SeriesGenerator(StandardisedColumns):
         head = MixtureHead(given.hidden, targets, given.components, change=True, floor=0.01)
         self.sequences = SequenceModel(rnn, head, read, every_step=nn.Identity() if is_joined else None, end=True)
         self.add_scales(None, targets)
+        if given.scale == "step":
+            self.register_buffer("step_mean", torch.zeros(scaled_steps, targets))
+            self.register_buffer("step_scale", torch.ones(scaled_steps, targets))
 
     @classmethod
     def upgrade(cls, arguments: dict[str, Any], path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -93,6 +111,22 @@ class SeriesGenerator(StandardisedColumns):
         upgraded = super().upgrade(arguments, path)
         settings = {name: value for name, value in upgraded["settings"].items() if name not in ("inputs", "window")}
         return {**upgraded, "settings": settings}
+
+    def standardise(self, records: Sequence[Record]) -> None:
+        """Set the scales to those of training records; see `StandardisedColumns.standardise`."""
+        super().standardise(records)
+        if self.settings.scale == "step":
+            for kept, found in zip(
+                (self.step_mean, self.step_scale), scale_of_steps(records, len(self.step_mean)), strict=True
+            ):
+                kept.copy_(found)
+
+    def level(self, steps: int) -> tuple[Tensor, Tensor]:
+        """Return the mean and the scale of the targets of T steps, (T, Y) each; (Y,) if all steps have the same."""
+        if self.settings.scale != "step":
+            return self.target_mean, self.target_scale
+        places = torch.arange(steps, device=self.step_mean.device).clamp(max=len(self.step_mean) - 1)
+        return self.step_mean[places], self.step_scale[places]
 
     def losses(self, targets: Tensor, context: Tensor, lengths: Tensor, filled: Tensor | None = None) -> Tensor:
         """Return the negative log-likelihood of every step, with its end flag, in nats.
@@ -107,17 +141,22 @@ class SeriesGenerator(StandardisedColumns):
             (B, T), 0 after the end of a series. Where a target is missing, that of the end flag alone.
         """
         inside = torch.arange(targets.shape[1], device=targets.device) < lengths.unsqueeze(1)
+        mean, scale = self.level(targets.shape[1])
+        volume = scale.log().sum(-1)  # (T,) or ()
         if filled is None:
-            losses = self.sequences.losses((targets - self.target_mean) / self.target_scale, context, lengths)
-            return torch.where(inside, losses + self.target_scale.log().sum(), 0)
-        read, known = self.standardised_targets(filled)[..., : targets.shape[2]], ~targets.isnan()
+            losses = self.sequences.losses((targets - mean) / scale, context, lengths)
+            return torch.where(inside, losses + volume, 0)
+        read, known = self.standardised_targets(filled, (mean, scale))[..., : targets.shape[2]], ~targets.isnan()
         losses = self.sequences.losses(read, context, lengths, known)
-        return torch.where(inside, losses + known.all(2) * self.target_scale.log().sum(), 0)
+        return torch.where(inside, losses + known.all(2) * volume, 0)
 
     def graphs(self) -> Graphs:
         """Return what `export` writes: graphs in the targets' units, and a program that samples."""
         columns = FieldColumns(self.fields, RESERVED)
-        scale = Scale(self.target_mean, self.target_scale, self.settings.missing != REFUSE)
+        level = (self.target_mean, self.target_scale)
+        if self.settings.scale == "step":
+            level = (self.step_mean, self.step_scale)
+        scale = Scale(*level, self.settings.missing != REFUSE)
         specs = generator_graphs(self.sequences, columns, scale)
         described = {"job": "generation", "target_columns": list(self.settings.targets), "labels": columns.labels}
         return Graphs(specs, described, {"-sample.py": program("sample")})
@@ -136,7 +175,8 @@ class SeriesGenerator(StandardisedColumns):
         """
         found = self.sequences.sample(context, n, steps, **options)
         inside = torch.arange(steps, device=found.lengths.device) < found.lengths.unsqueeze(1)
-        elements = found.elements * self.target_scale + self.target_mean
+        mean, scale = self.level(steps)
+        elements = found.elements * scale + mean
         return Samples(torch.where(inside.unsqueeze(2), elements, 0), found.lengths)
 
     def sample(

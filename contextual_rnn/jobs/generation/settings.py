@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Literal
 
 from ..._core.settings import setting
 from ...data.columns import TargetSettings
@@ -21,6 +22,13 @@ class GenerationSettings(CoreSettings, TargetSettings, TrainingSettings):
         "zero.",
         group="model",
         choices=WITHOUT_WINDOW,
+    )
+    scale: Literal["global", "step"] | None = setting(
+        None,
+        "What targets are scaled by: the mean and standard deviation of the training table (global), or of each step "
+        "over the series (step), which suits series that start alike. By default, step if left-out training series are "
+        "more likely under normal distributions of the steps than under one of all steps, else global.",
+        group="model",
     )
     components: int = setting(5, "Gaussians in the mixture that predicts the next step.", group="model", least=1)
     least_updates: int = setting(

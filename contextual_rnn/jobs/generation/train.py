@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from ..._core.checkpoint import best_epoch
 from ..._core.records import Batch, Record, shuffled
 from ..._core.settings import check_count, takes_settings
 from ...cores import IN_WORDS
@@ -28,10 +29,16 @@ from .baselines import baselines
 from .likeness import unlike_training
 from .metrics import BY_SERIES, LIKELIHOOD, METRICS, known_steps, scores
 from .model import SeriesGenerator
+from .scale import scale_in_words, scaled_steps, with_scale
 from .settings import GenerationSettings
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+
+FEWEST = 10  # training series of which some are held out
+MOST = 1000  # held-out series
+VALIDATED = "validation_nats_per_step"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,10 +50,13 @@ class Training(parallel.Training):
     def __call__(self, config: dict[str, Any], folder: pathlib.Path) -> dict[str, Any]:
         """Train one model and return its metrics."""
         settings = GenerationSettings.from_json(config["settings"])
-        training, held_out = self.data.split(config["fold"], self.folds, whole=True)
+        training, held_out = hold_out(self.data)
+        if config["fold"] is not None:
+            training, held_out = self.data.split(config["fold"], self.folds, whole=True)
         check_joint([*training, *held_out, *self.data.test])
         torch.manual_seed(config["seed"])
-        model = SeriesGenerator(settings, self.data.fields)
+        steps = scaled_steps(training) if settings.scale == "step" else 0
+        model = SeriesGenerator(settings, self.data.fields, steps)
         model.standardise(training)
 
         def evaluate(model: SeriesGenerator) -> dict[str, float]:
@@ -60,18 +70,36 @@ class Training(parallel.Training):
             seed=config["seed"],
             schedule="cosine",
             evaluate=evaluate if held_out else None,
+            minimise=self.minimise if held_out else None,
             folder=folder,
         )
+        best: dict[str, Any] = {}
         if held_out:
-            check_finite(history[-1])
-            return {"metrics": history[-1]}
+            found = history[best_epoch(history, self.minimise) - 1]
+            check_finite(found)
+            if config["fold"] is not None:  # a trial does not read the test table
+                return {"metrics": found}
+            best = {VALIDATED: found[LIKELIHOOD.key], "epoch": found["epoch"]}
         save(model, folder / "model.safetensors")
         if not self.data.test:
-            return {"metrics": {}}
+            return {"metrics": best}
         by_series = {metric.key: metric.compute(model, self.data.test) for metric in METRICS}
         metrics = {key: float(values.mean()) for key, values in by_series.items()}
         check_finite(metrics)
-        return {"metrics": metrics, BY_SERIES.values: by_series[LIKELIHOOD.key].tolist()}
+        return {"metrics": {**metrics, **best}, BY_SERIES.values: by_series[LIKELIHOOD.key].tolist()}
+
+
+def hold_out(data: Datasets) -> tuple[list[Record], list[Record]]:
+    """Return the series to train on, and those on which the epoch is chosen.
+
+    These are those of the validation table; without one, every fifth training series, but at most 1,000 of them, and
+    none of fewer than 10.
+    """
+    if data.validation or len(data.training) < FEWEST:
+        return data.training, data.validation
+    step = max(5, len(data.training) // MOST)
+    rest = [record for place, record in enumerate(data.training) if place % step != step - 1]
+    return rest, data.training[step - 1 :: step]
 
 
 def check_joint(records: Sequence[Record]) -> None:
@@ -125,32 +153,50 @@ def fit(
     check_count(least=2, folds=folds)
     candidates = GenerationSettings.candidates(options)
     data = Datasets.read(train, validation, test, candidates[0])
-    report = functools.partial(_report, data)
+    report = functools.partial(_report, data, candidates[0].scale)
+    candidates = [with_scale(one, data.training) for one in candidates]
     figures = functools.partial(_figures, (data.test or data.training)[0])
     model = fit_one(Training(data, folds), candidates, report, figures, seed=seed, out=out, resume=resume, jobs=jobs)
     model.backend = data.backend
     return model
 
 
-def _report(data: Datasets, model: SeriesGenerator, result: dict[str, Any], history: list[dict[str, Any]]) -> FitReport:
+def _report(
+    data: Datasets, given: str | None, model: SeriesGenerator, result: dict[str, Any], history: list[dict[str, Any]]
+) -> FitReport:
     """Return the report. The CRPS, which takes many samples, is computed on the test table only."""
     settings, metrics = model.settings, METRICS if data.test else (LIKELIHOOD,)
-    rows = {"training table": scores(model, data.training, [LIKELIHOOD])}
+    training, held_out = hold_out(data)
+    whole = data.validation or not held_out
+    names = ("training table", "validation table") if whole else ("training series", "held-out series")
+    tables = dict(zip((*names, "test table"), (training, held_out, data.test), strict=True))
+    tables = {name: records for name, records in tables.items() if records}
+    last = list(tables)[-1]
+    rows = {name: scores(model, records, [LIKELIHOOD]) for name, records in tables.items() if name != "test table"}
     if data.test:
-        rows["test table"] = result["metrics"]
-    last = list(rows)[-1]
-    found = {name: scores(one, data.test or data.training, metrics) for name, one in baselines(data.training).items()}
+        rows["test table"] = {metric.key: result["metrics"][metric.key] for metric in metrics}
+    found = {name: scores(one, tables[last], metrics) for name, one in baselines(training).items()}
     loss = rows[last][LIKELIHOOD.key]
     rows |= {f"{name}, {last}": values for name, values in found.items()}
     sentences = [
         f"Trained {IN_WORDS[settings.cell]} of {settings.hidden} units, with initial state {settings.kind.name!r}, on "
-        f"{len(data.training)} series for {settings.epochs} epochs.",
+        f"{len(training)} series for {settings.epochs} epochs.",
+        _epoch_in_words(result["metrics"], data, held_out),
         *data.remarks,
+        scale_in_words(settings, given),
         "Lower is better.",
         *worse_than_baselines(f"On the {last}, the model", loss, found, LIKELIHOOD),
         *unlike_training(model, data.training),
     ]
     return FitReport(sentences, metrics, rows)
+
+
+def _epoch_in_words(metrics: dict[str, Any], data: Datasets, held_out: Sequence[Record]) -> str:
+    """Return a sentence that says which epoch the weights are of."""
+    if not held_out:
+        return f"The weights are those of the last epoch, since fewer than {FEWEST} series leave none to choose it on."
+    which = "the validation table" if data.validation else f"{len(held_out)} series that were not trained on"
+    return f"The weights are those of epoch {metrics['epoch']}, which has the lowest error on {which}."
 
 
 def _figures(record: Record, model: SeriesGenerator) -> dict[str, Callable[[], Figure]]:

@@ -179,9 +179,10 @@ class TextData:
             if source is not None or name == "train"
         }
         texts = {name: read_texts(table, settings) for name, table in tables.items()}
+        _check_mixed(tables["train"], texts["train"], settings)
         _same_kinds(texts, settings)
-        remarks = _unknown_values(texts)
         fields = learn_fields(texts["train"], settings)
+        remarks = [*_roles(fields), *_unknown_values(texts)]
         training, held_out = texts["train"], texts.get("validation")
         if held_out is None:
             training, held_out = hold_out(training)
@@ -219,6 +220,33 @@ def _same_kinds(texts: dict[str, Texts], settings: TextSettings) -> None:
             for part in texts.values():
                 values = part.context[name]
                 values[:] = [spelling(str(one)) if isinstance(one, float) else one for one in values]
+
+
+def _check_mixed(table: Table, texts: Texts, settings: TextSettings) -> None:
+    """Raise InputError for a column most of whose values are numbers, but not all, unless `labels` names it."""
+    for name, values in texts.context.items():
+        known = [place for place, value in enumerate(values) if isinstance(value, str)]
+        if not known or name in settings.labels or table.is_category(name):
+            continue
+        cells = pl.Series([values[place] for place in known])
+        cells = cells.str.replace(",", ".", literal=True) if table.files.decimal == "," else cells
+        others = (~cells.cast(pl.Float64, strict=False).is_finite().fill_null(value=False)).arg_true().to_list()
+        if others and 2 * len(others) < len(known):
+            first = known[others[0]]
+            raise InputError(
+                f"{table.where(first, name)}: {values[first]!r} is no finite number, but {len(known) - len(others)} of "
+                f"{len(known)} values of the column are numbers; correct the value, leave it empty, or name the column "
+                "in `labels`"
+            )
+
+
+def _roles(fields: dict[str, Field]) -> list[str]:
+    """Return a sentence that says which context columns are quantities, and which are labels."""
+    quantities = [name for name, field in fields.items() if isinstance(field, Quantity)]
+    labels = [f"{name} ({len(field.names or ())})" for name, field in fields.items() if isinstance(field, Label)]
+    parts = [f"quantities: {', '.join(quantities)}"] if quantities else []
+    parts += [f"labels, with the number of each: {', '.join(labels)}"] if labels else []
+    return [f"Context columns are {'; '.join(parts)}."] if parts else []
 
 
 def _unknown_values(texts: dict[str, Texts]) -> list[str]:

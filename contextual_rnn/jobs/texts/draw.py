@@ -17,6 +17,8 @@ from ...errors import InputError
 from ...sequence_model import SequenceModel
 from .batches import END
 
+KEPT = 0.8  # texts that have ended are run on, until fewer than this share of those that are run has not
+
 
 @dataclasses.dataclass(frozen=True)
 class Sampling:
@@ -87,20 +89,26 @@ def draw(
         h0 = sequences.rnn.start(size, context, sample=how.temperature > 0, generator=seeds)
         step, control = sequences.rnn.stepper(h0), sequences.control(context)
         inputs = sequences.start.expand(size, -1)
-        running, found = torch.ones(size, dtype=torch.bool), []
+        rows, running, found = torch.arange(size), torch.ones(size, dtype=torch.bool), []  # rows: those that are run
         for at in range(steps):
             hidden = step(inputs if control is None else torch.cat([inputs, control], dim=1))
             if at < len(prefix):
-                symbols = torch.full((size,), prefix[at])
+                symbols = torch.full((len(rows),), prefix[at])
             else:
-                uniform = seeds.next_stream(1 + at).uniform(size, 1)[:, 0]
+                uniform = seeds.next_stream(1 + at).uniform(size, 1)[rows, 0]
                 logits = sequences.head(hidden).logits
                 if not at:
                     logits[:, END] = -math.inf  # no text is empty
                 symbols = how.draw(logits, uniform).masked_fill(~running, END)
                 running = running & (symbols != END)
-            found.append(symbols)
+            found.append(torch.full((size,), END).index_copy_(0, rows, symbols))
             if not running.any():
                 break
+            keep = getattr(step, "keep", None)
+            if keep is not None and running.sum() < KEPT * len(rows):
+                step = keep(running)
+                rows, symbols, control = rows[running], symbols[running], None if control is None else control[running]
+                running = running[running]
             inputs = sequences.inputs(symbols)
-    return torch.stack(found, dim=1), ~running
+    ended = torch.ones(size, dtype=torch.bool).index_copy_(0, rows, ~running)
+    return torch.stack(found, dim=1), ended

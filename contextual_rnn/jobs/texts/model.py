@@ -276,7 +276,7 @@ class TextModel(SavedModel):
         given = {name: [value] * len(found) for name, value in (context or {}).items()}
         return make_frame({free_name(self.settings.text, list(given)): found, **given}, backend)
 
-    def score(self, inputs: Source, grid: tuple[str, Sequence[Any]] | None = None) -> Any:
+    def score(self, inputs: Source, grid: Any = None) -> Any:
         """Return the log-likelihood of the texts of a table; see `score.score`."""
         from .score import score
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -19,21 +20,24 @@ from .batches import Encoded
 from .data import Texts, check_values, read_texts
 from .model import TextModel, label_of
 
+Grid = Mapping[str, Sequence[Any]] | tuple[str, Sequence[Any]]
 
-def score(model: TextModel, inputs: Source, grid: tuple[str, Sequence[Any]] | None = None) -> Any:
+
+def score(model: TextModel, inputs: Source, grid: Grid | None = None) -> Any:
     """Return the log-likelihood of the texts of a table under a model.
 
     Args:
         model: the model.
         inputs: a table with the column of texts. Context columns may be absent, or have empty cells, where a value is
             not known.
-        grid: a context column, and the values that it takes in turn instead of its own, such as
-            `("language", ["Greek", "Irish"])`; an empty list takes all labels of the column.
+        grid: the values that context columns take in turn instead of their own, such as `{"language": ["Greek",
+            "Irish"]}`; an empty list takes all labels of the column. All combinations are taken. A tuple of one column
+            and its values is a grid, too.
 
     Returns:
         A data frame with one row per text: the text, the context columns that the table has, `log_likelihood` in nats,
-        and `bits_per_symbol`, whose symbols include the end. With a grid, it has one row per text and value, and a
-        column `probability`: that of the value given the text, if all values are equally likely beforehand.
+        and `bits_per_symbol`, whose symbols include the end. With a grid, it has one row per text and combination of
+        values, and a column `probability`: that of the combination given the text, if all are equally likely at first.
 
     Raises:
         InputError: a text or a value is invalid, or a text has a symbol that no training text has.
@@ -61,16 +65,14 @@ def score(model: TextModel, inputs: Source, grid: tuple[str, Sequence[Any]] | No
     columns = {settings.text: table.frame[settings.text].to_list(), **{name: values[name] for name in there}}
     if grid is None:
         return make_frame(columns | _scores(model, texts), table.backend)
-    name, several = grid
-    asked = _values(model, name, several)
-    count = len(asked)
+    given = dict([grid]) if isinstance(grid, tuple) else dict(grid)
+    asked = list(itertools.product(*(_values(model, name, several) for name, several in given.items())))
     columns = {column: [cell for cell in cells for _ in asked] for column, cells in columns.items()}
-    columns[name] = asked * len(texts)
-    places = [place for place in range(len(texts)) for _ in asked]
-    repeated = texts.take(places)
-    repeated.context[name] = columns[name]
+    repeated = texts.take(place for place in range(len(texts)) for _ in asked)
+    for name, cells in zip(given, zip(*asked * len(texts), strict=True), strict=True):
+        columns[name] = repeated.context[name] = list(cells)
     found = _scores(model, repeated)
-    chances = torch.tensor(found["log_likelihood"], dtype=torch.float64).view(-1, count).softmax(1)
+    chances = torch.tensor(found["log_likelihood"], dtype=torch.float64).view(-1, len(asked)).softmax(1)
     return make_frame(columns | found | {"probability": chances.flatten().tolist()}, table.backend)
 
 
@@ -93,7 +95,7 @@ def _scores(model: TextModel, texts: Texts) -> dict[str, list[float]]:
 
 
 def score_file(
-    run: pathlib.Path, inputs: str | os.PathLike[str], out: str | os.PathLike[str], *, grid: str | None = None
+    run: pathlib.Path, inputs: str | os.PathLike[str], out: str | os.PathLike[str], *, grid: Sequence[str] = ()
 ) -> str:
     """Compute the log-likelihood of texts under a trained model, and store them in a file.
 
@@ -101,8 +103,8 @@ def score_file(
         run: Run folder that `fit texts` made, or a model file.
         inputs: Table with the column of texts; context columns may be absent, or have empty cells.
         out: Table to write, CSV, TSV or Parquet.
-        grid: Context column whose values are tried in turn for every text: NAME for all of its labels, or
-            NAME=VALUE,VALUE. The column `probability` then says which value fits the text.
+        grid: Context columns whose values are tried in turn for every text: NAME for all of its labels, or
+            NAME=VALUE,VALUE. The column `probability` then says which of their combinations fits the text.
 
     Raises:
         InputError: if a file or an argument is invalid.
@@ -112,11 +114,32 @@ def score_file(
     """
     check_files(read={"run": run, "inputs": inputs}, written={"out": out})
     model = TextModel.load(run)
-    asked = None
-    if grid is not None:
-        name, _, values = grid.partition("=")
-        asked = name, [value for value in values.split(",") if value]
-    table = pl.DataFrame(model.score(inputs, asked))
+    parts = [text.partition("=") for text in ([grid] if isinstance(grid, str) else grid)]
+    asked = {name: [value for value in values.split(",") if value] for name, _, values in parts}
+    if len(asked) < len(parts):
+        raise InputError("`grid` has a column twice; give all of its values at once, such as NAME=1,2,3")
+    table = pl.DataFrame(model.score(inputs, asked or None))
     write_table(out, table)
     mean = float(table["bits_per_symbol"].mean())  # type: ignore[arg-type]
-    return f"{len(table)} rows, {mean:.4g} bits per symbol on average.\nScores: {out}"
+    lines = [
+        f"{len(table)} rows, {mean:.4g} bits per symbol on average.",
+        *_unknown(model, table, asked),
+        f"Scores: {out}",
+    ]
+    return "\n".join(lines)
+
+
+def _unknown(model: TextModel, table: pl.DataFrame, grid: Collection[str]) -> list[str]:
+    """Return a sentence for each context column with values that are not known, where the model reads the context."""
+    if model.settings.context_in == "none":
+        return []
+    counts = {
+        name: table[name].null_count() if name in table.columns else len(table)
+        for name in model.settings.context
+        if name not in grid
+    }
+    return [
+        f"In {count} of {len(table)} rows, the context column {name!r} is not known."
+        for name, count in counts.items()
+        if count
+    ]
