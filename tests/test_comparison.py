@@ -103,7 +103,9 @@ def test_figures_draw_every_run_and_baseline(tmp_path):
     labels = [axes.get_xlabel() for axes in figure.axes]
     assert labels == ["test error, mV", "first epoch <= 1%"]
     drawn = [len(line.get_xdata()) for line in figure.axes[0].get_lines() if line.get_marker() == "o"]
-    assert sorted(drawn) == [1, 5, 5]
+    assert sorted(drawn) == [5, 5]
+    bars = [line.get_xdata() for line in figure.axes[0].get_lines() if line.get_marker() == "|"]
+    assert len(bars) == 1  # the baseline
     assert figure._repr_png_().startswith(b"\x89PNG")
 
 

@@ -138,7 +138,7 @@ def test_the_last_words_compare_h0_from_context_with_zero(tmp_path):
     verdict, places = said.rsplit("\n\n", 1)
     assert (
         places
-        == f"Results: {out / 'results.json'}\nFigures: {out / 'figures'} (figure_4.png, figure_5.png, figure_6.png)"
+        == f"Results: {out / 'results.json'}\nFigures: {out / 'figures'} (figure_4.png, figure_5.png, figure_6.png, learning.png)"
     )
     assert max(map(len, verdict.splitlines())) <= 80
     report = json.loads((out / "results.json").read_text())

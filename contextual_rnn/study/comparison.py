@@ -182,15 +182,20 @@ class Comparison:
         """Draw the training loss, and every validation metric, of each run by epoch."""
         from .figures import plot_learning
 
-        histories: dict[str, list[Any]] = {}
+        return plot_learning(self._histories())
+
+    def _histories(self) -> dict[str, list[list[Row]]]:
+        """Return the metrics of every epoch of every run, by its kind; runs that did not keep them are left out."""
+        found: dict[str, list[list[Row]]] = {}
         for run, name in zip(self.runs, self.models, strict=True):
-            lines = self.models.files(name)["metrics.jsonl"].splitlines()
-            histories.setdefault(run[self.factor], []).append([json.loads(line) for line in lines])
-        return plot_learning(histories)
+            lines = self.models.files(name).get("metrics.jsonl", b"").splitlines()
+            if lines:
+                found.setdefault(run[self.factor], []).append([json.loads(line) for line in lines])
+        return found
 
     def figures(self) -> dict[str, Callable[[], Figure]]:
         """Return what draws each figure, by the name of its file."""
-        return {"errors": self.plot_errors, "learning": self.plot_learning}
+        return {"errors": self.plot_errors, **({"learning": self.plot_learning} if self._histories() else {})}
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a run folder with the settings, the results, the figures, and every run with its model.
