@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ._core.module_config import register
 from ._core.records import Record
+from .coding import encoded_width, one_hot_columns
 
 ORDERS = (1, 2, 3, 5, 8, 12, 20)  # lags of the targets and of the inputs
 INPUT_ORDERS = (0, 3, 10, 30)  # lags of the inputs of models without lags of the targets
@@ -36,6 +37,7 @@ class LinearModel(nn.Module):
         input_order: m.
         penalty: of the squared coefficients, per row; d is not penalised.
         sizes: Y, U and C, the numbers of targets, of inputs and of context columns.
+        labels: the place of each input column of labels, and the number of its labels. It is one-hot encoded.
 
     Attributes:
         coefficients: A, B, C and d, (n Y + (m + 1) U + C + 1, Y), float64.
@@ -52,11 +54,18 @@ class LinearModel(nn.Module):
     input_scale: Tensor
 
     def __init__(
-        self, window: int, order: int, input_order: int, penalty: float, sizes: tuple[int, int, int] = (1, 1, 0)
+        self,
+        window: int,
+        order: int,
+        input_order: int,
+        penalty: float,
+        sizes: tuple[int, int, int] = (1, 1, 0),
+        labels: Sequence[tuple[int, int]] = (),
     ) -> None:
         super().__init__()
         self.window, self.order, self.input_order, self.penalty = window, order, input_order, penalty
-        targets, inputs, context = sizes
+        self.label_counts = dict(labels)
+        targets, inputs, context = sizes[0], encoded_width(sizes[1], self.label_counts), sizes[2]
         width = order * targets + (input_order + 1) * inputs + context + 1
         self.register_buffer("coefficients", torch.zeros(width, targets, dtype=torch.float64))
         for name, size in (("", targets), ("input_", inputs)):
@@ -73,10 +82,11 @@ class LinearModel(nn.Module):
 
     def _sums(self, records: Sequence[Record]) -> tuple[np.ndarray, np.ndarray, int]:
         """Return X'X, X'Y and the number of rows of the regression; set the scale of the columns."""
-        for name in ("target", "input"):
-            moments = _moments(np.concatenate([_array(getattr(record, f"{name}s")) for record in records]))
-            for kept, value in zip(("mean", "scale"), moments, strict=True):
-                getattr(self, kept if name == "target" else f"input_{kept}").copy_(torch.from_numpy(value))
+        columns = [np.concatenate([_array(record.targets) for record in records])]
+        columns.append(np.concatenate([self._inputs(record) for record in records]))
+        for prefix, values in zip(("", "input_"), columns, strict=True):
+            for kept, value in zip(("mean", "scale"), _moments(values), strict=True):
+                getattr(self, f"{prefix}{kept}").copy_(torch.from_numpy(value))
         mean, scale = _array(self.mean), _array(self.scale)
         squares, products, rows = np.zeros(()), np.zeros(()), 0
         for record in records:
@@ -119,9 +129,12 @@ class LinearModel(nn.Module):
             for one, record in zip(simulated, records, strict=True)
         ]
 
+    def _inputs(self, record: Record) -> np.ndarray:
+        return _array(one_hot_columns(record.inputs, record.inputs, self.label_counts))
+
     def _exogenous(self, record: Record) -> np.ndarray:
         """Return the inputs with their lags, the context and 1, (T, (m + 1) U + C + 1)."""
-        inputs = (_array(record.inputs) - _array(self.input_mean)) / _array(self.input_scale)
+        inputs = (self._inputs(record) - _array(self.input_mean)) / _array(self.input_scale)
         inputs = np.nan_to_num(inputs)  # NaN stands for the mean
         lags, context = _lags(inputs, 0, self.input_order, hold=True), _array(record.context)
         return np.concatenate(
@@ -134,6 +147,7 @@ def choose_linear(
     splits: Iterable[Split],
     window: int,
     error: Callable[[LinearModel, Sequence[Record]], float],
+    label_counts: Mapping[int, int] | None = None,
 ) -> LinearModel:
     """Fit a linear model whose orders and penalty have the lowest mean error over splits.
 
@@ -145,18 +159,19 @@ def choose_linear(
         splits: the series to fit to, and the held-out ones, of each split.
         window: k, the known steps at the start of a series; n is at most k.
         error: `error(model, records)` of held-out series.
+        label_counts: the number of labels of each input column of labels.
     """
     longest = min(window, min(map(len, training)) - 1)
-    first = training[0]
+    first, counts = training[0], label_counts or {}
     sizes = first.targets.shape[1], first.inputs.shape[1], len(first.context)
-    width = sizes[0] + sizes[1]
+    width = sizes[0] + encoded_width(sizes[1], counts)
     lagged = [(order, order) for order in ORDERS if order <= longest and order * width <= MOST]
     candidates = [*lagged, *((0, order) for order in INPUT_ORDERS)]
     totals = np.zeros((len(candidates), len(PENALTIES)))
     for fitted, held_out in splits:
         scored = [record.part(0, window + SCORED) for record in held_out[:SERIES]]
         for place, (order, input_order) in enumerate(candidates):
-            model = LinearModel(window, order, input_order, 0, sizes)
+            model = LinearModel(window, order, input_order, 0, sizes, tuple(counts.items()))
             sums = model._sums(fitted)
             if not sums[2]:  # no step has a target and all its lags
                 totals[place] = np.inf
@@ -165,7 +180,8 @@ def choose_linear(
                 model.penalty = penalty
                 totals[place, column] += error(model._solve(*sums), scored) ** 2
     best = divmod(int(np.argmin(np.where(np.isnan(totals), np.inf, totals))), len(PENALTIES))
-    return LinearModel(window, *candidates[best[0]], PENALTIES[best[1]], sizes).fit(training)
+    order, input_order = candidates[best[0]]
+    return LinearModel(window, order, input_order, PENALTIES[best[1]], sizes, tuple(counts.items())).fit(training)
 
 
 def _array(tensor: Tensor) -> np.ndarray:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ._core.files import read_json
+from .coding import one_hot_columns
 from .context import Field, Label, Quantity, Vector
 from .errors import InputError
 from .serialization import SavedModel
@@ -31,6 +33,7 @@ class StandardisedColumns(SavedModel):
 
     scaled_inputs: int | None = None  # the first columns of inputs are standardised; None is all
     fills: bool = False  # whether inputs may be NaN, which stands for the mean
+    label_counts: Mapping[int, int] = MappingProxyType({})  # the number of labels of each input column of labels
 
     def add_scales(self, inputs: int | None, targets: int) -> None:
         """Register the buffers, (U,) and (Y,): means of 0 and scales of 1 until `standardise` sets them."""
@@ -60,7 +63,7 @@ class StandardisedColumns(SavedModel):
         """Set means and scales to those of training records, which have `inputs` (T, U) and `targets` (T, Y).
 
         Missing values are left out. The scale of a constant column is 1. Inputs after the first `scaled_inputs` keep a
-        mean of 0 and a scale of 1.
+        mean of 0 and a scale of 1, and so do columns of labels.
         """
         for name, size in (("input", self.scaled_inputs), ("target", None)):
             if hasattr(self, f"{name}_mean"):
@@ -68,11 +71,18 @@ class StandardisedColumns(SavedModel):
                 mean, scale = mean_and_scale(columns)
                 getattr(self, f"{name}_mean")[:size].copy_(mean)
                 getattr(self, f"{name}_scale")[:size].copy_(scale)
+        for place in self.label_counts:
+            self.input_mean[place], self.input_scale[place] = 0, 1
 
     def standardised_inputs(self, inputs: Tensor) -> Tensor:
-        """Return inputs (..., U) in deviations from their means; if the model fills missing values, NaN becomes 0."""
+        """Return inputs (..., U) in deviations from their means; if the model fills missing values, NaN becomes 0.
+
+        A column of n labels becomes a one-hot vector, so the result has n - 1 columns more. The linear map that reads
+        it gives each label a vector of its own, as an embedding does: W onehot(i) is the column i of W.
+        """
         found = (inputs - self.input_mean) / self.input_scale
-        return torch.where(found.isnan(), 0, found) if self.fills else found
+        found = torch.where(found.isnan(), 0, found) if self.fills else found
+        return one_hot_columns(found, inputs, self.label_counts)
 
     def standardised_targets(self, read: Tensor, level: tuple[Tensor, Tensor] | None = None) -> Tensor:
         """Return targets (..., Y), or filled targets and their indicators (..., 2Y), in deviations from their means.

@@ -15,7 +15,7 @@ import contextual_rnn
 LAYERS = (
     ("errors", "examples"),
     ("_core",),
-    ("context",),
+    ("context", "coding"),
     ("mlp", "initial_state", "fast_weights", "gated", "linear", "state_estimation"),
     ("export",),
     ("serialization",),

@@ -168,7 +168,7 @@ MISTAKES = [
     ("predict model_series --inputs without_u.csv --out x.csv", ["without_u.csv has no column 'u'; it has 'id', 'y'"]),
     (
         "predict model_series --inputs label.csv --out x.csv",
-        ["series 's1', column 'kind'", "no label 'z'; it has a, b"],
+        ["label.csv, line 42, series 's1', column 'kind'", "no label 'z'; it has a, b"],
     ),
     (
         "predict model_series --inputs good.csv --out good.csv",

@@ -1,5 +1,6 @@
 """Pen digits: reading, refusals, and metrics that distinguish copies and noise from new digits."""
 
+import hashlib
 import json
 import os
 
@@ -24,6 +25,7 @@ def test_reads_points_and_digit(tmp_path):
     assert digits.points[0, 0].tolist() == pytest.approx([-0.06, 1.0])
     assert digits.digit.tolist() == [8, 8]
     assert [len(part) for part in digits.split(0.5)] == [1, 1]
+    assert digits.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 @pytest.mark.parametrize(

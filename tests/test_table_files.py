@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from contextual_rnn import InputError
 from contextual_rnn.data.columns import ColumnSettings
+from contextual_rnn.data.output import write_table
 from contextual_rnn.data.series import read_series
-from contextual_rnn.data.table import write_table
 from contextual_rnn.table_files.open import open_table
 from contextual_rnn.table_files.settings import PLAIN
 

@@ -26,11 +26,14 @@ class TargetSettings(FileSettings):
         metavar="COLUMN",
     )
     labels: tuple[str, ...] = setting(
-        (), "Context columns whose numbers are labels, such as the number of a class.", group="data", metavar="COLUMN"
+        (),
+        "Context or input columns whose numbers are labels, such as the number of a class.",
+        group="data",
+        metavar="COLUMN",
     )
     quantities: tuple[str, ...] = setting(
         (),
-        "Context columns whose values are quantities, such as integers of few distinct values.",
+        "Context or input columns whose values are quantities, such as integers of few distinct values.",
         group="data",
         metavar="COLUMN",
     )
@@ -82,7 +85,12 @@ class TargetSettings(FileSettings):
 class ColumnSettings(TargetSettings):
     """The input, target and context columns of a table, and the column that identifies its series."""
 
-    inputs: tuple[str, ...] = setting((), "Input columns, known at every step.", group="data", metavar="COLUMN")
+    inputs: tuple[str, ...] = setting(
+        (),
+        "Input columns, known at every step; columns of text, categories or booleans are one-hot encoded (labels).",
+        group="data",
+        metavar="COLUMN",
+    )
     calendar: tuple[str, ...] = setting(
         (),
         "Inputs that are computed from the times: the sine and cosine of the position in the day (hour), week "

@@ -13,13 +13,30 @@ from torch import Tensor
 from ..context import Field, Label, Quantity
 from ..errors import DataWarning, InputError
 from .columns import TargetSettings
-from .table import number
+from .table import Table, number
 
 if TYPE_CHECKING:
     from .series import Series
 
 FEW = 20  # distinct integers that may be labels
+SHOWN = 10  # labels that a sentence lists
 WHOLE = re.compile(r"([+-]?\d+)\.0+")
+
+
+def fields_of(
+    table: Table, series: Sequence[Series], columns: TargetSettings, inputs: Sequence[str]
+) -> tuple[dict[str, Field], list[str]]:
+    """Return the fields of the context columns of a training table, and what is to be said about them.
+
+    Args:
+        table: the training table.
+        series: its series.
+        columns: its columns.
+        inputs: the names of its input columns.
+    """
+    check_roles(columns.context, columns.labels, columns.quantities, inputs)
+    fields = learn_fields(series, columns, [name for name in columns.context if table.is_category(name)])
+    return fields, perhaps_labels(series, fields, columns)
 
 
 def learn_fields(
@@ -46,22 +63,30 @@ def learn_fields(
             is_label = False
             _check_numbers(name, series, numbers, "it is named in `quantities`")
         if is_label or None in numbers:
-            fields[name] = Label(sorted({spelling(value) if is_label else value for value in values}, key=_in_order))
+            fields[name] = Label(sorted({spelling(value) if is_label else value for value in values}, key=in_order))
         else:
             fields[name] = _quantity([value for value in numbers if value is not None])
     return fields
 
 
-def check_roles(context: Sequence[str], labels: Sequence[str], quantities: Sequence[str]) -> None:
-    """Raise InputError unless labels and quantities are context columns, and no column is both."""
+def check_roles(
+    context: Sequence[str], labels: Sequence[str], quantities: Sequence[str], inputs: Sequence[str] = ()
+) -> None:
+    """Raise InputError unless labels and quantities are context or input columns, and no column is both."""
     for role, names in (("labels", labels), ("quantities", quantities)):
         for name in names:
-            if name not in context:
-                listed = ", ".join(map(repr, context)) or "none"
-                raise InputError(f"`{role}` names {name!r}, which is no context column; `context` has {listed}")
+            if name not in (*context, *inputs):
+                known = {"context": context} | ({"inputs": inputs} if inputs else {})
+                listed = " and ".join(f"`{one}` has {_listed(columns)}" for one, columns in known.items())
+                what = "context or input column" if inputs else "context column"
+                raise InputError(f"`{role}` names {name!r}, which is no {what}; {listed}")
     both = set(labels) & set(quantities)
     if both:
         raise InputError(f"column {min(both)!r} is in both `labels` and `quantities`; name it in one of them")
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(map(repr, names)) or "none"
 
 
 def named_values(texts: Sequence[str]) -> dict[str, str]:
@@ -127,10 +152,16 @@ def _quantity(values: list[float]) -> Quantity:
     return Quantity(mean=found.mean, deviation=found.deviation, observed=(min(values), max(values)))
 
 
-def _in_order(label: str) -> tuple[bool, float, str]:
+def in_order(label: str) -> tuple[bool, float, str]:
     """Return the key that sorts labels: numbers by their value, before texts."""
     value = number(label)
     return value is None, value or 0.0, label
+
+
+def known_labels(labels: Sequence[str]) -> str:
+    """Return the first labels, in words."""
+    more = len(labels) - SHOWN
+    return ", ".join(labels[:SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
 def _encoded(name: str, field: Field, series: Sequence[Series]) -> Tensor:
@@ -145,9 +176,7 @@ def _encoded(name: str, field: Field, series: Sequence[Series]) -> Tensor:
             with torch.no_grad():
                 rows.append(field(torch.tensor([quantity], dtype=torch.float64), 1).float())
         except ValueError:
-            raise InputError(
-                f"series {one.name!r}, column {name!r}: {value} is not finite, or too large to compute with"
-            ) from None
+            raise InputError(f"{one.where(name)}: {value} is not finite, or too large to compute with") from None
     if isinstance(field, Quantity):
         _warn_outside(name, field, series, numbers)
     return torch.cat(rows)
@@ -156,7 +185,7 @@ def _encoded(name: str, field: Field, series: Sequence[Series]) -> Tensor:
 def _check_numbers(name: str, series: Sequence[Series], numbers: Sequence[float | None], why: str) -> None:
     for one, found in zip(series, numbers, strict=True):
         if found is None:
-            raise InputError(f"series {one.name!r}, column {name!r}: {one.context[name]!r} is text, but {why}")
+            raise InputError(f"{one.where(name)}: {one.context[name]!r} is text, but {why}")
 
 
 def _warn_outside(name: str, field: Quantity, series: Sequence[Series], numbers: Sequence[float | None]) -> None:
@@ -170,7 +199,7 @@ def _warn_outside(name: str, field: Quantity, series: Sequence[Series], numbers:
         (one, value), more = outside[0], len(outside) - 1
         others = f"; so are the values of {more} other series" if more else ""
         warnings.warn(
-            f"series {one.name!r}, column {name!r}: {value:g} is outside the range of the training table, "
+            f"{one.where(name)}: {value:g} is outside the range of the training table, "
             f"{field.observed[0]:g} to {field.observed[1]:g}{others}",
             DataWarning,
             stacklevel=2,
@@ -183,9 +212,8 @@ def _labels(name: str, field: Label, series: Sequence[Series], values: list[str]
     same = {spelling(label): label for label in known} | exact
     for one, value in zip(series, values, strict=True):
         if value not in same and spelling(value) not in same:
-            listed = ", ".join(known[:10]) + (f" and {len(known) - 10} more" if len(known) > 10 else "")
             raise InputError(
-                f"series {one.name!r}, column {name!r}: the training table has no label {value!r}; it has {listed}"
+                f"{one.where(name)}: the training table has no label {value!r}; it has {known_labels(known)}"
             )
     with torch.no_grad():
         return field([same.get(value) or same[spelling(value)] for value in values], len(series)).float()

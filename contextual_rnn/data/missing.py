@@ -44,7 +44,7 @@ def keep(values: np.ndarray) -> np.ndarray:
 FILLS: dict[str, Callable[[np.ndarray], np.ndarray]] = {"hold": hold, "interpolate": interpolate, "zero": keep}
 
 
-def filled_with_indicators(values: np.ndarray, how: str) -> np.ndarray:
+def filled_with_indicators(values: np.ndarray, how: str, labelled: Sequence[int] = ()) -> np.ndarray:
     """Return columns (T, F) with missing values filled, and then an indicator of each column: (T, 2F), float32.
 
     An indicator is 1 where its column was missing, and 0 elsewhere. A value that stays NaN stands for the training
@@ -55,9 +55,14 @@ def filled_with_indicators(values: np.ndarray, how: str) -> np.ndarray:
         how: hold (the last known value; before the first one, the training mean), interpolate (linear between known
             values; the nearest known value at the ends) or zero (the training mean, which is 0 after scaling). A column
             without any known value is filled with the training mean.
+        labelled: the columns of labels. They are never interpolated, but filled with the last known label; a label
+            that stays NaN is none of the known ones.
     """
     missing = np.isnan(values).astype(np.float32)
-    return np.concatenate([FILLS[how](values), missing], axis=1)
+    filled = FILLS[how](values)
+    if labelled and how == "interpolate":
+        filled[:, labelled] = hold(values[:, labelled])
+    return np.concatenate([filled, missing], axis=1)
 
 
 def hold_the_end(read: Tensor, size: int) -> Tensor:

@@ -11,10 +11,14 @@ import torch
 from torch import Tensor
 
 from .._core.records import Record, collate, random_windows  # noqa: F401  (the last two are read with series)
+from ..coding import Coding
 from ..context import Field
 from ..errors import InputError
 from .calendar import calendar_inputs
 from .columns import TargetSettings
+from .fields import fields_of
+from .input_labels import coding_in_words, inputs_with_labels, learn_labels, perhaps_labels
+from .lengths import left_out_in_words, too_short
 from .missing import REFUSE, check_known, filled_with_indicators, in_words
 from .table import MissingNumber, Source, Table, is_path
 from .time import NO_TIME, Times, check_order, common_frequency, read_times
@@ -32,6 +36,8 @@ class Series:
         rows: (T,) the rows of the table that the series' steps come from; -1 where a row is absent.
         times: those of all rows of the table, if a column of times is named.
         calendar: (T, 2C) the calendar inputs, if there are any.
+        coding: how cells became numbers. An input that is a label is the position of the label, or NaN.
+        place: what errors call the first row.
     """
 
     name: str
@@ -41,6 +47,12 @@ class Series:
     rows: np.ndarray
     times: Times | None = None
     calendar: np.ndarray | None = None
+    coding: Coding = dataclasses.field(default_factory=Coding)
+    place: str = ""
+
+    def where(self, column: str) -> str:
+        """Return what errors call the first cell of a column."""
+        return f"{self.place}, column {column!r}"
 
     def __len__(self) -> int:
         """Return T, the number of time steps."""
@@ -72,6 +84,7 @@ def read_series(
     min_length: int = 1,
     left_out: list[str] | None = None,
     frequency: str | None = None,
+    coding: Coding | None = None,
 ) -> list[Series]:
     """Read the series of a table, in the order in which they first appear. Their rows may be interleaved.
 
@@ -88,6 +101,7 @@ def read_series(
         left_out: where given, shorter series are left out, unless all are, and their names are added to it; None
             refuses shorter series.
         frequency: that of other tables, in words; see `read_times`.
+        coding: that of the training table; None learns it from this table.
 
     Raises:
         InputError: if the table is invalid; the message names the file, the line or row, and the column.
@@ -97,16 +111,17 @@ def read_series(
     if known_targets == 0 and scored_from is None and not any(name in table.frame.columns for name in targets):
         targets = ()
     asked = [name for name in names_of(columns) if targets or name not in columns.targets]
-    table.check_columns(asked, [*inputs_of(columns), *targets])
+    labelled = columns.labels if coding is None else coding.labels
+    table.check_columns(asked, [name for name in (*inputs_of(columns), *targets) if name not in labelled])
     if columns.time and len(columns.time) > 1:
         table.join(columns.time)
-    grouped = _rows_of(table.labels(columns.series)) if columns.series else {table.stem: np.arange(len(table))}
-    rows, times = _in_order(table, columns, grouped, frequency)
+    rows, times = _in_order(table, columns, table.groups(columns.series), frequency)
     rows = _long_enough(table, rows, min_length, left_out, columns)
     refuse = np.full(len(table), columns.missing == REFUSE)
-    inputs = table.numbers(inputs_of(columns), refuse, columns.missing_values)
+    coding = _learn_coding(table, columns, targets) if coding is None else coding
+    inputs = _inputs(table, columns, refuse, coding)
     known = refuse if known_targets is None else refuse & _is_first(rows.values(), known_targets, len(table))
-    outputs = table.numbers(targets, known, columns.missing_values)
+    outputs = table.numbers(targets, known, columns.missing_values, coding.offsets)
     if not targets:
         outputs = np.full((len(table), len(columns.targets)), np.nan, np.float32)
     context = {name: table.context(name, name in columns.labels) for name in columns.context}
@@ -118,9 +133,29 @@ def read_series(
     calendar = calendar_inputs(waves, table, time_column(columns), times, rows) if waves else {}
     constants = {name: table.constants(context, name, places[places >= 0]) for name, places in rows.items()}
     return [
-        Series(name, _at(inputs, places), _at(outputs, places), constants[name], places, times, calendar.get(name))
+        Series(
+            *(name, _at(inputs, places), _at(outputs, places), constants[name], places, times, calendar.get(name)),
+            coding=coding,
+            place=f"{table.where(int(places[0]))}, series {name!r}" if columns.series else table.where(int(places[0])),
+        )
         for name, places in rows.items()
     ]
+
+
+def _learn_coding(table: Table, columns: TargetSettings, targets: Sequence[str]) -> Coding:
+    """Return how the cells of a training table become numbers."""
+    names = inputs_of(columns)
+    perhaps = any(name in columns.labels or table.may_be_labels(name) for name in names)
+    labels = learn_labels(table, names, columns) if perhaps else {}
+    numeric = [name for name in (*names, *targets) if name not in labels]
+    return Coding(labels, table.offsets(numeric, columns.missing_values))
+
+
+def _inputs(table: Table, columns: TargetSettings, refuse: np.ndarray, coding: Coding) -> np.ndarray:
+    """Return the input columns (rows, U)."""
+    if coding.labels:
+        return inputs_with_labels(table, inputs_of(columns), columns, coding)
+    return table.numbers(inputs_of(columns), refuse, columns.missing_values, coding.offsets)
 
 
 def _long_enough(
@@ -131,15 +166,8 @@ def _long_enough(
     if left_out is not None and len(short) < len(rows):
         left_out += short
         return {name: places for name, places in rows.items() if len(places) >= least}
-    for name in short:
-        steps, past = len(rows[name]), getattr(columns, "past", 0)
-        horizon = getattr(columns, "horizon", 0) if least > past + 1 else 0
-        sizes = {"window": getattr(columns, "window", 0), "past": past, "horizon": horizon}
-        known = [f"`{size}` is {value}" for size, value in sizes.items() if value and least > past]
-        why = f", since {' and '.join(known)}" if known else ""
-        raise InputError(
-            f"{table.name}: series {name!r} has {steps} step{'s' * (steps != 1)}, but at least {least} are needed{why}"
-        )
+    if short:
+        raise too_short(table.name, short[0], len(rows[short[0]]), least, columns)
     return rows
 
 
@@ -182,12 +210,6 @@ def _in_order(
     return rows, None
 
 
-def _rows_of(names: np.ndarray) -> dict[str, np.ndarray]:
-    unique, first, inverse = np.unique(names, return_index=True, return_inverse=True)
-    places = np.split(np.argsort(inverse, kind="stable"), np.cumsum(np.bincount(inverse))[:-1])
-    return {str(unique[index]): places[index] for index in np.argsort(first)}
-
-
 def context_width(fields: dict[str, Field]) -> int:
     """Return C, the width of a context vector."""
     return sum(field.out_features for field in fields.values())
@@ -228,7 +250,8 @@ def make_record(one: Series, context: Tensor, columns: TargetSettings) -> Record
     """Return a series as a record; see `records`."""
     inputs, targets, filled = one.inputs, torch.from_numpy(one.targets), None
     if columns.missing != REFUSE:
-        inputs = filled_with_indicators(inputs, columns.missing)
+        labelled = list(one.coding.counts(inputs_of(columns)))
+        inputs = filled_with_indicators(inputs, columns.missing, labelled)
         filled = torch.from_numpy(filled_with_indicators(one.targets, columns.missing))
     if one.calendar is not None:
         inputs = np.concatenate([inputs, one.calendar], axis=1)
@@ -241,15 +264,13 @@ class Datasets:
 
     Attributes:
         training: the series of the training table.
-        validation: those of the validation table; empty where there is none.
-        test: those of the test table; empty where there is none.
+        validation, test: those of the other tables; empty where there is none.
         fields: those of the context columns, which the training table determines.
+        coding: how its cells became numbers.
         identity: the names and the SHA-256 of the tables, so that a run is not resumed on other data.
         backend: the kind of data frame that the training table is, as narwhals names it; polars for a file.
         frequency: of the rows, in words; None without a column of times.
-        missing: a sentence for each table with missing values.
-        notes: sentences on series that are left out, on context columns of numbers that may be labels, and on equal
-            tables.
+        missing, notes: sentences on missing values, and on what else was found.
         held_out: whole series that are not trained on, where `validation` holds windows of them.
     """
 
@@ -263,6 +284,7 @@ class Datasets:
     missing: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     held_out: tuple[Record, ...] = ()
+    coding: Coding = dataclasses.field(default_factory=Coding)
 
     @classmethod
     def read(
@@ -299,7 +321,7 @@ class Datasets:
         notes: list[str] = []
         try:
             for name, table in tables.items():
-                times, shortest = series["train"][0].times if series else None, least if series else least_training
+                first, shortest = (series["train"][0], least) if series else (None, least_training)
                 short: list[str] = []
                 series[name] = read_series(
                     table,
@@ -308,16 +330,23 @@ class Datasets:
                     scored_from=window,
                     min_length=shortest,
                     left_out=short,
-                    frequency=times.frequency if times else None,
+                    frequency=first.times.frequency if first and first.times else None,
+                    coding=first.coding if first else None,
                 )
-                notes += _left_out(name, short, shortest)
+                notes += left_out_in_words(name, short, shortest) if short else []
         except MissingNumber as error:
-            raise InputError(f"{error}; `missing` (hold, interpolate or zero) fills missing numbers") from None
+            raise InputError(f"{error}; `missing` (hold, interpolate or zero) fills missing values") from None
         if columns.missing != REFUSE:
             check_known(
                 np.concatenate([one.inputs for one in series["train"]]), inputs_of(columns), tables["train"].name
             )
-        fields, remarks = _fields(tables["train"], series["train"], columns)
+        fields, coding = dict[str, Field](), series["train"][0].coding
+        notes += coding_in_words(coding) if coding.labels or coding.offsets else []
+        if (series["train"][0].inputs % 1 == 0).all(0).any():
+            notes += perhaps_labels(series["train"], inputs_of(columns), columns)
+        if columns.context or columns.labels or columns.quantities:
+            fields, remarks = fields_of(tables["train"], series["train"], columns, inputs_of(columns))
+            notes += remarks
         times_of = {name: several[0].times for name, several in series.items()}
         found = {name: records(several, fields, columns) for name, several in series.items()}
         identity = _identity(sources, tables, columns)
@@ -334,7 +363,8 @@ class Datasets:
                 for name, several in series.items()
                 if columns.missing != REFUSE or any(np.isnan(one.targets).any() for one in several)
             ),
-            (*notes, *remarks, *_same_tables(identity["sha256"])),
+            (*notes, *_same_tables(identity["sha256"])),
+            coding=coding,
         )
 
     @property
@@ -349,11 +379,8 @@ class Datasets:
         """Return the series to train on and those to validate on.
 
         Args:
-            index: of the fold; None takes all training series, and none to validate on. It is not used where there is a
-                validation table.
-            folds: see `folds.fold`, as the other arguments.
-            window: the known steps at the start of a series.
-            whole: never cut a series.
+            index: of the fold; None takes all training series, and none to validate on. A validation table goes first.
+            folds, window, whole: see `folds.fold`.
         """
         if index is None or self.validation:
             return self.training, [] if index is None else self.validation
@@ -366,26 +393,6 @@ def _same_tables(hashes: dict[str, str]) -> list[str]:
     """Return a sentence for each table that is the training table, by the hashes of the tables."""
     same = [name for name, found in hashes.items() if name != "train" and found == hashes["train"]]
     return [f"`train` and `{name}` are the same table, so its errors are not those of new data." for name in same]
-
-
-def _left_out(table: str, names: Sequence[str], least: int) -> list[str]:
-    """Return a sentence that says which series of a table are too short, if any are."""
-    if not names:
-        return []
-    shown = ", ".join(map(repr, names[:5])) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
-    counted = f"{len(names)} series of `{table}` are" if len(names) > 1 else f"1 series of `{table}` is"
-    return [f"{counted} left out, with fewer than {least} steps: {shown}."]
-
-
-def _fields(table: Table, series: Sequence[Series], columns: TargetSettings) -> tuple[dict[str, Field], list[str]]:
-    """Return the fields of the context columns of a training table, and what is to be said about them."""
-    if not (columns.context or columns.labels or columns.quantities):
-        return {}, []
-    from .fields import check_roles, learn_fields, perhaps_labels
-
-    check_roles(columns.context, columns.labels, columns.quantities)
-    fields = learn_fields(series, columns, [name for name in columns.context if table.is_category(name)])
-    return fields, perhaps_labels(series, fields, columns)
 
 
 def _identity(sources: dict[str, Source | None], tables: dict[str, Table], columns: TargetSettings) -> dict[str, Any]:

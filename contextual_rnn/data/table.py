@@ -1,4 +1,4 @@
-"""Tables: files or data frames whose bad cells can be named, and files that are written atomically."""
+"""Tables: files or data frames whose bad cells can be named."""
 
 from __future__ import annotations
 
@@ -6,19 +6,16 @@ import hashlib
 import os
 import pathlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from typing import IO, Any
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import polars as pl
 
 from .._core.choices import nearest
-from .._core.files import replacing
 from ..errors import InputError
-from ..serialization import MODEL
-from ..study.run_folder import is_run_file
 from ..table_files.open import FileColumns, open_table, reading
-from ..table_files.separator import SEPARATORS
 from ..table_files.settings import PLAIN, FileSettings
 from ..table_files.several import SeveralColumns, files_of
 from ..table_files.text import TextColumns
@@ -138,24 +135,46 @@ class Table:
         cells = pl.select(pl.concat_str(parts, separator=" ")).to_series().alias(" ".join(names))
         self.frame = self.frame.with_columns(cells)
 
-    def numbers(self, names: tuple[str, ...], needed: np.ndarray, absent: Sequence[Any] = ()) -> np.ndarray:
+    def numbers(
+        self,
+        names: tuple[str, ...],
+        needed: np.ndarray,
+        absent: Sequence[Any] = (),
+        offsets: Mapping[str, float] = MappingProxyType({}),
+    ) -> np.ndarray:
         """Return columns (rows, columns) as float32. Cells outside the rows `needed` may be missing (NaN).
 
         Args:
             names: of the columns.
             needed: (rows,), where a value must not be missing.
             absent: further numbers and texts that stand for a missing value.
+            offsets: numbers that are subtracted from columns in double precision, by name.
         """
         found = np.empty((len(self), len(names)), np.float32)
         for place, name in enumerate(names):
             column = found[:, place]
-            if absent or not _to_single(self.frame[name], column):
-                column[:] = self._column(name, needed, absent)
+            if absent or name in offsets or not _to_single(self.frame[name], column):
+                column[:] = self._column(name, needed, absent, offsets.get(name, 0.0))
             else:
                 self._check_distinct(name, *_sample(self.frame[name], column))
         return found
 
-    def _column(self, name: str, needed: np.ndarray, absent: Sequence[Any]) -> np.ndarray:
+    def offsets(self, names: Sequence[str], absent: Sequence[Any] = ()) -> dict[str, float]:
+        """Return an offset for each column whose numbers, or some of them, single precision does not tell apart.
+
+        It is the median of the column. Single precision has 24 bits: it does not tell 16777216 and 16777217 apart.
+        """
+        found = {}
+        for name in names:
+            if self.frame[name].dtype == pl.String or self.frame[name].dtype.is_numeric():
+                values = self._exact(name, absent)[0]
+                values = _some(values[np.isfinite(values)])
+                if len(values) and _merges(values):
+                    found[name] = float(np.sort(values)[len(values) // 2])
+        return found
+
+    def _exact(self, name: str, absent: Sequence[Any]) -> tuple[np.ndarray, np.ndarray]:
+        """Return a column in double precision, and where a value is missing, (rows,) each."""
         cells = self.frame[name]
         if cells.dtype == pl.String:
             stripped = cells.str.strip_chars()
@@ -167,7 +186,11 @@ class Table:
         if absent:
             missing = missing | np.isin(values, [one for one in map(number, absent) if one is not None])
             values = np.where(missing, np.nan, values)
-        exact = values
+        return values, missing
+
+    def _column(self, name: str, needed: np.ndarray, absent: Sequence[Any], offset: float) -> np.ndarray:
+        cells, (exact, missing) = self.frame[name], self._exact(name, absent)
+        values = exact = exact - offset if offset else exact
         with np.errstate(over="ignore"):
             values = values.astype(np.float32)
         wrong = ~np.isfinite(values) & (needed | ~missing)
@@ -188,8 +211,8 @@ class Table:
         distinct, kept = len(np.unique(exact)), len(np.unique(single))
         if distinct >= 10 and kept < distinct / 2:
             raise InputError(
-                f"{self.name}, column {name!r}: its {distinct} distinct numbers differ so little that single precision "
-                f"distinguishes {kept}; subtract a constant from them first"
+                f"{self.name}, column {name!r}: its {distinct} distinct numbers are so far from those of the training "
+                f"table that single precision distinguishes {kept} of them; check the unit, or train on such numbers"
             )
 
     def _parsed(self, cells: pl.Series) -> pl.Series:
@@ -231,6 +254,14 @@ class Table:
         self._refuse(name, missing, "a value is missing")
         return cells.to_numpy()
 
+    def groups(self, name: str | None) -> dict[str, np.ndarray]:
+        """Return the rows of each value of a column, in order; all rows by the name of the table without a column."""
+        if name is None:
+            return {self.stem: np.arange(len(self))}
+        unique, first, inverse = np.unique(self.labels(name), return_index=True, return_inverse=True)
+        places = np.split(np.argsort(inverse, kind="stable"), np.cumsum(np.bincount(inverse))[:-1])
+        return {str(unique[index]): places[index] for index in np.argsort(first)}
+
     def identifiers(self, name: str, rows: np.ndarray) -> Any:
         """Return the cells of a series column at some rows: integers stay integers, all else is text."""
         column = self.frame[name]
@@ -251,6 +282,10 @@ class Table:
         if isinstance(self.frame, FrameColumns):
             return self.frame.is_category(name)
         return self.frame[name].dtype in (pl.Categorical, pl.Enum, pl.Boolean)
+
+    def may_be_labels(self, name: str) -> bool:
+        """Return whether a column may hold labels: all but columns of numbers may."""
+        return self.is_category(name) or not self.frame[name].dtype.is_numeric()
 
     def context(self, name: str, is_label: bool = False) -> np.ndarray:
         """Return a context column as text.
@@ -326,6 +361,22 @@ def _sample(exact: pl.Series, single: np.ndarray) -> tuple[np.ndarray, np.ndarra
     return exact.gather(rows).cast(pl.Float64).to_numpy(), single[rows]
 
 
+def _some(values: np.ndarray) -> np.ndarray:
+    """Return all numbers, or some drawn from many."""
+    return values if len(values) <= SMALL else np.random.default_rng(0).choice(values, SMALL)
+
+
+def _merges(exact: np.ndarray) -> bool:
+    """Return whether single precision merges a tenth of the distinct numbers, or rounds by 0.0003 of their range."""
+    single = exact.astype(np.float32)
+    if np.array_equal(exact, single):
+        return False
+    rounded = float(np.abs(exact - single).max()) if np.isfinite(single).all() else 0.0
+    if rounded > 3e-4 * float(np.ptp(exact)) > 0:
+        return True
+    return len(np.unique(single)) < 0.9 * len(np.unique(exact))
+
+
 def _lower(texts: Sequence[str]) -> list[str]:
     return [text.strip().lower() for text in texts]
 
@@ -340,76 +391,3 @@ def free_name(name: str, taken: Sequence[str]) -> str:
     while name in taken:
         name += "_"
     return name
-
-
-def _check_ending(path: pathlib.Path) -> None:
-    if path.suffix.lower() not in (*SEPARATORS, ".parquet"):
-        raise InputError(f"{path}: a table must be a .csv, .tsv or .parquet file")
-
-
-def write_table(path: str | os.PathLike[str], columns: dict[str, Any] | pl.DataFrame) -> None:
-    """Write named columns, or a frame, atomically, as CSV, TSV or Parquet by the ending of the path."""
-    target = pathlib.Path(path)
-    _check_ending(target)
-    frame = pl.DataFrame(columns)
-    try:
-        with replacing(target) as file:
-            _write(frame, file, target.suffix.lower())
-    except OSError as error:
-        raise InputError(f"{path} cannot be written: {error.strerror or error}") from None
-
-
-def write_parts(path: str | os.PathLike[str], parts: Iterable[pl.DataFrame]) -> None:
-    """Write frames with the same columns one after the other, as `write_table` does; a CSV file needs one at a time."""
-    target = pathlib.Path(path)
-    _check_ending(target)
-    ending = target.suffix.lower()
-    if ending == ".parquet":
-        write_table(path, pl.concat(parts))
-        return
-    try:
-        with replacing(target) as file:
-            for number, part in enumerate(parts):
-                part.write_csv(file, separator=SEPARATORS[ending], include_header=not number)
-    except OSError as error:
-        raise InputError(f"{path} cannot be written: {error.strerror or error}") from None
-
-
-def _write(frame: pl.DataFrame, file: IO[bytes], ending: str) -> None:
-    if ending == ".parquet":
-        frame.write_parquet(file)
-    else:
-        frame.write_csv(file, separator=SEPARATORS[ending])
-
-
-def check_files(
-    read: dict[str, str | os.PathLike[str] | None], written: dict[str, str | os.PathLike[str] | None]
-) -> None:
-    """Raise InputError if writing would overwrite an input, another output or a file of a run, or a folder is missing.
-
-    Args:
-        read: the paths that are read, by the name of their argument; a run folder stands for its model.
-        written: the paths that are written, by the name of their argument.
-    """
-    inputs = {_file(path).resolve(): name for name, path in read.items() if path and _file(path).exists()}
-    outputs: dict[pathlib.Path, str] = {}
-    for name, path in written.items():
-        if not path:
-            continue
-        place = pathlib.Path(path)
-        # States may be read from a file and written back to it.
-        if place.resolve() in inputs and {name, inputs[place.resolve()]} != {"start", "end"}:
-            raise InputError(f"`{name}` {path} is the file of `{inputs[place.resolve()]}`; give another name")
-        if place.resolve() in outputs:
-            raise InputError(f"`{name}` {path} is also the file of `{outputs[place.resolve()]}`; give another name")
-        if not place.parent.is_dir():
-            raise InputError(f"`{name}` {path}: there is no folder {place.parent}")
-        if is_run_file(place):
-            raise InputError(f"`{name}` {path} is a file of the run in {place.parent}; give another name")
-        outputs[place.resolve()] = name
-
-
-def _file(path: str | os.PathLike[str]) -> pathlib.Path:
-    """Return a path; for a run folder, that of its model file."""
-    file = pathlib.Path(path)
-    return file / MODEL if file.is_dir() else file

@@ -69,7 +69,9 @@ def nearer_base(settings: ForecastSettings, data: Datasets) -> ForecastSettings:
     candidates = [one for one in with_bases(settings, data.frequency) if settings.base or one.base != "linear"]
     if len(candidates) == 1:
         return candidates[0]
-    model = ForecastModel(candidates[0], data.fields, data.frequency, scales=scales_of(settings, data))
+    model = ForecastModel(
+        candidates[0], data.fields, data.frequency, scales=scales_of(settings, data), coding=data.coding
+    )
     model.standardise(data.training)
     found = baselines(model, data)
     last, seasonal = (

@@ -32,7 +32,7 @@ def plot_forecasts(model: Any, windows: Sequence[Record], shown: int = 4) -> Fig
         windows: the windows, each of `past` + `horizon` steps.
         shown: the maximum number of windows.
     """
-    past, targets = model.settings.past, model.settings.targets
+    past, targets, restored = model.settings.past, model.settings.targets, model.coding.restored
     chosen = range(0, len(windows), max(1, len(windows) // shown))[:shown]
     figure, axes = subplots(len(targets), len(chosen), width=4, height=2.6, sharey="row")
     drawn, levels = [windows[number] for number in chosen], model.settings.quantiles
@@ -41,13 +41,13 @@ def plot_forecasts(model: Any, windows: Sequence[Record], shown: int = 4) -> Fig
     for place, (window, forecast) in enumerate(zip(drawn, forecasts, strict=True)):
         for row, target in enumerate(targets):
             panel = axes[row, place]
-            panel.plot(window.targets[:, row], ".", color="black", markersize=4, label="measured")
+            panel.plot(restored(target, window.targets[:, row]), ".", color="black", markersize=4, label="measured")
             steps = range(past, past + len(forecast))
-            panel.plot(steps, forecast[:, row], color="#0072B2", linewidth=1.5, label="forecast")
+            panel.plot(steps, restored(target, forecast[:, row]), color="#0072B2", linewidth=1.5, label="forecast")
             if bands is not None:
                 low, high, between = (
-                    bands[place, 0, :, row],
-                    bands[place, -1, :, row],
+                    restored(target, bands[place, 0, :, row]),
+                    restored(target, bands[place, -1, :, row]),
                     f"{levels[0]:g} to {levels[-1]:g}",
                 )
                 panel.fill_between(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import pathlib
 
-from ...data.table import check_files, write_table
+from ...data.output import check_files, write_table
 from ...study.errors_in_words import errors_in_words
 from .model import ForecastModel
 

@@ -109,4 +109,5 @@ def forecast_graphs(model: ForecastModel) -> Graphs:
         "labels": columns.labels,
     }
     described |= {"input_columns": [*settings.inputs, *settings.past_inputs], "known_ahead": model.known_ahead}
+    described |= {"input_labels": model.coding.labels, "offsets": model.coding.offsets}
     return Graphs(specs, {**described, "target_columns": list(settings.targets), "missing": settings.missing})

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from ..._core.module_config import register
 from ..._core.records import Batch, Record, collate, read_targets
+from ...coding import Coding, encoded_width, places_of
 from ...context import Field
 from ...cores import make_core
 from ...data.missing import REFUSE, hold_the_end
@@ -59,6 +60,7 @@ class ForecastModel(StandardisedColumns):
         frequency: of the rows of the training table, in words, such as "1 day"; None if it has no column of times.
         linear: whether the model keeps a linear model as a baseline; with `base` linear, it always has one.
         scales: those of the training series, with `scale` series only.
+        coding: how the cells of the training table became numbers. Inputs that are labels are one-hot encoded.
 
     Attributes:
         updates: the number of training steps so far, (); scheduled sampling depends on it.
@@ -79,19 +81,23 @@ class ForecastModel(StandardisedColumns):
         frequency: str | None = None,
         linear: bool = False,
         scales: SeriesScales | None = None,
+        coding: Coding | dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
-        self.frequency, self.scales = frequency, scales
+        self.frequency, self.scales, self.coding = frequency, scales, Coding.of(coding)
         given = settings if isinstance(settings, ForecastSettings) else ForecastSettings.from_json(settings)
         self.settings = given
         self.add_fields(fields or {}, given.context)
-        inputs, targets, context = input_width(given), len(given.targets), context_width(self.fields)
+        self.label_counts = self.coding.counts(inputs_of(given))
+        columns, targets, context = input_width(given), len(given.targets), context_width(self.fields)
         self.scaled_inputs, self.fills = len(inputs_of(given)), given.missing != REFUSE or bool(given.past_inputs)
         self.known_ahead = known_ahead(given)
+        self.read_ahead = places_of(self.known_ahead, columns, self.label_counts)
+        inputs = encoded_width(columns, self.label_counts)
         encoder = make_core(given.cell, inputs + target_width(given), given.hidden, given.layers)
         self.season = season_in_past(frequency, given.past) if given.base == "seasonal" else None
         self.linear = self.make_linear() if linear or given.base == "linear" else None
-        known = len(self.known_ahead) + (targets if given.base in ("seasonal", "linear") else 0)
+        known = len(self.read_ahead) + (targets if given.base in ("seasonal", "linear") else 0)
         decoder = make_core(given.cell, targets + known, given.hidden, given.layers)
         start: InitialState = ConstantState(encoder)
         if context:
@@ -102,7 +108,7 @@ class ForecastModel(StandardisedColumns):
         self.register_buffer("updates", torch.zeros((), dtype=torch.long))
         if given.base == "linear":
             self.add_nothing()
-        self.add_scales(inputs, targets)
+        self.add_scales(columns, targets)
         if given.quantiles:
             self.register_buffer("offsets", torch.zeros(len(given.quantiles), given.horizon, targets))
         if given.scale == "window":
@@ -116,8 +122,9 @@ class ForecastModel(StandardisedColumns):
     def make_linear(self) -> DirectLinear:
         """Return a linear model of the same columns, whose weights are 0."""
         indicators = target_width(self.settings) - len(self.settings.targets)
-        inputs, context = input_width(self.settings) + indicators, context_width(self.fields)
-        return DirectLinear(self.settings, inputs, len(self.known_ahead), context)
+        columns, context = input_width(self.settings), context_width(self.fields)
+        inputs = encoded_width(columns, self.label_counts) + indicators
+        return DirectLinear(self.settings, inputs, len(self.read_ahead), context)
 
     def standardise(self, records: Sequence[Record]) -> None:
         """Set the scales to those of training records; see `StandardisedColumns.standardise`."""
@@ -288,16 +295,17 @@ class ForecastModel(StandardisedColumns):
 
     def question(self, past: Source, future: Source | None = None) -> Question:
         """Read the tables of `forecast`."""
-        return Question.read(past, future, self.settings, self.frequency)
+        return Question.read(past, future, self.settings, self.frequency, self.coding)
 
     def answer(self, question: Question) -> Any:
         """Return the data frame of `forecast`."""
         windows = question.windows(self.settings, self.fields)
         forecasts = torch.stack(list(self.eval().forecasts(windows)))
-        quantiles = {}
+        quantiles: dict[str, Any] = {}
         if self.settings.quantiles:
             found = quantile_forecasts(self, windows, forecasts)
-            quantiles = {name: found[:, level, :, place] for name, level, place in names_of_quantiles(self)}
+            for name, level, place in names_of_quantiles(self):
+                quantiles[name] = self.coding.restored(self.settings.targets[place], found[:, level, :, place])
         return question.frame(forecasts, self.settings, quantiles)
 
     def linear_regression(self, batch: Batch) -> tuple[tuple[Tensor, ...], Tensor, Tensor, Tensor]:
@@ -310,7 +318,7 @@ class ForecastModel(StandardisedColumns):
         past = self.settings.past
         context, level = self._split(batch[2])
         inputs, values, indicators, scaled, scale = self._scaled(batch[0], read_targets(batch)[:, :past], level)
-        ahead, last = inputs[:, past:, self.known_ahead], values[:, -1:]
+        ahead, last = inputs[:, past:, self.read_ahead], values[:, -1:]
         read = scaled, torch.cat([inputs[:, :past], indicators], dim=2), ahead, context
         return read, (batch[1][:, past:] - last) / scale, last, scale
 
@@ -319,7 +327,7 @@ class ForecastModel(StandardisedColumns):
         steps, (context, level) = self.settings.past, self._split(context)
         inputs, values, indicators, scaled, scale = self._scaled(inputs, past, level)
         source = torch.cat([inputs[:, :steps], scaled, indicators], dim=2)
-        ahead = inputs[:, steps:, self.known_ahead] if self.settings.past_inputs else inputs[:, steps:]
+        ahead = inputs[:, steps:, self.read_ahead] if self.settings.past_inputs else inputs[:, steps:]
         first, last = torch.zeros_like(values[:, 0]), values[:, -1:]
         if self.linear is not None and self.settings.base == "linear":
             read = torch.cat([inputs[:, :steps], indicators], dim=2)

@@ -19,7 +19,8 @@ class ForecastSettings(ColumnSettings, TrainingSettings):
 
     inputs: tuple[str, ...] = setting(
         (),
-        "Input columns. Their values must be known at every step, including the steps to forecast.",
+        "Input columns: numbers, or labels, which are one-hot encoded. "
+        "Their values must be known at every step, including the steps to forecast.",
         group="data",
         metavar="COLUMN",
     )

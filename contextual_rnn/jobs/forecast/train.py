@@ -79,7 +79,8 @@ class Training(parallel.Training):
         """Train one model; return its metrics, and its test errors by series and by step of the horizon."""
         settings, seed, data = ForecastSettings.from_json(config["settings"]), config["seed"], self.data
         torch.manual_seed(seed)
-        model = ForecastModel(settings, data.fields, data.frequency, True, scales_of(settings, data))
+        scales = scales_of(settings, data)
+        model = ForecastModel(settings, data.fields, data.frequency, True, scales, data.coding)
         model.standardise(data.training)
         model.linear = fit_linear(model, data)
         feeding = make_feeding(settings.feeding, settings.sampling, settings.epochs * settings.updates, seed)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ..._core.records import Record
+from ...coding import Coding
 from ...context import Field
 from ...data.calendar import calendar_after
 from ...data.frame import make_frame
@@ -43,9 +44,14 @@ class Question:
 
     @classmethod
     def read(
-        cls, past: Source, future: Source | None, settings: ForecastSettings, frequency: str | None = None
+        cls,
+        past: Source,
+        future: Source | None,
+        settings: ForecastSettings,
+        frequency: str | None = None,
+        coding: Coding | None = None,
     ) -> Question:
-        """Read the tables, whose rows have a frequency, if it is given.
+        """Read the tables, with the frequency and the coding of the training table; None takes those of `past`.
 
         Raises:
             InputError: a table is wrong, or missing, or has a series that is too short, or another frequency.
@@ -53,7 +59,9 @@ class Question:
         if settings.inputs and future is None:
             raise InputError("the model has inputs, whose values must be known at the steps to forecast: give `future`")
         known = Table(past, "`past`", settings)
-        series = read_series(known, settings, scored_from=0, min_length=settings.past, frequency=frequency)
+        series = read_series(
+            known, settings, scored_from=0, min_length=settings.past, frequency=frequency, coding=coding
+        )
         check_frequency(series[0].times, frequency, known.name)
         if future is None:
             return cls(known, None, series, [])
@@ -108,7 +116,7 @@ class Question:
         )
 
     def frame(
-        self, forecasts: Iterable[Tensor], settings: ForecastSettings, further: dict[str, Tensor] | None = None
+        self, forecasts: Iterable[Tensor], settings: ForecastSettings, further: dict[str, Any] | None = None
     ) -> Any:
         """Return the forecasts (horizon, Y) of every series as a data frame; see `ForecastModel.forecast`.
 
@@ -130,7 +138,8 @@ class Question:
             np.arange(1, horizon + 1), len(self.series)
         )
         columns |= measured
-        columns |= {name: predicted[:, place] for place, name in enumerate(names)}
+        for place, (target, name) in enumerate(zip(settings.targets, names, strict=True)):
+            columns[name] = self.series[0].coding.restored(target, predicted[:, place])
         columns |= {name: np.asarray(values).ravel() for name, values in (further or {}).items()}
         if self.future is not None and self.future.backend == self.past.backend and self.future.from_frame:
             rows = np.concatenate([one.rows[:horizon] for one in self.to_come])
@@ -148,8 +157,12 @@ class Question:
         if self.future is None:
             return {}
         measured = np.concatenate([one.targets[: settings.horizon] for one in self.to_come])
-        kept = [name in self.future.frame.columns for name in settings.targets]
-        return {name: measured[:, place] for place, name in enumerate(settings.targets) if kept[place]}
+        restored = self.series[0].coding.restored
+        return {
+            name: restored(name, measured[:, place])
+            for place, name in enumerate(settings.targets)
+            if name in self.future.frame.columns
+        }
 
 
 def _times_after(one: Series, steps: int) -> pl.Series:
@@ -163,7 +176,7 @@ def _future_of(series: Sequence[Series], future: Table, settings: ForecastSettin
     columns = settings.replace(
         context=(), past_inputs=(), calendar=(), gaps="refuse", time=(NO_TIME,) if time else settings.time
     )
-    found = read_series(future, columns, known_targets=0, min_length=1 if time else horizon)
+    found = read_series(future, columns, known_targets=0, min_length=1 if time else horizon, coding=series[0].coding)
     by_name = {one.name: one for one in found}
     if settings.series is None:
         by_name = {one.name: found[0] for one in series}

@@ -7,13 +7,14 @@ from typing import Any
 import torch
 
 from ..._core.records import Record
+from ...coding import Coding
 from ...sequence_model import Samples
 from ...study.figures import Figure, bands, finish, styled, subplots
 from .settings import GenerationSettings
 
 
 @styled
-def plot_samples(drawn: Samples, settings: GenerationSettings, context: dict[str, Any]) -> Figure:
+def plot_samples(drawn: Samples, settings: GenerationSettings, context: dict[str, Any], coding: Coding) -> Figure:
     """Draw the median and the 50% and 90% bands of generated series, one panel per target.
 
     Steps that fewer than a tenth of the series reach are not drawn.
@@ -22,6 +23,7 @@ def plot_samples(drawn: Samples, settings: GenerationSettings, context: dict[str
         drawn: the series and their lengths.
         settings: of the model that generated them.
         context: the value of every context column, for the title.
+        coding: how the cells of the training table became numbers.
     """
     known = ", ".join(f"{name} = {value}" for name, value in context.items())
     title = f"{len(drawn.elements)} generated series{known and f' of {known}'}"
@@ -30,7 +32,7 @@ def plot_samples(drawn: Samples, settings: GenerationSettings, context: dict[str
     elements = drawn.elements[:, :steps].masked_fill(ended.unsqueeze(2), torch.nan)
     figure, axes = subplots(len(settings.targets), width=9, height=2.8)
     for place, target, values in zip(axes[:, 0], settings.targets, elements.unbind(2), strict=True):
-        bands(place, values, settings.kind.name)
+        bands(place, coding.restored(target, values), settings.kind.name)
         finish(place, "step", target, title if place is axes[0, 0] else "")
     return figure
 
@@ -58,8 +60,9 @@ def plot_bands(models: dict[str, Any], record: Record, steps: int = 150, n: int 
         vector = part.context.unsqueeze(0).to(model.device)
         drawn = model.trajectories(vector, n, len(part), stop=False).elements.cpu()
         for column, (place, target) in enumerate(zip(row, targets, strict=True)):
-            bands(place, drawn[:, :, column], kind)
-            place.plot(part.targets[:, column], ":", color="black", linewidth=2, label="measured")
+            measured = model.coding.restored(target, part.targets[:, column])
+            bands(place, model.coding.restored(target, drawn[:, :, column]), kind)
+            place.plot(measured, ":", color="black", linewidth=2, label="measured")
             finish(place, "step", target, f"h0 {kind}")
     figure.suptitle(f"series {record.name}, and series generated for its context")
     return figure

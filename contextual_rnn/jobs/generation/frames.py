@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ..._core.choices import nearest
+from ...coding import Coding
 from ...context import Field, Label
 from ...data.series import Series, context_of
 from ...data.table import Table, free_name
@@ -39,10 +40,13 @@ def context_vector(context: dict[str, Any], settings: GenerationSettings, fields
         table = Table(pl.DataFrame({name: [context[name]] for name in names}, strict=False), "`context`")
         values = {name: table.context(name, isinstance(fields[name], Label))[0] for name in names}
     empty = np.empty((0, 0), np.float32)
-    return context_of([Series("sample", empty, empty, values, np.empty(0, int))], fields, names)
+    one = Series("sample", empty, empty, values, np.empty(0, int), place="`context`")
+    return context_of([one], fields, names)
 
 
-def sampled_columns(found: Samples, context: dict[str, Any], settings: GenerationSettings) -> dict[str, Any]:
+def sampled_columns(
+    found: Samples, context: dict[str, Any], settings: GenerationSettings, coding: Coding
+) -> dict[str, Any]:
     """Return the columns of generated series, one row per step; see `SeriesGenerator.sample`."""
     taken = (*settings.targets, *settings.context)
     lengths = found.lengths.cpu()
@@ -54,5 +58,5 @@ def sampled_columns(found: Samples, context: dict[str, Any], settings: Generatio
         series: [f"sample-{one}" for one in number.tolist()],
         free_name("step", (*taken, series)): step.numpy(),
     }
-    columns |= {target: values[:, place] for place, target in enumerate(settings.targets)}
+    columns |= {target: coding.restored(target, values[:, place]) for place, target in enumerate(settings.targets)}
     return columns | {name: [context[name]] * len(values) for name in settings.context}

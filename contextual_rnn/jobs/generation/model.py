@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from ..._core.module_config import register
 from ..._core.records import Record
 from ..._core.settings import check_count, check_seed
+from ...coding import Coding
 from ...context import Field
 from ...cores import make_core
 from ...data.frame import FrameColumns, make_frame
@@ -64,6 +65,7 @@ class SeriesGenerator(StandardisedColumns):
         fields: a field for every context column, which turns its values into numbers.
         scaled_steps: S, with `scale` step: the number of steps that have a scale of their own; later ones take that of
             the last.
+        coding: how the cells of the training table became numbers.
 
     Attributes:
         step_mean: (S, Y), with `scale` step only.
@@ -84,8 +86,10 @@ class SeriesGenerator(StandardisedColumns):
         settings: GenerationSettings | dict[str, Any],
         fields: dict[str, Field] | None = None,
         scaled_steps: int = 0,
+        coding: Coding | dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
+        self.coding = Coding.of(coding)
         given = settings if isinstance(settings, GenerationSettings) else GenerationSettings.from_json(settings)
         self.settings = given
         self.add_fields(fields or {}, given.context)
@@ -158,7 +162,12 @@ class SeriesGenerator(StandardisedColumns):
             level = (self.step_mean, self.step_scale)
         scale = Scale(*level, self.settings.missing != REFUSE)
         specs = generator_graphs(self.sequences, columns, scale)
-        described = {"job": "generation", "target_columns": list(self.settings.targets), "labels": columns.labels}
+        described: dict[str, Any] = {
+            "job": "generation",
+            "target_columns": list(self.settings.targets),
+            "labels": columns.labels,
+        }
+        described["offsets"] = self.coding.offsets
         return Graphs(specs, described, {"-sample.py": program("sample")})
 
     def trajectories(self, context: Tensor, n: int, steps: int, **options: Any) -> Samples:
@@ -213,7 +222,7 @@ class SeriesGenerator(StandardisedColumns):
         backend = self.backend if like is None else FrameColumns(like, "`like`").frame.implementation
         known = context or {}
         found = self.trajectories(self._vector(known), n, steps, temperature=temperature, seed=seed)
-        return make_frame(sampled_columns(found, known, self.settings), backend)
+        return make_frame(sampled_columns(found, known, self.settings, self.coding), backend)
 
     def plot_samples(
         self,
@@ -239,7 +248,7 @@ class SeriesGenerator(StandardisedColumns):
 
         known = context or {}
         drawn = self.trajectories(self._vector(known), n, steps, seed=seed, temperature=temperature)
-        return plot_samples(Samples(drawn.elements.cpu(), drawn.lengths.cpu()), self.settings, known)
+        return plot_samples(Samples(drawn.elements.cpu(), drawn.lengths.cpu()), self.settings, known, self.coding)
 
     def _vector(self, context: dict[str, Any]) -> Tensor:
         return context_vector(context, self.settings, self.fields).to(self.device)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from ...data.fields import named_values
-from ...data.table import check_files, write_table
+from ...data.output import check_files, write_table
 from ...errors import InputError
 from .model import SeriesGenerator
 

@@ -56,7 +56,7 @@ class Training(parallel.Training):
         check_joint([*training, *held_out, *self.data.test])
         torch.manual_seed(config["seed"])
         steps = scaled_steps(training) if settings.scale == "step" else 0
-        model = SeriesGenerator(settings, self.data.fields, steps)
+        model = SeriesGenerator(settings, self.data.fields, steps, self.data.coding)
         model.standardise(training)
 
         def evaluate(model: SeriesGenerator) -> dict[str, float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
@@ -75,7 +75,7 @@ def series_graphs(model: SeriesModel) -> Graphs:
         state.append(Input("joined", ("batch", model.carried_size), about=about))
     columns = FieldColumns(model.fields, (*RESERVED, *(one.name for one in state)))
     of_row = "the number of steps of each row"
-    inputs = Input("inputs", ("batch", "time", width), about="in their own units")
+    inputs = Input("inputs", ("batch", "time", width), about="in their own units; labels as positions")
     lengths = Input("lengths", ("batch",), "length", of_row, least=window + 1)
     opening = Input("window_targets", ("batch", window, target_width(settings)), about="the targets of the window")
     outputs = ["predicted", *next_names([one.name for one in state])]
@@ -87,5 +87,10 @@ def series_graphs(model: SeriesModel) -> Graphs:
         GraphSpec("continue", FromState(model), then, outputs, about="series from a state on"),
         GraphSpec("step", FromState(model), step, outputs, about="one step from a state"),
     ]
-    described = {"job": "series", "input_columns": list(settings.inputs), "target_columns": list(settings.targets)}
+    described: dict[str, Any] = {
+        "job": "series",
+        "input_columns": list(settings.inputs),
+        "target_columns": list(settings.targets),
+    }
+    described |= {"input_labels": model.coding.labels, "offsets": model.coding.offsets}
     return Graphs(specs, {**described, "window": window, "missing": settings.missing, "labels": columns.labels})

@@ -20,6 +20,7 @@ from ..._core.module_config import register
 from ..._core.records import Record, collate, read_targets
 from ..._core.state import State, move, select_rows
 from ..._core.tracing import values_are_known
+from ...coding import Coding, encoded_width
 from ...context import Field
 from ...cores import make_core
 from ...data.missing import REFUSE, hold_the_end
@@ -53,6 +54,7 @@ class SeriesModel(StandardisedColumns):
         frequency: of the rows of the training table, in words, such as "1 day"; None if it has no column of times.
         linear: a linear model of the same columns, kept as a baseline; None keeps none.
         scales: those of the training series, with `scale` series only.
+        coding: how the cells of the training table became numbers. Inputs that are labels are one-hot encoded.
 
     Attributes:
         usual: (Y,), with `scale` window only: the usual spread of a window relative to its level.
@@ -71,13 +73,16 @@ class SeriesModel(StandardisedColumns):
         frequency: str | None = None,
         linear: LinearModel | None = None,
         scales: SeriesScales | None = None,
+        coding: Coding | dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
-        self.frequency, self.linear, self.scales = frequency, linear, scales
+        self.frequency, self.linear, self.scales, self.coding = frequency, linear, scales, Coding.of(coding)
         given = settings if isinstance(settings, SeriesSettings) else SeriesSettings.from_json(settings)
         self.settings = given
         self.add_fields(fields or {}, given.context)
-        inputs, targets, context = input_width(given), len(given.targets), context_width(self.fields)
+        self.label_counts = self.coding.counts(given.inputs)
+        columns, targets, context = input_width(given), len(given.targets), context_width(self.fields)
+        inputs = encoded_width(columns, self.label_counts)
         self.scaled_inputs, self.fills = len(given.inputs), given.missing != REFUSE
         self.vector_size = context + given.window * (inputs + target_width(given))
         self.joined_size = {"warm-up": target_width(given) + context + 1, "every-step": self.vector_size}.get(
@@ -97,7 +102,7 @@ class SeriesModel(StandardisedColumns):
 
         self.rnn = ContextualRNN(core, given.kind.build(core, make_context_state))
         self.head = nn.Linear(given.hidden, targets)
-        self.add_scales(inputs, targets)
+        self.add_scales(columns, targets)
         if given.scale == "window":
             self.register_buffer("usual", torch.zeros(targets))
 

@@ -147,7 +147,13 @@ def predict(model: SeriesModel, table: Source, start: States | None = None) -> P
     settings = model.settings
     window = 0 if start is not None else settings.window
     source = Table(table, "`table`", settings)
-    series = read_series(source, settings, known_targets=window, min_length=window + 1, frequency=model.frequency)
+    series = read_series(
+        *(source, settings),
+        known_targets=window,
+        min_length=window + 1,
+        frequency=model.frequency,
+        coding=model.coding,
+    )
     check_frequency(series[0].times, model.frequency, source.name)
     known = records(series, model.fields, settings)
     keys = [record.name if settings.series else WHOLE for record in known]
@@ -183,8 +189,10 @@ def _columns(
     measured, predicted = np.concatenate([one.targets[window:] for one in series])[there], predicted[there]
     for place, target in enumerate(settings.targets):
         if target in table.frame.columns:
-            columns[target] = measured[:, place]
-    return columns | {f"{target}_predicted": predicted[:, place] for place, target in enumerate(settings.targets)}
+            columns[target] = model.coding.restored(target, measured[:, place])
+    for place, target in enumerate(settings.targets):
+        columns[f"{target}_predicted"] = model.coding.restored(target, predicted[:, place])
+    return columns
 
 
 def _remarks(table: Table, known: Sequence[Record], window: int, settings: SeriesSettings) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pathlib
 
-from ...data.table import check_files, write_table
+from ...data.output import check_files, write_table
 from ...study.errors_in_words import errors_in_words
 from .model import SeriesModel
 from .predict import States

@@ -19,7 +19,8 @@ class SeriesSettings(CoreSettings, ColumnSettings, TrainingSettings):
 
     inputs: tuple[str, ...] = setting(
         dataclasses.MISSING,
-        "Input columns, known at every step. Use the job generation for series without inputs.",
+        "Input columns, known at every step: numbers, or labels, which are one-hot encoded. "
+        "Use the job generation for series without inputs.",
         group="data",
         metavar="COLUMN",
     )

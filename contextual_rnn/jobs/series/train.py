@@ -71,9 +71,9 @@ class Training(parallel.Training):
         torch.manual_seed(config["seed"])
         linear = None
         if self.keeps_linear and config["fold"] is None:
-            linear = fit_linear(self.data, self.folds, settings.window)
+            linear = fit_linear(self.data, self.folds, settings)
         scales = SeriesScales.of(training) if settings.scale == "series" else None
-        model = SeriesModel(settings, self.data.fields, self.data.frequency, linear, scales)
+        model = SeriesModel(settings, self.data.fields, self.data.frequency, linear, scales, self.data.coding)
         model.standardise(training)
         check_scored(held_out, settings)
         scoring = scoring_of(model, self.scored_length)
@@ -163,7 +163,7 @@ def baselines(model: SeriesModel, data: Datasets, folds: int) -> dict[str, Predi
         folds: of the training table; see `fit_linear`.
     """
     found = model.baselines()
-    return found if model.linear else {**found, "linear": fit_linear(data, folds, model.settings.window).predictions}
+    return found if model.linear else {**found, "linear": fit_linear(data, folds, model.settings).predictions}
 
 
 def baseline_scores(data: Datasets, model: SeriesModel, folds: int, length: int) -> dict[str, dict[str, float]]:
@@ -182,7 +182,7 @@ def baseline_scores(data: Datasets, model: SeriesModel, folds: int, length: int)
     }
 
 
-def fit_linear(data: Datasets, folds: int, window: int) -> LinearModel:
+def fit_linear(data: Datasets, folds: int, settings: SeriesSettings) -> LinearModel:
     """Return a linear model of the training series.
 
     Its orders are chosen where settings are chosen: on the validation table, or on folds of the training table; on the
@@ -191,8 +191,9 @@ def fit_linear(data: Datasets, folds: int, window: int) -> LinearModel:
     Args:
         data: the tables.
         folds: of the training table.
-        window: k, the known steps at the start of a series.
+        settings: of the model: the window and the columns.
     """
+    window = settings.window
     splits: Iterable[Split] = [(data.training, data.validation or data.training)]
     if not data.validation and can_fold(data.training, folds, window):
         splits = (data.split(index, folds, window) for index in range(folds))
@@ -202,6 +203,7 @@ def fit_linear(data: Datasets, folds: int, window: int) -> LinearModel:
         splits,
         window,
         lambda model, records: free_run_rmse(model.predictions, records, scoring) or 0.0,
+        data.coding.counts(settings.inputs),
     )
 
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..._core.settings import check_count, takes_settings
 from ...context import Quantity
-from ...data.table import Source, write_table
+from ...data.output import write_table
+from ...data.table import Source
 from ...errors import InputError
 from ...study.comparison import Comparison, Trained, text_table, train_kinds
 from ...study.differences import Metric, Row, findings

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import polars as pl
 
 from ...data.fields import named_values
-from ...data.table import check_files, write_parts
+from ...data.output import check_files, write_parts
 from .model import CHUNK, TextModel
 
 

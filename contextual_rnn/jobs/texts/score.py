@@ -14,7 +14,8 @@ import torch
 
 from ...context import Label
 from ...data.frame import make_frame
-from ...data.table import Source, Table, check_files, is_path, write_table
+from ...data.output import check_files, write_table
+from ...data.table import Source, Table, is_path
 from ...errors import InputError
 from .batches import Encoded
 from .data import Texts, check_values, read_texts

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import os
+import pathlib
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ..._core.files import read_bytes
 from ...errors import InputError
 
 POINTS, DIGITS = 8, 10
@@ -16,10 +19,17 @@ POINTS, DIGITS = 8, 10
 
 @dataclasses.dataclass(frozen=True)
 class PenDigits:
-    """Digits: `points` (N, 8, 2), x and y scaled from [0, 100] to [-1, 1], and the `digit` (N,) of each."""
+    """Digits.
+
+    Attributes:
+        points: (N, 8, 2), x and y scaled from [0, 100] to [-1, 1].
+        digit: (N,), the digit of each.
+        sha256: of the file that they were read from.
+    """
 
     points: Tensor
     digit: Tensor
+    sha256: str = ""
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> PenDigits:
@@ -28,12 +38,16 @@ class PenDigits:
         Raises:
             InputError: a line is something else; names the file and the line.
         """
-        with open(path, encoding="utf-8") as file:
-            rows = [_row(f"{path}, line {number}", line) for number, line in enumerate(file, start=1) if line.strip()]
+        content = read_bytes(pathlib.Path(path))
+        try:
+            lines = content.decode().splitlines()
+        except UnicodeDecodeError:
+            raise InputError(f"{path} is not a text file in UTF-8; expected lines of numbers") from None
+        rows = [_row(f"{path}, line {number}", line) for number, line in enumerate(lines, start=1) if line.strip()]
         if not rows:
             raise InputError(f"{path} holds no digits; expected lines of {2 * POINTS} numbers and the digit")
         table = torch.tensor(rows)
-        return cls(table[:, :-1].view(-1, POINTS, 2) / 50 - 1, table[:, -1].long())
+        return cls(table[:, :-1].view(-1, POINTS, 2) / 50 - 1, table[:, -1].long(), hashlib.sha256(content).hexdigest())
 
     def __len__(self) -> int:
         """Return N."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import hashlib
 import pathlib
 from typing import Any
 
@@ -77,8 +76,8 @@ def reproduce(
 
     settings = PenSettings.of(options | ({"epochs": 2, "rows": 300} if smoke else {}))
     files = [find(file, data) for file in (PEN_DIGITS_TRAINING, PEN_DIGITS_TEST)]
-    hashes = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
-    training, test = (PenDigits.read(file).first(settings.rows) for file in files)
+    whole = [PenDigits.read(file) for file in files]
+    hashes, (training, test) = [one.sha256 for one in whole], (one.first(settings.rows) for one in whole)
     experiment = Experiment.open(out, "{label}", settings, resume=resume, jobs=jobs, sha256=hashes)
     kinds = [{"label": label} for label in settings.labels]
     runs = experiment.train(kinds, settings, functools.partial(train, training, test), "pen digits")

@@ -7,7 +7,6 @@ use the first steps of a test record to find its state, and scores it on the ste
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import os
 import pathlib
 
@@ -108,9 +107,9 @@ def read(name: str, folder: str | os.PathLike[str] | None) -> Measured:
     benchmark = BENCHMARKS[name]
     path = _find(benchmark.files, folder)
     parts = {"training": benchmark.training, **benchmark.tests}
-    columns = _columns(path, [column for part in parts.values() for column in (part.inputs, part.targets)])
+    columns, sha256 = _columns(path, [column for part in parts.values() for column in (part.inputs, part.targets)])
     records = {part: _record(path, part, rows, columns) for part, rows in parts.items()}
-    return Measured(benchmark, records.pop("training"), records, (_sha256(path),))
+    return Measured(benchmark, records.pop("training"), records, (sha256,))
 
 
 def read_given(train: pathlib.Path, test: pathlib.Path, part: Part) -> Measured:
@@ -120,13 +119,10 @@ def read_given(train: pathlib.Path, test: pathlib.Path, part: Part) -> Measured:
         InputError: a file is no table, or lacks one of the columns or a number.
     """
     names = [part.inputs, part.targets]
-    first, second = (_record(path, path.name, part, _columns(path, names)) for path in (train, test))
+    (first, one), (second, other) = (_columns(path, names) for path in (train, test))
+    records = _record(train, train.name, part, first), _record(test, test.name, part, second)
     benchmark = Benchmark((train.name,), part, {"test": part}, unit=f"the unit of {part.targets}")
-    return Measured(benchmark, first, {"test": second}, (_sha256(train), _sha256(test)))
-
-
-def _sha256(path: pathlib.Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return Measured(benchmark, records[0], {"test": records[1]}, (one, other))
 
 
 def _find(files: tuple[str, ...], folder: str | os.PathLike[str] | None) -> pathlib.Path:
@@ -144,8 +140,8 @@ def _find(files: tuple[str, ...], folder: str | os.PathLike[str] | None) -> path
     raise InputError(f"{given} holds none of {', '.join(files)}; get the file from nonlinearbenchmark.org")
 
 
-def _columns(path: pathlib.Path, names: list[str]) -> dict[str, torch.Tensor]:
-    """Return columns of a file as numbers, (T,)."""
+def _columns(path: pathlib.Path, names: list[str]) -> tuple[dict[str, torch.Tensor], str]:
+    """Return columns of a file as numbers, (T,), and the SHA-256 of what was read."""
     frame, names = open_table(path, PLAIN), list(dict.fromkeys(names))
     for name in names:
         if name not in frame.columns:
@@ -160,7 +156,7 @@ def _columns(path: pathlib.Path, names: list[str]) -> dict[str, torch.Tensor]:
                 f"{path}, {frame.place(wrong)}, column {name!r}: expected a number; found {frame[name][wrong]!r}"
             )
         found[name] = torch.from_numpy(numbers.to_numpy().copy())
-    return found
+    return found, frame.sha256
 
 
 def _record(path: pathlib.Path, name: str, part: Part, columns: dict[str, torch.Tensor]) -> Record:

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
+from ....data.output import write_table
 from ....data.published import PublishedFile, find
-from ....data.table import write_table
 from ....errors import InputError
 from ....study.run_folder import make_folder
 from .properties import with_properties
