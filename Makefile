@@ -39,7 +39,7 @@ demo: .venv/installed
 	@$(BIN)/contextual-rnn example tank --out runs/demo
 	@echo; echo "Two networks are trained on these runs, five times each: one starts from zero, one from the first three levels."
 	@$(BIN)/contextual-rnn compare series --train runs/demo/tank_train.csv --test runs/demo/tank_test.csv \
-	    --inputs pump --targets level --series run --window 3 --initial-states zero context --epochs 10 \
+	    --inputs pump --targets level --series run --window 3 --initial-states zero context --epochs 5 \
 	    --out runs/demo/tank --resume
 	@echo; echo "Next, figures 4 to 6 of the paper: linear cosine decay, with a period that is known at the start."
 	@$(BIN)/contextual-rnn reproduce lcd --initial-states zero gaussian --seeds 1 --out runs/demo/lcd --resume
