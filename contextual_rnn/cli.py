@@ -11,7 +11,6 @@ import importlib
 import inspect
 import io
 import os
-import pathlib
 import re
 import sys
 import textwrap
@@ -32,6 +31,8 @@ from .options import (
     description,
     in_words,
     option_of,
+    read_config,
+    settings_of_fit,
 )
 
 # The commands of each job and paper. A new job is one line.
@@ -78,7 +79,7 @@ def _main(arguments: list[str]) -> None:
                 run(command, given)
         sys.stdout.flush()
     except InputError as error:
-        print(f"{PROGRAM}: {_shortened(command.in_options(str(error)) if command else str(error))}", file=sys.stderr)
+        print(f"{PROGRAM}: {_shortened(command.in_error(str(error)) if command else str(error))}", file=sys.stderr)
         sys.exit(2)
     except BrokenPipeError:  # the reader of standard output, such as head, has closed it
         _discard_output()
@@ -256,6 +257,10 @@ class Command:
             r"`(\w+)`", lambda match: self.options[match[1]].flag if match[1] in self.options else match[0], message
         )
 
+    def in_error(self, message: str) -> str:
+        """Return an error's message in options, and which of its settings `fit` takes."""
+        return self.in_options(message) + (settings_of_fit(message, self.options) if "run" in self.options else "")
+
     def parse(self, arguments: list[str]) -> dict[str, Any]:
         """Return the arguments of the function. Tyro prints help, or an error that is not checked here, and exits.
 
@@ -352,16 +357,8 @@ class Command:
         return kept + given
 
     def _options_of(self, path: str) -> list[str]:
-        import yaml
-
-        try:
-            kept = yaml.safe_load(pathlib.Path(path).read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise InputError(f"--config {path} cannot be read: {' '.join(str(error).split())}") from None
-        if not isinstance(kept, dict):
-            raise InputError(f"--config {path} must hold one option per line, such as `hidden: 64`")
         found: list[str] = []
-        for key, value in kept.items():
+        for key, value in read_config(path).items():
             name = str(key).replace("-", "_")
             if name not in self.options or name in ("config", *POSITIONAL):
                 hint = _hint(name, [*self.options], "lists the options", self.name)

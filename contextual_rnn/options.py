@@ -166,6 +166,57 @@ def as_arguments(option: Option, value: Any) -> list[str]:
     return [option.flag, *(str(one) for one in (value if isinstance(value, list) else [value]))]
 
 
+def read_config(path: str) -> dict[Any, Any]:
+    """Return the options of a YAML file.
+
+    Raises:
+        InputError: it cannot be read, or gives an option twice.
+    """
+    import yaml
+
+    try:
+        kept = yaml.load(pathlib.Path(path).read_text(encoding="utf-8"), _loader())
+    except FileNotFoundError:
+        raise InputError(f"--config {path}: there is no such file") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InputError(f"--config {path} cannot be read: {' '.join(str(error).split())}") from None
+    if not isinstance(kept, dict):
+        raise InputError(f"--config {path} must hold one option per line, such as `hidden: 64`")
+    return kept
+
+
+def _loader() -> Any:
+    """Return a loader of YAML that refuses a key that stands twice."""
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+            keys = [key.value for key, _ in node.value]
+            twice = next((key for key, _ in reversed(node.value) if keys.count(key.value) > 1), None)
+            if twice is not None:
+                raise yaml.YAMLError(f"{twice.value!r} stands twice, again in line {twice.start_mark.line + 1}")
+            return super().construct_mapping(node, deep)
+
+    return Loader
+
+
+def settings_of_fit(message: str, options: Mapping[str, Any]) -> str:
+    """Return a remark on the settings of tables that a message names, and a command of a trained model does not take.
+
+    Args:
+        message: of an error, with settings in backticks.
+        options: of the command.
+    """
+    from .data.columns import ColumnSettings
+
+    known = {field.name for field in dataclasses.fields(ColumnSettings)} - set(options)
+    named = [f"`{name}`" for name in dict.fromkeys(re.findall(r"`(\w+)`", message)) if name in known]
+    if not named:
+        return ""
+    verb = "is an option" if len(named) == 1 else "are options"
+    return f" ({' and '.join(named)} {verb} of `fit`: a model reads every table as its training table)"
+
+
 def as_words(values: Mapping[str, Any]) -> list[str]:
     """Return arguments, by their names, as the words of a command line that are safe to paste into a shell."""
     words: list[str] = []

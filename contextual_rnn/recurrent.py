@@ -253,15 +253,18 @@ class ContextualRNN(nn.Module):
         specs, labels = rnn_graphs(self, context)
         return Graphs(specs, {"labels": labels})
 
-    def export(self, out: str | os.PathLike[str], *, format: Format = "onnx", context: Any = None) -> Exported:
+    def export(
+        self, out: str | os.PathLike[str], *, format: Format = "onnx", int8: bool = False, context: Any = None
+    ) -> Exported:
         """Write the model, with its initial state, to files that run without this library; see `export.files.export`.
 
         Args:
             out: the path of the main file; the graph of one step is written next to it, such as `model-step.onnx`.
-            format: of the files, onnx.
+            format: of the files: onnx (`.onnx`), or torch (`.pt2`), a program of `torch.export`.
+            int8: whether ONNX files have weights of 8 bits.
             context: an example of the context, if the context network does not state what it reads.
         """
-        return export(self, out, format=format, context=context)
+        return export(self, out, format=format, int8=int8, context=context)
 
     @staticmethod
     def load(path: str | os.PathLike[str]) -> ContextualRNN:

@@ -204,16 +204,19 @@ class SequenceModel(nn.Module):
         specs, labels = sequence_graphs(self, context)
         return Graphs(specs, {"labels": labels})
 
-    def export(self, out: str | os.PathLike[str], *, format: Format = "onnx", context: Any = None) -> Exported:
+    def export(
+        self, out: str | os.PathLike[str], *, format: Format = "onnx", int8: bool = False, context: Any = None
+    ) -> Exported:
         """Write the model to files that run without this library; see `export.files.export`.
 
         Args:
             out: the path that the files' names begin with, such as `model.onnx` for `model-start.onnx` and
                 `model-step.onnx`.
-            format: of the files, onnx.
+            format: of the files: onnx (`.onnx`), or torch (`.pt2`), a program of `torch.export`.
+            int8: whether ONNX files have weights of 8 bits.
             context: an example of the context, if its network does not state what it reads.
         """
-        return export(self, out, format=format, context=context)
+        return export(self, out, format=format, int8=int8, context=context)
 
     def log_likelihood(self, x: Tensor, context: Any = None, lengths: Tensor | None = None) -> Tensor:
         """Return the log likelihood of every sequence (B,) in nats, where the head is a distribution.

@@ -212,14 +212,15 @@ class SavedModel(nn.Module):
         """Write the model to one file, which `load` reads."""
         save(self, path)
 
-    def export(self, out: str | os.PathLike[str], *, format: Format = "onnx") -> Exported:
+    def export(self, out: str | os.PathLike[str], *, format: Format = "onnx", int8: bool = False) -> Exported:
         """Write the model to files that run without this library; see `export.files.export`.
 
         Args:
             out: the path of the main file; other graphs are written next to it, such as `model-step.onnx`.
-            format: of the files, onnx.
+            format: of the files: onnx (`.onnx`), or torch (`.pt2`), a program of `torch.export`.
+            int8: whether ONNX files have weights of 8 bits.
         """
-        return export(self, out, format=format)
+        return export(self, out, format=format, int8=int8)
 
     def graphs(self) -> Graphs:
         """Return what `export` writes."""

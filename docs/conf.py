@@ -2,9 +2,13 @@
 
 import dataclasses
 import inspect
+import pathlib
 import re
+import sys
 
 import contextual_rnn
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent / "_ext"))
 
 project = "contextual-rnn"
 author = "The contextual-rnn developers"
@@ -17,6 +21,7 @@ extensions = [
     "sphinx.ext.napoleon",
     "sphinx.ext.viewcode",
     "sphinx_copybutton",
+    "notebook",
 ]
 html_theme = "furo"
 html_title = f"contextual-rnn {release}"

@@ -121,7 +121,7 @@ def test_a_config_file_gives_options_and_the_command_line_takes_precedence(table
         ("- hidden\n", "--config CONFIG must hold one option per line, such as `hidden: 64`"),
         ("hidden: [1\n", "--config CONFIG cannot be read: while parsing a flow sequence"),
         ("", "must hold one option per line"),
-        (None, "--config CONFIG cannot be read: [Errno 2] No such file or directory"),
+        (None, "--config CONFIG: there is no such file"),
         (b"\xff", "--config CONFIG cannot be read: "),
     ],
 )

@@ -2,12 +2,14 @@
 
 import doctest
 import importlib
+import itertools
 import pathlib
 import re
 import shlex
 
 import pytest
 
+from contextual_rnn.cli import MODULES as COMMANDS
 from contextual_rnn.cli import main
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -22,13 +24,20 @@ def blocks(path):
     return re.findall(r"^```(python|shell)\n(.*?)^```", path.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
 
 
+def smaller(text):
+    """Return the code with one seed, one epoch and few updates, in one process."""
+    text = text.replace("seeds=5", "seeds=1, jobs=1").replace("--seeds 5", "--seeds 1 --jobs 1")
+    return re.sub(r"\b(epochs|updates)([= ])\d+", r"\1\g<2>2", text)
+
+
 def run(language, text, namespace):
-    """Run one block; a test has fewer seeds, in one process."""
+    """Run one block, made smaller."""
+    text = smaller(text)
     if language == "shell":
         for line in re.sub(r"\\\n\s*", "", text).splitlines():
             program, *arguments = shlex.split(line, comments=True) or [None]
             if program == "contextual-rnn":
-                main([*arguments, *(["--jobs", "1"] if arguments[0] == "compare" else [])])
+                main(arguments)
     elif ">>>" in text:
         test = doctest.DocTestParser().get_doctest(text, namespace, "block", None, 0)
         results = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE).run(
@@ -37,9 +46,10 @@ def run(language, text, namespace):
         namespace.update(test.globs)
         assert results.failed == 0
     else:
-        exec(compile(text.replace("seeds=5", "seeds=1, jobs=1"), "block", "exec"), namespace)
+        exec(compile(text, "block", "exec"), namespace)
 
 
+@pytest.mark.filterwarnings("ignore::contextual_rnn.errors.DataWarning")  # a page prints these, too
 @pytest.mark.parametrize("path", [path for path in PAGES if blocks(path)], ids=lambda path: path.stem)
 def test_the_code_of_a_page_runs(path, tmp_path, monkeypatch, capsys):
     if path.name in NEEDS:
@@ -58,6 +68,13 @@ def test_the_reference_has_every_public_name():
         public = set(importlib.import_module(module).__all__) - {"gated"}  # a module, whose names are listed themselves
         assert {name for name in public if f"{module}.{name}" not in listed} == set()
     assert {f"contextual_rnn.gated.{name}" for name in ("GatedGRU", "GatedLSTM", "GatedRNN")} <= listed
+
+
+def test_the_reference_has_every_command():
+    page = (ROOT / "docs" / "reference" / "command_line.md").read_text(encoding="utf-8")
+    listed = {command.replace(" ...", "") for command in re.findall(r"^\| `(.*?)` \|", page, re.MULTILINE)}
+    for name in itertools.chain.from_iterable(COMMANDS.values()):
+        assert name in listed or name.startswith("reproduce ")
 
 
 def test_every_page_is_in_the_table_of_contents():

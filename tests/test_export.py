@@ -1,36 +1,30 @@
 """Export: files that ONNX Runtime runs as the model, at any batch size and length."""
 
+import io
 import os
+import subprocess
 import sys
+from pathlib import Path
 
 import polars as pl
 import pytest
 import torch
+from export_cases import RNNS, Leaky
 from tanks import write
 from torch import nn
 
 from contextual_rnn import (
     MLP,
-    ConstantState,
-    Context,
     ContextState,
     ContextualRNN,
-    ErrorNoise,
-    FastWeightsRNN,
     FreeState,
-    GaussianState,
     InputError,
-    JoinedState,
     Label,
-    LatentState,
-    MemoryState,
     Quantity,
-    Vector,
-    gated,
-    memory_shapes,
 )
 from contextual_rnn.cli import main
-from contextual_rnn.export import onnx_format
+from contextual_rnn.export import check, onnx_format
+from contextual_rnn.export.check import difference
 from contextual_rnn.export.files import graphs_of
 from contextual_rnn.jobs.series import SeriesModel, SeriesSettings
 from contextual_rnn.kinds import KINDS
@@ -40,70 +34,23 @@ onnxruntime = pytest.importorskip("onnxruntime", reason="pip install 'contextual
 
 
 EVERY_CASE = bool(os.environ.get("EVERY_CASE"))  # else some of the series, for time
+EXAMPLES = Path(__file__).parents[1] / "examples"
 SIZES = ((1, 1), (3, 5), (17, 50), (3, 300))
-
-
-def named(core):
-    context = Context(digit=Label(["a", "b", "c"], unknown=True), period=Quantity(0.5, 4.5), place=Vector(2))
-    return ContextState(core, nn.Sequential(context, MLP(context.out_features, [7])), activation=nn.Tanh())
-
-
-class Leaky(nn.Module):
-    """A core of a user's own."""
-
-    causal, input_size, state_shapes = True, 4, ((5,), (5, 2))
-
-    def __init__(self):
-        super().__init__()
-        self.linear = nn.Linear(9, 5)
-
-    def forward(self, x, state):
-        h, memory = state
-        outputs = []
-        for step in x.unbind(1):
-            h = torch.tanh(self.linear(torch.cat([step, h], dim=1)))
-            memory = 0.9 * memory + h.unsqueeze(2)
-            outputs.append(h + memory.sum(2))
-        return torch.stack(outputs, dim=1), (h, memory)
-
-
-def latent(core):
-    return LatentState(GaussianState(ContextState((3,), MLP(2, [4]))), ContextState(core, MLP(3, [4])))
-
-
-RNNS = {  # every core and every initial state, pairwise with layers and directions
-    "GRU, named context": (lambda: nn.GRU(4, 6, batch_first=True), named),
-    "LSTM of 2 layers, joined": (
-        lambda: nn.LSTM(4, 6, 2, batch_first=True),
-        lambda core: JoinedState(ContextState(core, MLP(2, [5])), FreeState(core)),
-    ),
-    "RNN of relu, both directions": (
-        lambda: nn.RNN(4, 6, 2, nonlinearity="relu", bidirectional=True),
-        lambda core: ErrorNoise(FreeState(core)),
-    ),
-    "gated LSTM, both directions": (lambda: gated.LSTM(4, 6, 1, batch_first=True, bidirectional=True), ConstantState),
-    "gated GRU without biases": (lambda: gated.GRU(4, 6, 2, bias=False, batch_first=True), latent),
-    "LSTM cell": (lambda: nn.LSTMCell(4, 6), lambda core: GaussianState(ContextState(core, nn.Embedding(5, 3)))),
-    "GRU cell, number of classes": (lambda: nn.GRUCell(4, 6), lambda core: ContextState(core, 5)),
-    "projected LSTM": (lambda: nn.LSTM(4, 6, 2, proj_size=3, batch_first=True), FreeState),
-    "fast weights": (
-        lambda: FastWeightsRNN(4, 6, backend="reference"),
-        lambda core: MemoryState(core, ContextState(memory_shapes(core, 2), MLP(2, [5]))),
-    ),
-    "own core": (Leaky, FreeState),
-}
 
 
 def differences(module, sizes=SIZES, **options):
     """The differences of every graph of a model at every size."""
     found = {}
     for spec in graphs_of(module, **options).specs:
-        session = onnx_format.session(onnx_format.onnx_bytes(spec, {}))
-        found |= {(spec.name, *size): onnx_format.difference(spec, session, *size) for size in sizes}
+        session = onnx_format.Session(onnx_format.onnx_bytes(spec, {}))
+        found |= {(spec.name, *size): difference(spec, session, *size) for size in sizes}
     return found
 
 
-@pytest.mark.parametrize("name", RNNS)
+SOME = ["GRU, named context", "LSTM of 2 layers, joined", "RNN of relu, both directions", "own core"]
+
+
+@pytest.mark.parametrize("name", RNNS if EVERY_CASE else SOME)
 def test_onnx_runtime_runs_any_core_and_initial_state_at_any_size(name):
     make_core, make_state = RNNS[name]
     core = make_core()
@@ -153,7 +100,7 @@ def test_a_core_that_reads_ahead_is_refused_in_a_sentence(tmp_path):
 
 def test_a_file_that_differs_from_the_model_is_not_left_behind(tmp_path, monkeypatch):
     core = nn.GRU(4, 6, batch_first=True)
-    monkeypatch.setattr(onnx_format, "TOLERANCE", 0.0)
+    monkeypatch.setattr(check, "TOLERANCE", 0.0)
     with pytest.raises(InputError, match="differs from the model by"):
         ContextualRNN(core, FreeState(core)).export(tmp_path / "model.onnx")
     assert not list(tmp_path.iterdir())
@@ -171,7 +118,7 @@ SERIES = [  # kind, cell, layers, missing
 ]
 
 
-@pytest.mark.parametrize(("kind", "cell", "layers", "missing"), SERIES if EVERY_CASE else SERIES[1::2])
+@pytest.mark.parametrize(("kind", "cell", "layers", "missing"), SERIES if EVERY_CASE else SERIES[5:6])
 def test_onnx_runtime_simulates_series_as_the_model(kind, cell, layers, missing):
     settings = SeriesSettings(
         inputs=("u", "v"), targets=("y",), context=("a", "b"), window=3, hidden=5, initial_state=kind,
@@ -208,17 +155,33 @@ def test_the_command_writes_files_that_predict_a_table(saved, tmp_path, capsys):
     assert {path.name for path in tmp_path.glob("*.onnx")} == {"tank.onnx", "tank-continue.onnx", "tank-step.onnx"}
     table = write(tmp_path / "table.csv", 1, 20, start=lambda _: "high")
     expected = saved.predict(table).frame["y_predicted"].to_numpy()
-    columns = pl.read_csv(table)
-    u, y = (columns[name].to_numpy().astype("float32")[None, :, None] for name in ("u", "y"))
-    session = onnxruntime.InferenceSession(tmp_path / "tank.onnx")
-    fed = {"inputs": u[:, :12], "window_targets": y[:, :2], "lengths": [12], "start": [1]}
-    first, h = session.run(None, fed)
-    step = onnxruntime.InferenceSession(tmp_path / "tank-step.onnx")
-    found = list(first[0, :, 0])
-    for value in u[0, 12:]:
-        one, h = step.run(None, {"inputs": value[None], "h": h})
-        found.append(one[0, 0])
-    torch.testing.assert_close(torch.tensor(found), torch.tensor(expected), rtol=0, atol=1e-5)
+    found = alone(EXAMPLES / "streaming.py", tmp_path / "tank.onnx", "start=high", inputs=Path(table).read_text())
+    torch.testing.assert_close(torch.tensor(found["y"]), torch.tensor(expected), rtol=0, atol=1e-5)
+
+
+ABSENT = ("torch", "contextual_rnn", "onnx", "polars", "scipy")
+
+
+def alone(program, *arguments, inputs):
+    """Run a program where packages other than numpy and onnxruntime are absent, and read the table that it prints."""
+    code = f"import runpy, sys; sys.modules.update(dict.fromkeys({ABSENT})); del sys.argv[0]; "
+    command = [sys.executable, "-c", code + "runpy.run_path(sys.argv[0], run_name='__main__')", program, *arguments]
+    done = subprocess.run([*map(str, command)], input=inputs, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return pl.read_csv(io.StringIO(done.stdout))
+
+
+def test_weights_of_8_bits_are_smaller_and_their_cost_is_measured(tmp_path):
+    found = {}
+    for name in ("LSTM", "GRU"):
+        core = getattr(nn, name)(4, 64, batch_first=True)
+        rnn = ContextualRNN(core, ContextState(core, MLP(2, [5])))
+        found[name] = rnn.export(tmp_path / f"{name}.onnx", int8=True)
+        assert 1e-5 < found[name].files[0].difference < 0.05
+        assert onnx.load(tmp_path / f"{name}.onnx").metadata_props[0].key == "contextual_rnn"
+    assert "Weights of the graph of the model: 8 bits: 3 Gemm, 1 LSTM; float32: none." in str(found["LSTM"])
+    assert "Weights of the graph step: 8 bits: none; float32: 1 GRU." in str(found["GRU"])
+    assert found["LSTM"].files[1].size < 4 * 64 * 68 * 2 < found["GRU"].files[1].size
 
 
 def test_bad_use_of_the_command_is_one_sentence_and_overwrites_nothing(saved, tmp_path, capsys, monkeypatch):
@@ -237,11 +200,15 @@ def test_bad_use_of_the_command_is_one_sentence_and_overwrites_nothing(saved, tm
     assert "without a file model.safetensors" in refused(tmp_path / "unfinished", "--out", out)
     assert "model-step.onnx exists already; give another --out" in refused(run, "--out", out)
     assert "--out must end in .onnx" in refused(run, "--out", tmp_path / "model.pt")
+    assert "--int8 needs --format onnx" in refused(run, "--out", tmp_path / "a.pt2", "--format", "torch", "--int8")
+    (tmp_path / "model-step.pt2").write_text("mine")
+    pt2 = refused(run, "--out", tmp_path / "model.pt2", "--format", "torch")
+    assert "model-step.pt2 exists already; give another --out" in pt2
     assert "there is no folder" in refused(run, "--out", tmp_path / "none" / "model.onnx")
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     assert "run pip install 'contextual-rnn[export]'" in refused(run, "--out", tmp_path / "other.onnx")
     assert (tmp_path / "model-step.onnx").read_text() == "mine"
-    assert [path.name for path in tmp_path.glob("*.onnx")] == ["model-step.onnx"]
+    assert {path.name for path in tmp_path.glob("*.*")} == {"run.safetensors", "model-step.onnx", "model-step.pt2"}
 
 
 def test_every_kind_of_series_is_tested():

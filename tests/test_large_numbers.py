@@ -17,6 +17,7 @@ from contextual_rnn.jobs.series import SeriesModel
 
 LARGE = 2.0**31  # numbers beside it are 256 apart in single precision
 WAVE = np.round(5 * np.sin(np.arange(60) / 3))
+NOISY = np.round(np.arange(50) / 10, 1) % 3 + 1e-9 * np.arange(50)  # the last digits are noise
 SMALL = {"epochs": 2, "updates": 3, "hidden": 4, "batch_size": 4, "targets": ["y"], "jobs": 1}
 
 
@@ -63,7 +64,14 @@ def test_a_few_integers_beyond_24_bits_keep_their_differences():
 
 @pytest.mark.parametrize(
     "values",
-    [np.arange(50) / 7, np.arange(50) * 1e6, 2.0**24 + 1e6 * np.arange(50), np.full(50, 0.1), np.geomspace(1e-9, 1e9)],
+    [
+        np.arange(50) / 7,
+        np.arange(50) * 1e6,
+        2.0**24 + 1e6 * np.arange(50),
+        np.full(50, 0.1),
+        np.geomspace(1e-9, 1e9),
+        NOISY,
+    ],
 )
 def test_other_columns_have_no_offset(values):
     frame = pl.DataFrame({"u": values, "y": np.arange(50)})

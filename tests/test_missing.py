@@ -98,7 +98,7 @@ def test_a_series_model_trains_on_sparse_targets_without_being_asked():
     found = model.predict(sparse)
     errors = (found.frame["y_predicted"] - sparse["y"]).drop_nulls().drop_nans()
     assert found.rmse == {"y": pytest.approx(float((errors**2).mean()) ** 0.5, rel=1e-4)}
-    with pytest.raises(InputError, match=r"row 0, column 'y': a number is missing; `missing` \(hold, inter"):
+    with pytest.raises(InputError, match=r"row 0, column 'y': a number is missing; `missing` \(such as hold"):
         series.fit(sparse, inputs=["u"], jobs=1, window=2, **TINY)
     with pytest.raises(InputError, match=r"column 'y': every value of series 'series' is missing"):
         series.fit(table(y=range(24)), inputs=["u"], jobs=1, **TINY)

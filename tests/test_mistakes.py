@@ -76,6 +76,16 @@ FILES = {
     "two.txt": "a\n",
     "lists/Dutch.txt": "Abel\n",
     "bad.yaml": "hiden: 3\n",
+    "twice.yaml": "hidden: 3\nhidden: 4\n",
+    "huge.csv": changed(7, 1, "1e60"),
+    "thousands.csv": 'u,y\n"1,000",1\n"2,000",2\n',
+    "percent.csv": "u,y\n0.5 %,1\n12 %,2\n",
+    "words.csv": "u,y\n" + "".join(f"word{number},{number}\n" for number in range(20)),
+    "dates.csv": "u,y\n" + "2020-01-01,1\n2020-01-02,2\n" * 9,
+    "mixed.csv": "u,y\n" + "1,1\nred,2\nblue,3\n" * 9,
+    "zipped.csv": b"PK\x03\x04\0\0",
+    "binary.csv": bytes(range(256)),
+    "titled.csv": "Measured in May\n\n" + "\n".join(LINES),
 }
 
 # Each: the command, and the parts of its error. OUT is a run folder that is new.
@@ -115,7 +125,7 @@ MISTAKES = [
     (f"fit series --train text.csv {SERIES} OUT", ["text.csv, line 7, column 'u'", "'abc'", "--missing-values 'abc'"]),
     (
         f"fit series --train missing.csv {SERIES} OUT",
-        ["missing.csv, line 7, column 'u'", "is missing", "--missing (hold"],
+        ["missing.csv, line 7, column 'u'", "is missing", "--missing (such as hold)"],
     ),
     (
         f"fit series --train good.csv {SERIES} --targets yy OUT",
@@ -127,6 +137,32 @@ MISTAKES = [
         ["varying.csv, line 7, column 'size'", "it changes from 0.0 to 5.0", "--series"],
     ),
     (f"fit series --train good.csv --series= {SERIES} OUT", ["--series must not be empty"]),
+    (f"fit series --train huge.csv {SERIES} OUT", ["huge.csv, line 7, column 'u': '1e60' is too large"]),
+    (
+        f"fit series --train thousands.csv {SERIES} OUT",
+        ["line 2, column 'u'", "'1,000'", "thousands, or give --decimal"],
+    ),
+    (f"fit series --train percent.csv {SERIES} OUT", ["line 2, column 'u'", "'0.5 %'", "without signs and units"]),
+    (f"fit series --train good.csv --decimal , {SERIES} OUT", ["line 2, column 'u'", 'give --decimal "."']),
+    (
+        f"fit series --train good.csv {SERIES} --targets kind OUT",
+        ["column 'kind'", "no cell of the column is a number"],
+    ),
+    (f"fit series --train words.csv {SERIES} OUT", ["words.csv, column 'u'", "all 20 texts differ", "--labels"]),
+    (f"fit series --train dates.csv {SERIES} OUT", ["line 2, column 'u'", "holds times", "name it in --time"]),
+    (f"fit series --train mixed.csv {SERIES} OUT", ["line 3, column 'u'", "numbers and texts", "give --labels u"]),
+    (f"fit series --train good.csv {SERIES} --labels y OUT", ["--labels names 'y'", "--inputs has 'u'"]),
+    (
+        "fit series --train good.csv --inputs kind --targets y --epochs 1 --test label.csv OUT",
+        ["label.csv, line 42, column 'kind'", "no label 'z'; it has a, b"],
+    ),
+    (f"fit series --train good.csv {SERIES} --inputs u,size OUT", ["no column 'u,size'", "one by one, as u size"]),
+    (f"fit series --train good.csv --separator ; {SERIES} OUT", ["holds a comma: give another --separator"]),
+    (f"fit series --train good.csv --skip-rows 100 {SERIES} OUT", ["no line after the first 100 (--skip-rows)"]),
+    (f"fit series --train titled.csv {SERIES} OUT", ["line 3", "the header has 1", "give --skip-rows 2"]),
+    (f"fit series --train good.csv --encoding utf-16 {SERIES} OUT", ["good.csv has no rows", "--encoding utf-16?"]),
+    (f"fit series --train zipped.csv {SERIES} OUT", ["zipped.csv is a zip archive or an Excel file", "save it as CSV"]),
+    (f"fit series --train binary.csv {SERIES} OUT", ["binary.csv is no text table", "--encoding if it is utf-16"]),
     # times
     (
         f"fit series --train month13.csv --time time {SERIES} OUT",
@@ -160,6 +196,8 @@ MISTAKES = [
     ("predict model_series --inputs good.csv --out", ["--out needs a value"]),
     ("fit serie --train good.csv", ["no command 'fit serie'", "did you mean fit series"]),
     ("fit pairs --config bad.yaml OUT", ["--config bad.yaml", "no option 'hiden'", "did you mean hidden"]),
+    ("fit pairs --config twice.yaml OUT", ["--config twice.yaml", "'hidden' stands twice, again in line 2"]),
+    ("fit pairs --config no.yaml OUT", ["--config no.yaml: there is no such file"]),
     (
         f"fit pairs --train pairs.tsv {PAIRS} --out model_pairs",
         ["model_pairs already holds a run", "--resume", "another --out"],
@@ -182,6 +220,19 @@ MISTAKES = [
     ("sample model_generation --out x.csv --context kin=a", ["no context column 'kin'", "did you mean 'kind'"]),
     ("forecast model_forecast --past days.csv --out x.csv", ["inputs, whose values must be known", "give --future"]),
     ("forecast model_forecast --past second.csv --future days.csv --out x.csv", ["second.csv is 2 days", "1 day"]),
+    (
+        "predict model_series --inputs missing.csv --out x.csv",
+        ["missing.csv, line 7, column 'u': a number is missing", "`missing` is an option of `fit`"],
+    ),
+    (
+        "predict model_series --inputs semicolons.csv --out x.csv",
+        ["no comma, but a semicolon", "`separator` is an option of `fit`"],
+    ),
+    (
+        "predict model_series --inputs good.csv --start good.csv --out x.csv",
+        ["good.csv cannot be read", "no file of this"],
+    ),
+    ("sample model_generation --out x.csv --context kind=a kind=b", ["two values of 'kind', 'a' and 'b'"]),
     # pairs of texts
     (f"fit pairs --train commas.tsv {PAIRS} OUT", ["commas.tsv, line 1 has no tab", '--separator ","']),
     (f"fit pairs --train tags.tsv {PAIRS} OUT", ["tags.tsv, line 1 has 2 tabs", "--label-column"]),

@@ -16,7 +16,7 @@ def code_lines(notebook):
 
 
 def test_there_is_a_notebook_for_every_job():
-    assert [path.stem for path in NOTEBOOKS] == ["forecast", "generation", "pairs", "series"]
+    assert [path.stem for path in NOTEBOOKS] == ["forecast", "generation", "pairs", "series", "texts"]
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

@@ -155,7 +155,9 @@ def test_a_quotation_mark_that_is_not_closed_swallows_no_rows(table):
 
 def test_a_blank_line_in_a_table_of_one_column_is_a_missing_value(table):
     columns = Columns((), ("y",))
-    assert sentence(table("y\n1\n\n3\n"), columns) == "train.csv, line 3, column 'y': a number is missing"
+    assert sentence(table("y\n1\n\n3\n"), columns) == (
+        "train.csv, line 3, column 'y': a number is missing; `missing` (such as hold) fills missing values"
+    )
     (series,) = read_series(table("y\n1\n3\n\n"), columns)
     assert series.inputs.shape == (2, 0)
     assert series.inputs.dtype == np.float32
@@ -272,7 +274,9 @@ def test_the_cascaded_tanks_are_read_as_published():
     assert (series.name, len(series)) == ("cascaded_tanks", 1024)
     assert series.inputs[0].tolist() == pytest.approx([3.2567, 0.97619])
     assert series.targets[0].tolist() == pytest.approx([5.205, 4.9728])
-    assert sentence(path, Columns(("uEst",), ("Ts",))) == "cascaded_tanks.csv, line 3, column 'Ts': a number is missing"
+    assert sentence(path, Columns(("uEst",), ("Ts",))).startswith(
+        "cascaded_tanks.csv, line 3, column 'Ts': a number is missing"
+    )
 
 
 @pytest.mark.parametrize("rows", [40, 250_000])

@@ -136,8 +136,6 @@ def test_arrow_and_matlab_files_are_read(tmp_path):
     "cells",
     [
         pl.Series([1, 2]).cast(pl.Duration("us")),
-        pl.Series(["a", "b"], dtype=pl.Categorical),
-        pl.Series(["a", "b"], dtype=pl.Enum(["a", "b"])),
         pl.Series([1, 2]).cast(pl.Date),
         pl.Series([1, 2]).cast(pl.Time),
         pl.Series([{"a": 1}, {"a": 2}]),
@@ -228,3 +226,38 @@ def test_three_basins_are_read_as_published():
     basins = read_series(pathlib.Path(folder, "files", "camels", "*_forcing.txt"), columns)
     assert [one.name for one in basins] == ["01022500_forcing", "01547700_forcing", "02064000_forcing"]
     assert basins[0].targets[0] == pytest.approx(202.51)
+
+
+def camels(folder):
+    """Two basins, as CAMELS has them: forcing under three lines, streamflow without a header, and attributes."""
+    days = [f"2000 01 {day:02}" for day in range(1, 13)]
+    for basin in ("01022500", "01547700"):
+        forcing = [f"{day} 12\t{number}.50\t-{number}.25" for number, day in enumerate(days)]
+        lines = ["  44.82", " 133.00", " 587675987", "Year Mnth Day Hr prcp(mm/day) tmax(C)", *forcing]
+        write(folder, "\n".join(lines) + "\n", f"{basin}_forcing.txt")
+        flow = [f"{basin} {day}   {number + 200}.00 A:e" for number, day in enumerate(days)]
+        write(folder, "\n".join(flow) + "\n", f"{basin}_streamflow_qc.txt")
+    write(folder, "gauge_id;gauge_lat\n01022500;44.6\n01547700;41.0\n", "camels_topo.txt")
+    return folder
+
+
+def test_a_folder_of_files_of_several_forms_names_the_pattern_of_one_form(tmp_path):
+    folders = [camels(tmp_path)]
+    published = pathlib.Path(os.environ.get("CONTEXTUAL_RNN_DATA", ""), "files", "camels")
+    if published.is_dir():
+        folders.append(published)
+    named = {"series_from_file": "basin", "separator": " ", "time": ("Year", "Mnth", "Day")}
+    forcing = ColumnSettings(inputs=("prcp(mm/day)",), targets=("tmax(C)",), skip_rows=3, **named)
+    columns = ("gauge", "Year", "Mnth", "Day", "flow", "quality")
+    flow = ColumnSettings(targets=("flow",), no_header=True, columns=columns, **named)
+    for folder in folders:
+        with pytest.raises(InputError) as raised:
+            read_series(folder, forcing)
+        pattern = str(folder / "*_forcing.txt")
+        assert f'files like the first one only, give "{pattern}"' in str(raised.value)
+        series = read_series(pattern, forcing)
+        assert series[0].name == "01022500_forcing"
+        assert series[0].times.frequency == "1 day"
+        assert read_series(str(folder / "*_streamflow_qc.txt"), flow)[0].targets[0].item() >= 200
+    with pytest.raises(InputError, match=r"line 4: 6 cells where the header has 1; .* header, give `skip_rows` 3"):
+        read_series(str(tmp_path / "*_forcing.txt"), forcing.replace(skip_rows=0))

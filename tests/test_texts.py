@@ -211,6 +211,9 @@ def test_what_is_not_known_or_left_out_is_counted():
     assert "Context columns are quantities: size; labels, with the number of each: first (2)." in found
     assert "In the training table, 3 of 16 values of the context column 'size' are not known." in found
     assert "1 of the 2 test texts have symbols that the training texts lack, and are left out." in found
+    far = test.with_columns(size=pl.Series([9, 2]))
+    found = texts.fit(data, test=far, **{**OPTIONS, "epochs": 1, "jobs": 1}).report.sentences
+    assert "In the test table, 1 of 2 values of 'size' are outside the range of the training table, 2 to 5." in found
     strange = test.with_columns(first=pl.lit("z"))
     with pytest.raises(InputError, match=r"`test`, row 0, column 'first': the training table has no label 'z'"):
         texts.fit(data, test=strange, **{**OPTIONS, "epochs": 1, "jobs": 1})

@@ -124,7 +124,7 @@ def read_tensors(path: pathlib.Path) -> TensorFile:
 
 
 def _damaged(path: pathlib.Path, error: Exception | str) -> InputError:
-    return InputError(f"{path} cannot be read as safetensors: {error}")
+    return InputError(f"{path} cannot be read as safetensors: {error}; it is damaged, or no file of this package")
 
 
 def _header_size(content: bytes) -> int:

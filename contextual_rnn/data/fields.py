@@ -95,11 +95,13 @@ def named_values(texts: Sequence[str]) -> dict[str, str]:
     Raises:
         InputError: a text is not of the form NAME=VALUE.
     """
-    found = {}
+    found: dict[str, str] = {}
     for text in texts:
         name, equals, value = text.partition("=")
         if not equals or not name:
             raise InputError(f"`context` must be NAME=VALUE, such as period=2.0; found {text!r}")
+        if name in found:
+            raise InputError(f"`context` has two values of {name!r}, {found[name]!r} and {value!r}; give one of them")
         found[name] = value
     return found
 

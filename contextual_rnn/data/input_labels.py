@@ -14,7 +14,7 @@ from .clock import read_clock
 from .columns import TargetSettings
 from .fields import FEW, WHOLE, check_roles, in_order, known_labels, spelling
 from .missing import REFUSE
-from .table import MISSING, MissingNumber, Table
+from .table import FILLS, MISSING, Table
 
 if TYPE_CHECKING:
     from .series import Series
@@ -121,7 +121,7 @@ def label_codes(table: Table, name: str, coding: Coding, columns: TargetSettings
             f"{table.where(row, name)}: the training table has no label {texts[row]!r}; it has {known_labels(known)}"
         )
     if columns.missing == REFUSE and missing.any():
-        raise MissingNumber(f"{table.where(int(missing.argmax()), name)}: a label is missing")
+        raise InputError(f"{table.where(int(missing.argmax()), name)}: a label is missing; {FILLS}")
     codes[missing] = np.nan
     return codes
 

@@ -20,7 +20,7 @@ from .fields import fields_of
 from .input_labels import coding_in_words, inputs_with_labels, learn_labels, perhaps_labels
 from .lengths import left_out_in_words, too_short
 from .missing import REFUSE, check_known, filled_with_indicators, in_words
-from .table import MissingNumber, Source, Table, is_path
+from .table import Source, Table, is_path
 from .time import NO_TIME, Times, check_order, common_frequency, read_times
 
 
@@ -319,23 +319,20 @@ class Datasets:
         tables = {name: Table(sources[name], f"`{name}`", columns) for name in given}
         series: dict[str, list[Series]] = {}
         notes: list[str] = []
-        try:
-            for name, table in tables.items():
-                first, shortest = (series["train"][0], least) if series else (None, least_training)
-                short: list[str] = []
-                series[name] = read_series(
-                    table,
-                    columns,
-                    known_targets=None if reads_targets else 0,
-                    scored_from=window,
-                    min_length=shortest,
-                    left_out=short,
-                    frequency=first.times.frequency if first and first.times else None,
-                    coding=first.coding if first else None,
-                )
-                notes += left_out_in_words(name, short, shortest) if short else []
-        except MissingNumber as error:
-            raise InputError(f"{error}; `missing` (hold, interpolate or zero) fills missing values") from None
+        for name, table in tables.items():
+            first, shortest = (series["train"][0], least) if series else (None, least_training)
+            short: list[str] = []
+            series[name] = read_series(
+                table,
+                columns,
+                known_targets=None if reads_targets else 0,
+                scored_from=window,
+                min_length=shortest,
+                left_out=short,
+                frequency=first.times.frequency if first and first.times else None,
+                coding=first.coding if first else None,
+            )
+            notes += left_out_in_words(name, short, shortest) if short else []
         if columns.missing != REFUSE:
             check_known(
                 np.concatenate([one.inputs for one in series["train"]]), inputs_of(columns), tables["train"].name

@@ -13,13 +13,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from .._core.choices import nearest
 from ..errors import InputError
 from ..table_files.open import FileColumns, open_table, reading
 from ..table_files.settings import PLAIN, FileSettings
 from ..table_files.several import SeveralColumns, files_of
-from ..table_files.text import TextColumns
 from .frame import FrameColumns
+from .mends import mend_of_name, mend_of_number, number, shown
 
 Source = str | os.PathLike[str] | Any  # the path of a table file, or a data frame
 MISSING = ["", "nan", "na", "null"]
@@ -27,18 +26,12 @@ SMALL = 100_000  # rows of which distinct numbers are counted
 PIECE = 1 << 15  # rows that are converted at once
 
 
-class MissingNumber(InputError):
-    """A number that is needed is missing."""
+FILLS = "`missing` (such as hold) fills missing values"
 
 
 def is_path(source: Any) -> bool:
     """Return whether a source of data is the path of a file, and not a data frame."""
     return isinstance(source, (str, os.PathLike))
-
-
-def number(cell: str) -> float | None:
-    """Return the number that a cell of text holds, or None."""
-    return pl.Series([cell]).cast(pl.Float64, strict=False)[0]
 
 
 class Table:
@@ -115,19 +108,10 @@ class Table:
                 )
             if name not in known:
                 listed = ", ".join(map(repr, self.frame.columns[:20])) or "no named columns"
-                raise InputError(
-                    f"{self.name} has no column {name!r}; it has {listed}{nearest(name, self.frame.columns)}"
-                    f"{self._without_header()}"
-                )
+                raise InputError(f"{self.name} has no column {name!r}; it has {listed}{mend_of_name(self, name)}")
         if not isinstance(self.frame, FrameColumns):
             with reading(self.name):
                 self.frame.load(names, numbers)
-
-    def _without_header(self) -> str:
-        """Return how a text table whose header holds numbers is read."""
-        if self.from_frame or all(number(name) is None for name in self.frame.columns):
-            return ""
-        return "; if its first line is a row and no header, give `no_header`, and `columns` with all names"
 
     def join(self, names: Sequence[str]) -> None:
         """Add a column with the cells of several columns as text, joined by blanks; its name is joined, too."""
@@ -178,7 +162,7 @@ class Table:
         cells = self.frame[name]
         if cells.dtype == pl.String:
             stripped = cells.str.strip_chars()
-            values = self._parsed(stripped).to_numpy()
+            values = self.parsed(stripped).to_numpy()
             missing = (stripped.is_null() | stripped.str.to_lowercase().is_in([*MISSING, *_lower(absent)])).to_numpy()
         else:
             values = self._cast(name).to_numpy()
@@ -197,10 +181,12 @@ class Table:
         if wrong.any():
             row = int(wrong.argmax())
             if missing[row]:
-                raise MissingNumber(f"{self.where(row, name)}: a number is missing")
+                raise InputError(f"{self.where(row, name)}: a number is missing; {FILLS}")
             found = cells[row] if self.from_frame else self.frame.text(name)[row]  # type: ignore[union-attr]
-            mend = self._mend(name, row, found)
-            raise InputError(f"{self.where(row, name)}: expected a finite number, found {_shown(found)}{mend}")
+            if np.isfinite(exact[row]):
+                raise InputError(f"{self.where(row, name)}: {shown(found)} is too large to compute with")
+            mend = mend_of_number(self, name, row, found)
+            raise InputError(f"{self.where(row, name)}: expected a finite number, found {shown(found)}{mend}")
         self._check_distinct(name, *_sample(pl.Series(exact), values))
         return values
 
@@ -215,25 +201,11 @@ class Table:
                 f"table that single precision distinguishes {kept} of them; check the unit, or train on such numbers"
             )
 
-    def _parsed(self, cells: pl.Series) -> pl.Series:
+    def parsed(self, cells: pl.Series) -> pl.Series:
         """Return the numbers of text without blanks; null where it is no number."""
         if self.files.decimal == "," and not self.from_frame:
             cells = cells.str.replace_all(".", "?", literal=True).str.replace(",", ".", literal=True)
         return cells.cast(pl.Float64, strict=False)
-
-    def _mend(self, name: str, row: int, cell: Any) -> str:
-        """Return which setting may mend a cell that is no number."""
-        if not isinstance(cell, str) or not isinstance(self.frame, TextColumns):
-            return ""
-        if self.files.decimal == "." and cell.count(",") == 1 and number(cell.strip().replace(",", ".")) is not None:
-            return '; give `decimal` "," if it is a decimal comma'
-        if row == 0 and len(self) > 1 and number(self.frame.text(name)[1]) is not None:
-            skip = self.frame.lines[0]
-            return f"; if this line holds units, give `skip_rows` {skip}, `no_header`, and `columns` with all names"
-        others = self.frame.text(name).cast(pl.Float64, strict=False)
-        if 2 * others.null_count() < len(self):
-            return f"; if it stands for a missing number, give `missing_values` {_shown(cell)}"
-        return ""
 
     def _cast(self, name: str) -> pl.Series:
         cells = self.frame[name]
@@ -275,7 +247,7 @@ class Table:
     def _refuse(self, name: str, wrong: pl.Series, why: str) -> None:
         if wrong.any():
             row = int(wrong.to_numpy().argmax())
-            raise InputError(f"{self.where(row, name)}: {why}, found {_shown(self.frame[name][row])}")
+            raise InputError(f"{self.where(row, name)}: {why}, found {shown(self.frame[name][row])}")
 
     def is_category(self, name: str) -> bool:
         """Return whether the type of a column makes its values labels: categories, enumerations and booleans."""
@@ -301,7 +273,7 @@ class Table:
             InputError: a cell is missing, or is a number that is not finite.
         """
         text = pl.Series(self.labels(name))
-        if self.files.decimal == "," and not self._parsed(text).null_count():
+        if self.files.decimal == "," and not self.parsed(text).null_count():
             text = text.str.replace(",", ".", literal=True)
         lower = text.str.to_lowercase()
         text = pl.select(pl.when(lower.is_in(["true", "false"])).then(lower).otherwise(text)).to_series()
@@ -367,23 +339,23 @@ def _some(values: np.ndarray) -> np.ndarray:
 
 
 def _merges(exact: np.ndarray) -> bool:
-    """Return whether single precision merges a tenth of the distinct numbers, or rounds by 0.0003 of their range."""
-    single = exact.astype(np.float32)
+    """Return whether single precision rounds numbers by 0.0003 of their range, or merges many of them.
+
+    Many are a tenth of distinct integers, and half of other distinct numbers, whose last digits may be noise.
+    """
+    with np.errstate(over="ignore"):
+        single = exact.astype(np.float32)
     if np.array_equal(exact, single):
         return False
     rounded = float(np.abs(exact - single).max()) if np.isfinite(single).all() else 0.0
     if rounded > 3e-4 * float(np.ptp(exact)) > 0:
         return True
-    return len(np.unique(single)) < 0.9 * len(np.unique(exact))
+    whole = bool((exact % 1 == 0).all())
+    return len(np.unique(single)) < (0.9 if whole else 0.5) * len(np.unique(exact))
 
 
 def _lower(texts: Sequence[str]) -> list[str]:
     return [text.strip().lower() for text in texts]
-
-
-def _shown(cell: Any) -> str:
-    text = repr(cell)
-    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def free_name(name: str, taken: Sequence[str]) -> str:

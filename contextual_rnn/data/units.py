@@ -78,9 +78,15 @@ def split(text: str, unit: str) -> tuple[str, ...]:
         InputError: the text has a part that is no symbol. The sentence begins with that part.
     """
     text = cleaned(text)
-    if unit in SPLITS:
-        return tuple(SPLITS[unit](text))
-    return _matches(SMILES if unit == "smiles" else re.compile(unit.removeprefix(PATTERN)), text, unit)
+    pattern = pattern_of(unit)
+    return tuple(SPLITS[unit](text)) if pattern is None else _matches(re.compile(pattern), text, unit)
+
+
+def pattern_of(unit: str) -> str | None:
+    """Return the regular expression that matches a symbol, or None for a unit without one."""
+    if unit == "smiles":
+        return SMILES.pattern
+    return unit.removeprefix(PATTERN) if unit.startswith(PATTERN) else None
 
 
 def join(symbols: Sequence[str], unit: str) -> str:

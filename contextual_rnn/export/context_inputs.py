@@ -35,8 +35,7 @@ class ContextInputs:
         self.labels: dict[str, list[str]] = {}
         for key, found in self._columns(networks, example):
             for one in found:
-                name = f"context_{one.name}" if one.name in taken else one.name
-                self.inputs.append(dataclasses.replace(one, name=name))
+                self.inputs.append(dataclasses.replace(one, name=free_input(one.name, taken)))
             if len(found) > 1:
                 self.sequences.add(key)
 
@@ -74,6 +73,13 @@ class ContextInputs:
 
     def _value(self, name: str, rest: Iterator[Tensor]) -> Any:
         return (next(rest), next(rest)) if name in self.sequences else next(rest)
+
+
+def free_input(name: str, taken: Collection[str]) -> str:
+    """Return a name for an input; one that is taken gets the prefix `context_`."""
+    while name in taken:
+        name = f"context_{name}"
+    return name
 
 
 def field_inputs(name: str, module: Any) -> list[Input]:

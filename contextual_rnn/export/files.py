@@ -15,10 +15,11 @@ from torch import nn
 
 from ..context import Label
 from ..errors import InputError
+from .check import check, largest_difference
 from .graph_spec import GraphSpec
 
-Format = Literal["onnx"]
-SUFFIXES = {"onnx": ".onnx"}
+Format = Literal["onnx", "torch"]
+SUFFIXES = {"onnx": ".onnx", "torch": ".pt2"}
 
 Module = TypeVar("Module", bound=nn.Module)
 
@@ -99,30 +100,35 @@ class Graphs:
     remarks: list[str] = dataclasses.field(default_factory=list)
 
 
-def export(module: Any, out: str | os.PathLike[str], *, format: Format = "onnx", **options: Any) -> Exported:
+def export(
+    module: Any, out: str | os.PathLike[str], *, format: Format = "onnx", int8: bool = False, **options: Any
+) -> Exported:
     """Write the graphs of a model to files, after a check of every one.
 
     Args:
         module: a model with a method `graphs(**options)`, which returns `Graphs`.
         out: the path of the main graph's file; the files of the others have the names of the graphs at their ends.
-        format: of the files: onnx (`.onnx`).
+        format: of the files: onnx (`.onnx`), or torch (`.pt2`), a program of `torch.export`.
+        int8: whether ONNX Runtime quantises weights to 8 bits, with scales that it computes from every input. The
+            difference of these files from the model is measured, and has no limit.
         options: the arguments of `graphs`.
 
     Raises:
         InputError: a file exists, the extra `export` is missing, or a graph cannot be made or differs from the model.
     """
-    path = _checked(out, format)
+    path = _checked(out, format, int8)
     graphs = graphs_of(module, **options)
     metadata = {"class": type(module).__name__, "version": version(), **graphs.metadata}
     paths = [path_of(path, spec.name) for spec in graphs.specs]
-    texts = {path.with_name(f"{path.stem}{end}"): text for end, text in graphs.scripts.items()}
+    scripts = graphs.scripts if format == "onnx" else {}
+    texts = {path.with_name(f"{path.stem}{end}"): text for end, text in scripts.items()}
     for one in (*paths, *texts):
         if one.exists():
             raise InputError(f"{one} exists already; give another `out`")
     contents: dict[pathlib.Path, bytes] = {}
     found, remarks = [], list(graphs.remarks)
     for spec, one in zip(graphs.specs, paths, strict=True):
-        contents[one], difference, more = _content(spec, metadata, format)
+        contents[one], difference, more = _content(spec, metadata, format, int8)
         remarks += more
         names = [each.name for each in spec.inputs]
         found.append(ExportedFile(one, spec.about, names, list(spec.outputs), difference, len(contents[one])))
@@ -136,8 +142,16 @@ def graphs_of(module: Any, **options: Any) -> Graphs:
 
 
 def program(name: str) -> str:
-    """Return the text of a program in the folder `programs`, which needs NumPy and ONNX Runtime alone."""
-    return (pathlib.Path(__file__).parent / "programs" / f"{name}.py").read_text(encoding="utf-8")
+    """Return the text of a program in the folder `programs`, which needs NumPy and ONNX Runtime alone.
+
+    The program is one file: the functions of `programs/symbols.py` take the place of their import.
+    """
+    folder = pathlib.Path(__file__).parent / "programs"
+    text, shared = ((folder / f"{part}.py").read_text(encoding="utf-8") for part in (name, "symbols"))
+    before, found, after = text.partition("from contextual_rnn.export.programs.symbols import join, split\n")
+    if not found:
+        return text
+    return before.rstrip() + "\n" + shared.partition("\n\n")[2] + after  # without the docstring of the module
 
 
 def version() -> str:
@@ -145,20 +159,34 @@ def version() -> str:
     return importlib.import_module(__name__.split(".")[0]).__version__
 
 
-def _content(spec: GraphSpec, metadata: dict[str, Any], format: Format) -> tuple[bytes, float, list[str]]:
+def _content(spec: GraphSpec, metadata: dict[str, Any], format: Format, int8: bool) -> tuple[bytes, float, list[str]]:
     """Return the content of a graph's file, its difference from the model, and remarks."""
+    if format == "torch":
+        from . import torch_format
+
+        content = torch_format.torch_bytes(spec, metadata)
+        return content, *torch_format.check_program(spec, content)
     from . import onnx_format
 
     content = onnx_format.onnx_bytes(spec, metadata)
-    return content, onnx_format.check(spec, content), []
+    found = check(spec, onnx_format.Session(content), "ONNX Runtime")
+    if not int8:
+        return content, found, []
+    from .int8 import quantised
+
+    content, remark = quantised(content)
+    found = largest_difference(spec, onnx_format.Session(content))
+    return content, found, [f"Weights of the graph {spec.name or 'of the model'}: {remark}."]
 
 
-def _checked(out: str | os.PathLike[str], format: Format) -> pathlib.Path:
+def _checked(out: str | os.PathLike[str], format: Format, int8: bool) -> pathlib.Path:
     path = pathlib.Path(out)
     if format not in SUFFIXES:
         raise InputError(f"`format` must be one of {', '.join(SUFFIXES)}; found {format!r}")
     if path.suffix != SUFFIXES[format]:
         raise InputError(f"`out` must end in {SUFFIXES[format]} for `format` {format}; found {path}")
+    if int8 and format != "onnx":
+        raise InputError("`int8` needs `format` onnx, since ONNX Runtime quantises the weights")
     if not path.parent.is_dir():
         raise InputError(f"`out` {path}: there is no folder {path.parent}")
     if format == "onnx":

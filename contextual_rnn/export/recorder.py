@@ -150,6 +150,28 @@ class GraphRecorder:
         return found[len(carry) :], found[: len(carry)]
 
 
+class LoopStep(nn.Module):
+    """The body of a loop as a module, so that it can be traced.
+
+    Args:
+        body: of the loop.
+        owner: the module whose weights the body reads.
+        steps: the number of tensors that the loop runs over.
+        carry: the number of tensors that each step changes.
+    """
+
+    def __init__(self, body: Body, owner: nn.Module, steps: int, carry: int) -> None:
+        super().__init__()
+        self.body, self.owner, self.sizes = body, owner, (steps, carry)
+
+    def forward(self, *arguments: Tensor) -> tuple[Tensor, ...]:
+        """Return the next carry and the outputs, for a step, the carry and what every step reads."""
+        steps, carry = self.sizes
+        given = list(arguments)
+        outputs, after = self.body(self.owner, given[:steps], given[steps : steps + carry], given[steps + carry :])
+        return *after, *outputs
+
+
 def _one_step(core: Any, x: Tensor, time: int, state: State) -> tuple[Tensor, State]:
     """Call a core with one step (B, D).
 

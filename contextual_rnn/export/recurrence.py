@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.export import Dim
 
-from .._core.recording import Body, recording
+from .._core.recording import recording
 from .builder import TYPES, Builder, tensor_info
-from .recorder import NativeCore, Weights
+from .recorder import LoopStep, NativeCore, Weights
 from .translate import Graph, Value, translates
 
 GATES = {"LSTM": (0, 3, 1, 2), "GRU": (1, 0, 2), "RNN": (0,)}  # where ONNX's gates are among PyTorch's
@@ -84,24 +84,10 @@ def _ordered(core: NativeCore, rows: Tensor) -> Tensor:
     return torch.cat([gates[place] for place in GATES[core.operator]])
 
 
-class _OneStep(nn.Module):
-    """The body of a loop as a module, so that `torch.export` can trace it."""
-
-    def __init__(self, body: Body, owner: nn.Module, steps: int, carry: int) -> None:
-        super().__init__()
-        self.body, self.owner, self.sizes = body, owner, (steps, carry)
-
-    def forward(self, *arguments: Tensor) -> tuple[Tensor, ...]:
-        steps, carry = self.sizes
-        given = list(arguments)
-        outputs, after = self.body(self.owner, given[:steps], given[steps : steps + carry], given[steps + carry :])
-        return *after, *outputs
-
-
 @translates("contextual_rnn::scan")
 def _scan(g: Graph, steps: Sequence[Value], carry: Sequence[Value], fixed: Sequence[Value], place: int) -> list[str]:
     given = [*(Value("", one.dtype, one.shape[1:]) for one in steps), *carry, *fixed]
-    module = _OneStep(*g.recorder.bodies[place], len(steps), len(carry))
+    module = LoopStep(*g.recorder.bodies[place], len(steps), len(carry))
     with recording(g.recorder):
         examples = tuple(torch.zeros([_hint(size) for size in one.shape], dtype=one.dtype) for one in given)
         dims = tuple(

@@ -16,7 +16,8 @@ from .graph_spec import GraphSpec, Input
 if TYPE_CHECKING:
     from ..recurrent import ContextualRNN
 
-RESERVED = ("x", "lengths", "output")
+STATE_NAMES = ("h", "c", "A", "h_n", "c_n", "A_n")  # of the cores of jobs
+RESERVED = ("x", "lengths", "output", *STATE_NAMES)
 
 
 def state_names(core: nn.Module, shapes: Shapes) -> list[str]:
@@ -91,7 +92,7 @@ def rnn_graphs(rnn: ContextualRNN, context: Any = None) -> tuple[list[GraphSpec]
     width = core_width(rnn.core)
     state = state_inputs(rnn.core, rnn.state_shapes)
     names = [one.name for one in state]
-    known = ContextInputs(list(networks_of(rnn.initial_state)), context, (*RESERVED, *names))
+    known = ContextInputs(list(networks_of(rnn.initial_state)), context, (*RESERVED, *names, *next_names(names)))
     dims = ("batch", "time", width) if rnn.batch_first else ("time", "batch", width)
     inputs = [Input("x", dims), Input("lengths", ("batch",), "length", "the number of steps of each row")]
     outputs = ["output", *next_names(names)]

@@ -10,12 +10,15 @@ from torch import Tensor, nn
 from .._core.state import fill, leaves
 from .context_inputs import ContextInputs, networks_of
 from .graph_spec import GraphSpec, Input
-from .rnn_graphs import core_width, next_names, state_inputs
+from .rnn_graphs import STATE_NAMES, core_width, next_names, state_inputs
 
 if TYPE_CHECKING:
     from ..seq2seq import EncoderDecoder
 
-RESERVED = ("source", "source_lengths", "keys", "values", "fed", "attentional", "output", "log_probs")
+RESERVED = (
+    *("source", "source_lengths", "keys", "values", "fed", "attentional", "attentional_n", "output", "log_probs"),
+    *STATE_NAMES,
+)
 
 
 class Encoding(nn.Module):

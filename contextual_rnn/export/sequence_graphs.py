@@ -13,12 +13,15 @@ from .._core.state import fill, leaves, shape_leaves
 from .context_inputs import ContextInputs, networks_of
 from .field_columns import FieldColumns
 from .graph_spec import GraphSpec, Input
-from .rnn_graphs import next_names, state_inputs
+from .rnn_graphs import STATE_NAMES, next_names, state_inputs
 
 if TYPE_CHECKING:
     from ..sequence_model import SequenceModel
 
-RESERVED = ("x", "rows", "last", "prediction", "logits", "means", "factors", "mean", "end", "number")
+RESERVED = (
+    *("x", "rows", "last", "prediction", "logits", "means", "factors", "mean", "end", "number", "number_n"),
+    *STATE_NAMES,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,11 +148,11 @@ class Step(SequenceGraph):
 def sequence_graphs(model: SequenceModel, context: Any = None) -> tuple[list[GraphSpec], dict[str, list[str]]]:
     """Return the graphs of a `SequenceModel`, and the names of the labels of its context."""
     networks = [*networks_of(model.rnn.initial_state), *([] if model.every_step is None else [model.every_step])]
-    known = ContextInputs(networks, context, (*RESERVED, "h", "c", "A"))
+    known = ContextInputs(networks, context, RESERVED)
     return _specs(model, known, None), known.labels
 
 
-def generator_graphs(model: SequenceModel, columns: FieldColumns, scale: Scale) -> list[GraphSpec]:
+def generator_graphs(model: SequenceModel, columns: FieldColumns, scale: Scale | None) -> list[GraphSpec]:
     """Return the graphs of a job's model, whose context is made of columns of a table."""
     return _specs(model, columns, scale)
 

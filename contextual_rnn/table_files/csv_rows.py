@@ -30,7 +30,7 @@ def read_rows(path: pathlib.Path, separator: str, settings: FileSettings) -> tup
         elif row or len(header) == 1:
             row = row or [""]
             if len(row) != len(header):
-                raise InputError(f"{path}, line {line}: {_wrong_count(row, header, settings, is_first=not cells)}")
+                raise InputError(f"{path}, line {line}: {_wrong_count(row, header, settings, line, not cells)}")
             cells += row
             lines.append(line)
     return header, cells, lines
@@ -68,7 +68,7 @@ def _decoded(path: pathlib.Path, encoding: str) -> str:
     return text
 
 
-def _wrong_count(row: Sequence[str], header: Sequence[str], settings: FileSettings, is_first: bool) -> str:
+def _wrong_count(row: Sequence[str], header: Sequence[str], settings: FileSettings, line: int, is_first: bool) -> str:
     count = f"{len(row)} cell{'s' * (len(row) != 1)}"
     if settings.no_header:
         return f"{count} where `columns` has {len(header)} name{'s' * (len(header) != 1)}"
@@ -78,4 +78,6 @@ def _wrong_count(row: Sequence[str], header: Sequence[str], settings: FileSettin
             f"; if each row starts with its name, give `skip_rows` {settings.skip_rows + 1}, `no_header`, and "
             f"`columns` with {len(row)} names"
         )
+    elif len(header) == 1:
+        mend = f"; if this line is the header, give `skip_rows` {line - 1}"
     return f"{count} where the header has {len(header)}{mend}"

@@ -8,6 +8,7 @@ import hashlib
 import pathlib
 import re
 
+from ..errors import InputError
 from .encoding import is_utf8, open_text
 from .separator import separator_of
 from .settings import BLANKS, FileSettings
@@ -52,6 +53,7 @@ def read_layout(path: pathlib.Path, settings: FileSettings) -> Layout:
         opening = [file.readline() for _ in range(skip)]
         body = b"".join(file.readline() for _ in range(SHOWN))
         digest.update(b"".join(opening) + body)
+        _check_text(path, b"".join(opening) + body, body, settings)
         lines = _shown(body, settings)
         separator = separator_of(path, lines, settings)
         cells = [line.split(separator) for line in lines[:2]]
@@ -72,6 +74,18 @@ def read_layout(path: pathlib.Path, settings: FileSettings) -> Layout:
             digest.update(body)
     header, first = (cells[0], cells[names]) if regular else ([], [])
     return Layout(separator, digest.hexdigest(), count - names if regular else None, header, first, skip + names)
+
+
+def _check_text(path: pathlib.Path, start: bytes, body: bytes, settings: FileSettings) -> None:
+    """Raise InputError if the first lines are not those of text, or `skip_rows` leaves none."""
+    if start.startswith(b"PK\x03\x04"):
+        raise InputError(f"{path} is a zip archive or an Excel file, and no text table; save it as CSV")
+    if b"\0" in start and not start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise InputError(
+            f"{path} is no text table: its first lines hold bytes of value 0; give `encoding` if it is utf-16"
+        )
+    if start.strip() and not body.strip():
+        raise InputError(f"{path} has no line after the first {settings.skip_rows} (`skip_rows`)")
 
 
 def _shown(body: bytes, settings: FileSettings) -> list[str]:

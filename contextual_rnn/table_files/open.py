@@ -12,6 +12,7 @@ import polars as pl
 
 from ..errors import InputError
 from .binary import ARROW, BinaryColumns, MatlabColumns
+from .encoding import is_utf8
 from .separator import SEPARATORS, ending_of
 from .settings import FileSettings
 from .text import TextColumns
@@ -45,7 +46,8 @@ def open_table(path: pathlib.Path, settings: FileSettings) -> FileColumns:
         else:
             found = MatlabColumns(path) if ending == ".mat" else BinaryColumns(path)
     if not found.height:
-        raise InputError(f"{path} has no rows under its header")
+        end = "" if is_utf8(settings.encoding) else f"; is its `encoding` {settings.encoding}?"
+        raise InputError(f"{path} has no rows under its header{end}")
     return found
 
 

@@ -45,6 +45,44 @@ def stem_of(path: pathlib.Path) -> str:
     return pathlib.Path(name[:-3] if name.lower().endswith(".gz") else name).stem
 
 
+def _of_one_header(paths: Sequence[pathlib.Path], settings: FileSettings) -> list[FileColumns]:
+    """Open files; raise InputError if one cannot be read as the first, or has another header."""
+    found = [open_table(paths[0], settings)]
+    columns = found[0].columns
+    for path in paths[1:]:
+        try:
+            part = open_table(path, settings)
+        except InputError as error:
+            raise InputError(f"{error}{_pattern(paths, columns, settings)}") from None
+        if part.columns != columns:
+            other = next(iter(set(part.columns) ^ set(columns)), None)
+            which = "the order of the columns" if other is None else f"column {other!r}"
+            end = _pattern(paths, columns, settings)
+            raise InputError(f"{path} and {paths[0]} have different headers: {which} differs{end}")
+        found.append(part)
+    return found
+
+
+def _pattern(paths: Sequence[pathlib.Path], columns: Sequence[str], settings: FileSettings) -> str:
+    """Return how to leave out files of another form: a pattern of the names of those that are like the first."""
+    others = [path.name for path in paths if _header(path, settings) != columns]
+    name = paths[0].name
+    for start in range(len(name) - 1, 0, -1):
+        ending = name[start:]
+        if not ending[0].isalnum() and not any(other.endswith(ending) for other in others):
+            like = sum(path.name.endswith(ending) for path in paths)
+            example = paths[0].parent / f"*{ending}"
+            return f'; to read the {like} files like the first one only, give "{example}"' if like > 1 else ""
+    return ""
+
+
+def _header(path: pathlib.Path, settings: FileSettings) -> list[str] | None:
+    try:
+        return open_table(path, settings).columns
+    except InputError:
+        return None
+
+
 class SeveralColumns:
     """The columns of several files, and one with the names of the files, each read when it is asked for.
 
@@ -58,13 +96,8 @@ class SeveralColumns:
     """
 
     def __init__(self, paths: Sequence[pathlib.Path], names: str, settings: FileSettings) -> None:
-        self.parts: list[FileColumns] = [open_table(path, settings) for path in paths]
+        self.parts = _of_one_header(paths, settings)
         columns = self.parts[0].columns
-        for path, part in zip(paths, self.parts, strict=True):
-            if part.columns != columns:
-                other = next(iter(set(part.columns) ^ set(columns)), None)
-                which = "the order of the columns" if other is None else f"column {other!r}"
-                raise InputError(f"{path} and {paths[0]} have different headers: {which} differs")
         if names in columns:
             raise InputError(f"{paths[0]} has a column {names!r} already; give another `series_from_file`")
         stems = [stem_of(path) for path in paths]

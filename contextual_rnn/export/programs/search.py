@@ -1,6 +1,7 @@
 """Greedy and beam search with an exported encoder and decoder; it needs numpy and onnxruntime alone.
 
-Run `python model-search.py < sources.txt` for sources that are characters, or symbols separated by spaces.
+Run `python model-search.py < sources.txt` for the targets of the sources in the lines of a file, or
+`python model-search.py LABEL < sources.txt` for a model that reads labels.
 """
 
 import json
@@ -10,6 +11,8 @@ from typing import Any
 
 import numpy as np
 import onnxruntime
+
+from contextual_rnn.export.programs.symbols import join, split
 
 START, END, UNKNOWN, SPECIAL = 0, 1, 2, 3
 
@@ -33,6 +36,8 @@ class Model:
         numbers = [self.numbers.get(symbol, UNKNOWN) for symbol in symbols] + [END]
         labels, separator = self.about["labels"], self.about["label_separator"]
         tags = [] if label is None else [label] if separator is None else label.split(separator)
+        if (label is None and self.about["label"] != "none") or any(tag.strip() not in labels for tag in tags):
+            raise ValueError(f"give a label of the model instead of {label!r}: {', '.join(labels)}")
         places = [labels.index(tag.strip()) for tag in tags]
         if self.about["label"] == "token":
             numbers = [self.offset + place for place in places] + numbers
@@ -43,6 +48,14 @@ class Model:
             fed["label"] = np.array(places) if separator is None else one_hot
         names = [one.name for one in self.encoder.get_outputs()]
         return dict(zip(names, self.encoder.run(None, fed), strict=True)) | {"source_lengths": fed["source_lengths"]}
+
+    def split(self, source: str) -> list[str]:
+        """Return the symbols of a source."""
+        return split(source, self.about["units"]["source"], self.about["patterns"]["source"])
+
+    def join(self, target: list[str]) -> str:
+        """Return the text of the symbols of a target."""
+        return join(target, self.about["units"]["target"])
 
     def advance(self, tokens: list[int], state: dict[str, np.ndarray]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Return log probabilities (N, V) of the tokens after N tokens, and the next state."""
@@ -99,10 +112,8 @@ def _rows(state: dict[str, np.ndarray], rows: int) -> dict[str, np.ndarray]:
 
 if __name__ == "__main__":
     model = Model(str(pathlib.Path(__file__)).removesuffix("-search.py"))
-    split: Any = {"characters": list, "symbols": str.split}.get(model.about["units"]["source"])
-    if split is None:
-        sys.exit("call Model.beam with the symbols of a source; this program splits characters and symbols alone")
-    between = " " if model.about["units"]["target"] in ("symbols", "words") else ""
+    label = sys.argv[1] if len(sys.argv) > 1 else None
     for line in sys.stdin:
-        found = model.beam(split(line.strip()))
-        print(line.strip(), between.join(found[0][0]) if found else "", sep="\t")
+        source = model.split(line)
+        found = model.beam(source, label) if source else []
+        print(line.strip(), model.join(found[0][0]) if found else "", sep="\t")

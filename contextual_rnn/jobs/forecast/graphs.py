@@ -13,13 +13,16 @@ from ...errors import InputError
 from ...export.field_columns import FieldColumns
 from ...export.files import Graphs
 from ...export.graph_spec import GraphSpec, Input
-from ...export.rnn_graphs import core_width, next_names
+from ...export.rnn_graphs import STATE_NAMES, core_width, next_names
 from ...export.seq2seq_graphs import DecoderStep, decoder_inputs
 
 if TYPE_CHECKING:
     from .model import ForecastModel
 
-RESERVED = ("past_inputs", "future_inputs", "past_targets", "forecast", "base", "scale", "known", "fed", "h", "c")
+RESERVED = (
+    *("past_inputs", "future_inputs", "past_targets", "forecast", "quantiles", "base", "scale", "known", "keys"),
+    *("values", *STATE_NAMES),
+)
 
 
 class Forecasting(nn.Module):
@@ -45,8 +48,13 @@ class Forecasting(nn.Module):
         return inputs, past_targets, self.columns.vector(given, past_targets)
 
     def forward(self, past_targets: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
-        """Return the forecast (B, horizon, Y)."""
-        return (self.model(*self.read(past_targets, rest)),)
+        """Return the forecast (B, horizon, Y), and its quantiles (B, Q, horizon, Y), if the model has any."""
+        inputs, past, context = self.read(past_targets, rest)
+        found = self.model(inputs, past, context)
+        if not self.model.settings.quantiles:
+            return (found,)
+        scale = self.model._prepared(inputs, past, context)[4]
+        return found, found.unsqueeze(1) + self.model.offsets * (scale.unsqueeze(1) if scale.dim() == 3 else scale)
 
 
 class Encoding(Forecasting):
@@ -96,9 +104,10 @@ def forecast_graphs(model: ForecastModel) -> Graphs:
     ]
     fed = Input("fed", ("batch", read), about="the last output, and what is known of the step")
     outputs = ["output", *next_names(names)]
+    forecasts = ["forecast", *(["quantiles"] if settings.quantiles else [])]
     about = "one step of the decoder: a forecast is output * scale + base"
     specs = [
-        GraphSpec("", Forecasting(model, columns), inputs, ["forecast"], about="forecasts"),
+        GraphSpec("", Forecasting(model, columns), inputs, forecasts, about="forecasts"),
         GraphSpec("encoder", Encoding(model, columns), inputs, started, about="the past encoded"),
         GraphSpec("step", DecoderStep(model.pairs), [fed, *state, *memory], outputs, about=about),
     ]
@@ -107,7 +116,9 @@ def forecast_graphs(model: ForecastModel) -> Graphs:
         "past": settings.past,
         "horizon": settings.horizon,
         "labels": columns.labels,
+        "context": columns.names,
     }
     described |= {"input_columns": [*settings.inputs, *settings.past_inputs], "known_ahead": model.known_ahead}
+    described |= {"quantiles": list(settings.quantiles)}
     described |= {"input_labels": model.coding.labels, "offsets": model.coding.offsets}
     return Graphs(specs, {**described, "target_columns": list(settings.targets), "missing": settings.missing})

@@ -168,6 +168,7 @@ class SeriesGenerator(StandardisedColumns):
             "labels": columns.labels,
         }
         described["offsets"] = self.coding.offsets
+        described["context"] = columns.names
         return Graphs(specs, described, {"-sample.py": program("sample")})
 
     def trajectories(self, context: Tensor, n: int, steps: int, **options: Any) -> Samples:

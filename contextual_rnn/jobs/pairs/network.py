@@ -19,7 +19,7 @@ from ...cores import GATED_CORES
 from ...data.encoded_pairs import END, SPECIAL, START, UNKNOWN, Encoded, PairBatch, Vocabulary
 from ...data.pairs import Pair
 from ...data.pairs.labels import tags_of
-from ...data.units import Units
+from ...data.units import Units, pattern_of
 from ...errors import InputError
 from ...export.files import Graphs, program
 from ...export.seq2seq_graphs import seq2seq_graphs
@@ -122,7 +122,9 @@ class PairNetwork(SavedModel):
         }
         label = self.settings.label if self.labels else "none"
         described |= {"units": dataclasses.asdict(self.units), "labels": self.labels, "label": label}
+        units = dataclasses.asdict(self.units)
         described |= {"label_separator": self.label_separator}
+        described |= {"patterns": {side: pattern_of(unit) for side, unit in units.items()}}
         return Graphs(specs, described, {"-search.py": program("search")})
 
     def is_symbol(self, source: Tensor) -> Tensor:

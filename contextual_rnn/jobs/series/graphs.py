@@ -12,12 +12,12 @@ from ...errors import InputError
 from ...export.field_columns import FieldColumns
 from ...export.files import Graphs
 from ...export.graph_spec import GraphSpec, Input
-from ...export.rnn_graphs import next_names, state_inputs
+from ...export.rnn_graphs import STATE_NAMES, next_names, state_inputs
 
 if TYPE_CHECKING:
     from .model import SeriesModel
 
-RESERVED = ("inputs", "window_targets", "lengths", "predicted", "joined")
+RESERVED = ("inputs", "window_targets", "lengths", "predicted", "joined", "joined_n", *STATE_NAMES)
 
 
 class FromStart(nn.Module):
@@ -73,7 +73,7 @@ def series_graphs(model: SeriesModel) -> Graphs:
     if model.carried_size:
         about = "what is joined to every input" + ", and the scale of the targets" * (settings.scale != "global")
         state.append(Input("joined", ("batch", model.carried_size), about=about))
-    columns = FieldColumns(model.fields, (*RESERVED, *(one.name for one in state)))
+    columns = FieldColumns(model.fields, RESERVED)
     of_row = "the number of steps of each row"
     inputs = Input("inputs", ("batch", "time", width), about="in their own units; labels as positions")
     lengths = Input("lengths", ("batch",), "length", of_row, least=window + 1)
@@ -93,4 +93,5 @@ def series_graphs(model: SeriesModel) -> Graphs:
         "target_columns": list(settings.targets),
     }
     described |= {"input_labels": model.coding.labels, "offsets": model.coding.offsets}
-    return Graphs(specs, {**described, "window": window, "missing": settings.missing, "labels": columns.labels})
+    described |= {"labels": columns.labels, "context": columns.names}
+    return Graphs(specs, {**described, "window": window, "missing": settings.missing})

@@ -192,6 +192,7 @@ class TextData:
         for name, part in (("validation", held_out), ("test", texts.get("test"))):
             part = part or Texts([], {column: [] for column in settings.context}, [])
             check_values(part, fields)
+            remarks += _outside(name, part, fields)
             kept[name] = part.take(place for place, text in enumerate(part.symbols) if known.issuperset(text))
             if len(kept[name]) < len(part):
                 left_out = len(part) - len(kept[name])
@@ -258,6 +259,22 @@ def _unknown_values(texts: dict[str, Texts]) -> list[str]:
         for name, values in found.context.items()
         if (count := sum(value is None for value in values))
     ]
+
+
+def _outside(part: str, texts: Texts, fields: dict[str, Field]) -> list[str]:
+    """Return a sentence for every quantity with values outside the range of the training table."""
+    said = []
+    for name, field in fields.items():
+        if isinstance(field, Quantity) and field.observed is not None:
+            known = [value for value in texts.context[name] if value is not None]
+            count = sum(field.is_outside(value) for value in known)
+            low, high = field.observed
+            if count:
+                said.append(
+                    f"In the {part} table, {count} of {len(known)} values of {name!r} are outside the range of the "
+                    f"training table, {low:g} to {high:g}."
+                )
+    return said
 
 
 def _repeated(training: Texts, test: Texts) -> list[str]:

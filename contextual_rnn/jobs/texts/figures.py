@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 from ...study.differences import Row
 from ...study.figures import Figure, finish, styled, subplots
+
+ACROSS = 3  # panels in a row
 
 
 @styled
@@ -14,14 +18,17 @@ def asked_and_obtained(deciles: list[Row]) -> Figure:
         deciles: the rows of `obtained.mean_deciles`.
     """
     columns = list(dict.fromkeys(row["column"] for row in deciles))
-    figure, axes = subplots(1, max(len(columns), 1), width=4, height=3.6)
-    for place, column in zip(axes[0], columns, strict=False):
+    figure, axes = subplots(math.ceil(len(columns) / ACROSS), min(len(columns), ACROSS), width=4, height=3.4)
+    for place in axes.flat[len(columns) :]:
+        place.axis("off")
+    for place, column in zip(axes.flat, columns, strict=False):
         rows = [row for row in deciles if row["column"] == column and row["obtained"] is not None]
         for kind in dict.fromkeys(row["context_in"] for row in rows):
             drawn = [row for row in rows if row["context_in"] == kind]
             place.plot([row["asked"] for row in drawn], [row["obtained"]["middle"] for row in drawn], "o-", label=kind)
         asked = [row["asked"] for row in rows]
-        place.plot(asked, asked, color="black", linestyle=":", linewidth=1, label="as asked")
+        ends = [min(asked, default=0), max(asked, default=0)]
+        place.plot(ends, ends, color="black", linestyle=":", linewidth=1, label="as asked for")
         finish(place, f"{column} asked for", f"{column} obtained")
     figure.suptitle("Means by tenths of the values asked for")
     return figure

@@ -25,8 +25,11 @@ from ...cores import make_core
 from ...data.fields import spelling
 from ...data.frame import FrameColumns, make_frame
 from ...data.table import Source, free_name, number
-from ...data.units import join, split
+from ...data.units import join, pattern_of, split
 from ...errors import DataWarning, InputError
+from ...export.field_columns import FieldColumns
+from ...export.files import Graphs, program
+from ...export.sequence_graphs import RESERVED, generator_graphs
 from ...initial_state import ConstantState, ContextState
 from ...mlp import MLP
 from ...recurrent import ContextualRNN
@@ -110,6 +113,21 @@ class TextModel(SavedModel):
             if isinstance(field, Label) and isinstance(known[name], Tensor):  # of labels none of which is known
                 known[name] = [None] * len(known[name])
         return self.encoder(self.context(known))
+
+    def graphs(self) -> Graphs:
+        """Return what `export` writes: graphs of whole texts, of the start and of a step, and a program that writes."""
+        read = self.context if self.encoder else None
+        fields: dict[str, Any] = dict(zip(read.names, read.fields, strict=True)) if read else {}
+        columns = FieldColumns(fields, RESERVED, self.encoder)
+        described: dict[str, Any] = {
+            "job": "texts",
+            "symbols": self.symbols,
+            "unit": self.settings.unit,
+            "labels": columns.labels,
+        }
+        described |= {"pattern": pattern_of(self.settings.unit), "usual_length": self.usual_length}
+        specs = generator_graphs(self.sequences, columns, None)
+        return Graphs(specs, {**described, "context": columns.names}, {"-sample.py": program("write")})
 
     def losses(self, batch: TextBatch) -> Tensor:
         """Return the negative log-likelihood of every symbol of a minibatch, the ends included, (B, T) in nats."""

@@ -63,7 +63,7 @@ def asked_and_obtained(written: pl.DataFrame, heading: str) -> Figure:
         written: columns such as "asked logp" and "obtained logp", null or NaN where a molecule is not valid.
         heading: above the panels.
     """
-    figure, axes = subplots(2, 3, width=3.4, height=3.2)
+    figure, axes = subplots(2, 3, width=3.4, height=3.3)
     for place, (name, words) in zip(axes.flat, NAMES.items(), strict=True):
         both = (
             written.select(pl.col(f"asked {name}"), pl.col(f"obtained {name}")).fill_nan(None).drop_nulls().to_numpy()
@@ -76,7 +76,7 @@ def asked_and_obtained(written: pl.DataFrame, heading: str) -> Figure:
         ends = [asked.min(), asked.max()]
         place.plot(ends, ends, color="black", linewidth=0.8)
         coefficient = correlation(asked, got)
-        title = words if coefficient is None else f"{words}; correlation {coefficient:.2f}"
+        title = words if coefficient is None else f"{words}\ncorrelation {coefficient:.2f}"
         finish(place, "asked for", "obtained", title)
     figure.suptitle(heading)
     return figure

@@ -1,0 +1,69 @@
+"""What mends a mistake in a table: ends of the sentences of errors."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from .._core.choices import nearest
+from ..table_files.separator import NAMES
+from ..table_files.text import TextColumns
+
+if TYPE_CHECKING:
+    from .table import Table
+
+THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?")
+WITH_UNIT = re.compile(r"[^\w.,]*[+-]?[\d.,]*\d\s*[^\d.,\s]{1,3}")
+
+
+def number(cell: str) -> float | None:
+    """Return the number that a cell of text holds, or None."""
+    return pl.Series([cell]).cast(pl.Float64, strict=False)[0]
+
+
+def mend_of_name(table: Table, name: str) -> str:
+    """Return what mends the name of a column that a table does not have."""
+    columns = table.frame.columns
+    parts = re.split(r"[,;\s]+", name.strip())
+    if len(parts) > 1 and set(parts) <= set(columns):
+        return f"; give the names one by one, as {' '.join(parts)}"
+    if table.from_frame:
+        return nearest(name, columns)
+    separators = [one for one in NAMES if len(columns) == 1 and one in columns[0]]
+    if separators:
+        return f"; its only name holds a {NAMES[separators[0]]}: give another `separator`"
+    if any(number(one) is not None for one in columns):
+        end = "; if its first line is a row and no header, give `no_header`, and `columns` with all names"
+        return nearest(name, columns) + end
+    return nearest(name, columns)
+
+
+def mend_of_number(table: Table, name: str, row: int, cell: Any) -> str:
+    """Return what may mend a cell that is no number."""
+    if not isinstance(cell, str) or not isinstance(table.frame, TextColumns):
+        return ""
+    text, files = cell.strip(), table.files
+    if files.decimal == "," and number(text) is not None:
+        return '; give `decimal` "." if it is a decimal point'
+    if THOUSANDS.fullmatch(text):
+        return '; write numbers without separators of thousands, or give `decimal` "," if it is a decimal comma'
+    if files.decimal == "." and text.count(",") == 1 and number(text.replace(",", ".")) is not None:
+        return '; give `decimal` "," if it is a decimal comma'
+    if WITH_UNIT.fullmatch(text):
+        return "; write numbers without signs and units"
+    cells = table.frame.text(name)
+    if row == 0 and len(table) > 1 and number(cells[1]) is not None:
+        skip = table.frame.lines[0]
+        return f"; if this line holds units, give `skip_rows` {skip}, `no_header`, and `columns` with all names"
+    others = cells.cast(pl.Float64, strict=False).null_count()
+    if 2 * others < len(table):
+        return f"; if it stands for a missing number, give `missing_values` {shown(cell)}"
+    return "; no cell of the column is a number" if others == len(table) > 1 else ""
+
+
+def shown(cell: Any) -> str:
+    """Return a cell as sentences show it."""
+    text = repr(cell)
+    return text if len(text) <= 60 else text[:57] + "..."
