@@ -41,7 +41,7 @@ MODULES = {
     "jobs.series": ("fit series", "compare series", "predict"),
     "jobs.generation": ("fit generation", "compare generation", "sample"),
     "jobs.forecast": ("fit forecast", "compare forecast", "forecast"),
-    "jobs.pairs": ("fit pairs", "compare pairs", "transcribe"),
+    "jobs.pairs": ("fit pairs", "compare pairs", "transcribe", "translate", "score pairs"),
     "jobs.texts": ("fit texts", "compare texts", "sample texts", "score"),
     "export_run": ("export",),
     "jobs.texts.molecules": ("reproduce molecules",),
@@ -51,7 +51,10 @@ MODULES = {
     "papers.image_context": ("reproduce image-context",),
     "papers.system_identification": ("reproduce system-identification",),
 }
-BY_MODEL = {"sample": {"TextModel": "sample texts"}}  # the command that runs instead, by the class of the model in RUN
+BY_MODEL = {
+    "sample": {"TextModel": "sample texts"},
+    "score": {"PairModel": "score pairs"},
+}  # the command that runs instead, by the class of the model in RUN
 LONGEST = 500  # characters of an error
 CONFIG_HELP = "YAML file of options, such as `hidden: 64`; options on the command line take precedence."
 

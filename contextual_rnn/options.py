@@ -32,13 +32,15 @@ GROUPS = {
         (f"{table}{side}" for table in ("", "validation_", "test_") for side in ("source", "target")), "data"
     ),
     **dict.fromkeys(("seeds", "initial_states", "check", "check_timeout", "check_texts", "tolerance"), "comparison"),
-    **dict.fromkeys(("out", "end", "figure", "scores", "verbose", "format", "int8"), "output"),
+    **dict.fromkeys(("out", "end", "figure", "scores", "answers", "verbose", "format", "int8"), "output"),
     **dict.fromkeys(("resume", "jobs", "config"), "execution"),
 }
 GROUP_OF_OTHERS = {
     "sample": "sampling",
     "sample texts": "sampling",
     "transcribe": "search",
+    "translate": "search",
+    "score pairs": "search",
 }  # by command; "training" for the rest
 
 

@@ -16,7 +16,10 @@ ROOT = pathlib.Path(__file__).parents[1]
 PAGES = sorted(path for path in (ROOT / "docs").rglob("*.md") if "results" not in path.parts)
 JOBS = ("series", "forecast", "generation", "texts", "pairs")
 MODULES = ("contextual_rnn", "contextual_rnn.seq2seq", *(f"contextual_rnn.jobs.{job}" for job in JOBS))
-NEEDS = {"export.md": "onnxruntime"}  # what a page needs that is not installed for the tests everywhere
+NEEDS = {
+    "export.md": "onnxruntime",
+    "translation.md": "sentencepiece",
+}  # what a page needs that is not installed for the tests everywhere
 
 
 def blocks(path):

@@ -38,7 +38,19 @@ ROOT = "contextual_rnn"
 NOT_FOR_IMPORT = (
     *("matplotlib", "polars", "lightning_fabric", "lightning", "numba", "joblib", "scipy", "tyro", "triton"),
     *("onnx", "onnxruntime", "onnxscript"),
-    *("pandas", "narwhals", "rich", "yaml", "tqdm", "rapidfuzz", "pooch", "sklearn", "filelock"),
+    *(
+        "pandas",
+        "narwhals",
+        "rich",
+        "yaml",
+        "tqdm",
+        "rapidfuzz",
+        "pooch",
+        "sklearn",
+        "filelock",
+        "sentencepiece",
+        "sacrebleu",
+    ),
 )
 NOT_FOR_SERIES = (
     "matplotlib",

@@ -4,6 +4,7 @@ import itertools
 import json
 import os
 import pathlib
+import types
 
 import numpy as np
 import pandas as pd
@@ -19,9 +20,10 @@ from contextual_rnn.jobs import pairs
 from contextual_rnn.jobs.pairs import answers as pair_answers
 from contextual_rnn.jobs.pairs import train as pair_train
 from contextual_rnn.jobs.pairs.answers import Answers, answer
-from contextual_rnn.jobs.pairs.data import PairData, Question, hold_out, questions
+from contextual_rnn.jobs.pairs.data import PairData, hold_out
 from contextual_rnn.jobs.pairs.decode import Target
 from contextual_rnn.jobs.pairs.figures import attention_weights
+from contextual_rnn.jobs.pairs.questions import Question, questions
 from contextual_rnn.jobs.pairs.train import Training
 
 TINY = {**SMALL, "hidden": 4, "embedding": 4}
@@ -228,12 +230,13 @@ def _results(folder):
 def test_long_targets_can_be_right(monkeypatch):
     """A model that copies its source, decoded for as many steps as allowed."""
 
-    def copied(models, sources, labels, *, width, max_steps):
+    def copied(models, sources, labels, *, max_steps, **options):
         return [[Target("", source[: max_steps - 1], 0.0, ended=True)] for source in sources]
 
     monkeypatch.setattr(pair_answers, "decode", copied)
     asked = [Question(("a",) * 150, None, (("a",) * 150,))]
-    assert answer([], asked).wrong == [False]
+    model = types.SimpleNamespace(label_separator=None, units=Units("symbols", "symbols"))
+    assert answer([model], asked).wrong == [False]
 
 
 def test_the_nearest_of_several_references_counts():

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from contextual_rnn._core.categorical import draw_category
 from contextual_rnn._core.noise import TrajectorySeeds
 from contextual_rnn.seq2seq import Ensemble, beam, better, greedy, sample
+from contextual_rnn.seq2seq.search import largest
 
 V, START, END = 4, 0, 1
 
@@ -48,6 +49,33 @@ def every(chain, source, longest=4):
     full = [[*body, END] for length in range(longest) for body in itertools.product(others, repeat=length)]
     full += [list(body) for body in itertools.product(others, repeat=longest)]
     return sorted(((chain.log_prob(source, one), one) for one in full), reverse=True)
+
+
+@given(st.integers(0, 10**6), st.integers(1, 9), st.booleans())
+@settings(max_examples=30, deadline=None)
+def test_the_largest_are_those_of_a_stable_sort(seed, count, has_ties):
+    generator = torch.Generator().manual_seed(seed)
+    values = torch.randn(5, 9, generator=generator)
+    values = values.round() if has_ties else values
+    values[0, 3:] = float("-inf")
+    ranked, index = values.sort(dim=1, descending=True, stable=True)
+    found = largest(values, count)
+    assert torch.equal(found[0], ranked[:, :count])
+    assert torch.equal(found[1], index[:, :count])
+
+
+def test_a_bonus_is_added_to_the_score_of_what_ends():
+    chain = Chain()
+
+    def bonus(state):
+        return -0.5 * state[1] + 0.1 * state[0]  # state after the step: sources, and the number of steps
+
+    found = beam(chain, chain.state([0, 1]), 2, width=200, n_best=5, alpha=0.7, bonus=bonus, **OPTIONS)
+    for source in range(2):
+        right = [(p / len(one) ** 0.7 - 0.5 * len(one) + 0.1 * source, p) for p, one in every(chain, source)]
+        for rank, (score, log_prob) in enumerate(sorted(right, reverse=True)[:5]):
+            assert float(found.scores[source, rank]) == pytest.approx(score)
+            assert float(found.log_probs[source, rank]) == pytest.approx(log_prob)
 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.7])

@@ -1,5 +1,6 @@
 """The training loop: the same seed gives the same bytes, and an interrupted run resumes to the same bytes."""
 
+import contextlib
 import json
 import resource
 import signal
@@ -10,6 +11,8 @@ from torch import nn
 from torch.nn.functional import mse_loss
 
 from contextual_rnn import ContextualRNN, FreeState, GaussianState, InputError, save
+from contextual_rnn._core.checkpoint import best_epoch
+from contextual_rnn._core.flat_adamw import FlatAdamW
 from contextual_rnn.study.fit import DivergedError, TrainingSettings, fit
 
 
@@ -97,6 +100,59 @@ def test_the_learning_rate_falls_to_zero():
 
     fit(rnn, loss, batches(), settings(20), schedule="cosine", evaluate=watch)
     assert (moved[-1] - moved[-2]).abs().max() < 0.05 * (moved[1] - moved[0]).abs().max()
+
+
+def test_the_learning_rate_grows_over_the_first_updates_and_so_when_resumed(tmp_path, monkeypatch):
+    def rates(folder, breaks_at=None):
+        seen, step = [], FlatAdamW.step
+
+        def watch(optimizer):
+            seen.append(optimizer.param_groups[0]["lr"])
+            step(optimizer)
+
+        monkeypatch.setattr(FlatAdamW, "step", watch)
+        folder.mkdir(exist_ok=True)
+        with contextlib.suppress(Interrupted):
+            fit(model(), loss, batches(breaks_at), settings(4), warmup=8, folder=folder)
+        monkeypatch.setattr(FlatAdamW, "step", step)
+        return seen
+
+    grown = [0.01 * min(1, update / 8) for update in range(1, 13)]
+    assert rates(tmp_path / "whole") == pytest.approx(grown)
+    rates(tmp_path / "broken", breaks_at=8)
+    assert rates(tmp_path / "broken") == pytest.approx(grown[6:])
+
+
+def test_a_metric_after_a_minus_sign_is_maximised():
+    history = [{"bleu": 3.0}, {"bleu": 5.0}, {"bleu": 5.0}, {"bleu": 4.0}]
+    assert best_epoch(history, ("-bleu",)) == 2
+    values = iter(history)
+    rnn = model()
+    found = fit(rnn, loss, batches(), settings(9), evaluate=lambda _: next(values), minimise=("-bleu",), patience=2)
+    assert len(found) == 4
+
+
+def test_tied_weights_are_kept_in_checkpoints(tmp_path):
+    class Tied(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.one, self.other = nn.Linear(3, 3), nn.Linear(3, 3)
+            self.other.weight = self.one.weight
+
+        def forward(self, x):
+            return self.other(self.one(x))
+
+    def run(epochs, folder):
+        torch.manual_seed(0)
+        module = Tied()
+        error = lambda module, x: module(x).square().mean()  # noqa: E731
+        few = lambda: [torch.randn(4, 3) for _ in range(2)]  # noqa: E731
+        fit(module, error, few, settings(epochs), folder=folder, evaluate=lambda _: {"e": 0.0}, minimise=("-e",))
+        return module
+
+    made = run(3, tmp_path)
+    assert made.other.weight is made.one.weight
+    assert (tmp_path / "checkpoint.safetensors").exists()
 
 
 def test_training_stops_as_soon_as_it_may():

@@ -31,9 +31,17 @@ Metrics = dict[str, float]
 
 
 def best_epoch(history: list[Metrics], minimise: tuple[str, ...]) -> int:
-    """Return the number of the epoch with the smallest metrics, compared in order of priority; the first of equals."""
-    values = [[metrics[name] for name in minimise] for metrics in history]
+    """Return the number of the epoch with the smallest metrics, compared in order of priority; the first of equals.
+
+    A metric whose name follows a minus sign is maximised.
+    """
+    values = [[signed(metrics, name) for name in minimise] for metrics in history]
     return 1 + values.index(min(values))
+
+
+def signed(metrics: Metrics, name: str) -> float:
+    """Return a metric; its negative if a minus sign is before its name, as for metrics that are to be maximised."""
+    return -metrics[name[1:]] if name.startswith("-") else metrics[name]
 
 
 class OtherRunError(InputError):

@@ -13,6 +13,7 @@ EXTRAS = {
         *("lightning_fabric", "pooch"),
     ),
     "pairs": ("rapidfuzz", "regex"),
+    "translation": ("sentencepiece", "sacrebleu"),
     "digits": ("sklearn",),
     "export": ("onnx", "onnxruntime"),
     "molecules": ("rdkit",),

@@ -90,6 +90,12 @@ class FlatAdamW:
             maximize=group["maximize"],
         )
 
+    @property
+    def updates(self) -> int:
+        """The number of steps taken; the largest, if some parameters had no gradient in some steps."""
+        states = [self._state] if self.flat is not None else list(self.state.values())
+        return int(max((float(state["step"]) for state in states), default=0))
+
     def release(self) -> None:
         """Give each parameter memory of its own again; take no step afterwards."""
         for parameter in self.parameters:

@@ -41,14 +41,24 @@ def to_bytes(tensors: dict[str, Tensor], name: str, header: dict[str, Any]) -> b
     """
     text = json.dumps(header, sort_keys=True)
     text = text[:-1] + (", " if header else "") + f'"sha256": "{_BLANK.decode()}"}}'
-    on_cpu = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
-    content = safetensors_torch.save(on_cpu, {name: text})
+    content = safetensors_torch.save(_separate(tensors), {name: text})
     size = _header_size(content)
     if size > LARGEST_HEADER:
         raise ValueError(f"the names and the configuration have {size} bytes; at most {LARGEST_HEADER} can be read")
     start = _seal_start(content)
     digest = hashlib.sha256(content).hexdigest().encode()
     return b"".join((memoryview(content)[:start], digest, memoryview(content)[start + _DIGITS :]))
+
+
+def _separate(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return tensors on the CPU; of those that share memory, such as tied weights, all but the first are copies."""
+    found, places = dict[str, Tensor](), set[int]()
+    for key, value in tensors.items():
+        one = value.detach().cpu().contiguous()
+        place = one.data_ptr()
+        found[key] = one.clone() if place in places else one
+        places.add(place)
+    return found
 
 
 def write_tensors(

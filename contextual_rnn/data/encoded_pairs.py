@@ -81,19 +81,57 @@ def collate(pairs: Sequence[Encoded]) -> PairBatch:
     return PairBatch(source, source_lengths, target, target_lengths, labels)
 
 
-def bucketed(pairs: Sequence[Encoded], size: int, around: int = 20) -> Iterator[PairBatch]:
+def bucketed(pairs: Sequence[Encoded], size: int, around: int = 20, symbols: int | None = None) -> Iterator[PairBatch]:
     """Yield an epoch's minibatches of pairs of similar length, in random order.
 
     The pairs are shuffled, and then sorted by length within groups of `around` minibatches, so that minibatches differ
     between epochs. Random numbers come from torch's global generator.
+
+    Args:
+        pairs: of the epoch.
+        size: the number of pairs in a minibatch; not used with `symbols`.
+        around: the number of minibatches in a group.
+        symbols: the largest number of symbols in a minibatch, padding and both sides included; a pair that is longer
+            is a minibatch of its own. None limits the number of pairs instead.
     """
     order = torch.randperm(len(pairs)).tolist()
+    if symbols is not None and pairs:
+        size = max(1, symbols * len(pairs) // sum(sum(_lengths(pair)) for pair in pairs))  # of a group
     batches = []
     for start in range(0, len(order), size * around):
         group = sorted(order[start : start + size * around], key=lambda row: _lengths(pairs[row]))
-        batches += [group[at : at + size] for at in range(0, len(group), size)]
+        if symbols is None:
+            batches += [group[at : at + size] for at in range(0, len(group), size)]
+        else:
+            batches += by_symbols(group, [_lengths(pairs[row]) for row in group], symbols)
     for number in torch.randperm(len(batches)).tolist():
         yield collate([pairs[row] for row in batches[number]])
+
+
+def updates_of_epoch(pairs: Sequence[Encoded], size: int, symbols: int | None) -> int:
+    """Return the number of minibatches of an epoch of `bucketed`; with `symbols`, about this number."""
+    if symbols is None:
+        return -(-len(pairs) // size)
+    return -(-sum(sum(_lengths(pair)) for pair in pairs) // symbols)
+
+
+def by_symbols(rows: Sequence[int], lengths: Sequence[tuple[int, int]], most: int) -> list[list[int]]:
+    """Split rows, in order, into minibatches of at most `most` symbols, padding included.
+
+    Args:
+        rows: the numbers of pairs.
+        lengths: the lengths of their sources and targets.
+        most: of symbols in a minibatch; a row that has more is a minibatch of its own.
+    """
+    batches: list[list[int]] = []
+    widest = 0, 0
+    for row, (source, target) in zip(rows, lengths, strict=True):
+        widest = max(widest[0], source), max(widest[1], target)
+        if not batches or (len(batches[-1]) + 1) * sum(widest) > most:
+            batches.append([])
+            widest = source, target
+        batches[-1].append(row)
+    return batches
 
 
 def _lengths(pair: Encoded) -> tuple[int, int]:

@@ -1,5 +1,8 @@
 """Units of text: what the symbols of a text are, such as characters or words.
 
+Subwords depend on a model, which is trained on the training texts; `split` leaves the texts whole until there is one,
+and `Subwords.split` splits them.
+
 Texts are normalised to Unicode's form NFC, so that a letter and its accent are the same symbol whether they are written
 as one code point or as two, and blanks at their ends are removed. `join` returns the text of symbols.
 """
@@ -9,13 +12,14 @@ from __future__ import annotations
 import dataclasses
 import re
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from .._core.choices import check_choice
 from .._core.extras import require
 from ..errors import InputError
 
+BLANK = "\u2581"  # which subwords have for a blank
 PATTERN = "re:"  # the start of a unit that is a regular expression
 UNITS = {
     "characters": "characters",
@@ -27,6 +31,8 @@ UNITS = {
     "whole": "whole texts, each one symbol",
 }
 NAMES = f"{', '.join(UNITS)} or {PATTERN} and a regular expression"
+PAIR_UNITS = {**UNITS, "subwords": "subwords"}  # those of pairs
+PAIR_NAMES = f"{', '.join(PAIR_UNITS)} or {PATTERN} and a regular expression"
 
 # The tokens of Schwaller et al., "Molecular Transformer" (2019), and the bonds and chirality that they leave out.
 SMILES = re.compile(r"\[[^\[\]]+\]|Br|Cl|[BCNOPSFIbcnops]|%\d\d|\d|[().=#$:/\\~*>+@?-]")
@@ -34,7 +40,7 @@ SMILES = re.compile(r"\[[^\[\]]+\]|Br|Cl|[BCNOPSFIbcnops]|%\d\d|\d|[().=#$:/\\~*
 
 @dataclasses.dataclass(frozen=True)
 class Units:
-    """What a symbol of each side of a pair is: one of `UNITS`, or `re:` and a regular expression."""
+    """What a symbol of each side of a pair is: one of `PAIR_UNITS`, or `re:` and a regular expression."""
 
     source: str
     target: str
@@ -49,18 +55,18 @@ class Units:
 
 def in_words(unit: str) -> str:
     """Return what a unit is, in the plural."""
-    return UNITS.get(unit) or f"matches of {unit.removeprefix(PATTERN)}"
+    return PAIR_UNITS.get(unit) or f"matches of {unit.removeprefix(PATTERN)}"
 
 
-def check_unit(unit: str, argument: str) -> str:
-    """Return a unit; raise InputError, about `argument`, if there is none of that name."""
+def check_unit(unit: str, argument: str, units: Collection[str] = tuple(UNITS)) -> str:
+    """Return a unit; raise InputError, about `argument`, if none of `units` has that name."""
     if isinstance(unit, str) and unit.startswith(PATTERN):
         try:
             re.compile(unit.removeprefix(PATTERN))
         except re.error as error:
             raise InputError(f"`{argument}` {unit} is no regular expression: {error}") from None
-    elif unit not in UNITS:
-        check_choice(unit, (*UNITS, f"{PATTERN}PATTERN"), f"`{argument}`")
+    elif unit not in units:
+        check_choice(unit, (*units, f"{PATTERN}PATTERN"), f"`{argument}`")
     if unit == "graphemes":
         _regex(argument)
     return unit
@@ -93,6 +99,8 @@ def join(symbols: Sequence[str], unit: str) -> str:
     """Return the text of symbols. Bytes that are not UTF-8 become the replacement character."""
     if unit == "bytes":
         return bytes.fromhex("".join(symbols)).decode("utf-8", "replace")
+    if unit == "subwords":
+        return "".join(symbols).replace(BLANK, " ").strip()
     return (" " if unit in ("symbols", "words") else "").join(symbols)
 
 
@@ -140,4 +148,5 @@ SPLITS: dict[str, Callable[[str], Sequence[str]]] = {
     "words": _words,
     "bytes": lambda text: [f"{byte:02x}" for byte in text.encode("utf-8")],
     "whole": lambda text: [text],
+    "subwords": lambda text: [text],
 }

@@ -4,12 +4,13 @@ from .._core.module_config import register
 from .attention import ATTENTIONS, AdditiveAttention, Attention, MultiplicativeAttention, make_attention
 from .bridge import BRIDGES, ConcatBridge, CopyBridge, ProjectBridge, make_bridge
 from .decoder import Decoded, Decoder, Memory
+from .dropout import VariationalDropout
 from .encoder import Encoded, Encoder
 from .feeding import FEEDINGS, ScheduledSampling, make_feeding
 from .model import EncoderDecoder
 from .schedules import constant, exponential, inverse_sigmoid, linear
 from .search import Found, beam, better, greedy, sample
-from .step import Ensemble, Step
+from .step import Ensemble, Step, coverage_penalty
 
 __all__ = [
     "ATTENTIONS",
@@ -31,9 +32,11 @@ __all__ = [
     "ProjectBridge",
     "ScheduledSampling",
     "Step",
+    "VariationalDropout",
     "beam",
     "better",
     "constant",
+    "coverage_penalty",
     "exponential",
     "greedy",
     "inverse_sigmoid",

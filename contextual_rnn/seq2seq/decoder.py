@@ -9,13 +9,16 @@ from torch import Tensor, nn
 
 from .._core.categorical import draw_category
 from .._core.state import State, leaves, shape_leaves
-from .._core.tracing import refuse_tracing, shapes_are_traced
+from .._core.tracing import is_eager, refuse_tracing, shapes_are_traced
 from ..errors import InputError
 from ..recurrent import ContextualRNN
 from .attention import Attention
+from .dropout import VariationalDropout, make_dropout
 from .embedding import embed, embedded_width, input_width
 from .encoder import check_rnn
 from .feeding import ScheduledSampling, check_feeding
+
+Masks = tuple[Tensor, Tensor]  # of the embedded elements (B, 1, D), and of the output layer's inputs (B, 1, A)
 
 
 class Memory(NamedTuple):
@@ -32,7 +35,13 @@ class Memory(NamedTuple):
     mask: Tensor
 
     def rows(self, index: Tensor) -> Memory:
-        """Return the rows at `index` (N,), without a copy if these are all rows in order."""
+        """Return the rows at `index` (N,), without a copy if these are all rows in order.
+
+        If `index` repeats each row equally often, one after the other, as beam search does, each is returned once.
+        """
+        once, counts = torch.unique_consecutive(index, return_counts=True)
+        if len(once) < len(index) and bool((counts == counts[0]).all()):
+            index = once
         return self if _is_range(index, len(self.mask)) else Memory(*(part[index] for part in self))
 
 
@@ -40,7 +49,8 @@ class Decoded(NamedTuple):
     """A decoder's predictions.
 
     Attributes:
-        outputs: logits of categories, or vectors, (B, T, V).
+        outputs: logits of categories, or vectors, (B, T, V); the inputs of the output layer, (B, T, A), where the
+            decoder was called with `with_output` false.
         state: the state after the last step: the state of the core, and the attentional vector (B, A).
         weights: the attention weights, (B, T, S); None without attention.
         sampled: (B, T), true where the decoder was fed its own prediction; None without scheduled sampling.
@@ -71,14 +81,17 @@ class Decoder(nn.Module):
         attention: an attention module with `query_size` equal to the width of the core's output; None disables
             attention.
         attentional_size: A, the width of the attentional vector; None means the width of the core's output. Ignored
-            without attention.
+            without attention, unless `tied` is true: a_t is then tanh(W s_t) where A is another width.
         input_feeding: if True, concatenate the previous attentional vector to the core's input; `input_size` of the
             core must then be the width of the embedding + `attentional_size`.
         dropout: the dropout probability of the embedded elements and of the output layer's input, in training.
+        variational: whether dropout has one mask for all steps of a sequence; see `VariationalDropout`.
+        tied: whether the embedding is also the weight V of the output layer (Press and Wolf 2017, arXiv 1608.05859).
+            The embedding must have `size` rows of width A.
 
     Raises:
-        InputError: `rnn` is not a `ContextualRNN`, is not batch first, or is bidirectional; two widths disagree; or
-            `input_feeding` is true without an attention.
+        InputError: `rnn` is not a `ContextualRNN`, is not batch first, or is bidirectional; two widths disagree;
+            `input_feeding` is true without an attention; or `tied` is true and the embedding is no `nn.Embedding`.
     """
 
     def __init__(
@@ -90,6 +103,8 @@ class Decoder(nn.Module):
         attentional_size: int | None = None,
         input_feeding: bool = False,
         dropout: float = 0.0,
+        variational: bool = False,
+        tied: bool = False,
     ) -> None:
         super().__init__()
         check_rnn(rnn, "decoder")
@@ -100,15 +115,31 @@ class Decoder(nn.Module):
         if input_feeding and attention is None:
             raise InputError("input_feeding needs an attention: give attention=")
         self.rnn, self.size, self.embedding, self.attention = rnn, size, embedding, attention
-        self.input_feeding, self.dropout = input_feeding, nn.Dropout(dropout)
+        self.input_feeding, self.dropout = input_feeding, make_dropout(dropout, variational)
         hidden = next(shape_leaves(rnn.state_shapes))[-1]  # the first leaf is h, which is also the output
         self.attentional_size = attentional_size or hidden
-        if attention is None:
-            self.attentional_size, self.join = hidden, None
-        else:
+        self.join: nn.Linear | None = None
+        if attention is not None:
             self.join = nn.Linear(hidden + attention.memory_size, self.attentional_size, bias=False)
+        elif not tied:
+            self.attentional_size = hidden
+        elif self.attentional_size != hidden:
+            self.join = nn.Linear(hidden, self.attentional_size, bias=False)
         self.output = nn.Linear(self.attentional_size, size)
         self._check_widths(hidden)
+        if tied:
+            self._tie()
+
+    def _tie(self) -> None:
+        """Make the embedding the weight of the output layer, with values that give logits of about unit variance."""
+        wanted, embedding = (self.size, self.attentional_size), self.embedding
+        if not isinstance(embedding, nn.Embedding) or (embedding.num_embeddings, embedding.embedding_dim) != wanted:
+            raise InputError(
+                f"tied needs an nn.Embedding of {wanted[0]} rows of width {wanted[1]}, the attentional vector's; found "
+                f"{embedding!r}"
+            )
+        nn.init.normal_(embedding.weight, std=self.attentional_size**-0.5)
+        self.output.weight = embedding.weight
 
     def _check_widths(self, hidden: int) -> None:
         if self.attention is not None and self.attention.query_size != hidden:
@@ -172,6 +203,7 @@ class Decoder(nn.Module):
         memory: Memory | None = None,
         feeding: ScheduledSampling | None = None,
         training_step: int | None = None,
+        with_output: bool = True,
     ) -> Decoded:
         """Predict every element of the targets.
 
@@ -182,14 +214,20 @@ class Decoder(nn.Module):
             memory: the memory that `remember` returned.
             feeding: scheduled sampling; None feeds the true elements (teacher forcing).
             training_step: the number of this update (0, 1, ...), which `feeding` depends on.
+            with_output: whether to apply the output layer. It can be left out, to compute the loss in pieces, where
+                `needs_outputs` is false.
 
         Raises:
             InputError: `feeding` is given without `training_step`, or has form `"embedding"` but elements are vectors.
         """
         sampling = self._samples(feeding, training_step)
         if not sampling and not self.input_feeding:
-            return self._run_whole(inputs, state, memory)
+            return self._run_whole(inputs, state, memory, with_output)
         return self._run_by_step(inputs, state, memory, feeding if sampling else None, training_step or 0)
+
+    def needs_outputs(self, feeding: ScheduledSampling | None, training_step: int | None) -> bool:
+        """Return whether steps are run one by one, each with its output."""
+        return self.input_feeding or self._samples(feeding, training_step)
 
     def _samples(self, feeding: ScheduledSampling | None, training_step: int | None) -> bool:
         check_feeding(feeding)
@@ -208,30 +246,58 @@ class Decoder(nn.Module):
     def _embed(self, elements: Tensor) -> Tensor:
         return embed(self.embedding, elements, "target")
 
-    def _run_whole(self, inputs: Tensor, state: State, memory: Memory | None) -> Decoded:
+    def _run_whole(self, inputs: Tensor, state: State, memory: Memory | None, with_output: bool) -> Decoded:
         core_state, attentional = state
         hidden, core_state = self.rnn(self.dropout(self._embed(inputs)), state=core_state)
         joined, weights = self._attend(hidden, memory)
-        return Decoded(self.output(self.dropout(joined)), (core_state, attentional), weights)
+        joined = self.dropout(joined)
+        return Decoded(self.output(joined) if with_output else joined, (core_state, attentional), weights)
 
-    def _advance(self, embedded: Tensor, state: State, memory: Memory | None) -> Decoded:
+    def _masks(self, embedded: Tensor) -> Masks | None:
+        """Return the dropout masks of all steps of a minibatch; None if every step has its own or nothing is dropped.
+
+        Args:
+            embedded: the embedded elements, (B, T, D).
+        """
+        if not isinstance(self.dropout, VariationalDropout):
+            return None
+        masks = self.dropout.mask(embedded), self.dropout.mask(embedded, self.attentional_size)
+        return None if masks[0] is None or masks[1] is None else (masks[0], masks[1])
+
+    def _advance(self, embedded: Tensor, state: State, memory: Memory | None, masks: Masks | None = None) -> Decoded:
         core_state, attentional = state
-        inputs = self.dropout(embedded)
+        inputs = self.dropout(embedded) if masks is None else embedded * masks[0]
         if self.input_feeding:
             inputs = torch.cat([inputs, attentional.unsqueeze(1)], dim=2)
         hidden, core_state = self.rnn(inputs, state=core_state)
         joined, weights = self._attend(hidden, memory)
         attentional = joined[:, 0] if self.input_feeding else attentional
-        return Decoded(self.output(self.dropout(joined)), (core_state, attentional), weights)
+        dropped = self.dropout(joined) if masks is None else joined * masks[1]
+        return Decoded(self.output(dropped), (core_state, attentional), weights)
 
     def _attend(self, hidden: Tensor, memory: Memory | None) -> tuple[Tensor, Tensor | None]:
         """Return the attentional vectors (B, T, A) for the core's outputs (B, T, H), and the attention weights."""
-        if self.attention is None or self.join is None:
+        if self.join is None:
             return hidden, None
+        if self.attention is None:
+            return torch.tanh(self.join(hidden)), None
         if memory is None:
             raise InputError("this decoder has attention and needs a memory: give memory=")
-        read, weights = self.attention(hidden, *memory)
+        read, weights = self._read_together(hidden, memory) if is_eager() else self._read(hidden, memory)
         return torch.tanh(self.join(torch.cat([hidden, read], dim=2))), weights
+
+    def _read(self, hidden: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
+        assert self.attention is not None
+        return self.attention(hidden, *memory)
+
+    def _read_together(self, hidden: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
+        """Read the memory for rows (B, T, H); several rows, one after the other, may share a row of the memory."""
+        size, steps = hidden.shape[:2]
+        if len(memory[2]) == size:
+            return self._read(hidden, memory)
+        together = len(memory[2]), size // len(memory[2]) * steps
+        read, weights = self._read(hidden.reshape(*together, hidden.shape[2]), memory)
+        return read.reshape(size, steps, read.shape[2]), weights.reshape(size, steps, weights.shape[2])
 
     def _run_by_step(
         self,
@@ -249,13 +315,14 @@ class Decoder(nn.Module):
         truth, fed = self._embed(inputs), inputs.clone() if self.is_category else None
         outputs: list[Tensor] = []
         weights: list[Tensor | None] = []
+        masks = self._masks(truth)
         for t, embedded in enumerate(truth.unbind(1)):  # unbind, so that a trace takes no other length
             if feeding is not None and coins is not None and uniform is not None and t and bool(coins[:, t].any()):
                 predicted, drawn = self._embed_output(outputs[-1], inputs[:, t], feeding, uniform[:, t])
                 embedded = torch.where(coins[:, t].unsqueeze(1), predicted, embedded)
                 if fed is not None and drawn is not None:
                     fed[:, t] = torch.where(coins[:, t], drawn, fed[:, t])
-            one = self._advance(embedded.unsqueeze(1), state, memory)
+            one = self._advance(embedded.unsqueeze(1), state, memory, masks)
             state = one.state
             outputs.append(one.outputs[:, 0])
             weights.append(one.weights)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from .._core.state import State
 from ..errors import InputError
 from ..recurrent import ContextualRNN
+from .dropout import make_dropout
 from .embedding import embed, embedded_width, input_width
 
 
@@ -36,19 +37,28 @@ class Encoder(nn.Module):
         rnn: a recurrent network, batch first, with one direction or two.
         embedding: a module from elements to the core's inputs, such as `nn.Embedding`; None passes vectors unchanged.
         dropout: the dropout probability of the embedded elements, in training.
+        variational: whether dropout has one mask for all steps of a sequence, and is also applied to the outputs; see
+            `VariationalDropout`.
 
     Raises:
         InputError: `rnn` is not a `ContextualRNN` or not batch first, or the width of the embeddings differs from that
             of the core's inputs.
     """
 
-    def __init__(self, rnn: ContextualRNN, embedding: nn.Module | None = None, dropout: float = 0.0) -> None:
+    def __init__(
+        self,
+        rnn: ContextualRNN,
+        embedding: nn.Module | None = None,
+        dropout: float = 0.0,
+        variational: bool = False,
+    ) -> None:
         super().__init__()
         check_rnn(rnn, "encoder")
         width, inputs = embedded_width(embedding), input_width(rnn.core)
         if width is not None and inputs is not None and width != inputs:
             raise InputError(f"the encoder's core has input_size {inputs}, but its embeddings have width {width}")
-        self.rnn, self.embedding, self.dropout = rnn, embedding, nn.Dropout(dropout)
+        self.rnn, self.embedding, self.variational = rnn, embedding, variational
+        self.dropout = make_dropout(dropout, variational)
 
     def forward(self, source: Tensor, lengths: Tensor | None = None, context: Any = None) -> Encoded:
         """Encode sources.
@@ -63,6 +73,7 @@ class Encoder(nn.Module):
         """
         inputs = self.dropout(embed(self.embedding, source, "source"))
         outputs, state = self.rnn(inputs, context, lengths=lengths)
+        outputs = self.dropout(outputs) if self.variational else outputs
         mask = torch.ones(source.shape[:2], dtype=torch.bool, device=source.device)
         if lengths is not None:
             ends = torch.as_tensor(lengths, device=source.device).unsqueeze(1)

@@ -9,21 +9,23 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, mse_loss
+from torch.nn.functional import cross_entropy
 
 from .._core.evaluation import evaluation_mode
-from .._core.recording import Recorder, Tensors, recorder
-from .._core.state import State, fill, leaves
-from .._core.tracing import is_eager, shapes_are_traced
+from .._core.recording import recorder
+from .._core.state import State
+from .._core.tracing import shapes_are_traced
 from ..errors import InputError
 from ..export.files import Exported, Format, Graphs, export
-from ..recurrent import check_lengths
 from . import search
 from .decoder import Decoded, Decoder, Memory
 from .encoder import Encoder
 from .feeding import ScheduledSampling
+from .output_loss import LossInPieces, hooked, takes_pieces
+from .recorded_run import recorded_run
 from .search import Found
 from .step import Step
+from .vector_loss import ends_of, squared_error
 
 
 class EncoderDecoder(nn.Module):
@@ -158,19 +160,21 @@ class EncoderDecoder(nn.Module):
         options = (source_lengths, context, feeding, training_step)
         if target is not None:
             predict = functools.partial(self._predict, options=options)
-            return self._loss(predict, source, target, target_lengths, first, known)
+            if self.decoder.is_category:
+                return self._cross_entropy(predict, source, target, target_lengths, options, 0.0)
+            return squared_error(predict, self.decoder.size, source, target, target_lengths, first, known)
         if not (target_lengths is None and first is None and known is None):
             raise InputError("target_lengths, first and known can only be used with target=")
         assert inputs is not None
         return self._predict(source, inputs, options)
 
-    def _predict(self, source: Tensor, inputs: Tensor, options: tuple) -> Decoded:
+    def _predict(self, source: Tensor, inputs: Tensor, options: tuple, with_output: bool = True) -> Decoded:
         if not shapes_are_traced() and inputs.shape[0] != source.shape[0]:
             found = f"found {source.shape[0]} sources and {inputs.shape[0]} targets"
             raise InputError(f"sources and targets must be equal in number; {found}")
         lengths, context, feeding, training_step = options
         state, memory = self.encode(source, lengths, context)
-        return self.decoder(inputs, state, memory, feeding, training_step)
+        return self.decoder(inputs, state, memory, feeding, training_step, with_output)
 
     def loss(
         self,
@@ -184,11 +188,13 @@ class EncoderDecoder(nn.Module):
         training_step: int | None = None,
         first: Tensor | None = None,
         known: Tensor | None = None,
+        label_smoothing: float = 0.0,
     ) -> Tensor:
         """Return the mean loss, ().
 
         For categories, it is the mean cross-entropy per element in nats, end symbol included. For vectors, it is the
-        mean squared error.
+        mean squared error. Where all logits of the minibatch would take much memory, they are computed in pieces; see
+        `output_loss`.
 
         Args:
             source: categories (B, S) or vectors (B, S, F), padded.
@@ -201,31 +207,40 @@ class EncoderDecoder(nn.Module):
             first: for vectors, the element before the target (B, D), such as the last one of the source.
             known: for vectors, features (B, T, K) that are known in advance for every step, concatenated to the
                 decoder's inputs.
+            label_smoothing: for categories, the share of the probability of each label that is spread over all
+                categories.
 
         Raises:
             InputError: for vectors, `first` is missing, the targets do not have the decoder's width, or all lengths are
                 0; the number of targets is not that of the sources; the lengths are not B integers from 0 to T; or for
                 the reasons given in `Decoder.forward`.
         """
+        options = (source_lengths, context, feeding, training_step)
 
         def predict(source: Tensor, inputs: Tensor) -> Decoded:
-            return self(source, inputs, source_lengths, context, feeding, training_step)
+            return self(source, inputs, *options)
 
-        return self._loss(predict, source, target, target_lengths, first, known)
+        if self.decoder.is_category:
+            return self._cross_entropy(predict, source, target, target_lengths, options, label_smoothing)
+        return squared_error(predict, self.decoder.size, source, target, target_lengths, first, known)
 
-    def _loss(
+    def _cross_entropy(
         self,
         predict: Callable[[Tensor, Tensor], Decoded],
         source: Tensor,
         target: Tensor,
         target_lengths: Tensor | None,
-        first: Tensor | None,
-        known: Tensor | None,
+        options: tuple,
+        smoothing: float,
     ) -> Tensor:
-        if not self.decoder.is_category:
-            return self._squared_error(predict, source, target, target_lengths, first, known)
         inputs, labels = self.framed(target, target_lengths)
-        return cross_entropy(predict(source, inputs).outputs.transpose(1, 2), labels, ignore_index=-1)
+        has_hooks = any(map(hooked, (self, self.decoder, self.decoder.output)))
+        if takes_pieces(self.decoder.output, labels) and not has_hooks and not self.decoder.needs_outputs(*options[2:]):
+            joined = self._predict(source, inputs, options, with_output=False).outputs.flatten(0, 1)
+            layer = self.decoder.output
+            return LossInPieces.apply(joined, layer.weight, layer.bias, labels.flatten(), smoothing)
+        outputs = predict(source, inputs).outputs.transpose(1, 2)
+        return cross_entropy(outputs, labels, ignore_index=-1, label_smoothing=smoothing)
 
     def framed(self, target: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return the decoder's inputs (start symbol, then target) and its labels (target, then end symbol).
@@ -242,42 +257,13 @@ class EncoderDecoder(nn.Module):
         """
         size, steps = target.shape
         target = target if target.is_floating_point() else target.long()  # -1 does not fit into uint8
-        ends = _ends(lengths, size, steps, target.device)
+        ends = ends_of(lengths, size, steps, target.device)
         place = torch.arange(steps + 1, device=target.device)
         padded = torch.cat([target, target.new_zeros(size, 1)], dim=1)
         labels = padded.where(place < ends.unsqueeze(1), -1)
         labels = labels.masked_fill(place == ends.unsqueeze(1), self.end_symbol)
         inputs = torch.cat([target.new_full((size, 1), self.start_symbol), target], dim=1)
         return inputs.where(place <= ends.unsqueeze(1), self.start_symbol), labels.long()
-
-    def _squared_error(
-        self,
-        predict: Callable[[Tensor, Tensor], Decoded],
-        source: Tensor,
-        target: Tensor,
-        target_lengths: Tensor | None,
-        first: Tensor | None,
-        known: Tensor | None,
-    ) -> Tensor:
-        if first is None:
-            raise InputError("vector targets need the element before them: give first=")
-        size, steps, width = target.shape
-        if width != self.decoder.size:
-            raise InputError(f"targets must have width {self.decoder.size}, the decoder's size; found {width}")
-        inputs = torch.cat([first.unsqueeze(1), target[:, :-1]], dim=1)
-        inputs = inputs if known is None else torch.cat([inputs, known], dim=2)
-        if target_lengths is None:
-            return mse_loss(predict(source, inputs).outputs, target)
-        ends = _ends(target_lengths, size, steps, target.device).unsqueeze(1)
-        inside = torch.arange(steps, device=target.device) < ends
-        if is_eager() and not inside.any():
-            raise InputError("target_lengths must not all be 0: the batch has no element to predict")
-        inputs = inputs.masked_fill(~inside.unsqueeze(2), 0)  # NaN in the padding would make the gradients NaN
-        outputs = predict(source, inputs).outputs
-        if is_eager():
-            return mse_loss(outputs[inside], target[inside])
-        error = outputs - target.where(inside.unsqueeze(2), 0)  # the number of elements inside must not be a shape
-        return error.square().where(inside.unsqueeze(2), 0).sum() / (inside.sum() * width)
 
     def graphs(self, context: Any = None) -> Graphs:
         """Return what `export` writes; see `export.seq2seq_graphs`."""
@@ -390,7 +376,7 @@ class EncoderDecoder(nn.Module):
         state, memory = self.encode(source, source_lengths, context, sample=False)
         active = recorder()
         if active is not None:
-            return self._recorded_run(active, first, steps, state, memory, known)
+            return recorded_run(active, self.decoder, first, steps, state, memory, known)
         found, last = [], first
         for step in range(steps):
             fed = last if known is None else torch.cat([last, known[:, step]], dim=1)
@@ -398,29 +384,3 @@ class EncoderDecoder(nn.Module):
             state, last = one.state, one.outputs[:, 0]
             found.append(last)
         return torch.stack(found, dim=1)
-
-    def _recorded_run(
-        self, active: Recorder, first: Tensor, steps: int, state: State, memory: Memory | None, known: Tensor | None
-    ) -> Tensor:
-        """Do `free_run` as one loop of a graph."""
-        core, attentional = state
-        has_known = known is not None and known.shape[2] > 0
-        of_steps = known.transpose(0, 1) if known is not None and has_known else first.new_zeros(steps, 1)
-        shapes = self.decoder.rnn.state_shapes
-
-        def body(decoder: Any, step: Tensors, carry: Tensors, fixed: Tensors) -> tuple[Tensors, Tensors]:
-            last, *rest, vector = carry
-            fed = torch.cat([last, step[0]], dim=1) if has_known else last
-            one = decoder.step(fed, (fill(shapes, iter(rest)), vector), Memory(*fixed) if fixed else None)
-            after, vector = one.state
-            return [one.outputs[:, 0]], [one.outputs[:, 0].clone(), *leaves(after), vector.clone()]
-
-        carry, fixed = [first, *leaves(core), attentional], [] if memory is None else list(memory)
-        (found,), _ = active.scan(body, [of_steps], carry, fixed, self.decoder)
-        return found.transpose(0, 1)
-
-
-def _ends(lengths: Tensor | None, size: int, steps: int, device: torch.device) -> Tensor:
-    if lengths is None:
-        return torch.full((size,), steps, device=device)
-    return check_lengths(lengths, size, steps, device, "target_lengths")

@@ -62,6 +62,7 @@ def fit(
     *,
     seed: int = 0,
     schedule: Literal["constant", "cosine"] = "constant",
+    warmup: int = 0,
     evaluate: Callable[[Any], Metrics] | None = None,
     minimise: tuple[str, ...] | None = None,
     patience: int | None = None,
@@ -79,6 +80,7 @@ def fit(
         settings: epochs, learning rate, weight decay, gradient clipping and device.
         seed: of the order of the data and of all noise.
         schedule: "constant", or "cosine": the learning rate falls from epoch to epoch, to 0 after the last.
+        warmup: the number of updates in which the learning rate grows linearly from 0 to that of the schedule.
         evaluate: called after each epoch with the module in evaluation mode and without gradients; its metrics are
             added to the epoch's.
         minimise: metrics to minimise, in order of priority; the weights of the best epoch are restored at the end.
@@ -115,8 +117,8 @@ def fit(
         if history and (_is_out_of_patience(history, minimise, patience) or (until is not None and until(history[-1]))):
             break
         torch.manual_seed(int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0]))
-        _set_learning_rate(optimizer, settings, schedule, epoch)
-        mean_loss = _train_epoch(device, model, optimizer, loss, batches(), settings, epoch)
+        rate = settings.learning_rate * _decay(settings, schedule, epoch)
+        mean_loss = _train_epoch(device, model, optimizer, loss, batches(), settings, epoch, (rate, warmup))
         history.append({"epoch": epoch, "loss": mean_loss, **_evaluate(module, evaluate)})
         if minimise is not None and best_epoch(history, minimise) == epoch:
             best.save(epoch)  # before the checkpoint: if the process dies in between, this epoch is trained again
@@ -183,11 +185,20 @@ def check_accelerator(accelerator: str) -> None:
         Device(accelerator)
 
 
-def _set_learning_rate(optimizer: FlatAdamW, settings: TrainingSettings, schedule: str, epoch: int) -> None:
-    """Set the learning rate of an epoch. It depends on the epoch's number alone, so a checkpoint need not store it."""
+def _decay(settings: TrainingSettings, schedule: str, epoch: int) -> float:
+    """Return the factor of the learning rate in an epoch.
+
+    It depends on the epoch's number alone, so a checkpoint need not store it.
+    """
     progress = (epoch - 1) / settings.epochs if schedule == "cosine" else 0.0
+    return (1 + math.cos(math.pi * progress)) / 2
+
+
+def _set_learning_rate(optimizer: FlatAdamW, rate: float, warmup: int) -> None:
+    """Set the learning rate of the next update; it is lower in the first `warmup` updates."""
+    share = min(1.0, (optimizer.updates + 1) / warmup) if warmup else 1.0
     for group in optimizer.param_groups:
-        group["lr"] = settings.learning_rate * (1 + math.cos(math.pi * progress)) / 2
+        group["lr"] = rate * share
 
 
 def _train_epoch(
@@ -198,6 +209,7 @@ def _train_epoch(
     batches: Iterable[Any],
     settings: TrainingSettings,
     epoch: int,
+    rate_and_warmup: tuple[float, int],
 ) -> float:
     model.train()
     total, steps = 0.0, 0
@@ -207,6 +219,7 @@ def _train_epoch(
         if not torch.isfinite(value):
             raise _diverged(f"the loss became {float(value.detach())}", epoch, steps, settings)
         device.backward(value)
+        _set_learning_rate(optimizer, *rate_and_warmup)
         optimizer.step()
         total += float(value.detach())
     if not all(bool(torch.isfinite(parameter).all()) for parameter in model.parameters()):

@@ -6,6 +6,7 @@ import dataclasses
 import pathlib
 from typing import Any, Generic, TypeVar
 
+from .._core.checkpoint import signed
 from .fit import DivergedError, TrainingSettings
 from .parallel import Training, Work, run_all
 
@@ -95,4 +96,4 @@ def _best(
 
 def _average(training: Training, folds: list[dict[str, float]], name: str) -> float | None:
     """Return the average of a metric over folds; None if training diverged on one of them."""
-    return training.average([metrics[name] for metrics in folds]) if all(folds) else None
+    return training.average([signed(metrics, name) for metrics in folds]) if all(folds) else None

@@ -9,7 +9,7 @@ from ..._core.settings import takes_settings
 from ...errors import InputError
 from ..infer_unit import UNCLEAR, infer_unit
 from ..table import Table, is_path
-from ..units import NAMES, Units
+from ..units import PAIR_NAMES, Units
 from .enclosing import strip_marks
 from .header import without_header
 from .labels import check_tags, label_separator, tags_of
@@ -149,13 +149,13 @@ def _unit_of(side: str, settings: PairFileSettings, tables: Sequence[Sequence[st
             example = next(text for text in texts if len(text.split()) > 1)
             raise InputError(
                 f"{name}: it is not clear what the symbols of the {side}s are, such as {example!r}; give `{argument}`, "
-                f"one of {NAMES}"
+                f"one of {PAIR_NAMES}"
             )
         if unit is not None:
             found.setdefault(unit, name)
     if len(found) > 1:
         raise InputError(
             f"{found['symbols']}: the {side}s seem to be symbols separated by spaces, but those of "
-            f"{found['characters']} characters; give `{argument}` for all files, one of {NAMES}"
+            f"{found['characters']} characters; give `{argument}` for all files, one of {PAIR_NAMES}"
         )
     return next(iter(found), "characters")

@@ -11,7 +11,7 @@ from ...errors import InputError
 from ...table_files.encoding import UTF8, check_encoding
 from ...table_files.separator import SEPARATORS, ending_of
 from ...table_files.settings import FileSettings
-from ..units import check_unit
+from ..units import PAIR_UNITS, check_unit
 
 NONE = "none"  # a value that switches an inference off
 FIELDS = 3  # of a line with a label
@@ -84,8 +84,8 @@ class PairFileSettings(Settings):
     source_unit: str | None = setting(
         None,
         "Symbols of the sources: characters, graphemes (grapheme clusters), symbols (separated by spaces), words, "
-        "bytes, smiles, whole (the text is one symbol), or re: and a regular expression that matches a symbol; by "
-        "default, characters or symbols, as the texts show.",
+        "subwords, bytes, smiles, whole (the text is one symbol), or re: and a regular expression that matches a "
+        "symbol; by default, characters or symbols, as the texts show.",
         group="data",
         metavar="UNIT",
     )
@@ -109,7 +109,7 @@ class PairFileSettings(Settings):
         self._check_together()
         for name in ("source_unit", "target_unit"):
             if getattr(self, name) is not None:
-                check_unit(getattr(self, name), name)
+                check_unit(getattr(self, name), name, PAIR_UNITS)
 
     def _check_together(self) -> None:
         given = {"header": self.header is not None, "label_column": self.label_column is not None}

@@ -42,7 +42,9 @@ def join(symbols: list[str], unit: str) -> str:
     """Return the text of symbols. Bytes that are not UTF-8 become the replacement character."""
     if unit == "bytes":
         return bytes.fromhex("".join(symbols)).decode("utf-8", "replace")
-    return (" " if unit in ("symbols", "words", "subwords") else "").join(symbols)
+    if unit == "subwords":
+        return "".join(symbols).replace("\u2581", " ").strip()  # which sentencepiece writes for a blank
+    return (" " if unit in ("symbols", "words") else "").join(symbols)
 
 
 def _bytes(text: str) -> list[str]:

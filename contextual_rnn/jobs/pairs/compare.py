@@ -11,12 +11,13 @@ import numpy as np
 from ..._core.settings import takes_settings
 from ...data.pairs import PairSource
 from ...study.comparison import Comparison, Trained, train_kinds
-from ...study.differences import FEWEST_ITEMS, Row, caution, difference_over_items, in_words, summarise
+from ...study.differences import FEWEST_ITEMS, ItemMetric, Row, caution, difference_over_items, in_words, summarise
 from ...study.differences import answer as answer_in_words
 from ...study.intervals import adjusted, two_way_estimate
 from .answers import answer
 from .data import PairData, either
-from .metrics import BY_WORD, METRICS
+from .metrics import PairMetric, by_item, metrics_of
+from .questions import Question, thirds
 from .settings import PairSettings
 from .train import Training, check_label
 
@@ -33,8 +34,10 @@ class PairComparison(Comparison):
     def table_rows(self) -> list[Row]:
         """Return the errors of every variant, averaged over seeds, and those of its ensemble.
 
-        The intervals of the sequence error rate are over the test sources.
+        The intervals are over the test sources: of the sequence error rate or, for subwords, of the chrF of a sentence.
         """
+        metrics: Any = self.metrics
+        interval = "chrf" if metrics[0].of_text else by_item(metrics).key
         shown = [(one["variant"], one) for one in self.report["errors"]]
         shown += [(f"{one['variant']}, ensemble", one) for one in self.report["ensembles"]]
         none = {"low": None, "high": None}
@@ -43,11 +46,16 @@ class PairComparison(Comparison):
                 "variant": name,
                 "metric": metric.key,
                 "mean": one[metric.key],
-                **({"low": one["low"], "high": one["high"]} if metric.key == BY_WORD.key else none),
+                **({"low": one["low"], "high": one["high"]} if metric.key == interval else none),
             }
             for name, one in shown
             for metric in self.metrics
         ]
+
+    def ranked(self) -> list[str]:
+        """Return the variants, the best first: by the highest BLEU of subwords, else by the lowest error rate."""
+        metrics: Any = self.metrics
+        return super().ranked()[::-1] if metrics[0].of_text else super().ranked()
 
     def plot_attention(self, shown: int = 6) -> Figure:
         """Draw the attention weights of the baseline model of seed 0 on some test sources.
@@ -95,7 +103,8 @@ def compare(
     The first values of bridge, attention, feeding and label form the baseline model; each further value changes one
     setting of it. Other settings with several values are chosen for each variant in the same way, on validation pairs.
     The table shows errors on the test pairs: the sequence error rate is the share of wrong targets, and the symbol
-    error rate counts the edits per 100 symbols.
+    error rate counts the edits per 100 symbols. Targets of subwords have BLEU and chrF; variants are then compared by
+    the chrF of each sentence, also for thirds of the sources by their length.
 
     Args:
         train: Training pairs: files with one pair per line (source, tab, target), also as LABEL=PATH, or a folder; in
@@ -144,7 +153,8 @@ def compare(
         check_label(list(dict.fromkeys(values["label"] for values in variants)), data)
         variants = [values for values, _ in PairSettings.variants({**compared, "label": "none"})]
     candidates = {"-".join(values.values()): _candidates(values, variants, options) for values in variants}
-    with train_kinds(Training(data), candidates, seeds=seeds, out=out, resume=resume, jobs=jobs) as trained:
+    training = Training(data, chosen_by=files.chosen_by(data.units.target))
+    with train_kinds(training, candidates, seeds=seeds, out=out, resume=resume, jobs=jobs) as trained:
         fields = _findings(trained, dict(zip(candidates, _named(variants), strict=True)), data)
         return PairComparison(**fields, **trained.fields()).keep(trained)
 
@@ -177,10 +187,12 @@ def _named(variants: list[dict[str, str]]) -> list[Row]:
 def _findings(trained: Trained, variants: dict[str, Row], data: PairData) -> dict[str, Any]:
     """Return the result fields of the comparison; `variants` maps names in files to variants."""
     kinds, choices = list(variants.values()), trained.choices
+    metrics = metrics_of(data.units.target)
+    by = by_item(metrics)
     runs = [{**run, **variants[run["initial_state"]]} for run in trained.runs]
-    compared = [_difference(runs, kind, kinds[0]) for kind in kinds[1:]]
+    compared = [_difference(runs, kind, kinds[0], by) for kind in kinds[1:]]
     differences = adjusted(compared, compared[0] if compared else None)
-    sentences = [f"{row['factor'].capitalize()}: {in_words(row, BY_WORD, BY_WORD.items)}" for row in differences[1:]]
+    sentences = [f"{row['factor'].capitalize()}: {in_words(row, by, by.items)}" for row in differences[1:]]
     for name, choice in choices.items():
         if choice.in_words():
             sentences.append(f"Chosen for {name} on the validation pairs: {choice.in_words()}.")
@@ -188,19 +200,22 @@ def _findings(trained: Trained, variants: dict[str, Row], data: PairData) -> dic
         sentences.append(
             "Input feeding needs an attention, so the variant without attention has no input feeding either."
         )
-    report = {
-        "errors": [_errors(kind, runs) for kind in kinds],
+    report: dict[str, Any] = {
+        "errors": [_errors(kind, runs, metrics) for kind in kinds],
         "chosen": trained.chosen(),
         "ensembles": _ensembles(variants, trained, data) if len(runs) > len(kinds) else [],
     }
+    if "by_length" in runs[0]:
+        report["by_length"] = by_length(runs, kinds, data.test, by)
+        sentences += _lengths_in_words(report["by_length"], by)
     subject = differences[0]["factor"] if differences else "bridge"
     return {
-        "answer": answer_in_words(f"the {subject}", differences[0] if differences else None, BY_WORD, BY_WORD.items),
+        "answer": answer_in_words(f"the {subject}", differences[0] if differences else None, by, by.items),
         "runs": runs,
         "summary": summarise(runs, list(kinds[0])),
         "differences": differences,
-        "sentences": [*sentences, *caution(differences, BY_WORD, len(runs[0]["wrong"])), *data.overlap()],
-        "metrics": METRICS,
+        "sentences": [*sentences, *caution(differences, by, len(runs[0]["wrong"])), *data.overlap()],
+        "metrics": metrics,
         "report": report,
         "note": "\n".join([_note(kinds, len(data.test)), " ".join([data.units.in_words(), *data.notes])]),
     }
@@ -218,35 +233,59 @@ def _note(kinds: list[Row], number: int) -> str:
     return f"{note}\nThe base has {values}."
 
 
-def _difference(runs: list[Row], kind: Row, base: Row) -> Row:
+def _difference(runs: list[Row], kind: Row, base: Row, by: ItemMetric) -> Row:
     """Compare a variant with the base, from which it differs in one factor."""
-    row = difference_over_items(runs, {"variant": kind["variant"]}, {"variant": base["variant"]}, BY_WORD)
+    row = difference_over_items(runs, {"variant": kind["variant"]}, {"variant": base["variant"]}, by)
     factor = next(name for name in kind if kind[name] != base[name])
     return {"factor": factor, **row, "a": kind[factor], "b": base[factor]}
 
 
-def _errors(kind: Row, runs: list[Row]) -> Row:
-    """Return the metrics of a variant, averaged over seeds, and the interval of its sequence error rate."""
-    own = [run for run in runs if run["variant"] == kind["variant"]]
-    interval = _over_sources(np.mean([run["wrong"] for run in own], axis=0))
-    means = {metric.key: float(np.mean([run["metrics"][metric.key] for run in own])) for metric in METRICS}
+def by_length(runs: list[Row], kinds: list[Row], test: list[Question], by: ItemMetric) -> list[Row]:
+    """Return the comparison of every variant with the base for thirds of the test sources, by their length.
+
+    Each row has the mean metrics of the variant on these sources, too. The intervals are not adjusted for the number of
+    comparisons.
+    """
+    rows = []
+    for name, places in thirds(test).items():
+        of_these = [{**run, by.values: [run[by.values][place] for place in places]} for run in runs]
+        for kind in kinds:
+            own = [run["by_length"][name] for run in runs if run["variant"] == kind["variant"]]
+            row = {"sources_of": name, "variant": kind["variant"]}
+            row |= {key: float(np.mean([one[key] for one in own])) for key in own[0]}
+            rows.append(row | (_difference(of_these, kind, kinds[0], by) if kind is not kinds[0] else {}))
+    return rows
+
+
+def _lengths_in_words(rows: list[Row], by: ItemMetric) -> list[str]:
+    compared = [row for row in rows if "a" in row]
+    said = [f"  {row['factor']}, sources of {row['sources_of']}: {in_words(row, by, by.items)}" for row in compared]
+    return ["By the length of the source, not adjusted for their number:", *said] if said else []
+
+
+def _errors(kind: Row, runs: list[Row], metrics: Sequence[PairMetric]) -> Row:
+    """Return the metrics of a variant, averaged over seeds, and an interval over the sources."""
+    own, by = [run for run in runs if run["variant"] == kind["variant"]], by_item(metrics)
+    interval = _over_sources(by.factor * np.mean([run[by.values] for run in own], axis=0))
+    means = {metric.key: float(np.mean([run["metrics"][metric.key] for run in own])) for metric in metrics}
     return {**kind, **means, **interval}
 
 
 def _ensembles(variants: dict[str, Row], trained: Trained, data: PairData) -> list[Row]:
     """Return the metrics of the ensemble of all seeds of every variant, with an interval over the sources."""
-    rows = []
+    rows, by = [], by_item(metrics_of(data.units.target))
     for name, kind in variants.items():
         seeds = [model for run, model in trained.models.items() if run.startswith(f"{name}-seed-")]
-        answers = answer(seeds, data.test, trained.choices[name].settings.beam)
-        interval = _over_sources(np.array(answers.wrong, float))
+        settings = trained.choices[name].settings
+        answers = answer(seeds, data.test, settings.beam, **settings.penalties)
+        interval = _over_sources(by.factor * np.array(answers.of_each()[by.values], float))
         rows.append({**kind, **answers.metrics(), **interval})
     return rows
 
 
-def _over_sources(wrong: np.ndarray) -> Row:
-    """Return the ends of the 95% t interval of the sequence error rate over the sources; None with fewer than 40."""
-    if len(wrong) < FEWEST_ITEMS:
+def _over_sources(values: np.ndarray) -> Row:
+    """Return the ends of the 95% t interval of a mean from 0 to 100 over the sources; None with fewer than 40."""
+    if len(values) < FEWEST_ITEMS:
         return {"low": None, "high": None}
-    interval = two_way_estimate(100 * wrong[None]).interval()
+    interval = two_way_estimate(values[None]).interval()
     return {"low": max(interval.low or 0.0, 0.0), "high": min(interval.high or 0.0, 100.0)}

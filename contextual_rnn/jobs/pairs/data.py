@@ -4,39 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Sequence
 from typing import Any
 
 import torch
 
 from ..._core.extras import require
-from ...data.pairs import Pair, PairFileSettings, Pairs, PairSource, read_pairs
+from ...data.pairs import Pair, Pairs, PairSource, read_pairs
 from ...data.pairs.parts import Parallel
-from ...data.pairs.settings import PLAIN
 from ...data.units import Units
 from ...errors import InputError
+from .questions import Question, questions
+from .settings import PairSettings
+from .subwords import Sides, cut, train_subwords
 
 MANY = 10  # targets of a source, on average
 HELD_OUT = 0.1  # the share of the training sources that is held out if there are no validation pairs
-
-Symbols = tuple[str, ...]
-
-
-@dataclasses.dataclass(frozen=True)
-class Question:
-    """A source with its label and all its correct targets, the references."""
-
-    source: Symbols
-    label: str | None
-    references: tuple[Symbols, ...]
-
-
-def questions(pairs: Sequence[Pair]) -> list[Question]:
-    """Return each distinct source once, in order of appearance, with all its targets."""
-    found: dict[tuple[Symbols, str | None], dict[Symbols, None]] = {}
-    for pair in pairs:
-        found.setdefault((pair.source, pair.label), {})[pair.target] = None
-    return [Question(source, label, tuple(targets)) for (source, label), targets in found.items()]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,6 +34,7 @@ class PairData:
         identity: the names and SHA-256 of the data, so that a run is not resumed on other data.
         label_separator: what separates the tags of a label; None if a label is one.
         notes: sentences on what was inferred.
+        subwords: what splits the sides whose symbols are subwords.
     """
 
     training: list[Pair]
@@ -62,6 +45,7 @@ class PairData:
     identity: dict[str, Any]
     label_separator: str | None = None
     notes: list[str] = dataclasses.field(default_factory=list)
+    subwords: Sides = dataclasses.field(default_factory=dict)
 
     @classmethod
     def read(
@@ -69,12 +53,15 @@ class PairData:
         train: PairSource,
         validation: PairSource | None,
         test: PairSource | None,
-        files: PairFileSettings = PLAIN,
+        files: PairSettings | None = None,
     ) -> PairData:
         """Read all pairs once; raise InputError if data are invalid or have labels that `train` lacks.
 
+        Subwords are found on the pairs to train on, and on no others.
+
         Without validation pairs, a part of the training pairs is held out; see `hold_out`.
         """
+        files = files or PairSettings()
         if train is None:
             raise InputError("training pairs are missing: give `train`, or `source` and `target`")
         require("pairs", "Training on pairs")
@@ -95,16 +82,18 @@ class PairData:
             "files": {name: pairs.files for name, pairs in read.items()},
             "sha256": {name: pairs.fingerprint() for name, pairs in read.items()},
         }
-        tested = questions(read["test"].pairs) if "test" in read else []
+        tested = read["test"].pairs if "test" in read else []
+        sides = train_subwords(kept, training.units, files.subwords, files.shared_subwords)
         return cls(
-            kept,
-            questions(held_out),
-            tested,
+            cut(kept, sides),
+            questions(cut(held_out, sides)),
+            questions(cut(tested, sides)),
             training.labels,
             training.units,
             identity,
             training.label_separator,
             notes,
+            sides,
         )
 
     def overlap(self) -> list[str]:

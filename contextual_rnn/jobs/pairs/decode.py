@@ -23,7 +23,8 @@ class Target(NamedTuple):
     Attributes:
         text: the target.
         symbols: its symbols.
-        score: the log probability, in nats, over the length to the power of alpha; targets are ranked by it.
+        score: the log probability, in nats, over the length to the power of alpha, and the coverage penalty; targets
+            are ranked by it.
         ended: False if the target was cut at the largest length.
     """
 
@@ -40,6 +41,7 @@ def decode(
     *,
     width: int = 1,
     alpha: float = 0.0,
+    coverage: float = 0.0,
     n_best: int = 1,
     batch_size: int = 100,
     max_steps: int = 100,
@@ -52,6 +54,8 @@ def decode(
         labels: of the sources, for models that read labels.
         width: of the beam; 1 is greedy search. With `n_best` 1, the better result of beam and greedy search is taken.
         alpha: the exponent of the length penalty; see `seq2seq.search`.
+        coverage: the weight of the coverage penalty, which is added to the scores of targets that do not attend to all
+            of their source; see `seq2seq.step.coverage_penalty`. It needs a beam of at least 2.
         n_best: the number of different targets per source, at most `width`.
         batch_size: the number of sources decoded at once.
         max_steps: the largest number of symbols of a target, its end included.
@@ -63,30 +67,41 @@ def decode(
         raise ValueError(f"n_best must be in 1 to the width of the beam, {width}; found {n_best}")
     of_sources = labels or [None] * len(sources)
     pairs = [Pair(tuple(source), (), label) for source, label in zip(sources, of_sources, strict=True)]
-    found: list[list[Target]] = []
+    order = sorted(range(len(pairs)), key=lambda row: len(pairs[row].source))  # so that a minibatch has little padding
+    found: dict[int, list[Target]] = {}
     for at in range(0, len(pairs), batch_size):
-        found += _decode_batch(models, pairs[at : at + batch_size], width, alpha, n_best, max_steps)
-    return found
+        rows = order[at : at + batch_size]
+        targets = _decode_batch(models, [pairs[row] for row in rows], width, (alpha, coverage), n_best, max_steps)
+        found |= zip(rows, targets, strict=True)
+    return [found[row] for row in range(len(pairs))]
 
 
 def _decode_batch(
     models: Sequence[PairNetwork],
     pairs: Sequence[Pair],
     width: int,
-    alpha: float,
+    penalties: tuple[float, float],
     n_best: int,
     max_steps: int,
 ) -> list[list[Target]]:
+    alpha, coverage = penalties
     batch = PairBatch(*(part.to(models[0].device) for part in collate(models[0].encode(pairs))))
     with torch.no_grad():
         begun = [model.pairs.begin(batch.source, batch.source_lengths, model.context(batch.label)) for model in models]
-    step = _without_start_and_unknown(Ensemble([step for step, _ in begun]))
-    state = tuple(state for _, state in begun)
+    steps = [step for step, _ in begun]
+    step = _without_start_and_unknown(Ensemble(steps))
+    state = tuple(step.covering(state) if coverage else state for step, state in begun)
+
+    def bonus(states: State) -> Tensor:
+        found = [step.covered(one) for step, one in zip(steps, states, strict=True)]
+        return coverage * torch.stack(found).mean(0)
+
     options: dict[str, Any] = {"start": START, "end": END, "max_steps": max_steps, "alpha": alpha}
     if width == 1:
         return _targets(greedy(step, state, len(pairs), **options), models[0])
-    found = beam(step, state, len(pairs), width=width, n_best=n_best, **options)
-    if n_best == 1:
+    more = bonus if coverage else None
+    found = beam(step, state, len(pairs), width=width, n_best=n_best, bonus=more, **options)
+    if n_best == 1 and not coverage:
         found = better(found, greedy(step, state, len(pairs), **options))
     return _targets(found, models[0])
 

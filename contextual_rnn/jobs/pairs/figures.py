@@ -10,8 +10,8 @@ from ...data.pairs import Pair
 from ...errors import InputError
 from ...study.figures import Figure, finish, styled, subplots, weight_matrix
 from .answers import answer
-from .data import Question, Symbols
 from .network import PairNetwork
+from .questions import Question, Symbols
 
 MOST_SYMBOLS = 24  # the longest source whose symbols fit on a panel's axis
 

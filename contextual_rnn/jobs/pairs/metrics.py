@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from typing import Any
 
+from ...data.units import join
 from ...study.differences import ItemMetric, Metric
+from .text_metrics import bleu, bleu_lowercase, chrf, is_installed, signatures
 
 Symbols = Sequence[str]
 
@@ -37,15 +40,42 @@ def phone_error_rate(found: Sequence[Symbols], references: Sequence[Sequence[Sym
 
 @dataclasses.dataclass(frozen=True)
 class PairMetric(Metric):
-    """A metric of targets: `compute(found, references)`, where every target has one or more references."""
+    """A metric of targets: `compute(found, references)`, where every target has one or more references.
 
-    compute: Callable[[Sequence[Symbols], Sequence[Sequence[Symbols]]], float] = word_error_rate
+    Attributes:
+        compute: of symbols, or of texts if `of_text` is true.
+        of_text: whether it reads texts, and not their symbols.
+    """
+
+    compute: Callable[[Sequence[Any], Sequence[Sequence[Any]]], float] = word_error_rate
+    of_text: bool = False
 
 
 METRICS = (
     PairMetric("word_error_rate", "sequence error rate", "%", "difference", compute=word_error_rate),
     PairMetric("phone_error_rate", "symbol error rate", "%", "difference", compute=phone_error_rate),
 )
+TEXT_METRICS = (
+    PairMetric("bleu", "BLEU", "", "difference", compute=bleu, of_text=True),
+    PairMetric("bleu_lowercase", "BLEU in lower case", "", "difference", compute=bleu_lowercase, of_text=True),
+    PairMetric("chrf", "chrF", "", "difference", compute=chrf, of_text=True),
+)
+
+
+def metrics_of(unit: str) -> tuple[PairMetric, ...]:
+    """Return the metrics of targets of a unit: with BLEU and chrF for subwords, and for words if sacrebleu is there."""
+    if unit == "subwords":
+        return (*TEXT_METRICS, *METRICS)
+    return (*METRICS, *TEXT_METRICS) if unit == "words" and is_installed() else METRICS
+
+
+def scored_by(references: Sequence[Sequence[Symbols]], unit: str) -> list[str]:
+    """Return the signature of each metric of texts, for references whose symbols have a unit; none for other units."""
+    if not any(metric.of_text for metric in metrics_of(unit)):
+        return []
+    return signatures([[join(right, unit) for right in rights] for rights in references])
+
+
 BY_WORD = ItemMetric(
     "word_error_rate",
     "sequence error rate",
@@ -56,3 +86,9 @@ BY_WORD = ItemMetric(
     item="source",
     factor=100,
 )
+BY_TEXT = ItemMetric("chrf_of_each", "chrF of a sentence", "", "difference", "chrf_of_each", "sources", "source")
+
+
+def by_item(metrics: Sequence[PairMetric]) -> ItemMetric:
+    """Return what variants are compared by, for other sources too: chrF if texts come first, else the error rate."""
+    return BY_TEXT if metrics[0].of_text else BY_WORD

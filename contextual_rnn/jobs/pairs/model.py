@@ -35,6 +35,7 @@ class PairModel(PairNetwork):
         beam: int = 5,
         n_best: int = 1,
         alpha: float = 0.0,
+        coverage: float = 0.0,
         longest: int = 100,
         scores: bool = False,
     ) -> list[str] | list[list[Target]]:
@@ -46,6 +47,8 @@ class PairModel(PairNetwork):
             beam: the width of the beam search; 1 is greedy search.
             n_best: the number of targets per source, at most `beam`.
             alpha: the exponent of the length penalty: the score is the log probability over the length to this power.
+            coverage: the weight of the coverage penalty, which lowers the score of a target that leaves parts of its
+                source without attention.
             longest: the largest number of symbols of a target.
             scores: return targets with their scores, even if `n_best` is 1.
 
@@ -64,6 +67,9 @@ class PairModel(PairNetwork):
             beam=beam,
             n_best=n_best,
             alpha=alpha,
+            coverage=coverage,
             longest=longest,
             scores=scores,
         )
+
+    translate = transcribe  # the same

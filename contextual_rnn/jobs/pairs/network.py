@@ -8,7 +8,7 @@ An attention, if there is one, reads the encoder's outputs at every step of the 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -16,9 +16,11 @@ from torch import Tensor, nn
 
 from ...context import Context, Label, Vector
 from ...cores import GATED_CORES
-from ...data.encoded_pairs import END, SPECIAL, START, UNKNOWN, Encoded, PairBatch, Vocabulary
+from ...data.encoded_pairs import END, SPECIAL, START, UNKNOWN, Encoded, PairBatch, Vocabulary, collate
 from ...data.pairs import Pair
 from ...data.pairs.labels import tags_of
+from ...data.pairs.pair import split
+from ...data.subwords import Subwords
 from ...data.units import Units, pattern_of
 from ...errors import InputError
 from ...export.files import Graphs, program
@@ -27,7 +29,9 @@ from ...initial_state import ConstantState, ContextState, InitialState
 from ...recurrent import ContextualRNN
 from ...seq2seq import Decoder, Encoder, EncoderDecoder, ScheduledSampling, make_attention, make_bridge
 from ...serialization import SavedModel
+from .questions import Question, Symbols
 from .settings import PairSettings
+from .subwords import split_text
 
 
 class PairNetwork(SavedModel):
@@ -40,6 +44,7 @@ class PairNetwork(SavedModel):
         units: what a symbol of each side is.
         labels: of the sources, or their tags; empty if pairs have no labels.
         label_separator: what separates the tags of a label; None if a label is one.
+        subwords: for "source" and "target" if their symbols are subwords, what splits texts, or its text for JSON.
 
     Attributes:
         updates: the number of training steps taken, (). It is saved, because scheduled sampling depends on it.
@@ -57,27 +62,35 @@ class PairNetwork(SavedModel):
         units: Units | dict[str, Any],
         labels: Sequence[str] = (),
         label_separator: str | None = None,
+        subwords: Mapping[str, Subwords | str] | None = None,
     ) -> None:
         super().__init__()
         given = settings if isinstance(settings, PairSettings) else PairSettings.from_json(settings)
         self.settings, self.labels, self.label_separator = given, list(labels), label_separator
         self.units = units if isinstance(units, Units) else Units(**units)
         self.source, self.target = Vocabulary(source), Vocabulary(target)
+        self.subwords = {
+            side: Subwords.from_text(one) if isinstance(one, str) else one for side, one in (subwords or {}).items()
+        }
         self.register_buffer("updates", torch.zeros((), dtype=torch.long))
         cell, half = GATED_CORES[given.cell], given.hidden // 2
         encoder_core = cell(given.embedding, half, given.layers, batch_first=True, bidirectional=True)
         attention = make_attention(given.attention, given.hidden, given.hidden)
-        decoder_inputs = given.embedding + given.hidden * given.input_feeding
+        attentional = given.embedding if given.tied else given.hidden
+        decoder_inputs = given.embedding + attentional * given.input_feeding
         decoder_core = cell(decoder_inputs, given.hidden, given.layers, batch_first=True)
+        dropout = given.dropout, given.variational_dropout
         symbols = nn.Embedding(len(self.source) + len(self.labels), given.embedding)
-        encoder = Encoder(ContextualRNN(encoder_core, self._encoder_start(encoder_core)), symbols, given.dropout)
+        encoder = Encoder(ContextualRNN(encoder_core, self._encoder_start(encoder_core)), symbols, *dropout)
         decoder = Decoder(
             ContextualRNN(decoder_core, make_bridge(given.bridge, encoder_core, decoder_core)),
             len(self.target),
             nn.Embedding(len(self.target), given.embedding),
             attention,
-            input_feeding=given.input_feeding,
-            dropout=given.dropout,
+            attentional,
+            given.input_feeding,
+            *dropout,
+            given.tied,
         )
         self.pairs = EncoderDecoder(encoder, decoder, START, END)
 
@@ -90,6 +103,7 @@ class PairNetwork(SavedModel):
             "units": dataclasses.asdict(self.units),
             "labels": self.labels,
             "label_separator": self.label_separator,
+            "subwords": {side: one.to_text() for side, one in self.subwords.items()},
         }
 
     @property
@@ -151,6 +165,12 @@ class PairNetwork(SavedModel):
             return Encoded(source, target, int(numbers))
         return Encoded(source, target, torch.zeros(len(self.labels)).index_fill(0, numbers, 1.0))
 
+    def split_source(self, place: str, text: str) -> Symbols:
+        """Return the symbols of a source text; raise InputError, about `place`, if there are too many."""
+        if "source" in self.subwords:
+            return split_text(f"{place}: the source", text, self.subwords["source"])
+        return split(place, text, self.units.source)
+
     def tags(self, label: str | None) -> tuple[str, ...]:
         """Return the tags of a label; the label itself if the model's labels are whole; none without a label."""
         return tags_of(label, self.label_separator)
@@ -177,10 +197,12 @@ class PairLoss:
         feeding: when the decoder is fed its own predictions; None for never.
         unknown: the share of source symbols that are replaced by the unknown symbol, so that its embedding is learned.
             They are drawn from torch's global generator.
+        label_smoothing: the share of the probability of each true symbol that is spread over all symbols.
     """
 
     feeding: ScheduledSampling | None = None
     unknown: float = 0.0
+    label_smoothing: float = 0.0
 
     def __call__(self, model: PairNetwork, batch: PairBatch) -> Tensor:
         """Return the mean negative log-likelihood of a target symbol, in nats."""
@@ -193,6 +215,21 @@ class PairLoss:
             context=model.context(batch.label),
             feeding=self.feeding,
             training_step=int(model.updates),
+            label_smoothing=self.label_smoothing,
         )
         model.updates.add_(1)
         return loss
+
+
+@torch.no_grad()
+def mean_loss(model: PairNetwork, questions: Sequence[Question], batch_size: int = 100) -> float:
+    """Return the mean negative log-likelihood of a symbol of the references of sources, in nats, ends included."""
+    pairs = [Pair(one.source, right, one.label) for one in questions for right in one.references]
+    encoded = sorted(model.encode(pairs), key=lambda pair: len(pair.target))
+    total = count = 0.0
+    for at in range(0, len(encoded), batch_size):
+        batch = PairBatch(*(part.to(model.device) for part in collate(encoded[at : at + batch_size])))
+        context, symbols = model.context(batch.label), int(batch.target_lengths.sum()) + len(batch.target)
+        loss = model.pairs.loss(batch.source, batch.target, batch.source_lengths, batch.target_lengths, context=context)
+        total, count = total + symbols * float(loss), count + symbols
+    return total / count

@@ -10,7 +10,6 @@ from typing import Any
 from ..._core.settings import check_count
 from ...data.pairs import SourceLine
 from ...data.pairs.enclosing import without_marks
-from ...data.pairs.pair import split
 from ...data.units import join
 from ...errors import InputError
 from .decode import Target, decode
@@ -26,6 +25,7 @@ class Search:
     n_best: int = 1
     alpha: float = 0.0
     longest: int = 100
+    coverage: float = 0.0
 
     def __post_init__(self) -> None:
         check_count(beam=self.beam, n_best=self.n_best, longest=self.longest)
@@ -33,6 +33,10 @@ class Search:
             raise InputError(f"`n_best` must be at most `beam`, {self.beam}; found {self.n_best}")
         if not 0 <= self.alpha < math.inf:
             raise InputError(f"`alpha` must be at least 0 and finite; found {self.alpha}")
+        if not 0 <= self.coverage < math.inf:
+            raise InputError(f"`coverage` must be at least 0 and finite; found {self.coverage}")
+        if self.coverage and self.beam == 1:
+            raise InputError("`coverage` ranks the targets of a beam: give a `beam` of at least 2")
 
     def check_models(self, models: Sequence[PairNetwork], names: Sequence[str], has_labels: bool = False) -> None:
         """Raise InputError unless the models can form an ensemble, and `label` fits them or every source has one."""
@@ -42,6 +46,8 @@ class Search:
                     f"{name} and {names[0]} cannot form an ensemble: their symbols, labels and `label` setting must "
                     "be equal"
                 )
+            if self.coverage and model.settings.attention == "none":
+                raise InputError(f"`coverage` is a sum of attention weights, and {name} has no attention")
         if self.label is not None:
             _check_label("`label`", self.label, models[0])
         elif models[0].needs_label and not has_labels:
@@ -58,7 +64,12 @@ class Search:
         for batch in _batches((self._prepared(line, models[0]) for line in lines), batch_size):
             sources = [line.symbols for line in batch if line.symbols]
             labels = [self.label if line.label is None else line.label for line in batch if line.symbols]
-            options: dict[str, Any] = {"width": self.beam, "alpha": self.alpha, "n_best": self.n_best}
+            options: dict[str, Any] = {
+                "width": self.beam,
+                "alpha": self.alpha,
+                "coverage": self.coverage,
+                "n_best": self.n_best,
+            }
             steps = self.longest + 1  # for the end
             found = iter(decode(models, sources, labels, max_steps=steps, **options))
             for line in batch:
@@ -67,15 +78,17 @@ class Search:
     def _prepared(self, line: SourceLine, model: PairNetwork) -> SourceLine:
         """Return a line with its label, and without slashes or brackets around the source that the model never saw.
 
+        Its symbols are those that the model reads.
+
         Raises:
-            InputError: the model does not know the label.
+            InputError: the model does not know the label, or the source is too long.
         """
         if line.label is not None:
             _check_label(f"{line.place}: the label", line.label, model)
         inner = without_marks(line.text) if model.units.source != "smiles" else None
         if inner is None or any(line.text.strip()[0] in symbol for symbol in model.source.symbols):
-            return line
-        return line._replace(symbols=split(line.place, inner, model.units.source), was_enclosed=True)
+            return line._replace(symbols=model.split_source(line.place, line.text)) if line.symbols else line
+        return line._replace(symbols=model.split_source(line.place, inner), was_enclosed=True)
 
     def _cut(self, targets: list[Target], model: PairNetwork) -> list[Target]:
         """Truncate targets to the largest length, and drop those that become equal to an earlier one."""
@@ -112,7 +125,8 @@ def _check_label(what: str, label: str, model: PairNetwork) -> None:
 
 def _vocabulary(model: PairNetwork) -> tuple[object, ...]:
     reads_label_in = model.settings.label if model.labels else ""
-    return model.source.symbols, model.target.symbols, model.labels, model.label_separator, model.units, reads_label_in
+    vocabulary = model.source.symbols, model.target.symbols, model.subwords
+    return *vocabulary, model.labels, model.label_separator, model.units, reads_label_in
 
 
 def _batches(lines: Iterable[SourceLine], size: int) -> Iterator[list[SourceLine]]:

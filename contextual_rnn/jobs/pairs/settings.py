@@ -44,6 +44,15 @@ class PairSettings(PairFileSettings, TrainingSettings):
     dropout: float = setting(
         0.5, "Dropout of embeddings and of the output layer's input.", group="model", least=0, below=1, tunable=True
     )
+    variational_dropout: bool = setting(
+        False, "Drop the same units at every step of a sequence, instead of others at each step.", group="model"
+    )
+    tied: bool = setting(
+        False,
+        "Use the embedding of the target symbols as the weight of the output layer, too; what that layer reads then "
+        "has the size of the embedding.",
+        group="model",
+    )
     input_feeding: bool = setting(
         False, "Also feed the attention output of each step to the decoder at the next step; slower.", group="model"
     )
@@ -77,6 +86,39 @@ class PairSettings(PairFileSettings, TrainingSettings):
         least=0,
         below=1,
     )
+    subwords: int = setting(
+        8000,
+        "Number of subwords of a side whose unit is subwords; they are found on the training pairs.",
+        group="data",
+        least=1,
+    )
+    shared_subwords: bool = setting(
+        False, "Find the same subwords for both sides, on the training texts of both.", group="data"
+    )
+    label_smoothing: float = setting(
+        0.0,
+        "Share of the probability of each true symbol that is spread over all symbols in training.",
+        group="training",
+        least=0,
+        below=1,
+        tunable=True,
+    )
+    batch_symbols: int | None = setting(
+        None,
+        "Number of symbols in a minibatch, padding and both sides included, instead of a number of pairs.",
+        group="training",
+        least=1,
+    )
+    warmup: int = setting(
+        0, "Number of updates in which the learning rate grows linearly from 0.", group="training", least=0
+    )
+    choose_by: Literal["error", "loss", "bleu"] | None = setting(
+        None,
+        "Validation metric that chooses the epoch and the settings: error (the sequence error rate, then the symbol "
+        "error rate), loss (of a symbol, without search) or bleu (of greedy search). By default, bleu for subwords, "
+        "and error for other symbols.",
+        group="training",
+    )
     epochs: int = setting(40, "Maximum number of training epochs.", group="training", least=1)
     patience: int = setting(
         20,
@@ -93,6 +135,20 @@ class PairSettings(PairFileSettings, TrainingSettings):
     )
     weight_decay: float = setting(0.3, "Weight decay of AdamW.", group="training", least=0, tunable=True)
     beam: int = setting(5, "Beam width of the search on the test pairs.", group="training", least=1)
+    alpha: float = setting(
+        0.0,
+        "Exponent of the length penalty of the search on the test pairs: the score is the log probability over the "
+        "length to this power.",
+        group="training",
+        least=0,
+    )
+    coverage: float = setting(
+        0.0,
+        "Weight of the coverage penalty of the search on the test pairs: it lowers the score of a target that leaves "
+        "parts of its source without attention.",
+        group="training",
+        least=0,
+    )
 
     def __post_init__(self) -> None:
         """Check the settings."""
@@ -103,3 +159,16 @@ class PairSettings(PairFileSettings, TrainingSettings):
             )
         if self.input_feeding and self.attention == "none":
             raise InputError("`input_feeding` needs an `attention` other than none")
+        if self.coverage and (self.attention == "none" or self.beam == 1):
+            raise InputError("`coverage` needs an `attention` other than none, and a `beam` of at least 2")
+        if self.shared_subwords and not self.source_unit == self.target_unit == "subwords":
+            raise InputError("`shared_subwords` needs `source_unit` subwords and `target_unit` subwords")
+
+    @property
+    def penalties(self) -> dict[str, float]:
+        """The penalties of the search on the test pairs."""
+        return {"alpha": self.alpha, "coverage": self.coverage}
+
+    def chosen_by(self, target_unit: str) -> str:
+        """Return the metric that chooses the epoch, for targets of a unit."""
+        return self.choose_by or ("bleu" if target_unit == "subwords" else "error")

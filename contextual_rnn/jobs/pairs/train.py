@@ -14,7 +14,7 @@ import torch
 from ..._core.checkpoint import best_epoch
 from ..._core.files import write_bytes
 from ..._core.settings import takes_settings
-from ...data.encoded_pairs import Vocabulary, bucketed
+from ...data.encoded_pairs import Vocabulary, bucketed, updates_of_epoch
 from ...data.pairs import PairSource
 from ...errors import InputError
 from ...seq2seq import make_feeding
@@ -22,19 +22,35 @@ from ...serialization import save
 from ...study import parallel
 from ...study.fit import fit as train_module
 from ...study.report import FitReport, fit_one
-from .answers import answer
+from .answers import Answers, answer
 from .data import PairData, either
-from .metrics import METRICS
+from .metrics import metrics_of, scored_by
 from .model import PairModel
-from .network import PairLoss, PairNetwork
+from .network import PairLoss, PairNetwork, mean_loss
 from .settings import PairSettings
+
+MINIMISED = {
+    "error": ("validation_word_error_rate", "validation_phone_error_rate"),
+    "loss": ("validation_loss",),
+    "bleu": ("-validation_bleu",),
+}  # by the setting `choose_by`
+BEST = {"error": "lowest validation error", "loss": "lowest validation loss", "bleu": "highest validation BLEU"}
 
 
 @dataclasses.dataclass(frozen=True)
 class Training(parallel.Training):
-    """Does one run: a trial, whose result has validation errors only, or one that keeps and tests its model."""
+    """Does one run: a trial, whose result has validation errors only, or one that keeps and tests its model.
 
-    minimise = ("validation_word_error_rate", "validation_phone_error_rate")
+    Attributes:
+        chosen_by: the metric that chooses the epoch and the settings, one of `MINIMISED`.
+    """
+
+    chosen_by: str = "error"
+
+    @property
+    def minimise(self) -> tuple[str, ...]:  # type: ignore[override]
+        """The validation metrics to minimise, in order of priority."""
+        return MINIMISED[self.chosen_by]
 
     def __call__(self, config: dict[str, Any], folder: pathlib.Path) -> dict[str, Any]:
         """Train one model and return its metrics, and which answers are wrong."""
@@ -42,40 +58,56 @@ class Training(parallel.Training):
         torch.manual_seed(config["seed"])
         sources = Vocabulary.of(pair.source for pair in data.training).symbols
         targets = Vocabulary.of(pair.target for pair in data.training).symbols
-        model = PairModel(settings, sources, targets, data.units, data.labels, data.label_separator)
+        model = PairModel(settings, sources, targets, data.units, data.labels, data.label_separator, data.subwords)
         history = self._train(model, config["seed"], folder)
         best = history[best_epoch(history, self.minimise) - 1]
-        metrics = {name: best[name] for name in (*self.minimise, "epoch")}
+        metrics = {name: value for name, value in best.items() if name == "epoch" or name.startswith("validation_")}
         if config["fold"] is not None:
             return {"metrics": metrics}
+        if self.chosen_by == "loss":
+            metrics |= _validation(answer([model], data.validation))
         save(model, folder / "model.safetensors")
         if not data.test:
             return {"metrics": metrics}
-        answers = answer([model], data.test, settings.beam)
+        answers = answer([model], data.test, settings.beam, **settings.penalties)
         write_bytes(folder / "answers.tsv", answers.table(data.units).encode())
-        return {"metrics": {**answers.metrics(), **metrics}, "wrong": answers.wrong}
+        found: dict[str, Any] = {
+            "metrics": {**answers.metrics(), **metrics},
+            **answers.of_each(),
+            "wrong": answers.wrong,
+        }
+        return found | ({"by_length": answers.by_length()} if answers.unit == "subwords" else {})
 
     def _train(self, model: PairModel, seed: int, folder: pathlib.Path) -> list[dict[str, float]]:
         settings, encoded = model.settings, model.encode(self.data.training)
-        steps = settings.epochs * -(-len(encoded) // settings.batch_size)
+        size, symbols = settings.batch_size, settings.batch_symbols
+        steps = settings.epochs * updates_of_epoch(encoded, size, symbols)
         feeding = make_feeding(settings.feeding, settings.sampling, steps, seed)
-
-        def evaluate(model: PairNetwork) -> dict[str, float]:
-            metrics = answer([model], self.data.validation).metrics()
-            return {f"validation_{metric.key}": metrics[metric.key] for metric in METRICS}
-
         return train_module(
             model,
-            PairLoss(feeding, settings.unknown),
-            lambda: bucketed(encoded, settings.batch_size),
+            PairLoss(feeding, settings.unknown, settings.label_smoothing),
+            lambda: bucketed(encoded, size, symbols=symbols),
             settings,
             seed=seed,
             schedule="cosine",
-            evaluate=evaluate,
+            warmup=settings.warmup,
+            evaluate=self._evaluate,
             minimise=self.minimise,
             patience=settings.patience,
             folder=folder,
         )
+
+    def _evaluate(self, model: PairNetwork) -> dict[str, float]:
+        """Return the validation metrics of an epoch; those of a search only if they choose the epoch."""
+        searched = {} if self.chosen_by == "loss" else _validation(answer([model], self.data.validation))
+        if self.chosen_by == "error":
+            return searched
+        return searched | {"validation_loss": mean_loss(model, self.data.validation)}
+
+
+def _validation(answers: Answers) -> dict[str, float]:
+    metrics = answers.metrics()
+    return {f"validation_{metric.key}": metrics[metric.key] for metric in metrics_of(answers.unit)}
 
 
 def check_label(labels: Sequence[str], data: PairData) -> None:
@@ -139,23 +171,27 @@ def fit(
     data = PairData.read(**read, files=candidates[0])
     check_label([candidates[0].label], data)
     report = functools.partial(_report, data)
-    model = fit_one(Training(data), candidates, report, lambda _: {}, seed=seed, out=out, resume=resume, jobs=jobs)
+    training = Training(data, chosen_by=candidates[0].chosen_by(data.units.target))
+    model = fit_one(training, candidates, report, lambda _: {}, seed=seed, out=out, resume=resume, jobs=jobs)
     if data.test and model.report.out is not None:
         model.report.files["Answers"] = model.report.out / "final" / "answers.tsv"
     return model
 
 
 def _report(data: PairData, model: PairModel, result: dict[str, Any], history: list[dict[str, Any]]) -> FitReport:
-    settings, metrics = model.settings, result["metrics"]
-    rows = {"validation": {metric.key: metrics[f"validation_{metric.key}"] for metric in METRICS}}
+    settings, metrics, shown = model.settings, result["metrics"], metrics_of(data.units.target)
+    rows = {"validation": {metric.key: metrics[f"validation_{metric.key}"] for metric in shown}}
     if data.test:
-        rows["test"] = {metric.key: metrics[metric.key] for metric in METRICS}
+        rows["test"] = {metric.key: metrics[metric.key] for metric in shown}
+    references = [one.references for one in data.test or data.validation]
+    best = BEST[settings.chosen_by(data.units.target)]
     sentences = [
         f"Trained an encoder-decoder ({settings.cell}, {settings.hidden} units, bridge {settings.bridge}, attention "
         f"{settings.attention}) on {len(data.training)} pairs.",
-        f"The weights are those of epoch {metrics['epoch']} of {len(history)}, which has the lowest validation error.",
+        f"The weights are those of epoch {metrics['epoch']} of {len(history)}, which has the {best}.",
         data.units.in_words(),
         *data.notes,
         *data.overlap(),
+        *(f"Metric: {one}." for one in scored_by(references, data.units.target)),
     ]
-    return FitReport(sentences, METRICS, rows)
+    return FitReport(sentences, shown, rows)

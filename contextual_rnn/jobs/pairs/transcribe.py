@@ -31,7 +31,7 @@ def transcribe(
         models: with the same vocabularies, such as those of several seeds.
         sources: a list of texts, or a single text.
         scores: return targets with their scores, even if `n_best` is 1.
-        search: `label`, or a list of one for each source, `beam`, `n_best`, `alpha` and `longest`, as for
+        search: `label`, or a list of one for each source, `beam`, `n_best`, `alpha`, `coverage` and `longest`, as for
             `PairModel.transcribe`.
 
     Returns:
@@ -81,6 +81,7 @@ def transcribe_lines(
     beam: int = 5,
     n_best: int = 1,
     alpha: float = 0.0,
+    coverage: float = 0.0,
     scores: bool = False,
     longest: int = 100,
     batch_size: int | None = None,
@@ -97,6 +98,8 @@ def transcribe_lines(
         beam: Width of the beam search; 1 is greedy search.
         n_best: Number of targets per source, at most the width of the beam.
         alpha: Exponent of the length penalty: the score is the log probability over the length to this power.
+        coverage: Weight of the coverage penalty, which lowers the score of a target that leaves parts of its source
+            without attention.
         scores: Write the score of each target after it, separated by a tab.
         longest: Maximum number of symbols in a target.
         batch_size: Number of lines decoded at once; by default, 1 if standard input is a terminal, else 64.
@@ -110,7 +113,7 @@ def transcribe_lines(
     Example:
         contextual-rnn transcribe runs/spelling --input words.txt --n-best 3 --scores
     """
-    search = Search(label, beam, n_best, alpha, longest)
+    search = Search(label, beam, n_best, alpha, longest, coverage)
     is_typed = input == "-" and sys.stdin is not None and sys.stdin.isatty()
     size = (1 if is_typed else BATCH) if batch_size is None else batch_size
     check_count(batch_size=size)

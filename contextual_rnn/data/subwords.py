@@ -1,0 +1,123 @@
+"""Subwords of a text, by byte pair encoding (Sennrich et al. 2016, arXiv 1508.07909), with sentencepiece.
+
+Frequent words are one subword, and rare words are several. A blank before a word is a part of its first subword, so
+that a text can be restored from its subwords. The model is data, which a file of another model can hold.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import io
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from ..errors import InputError
+from .units import cleaned
+
+INSTALL = "pip install 'contextual-rnn[translation]'"
+
+
+class Subwords:
+    """A trained model that splits texts into subwords.
+
+    Args:
+        model: the model as sentencepiece writes it.
+    """
+
+    def __init__(self, model: bytes) -> None:
+        self.model = model
+
+    @classmethod
+    def train(cls, texts: Iterable[str], size: int) -> Subwords:
+        """Train a model on texts.
+
+        Args:
+            texts: the training texts alone; subwords of other texts are found by the same model.
+            size: the number of subwords, those of single characters included.
+
+        Raises:
+            InputError: sentencepiece is not installed, or the texts do not have so many subwords.
+        """
+        trainer, output = _sentencepiece().SentencePieceTrainer, io.BytesIO()
+        try:
+            trainer.train(
+                sentence_iterator=iter([cleaned(text) for text in texts]),
+                model_writer=output,
+                model_type="bpe",
+                vocab_size=size,
+                character_coverage=1.0,
+                normalization_rule_name="identity",
+                max_sentence_length=1 << 24,
+                num_threads=1,
+                unk_id=0,
+                bos_id=-1,
+                eos_id=-1,
+                pad_id=-1,
+                minloglevel=2,
+            )
+        except RuntimeError as error:
+            raise _wrong_size(size, str(error)) from None
+        return cls(output.getvalue())
+
+    @classmethod
+    def from_text(cls, text: str) -> Subwords:
+        """Return the model that `to_text` wrote."""
+        return cls(base64.b64decode(text))
+
+    def to_text(self) -> str:
+        """Return the model as ASCII, for JSON."""
+        return base64.b64encode(self.model).decode()
+
+    @functools.cached_property
+    def _processor(self) -> Any:
+        try:
+            return _sentencepiece().SentencePieceProcessor(model_proto=self.model)
+        except RuntimeError as error:
+            raise InputError(f"the model of the subwords is damaged: {error}") from None
+
+    def split(self, text: str) -> tuple[str, ...]:
+        """Return the subwords of a text. Adjacent characters that no training text has are one subword."""
+        return tuple(self._processor.encode(cleaned(text), out_type=str))
+
+    def __len__(self) -> int:
+        """Return the number of subwords, the unknown one included."""
+        return int(self._processor.get_piece_size())
+
+    def __eq__(self, other: object) -> bool:
+        """Return whether both are the same model."""
+        return isinstance(other, Subwords) and self.model == other.model
+
+    def __hash__(self) -> int:
+        """Return the hash of the model."""
+        return hash(self.model)
+
+    def __getstate__(self) -> bytes:
+        """Return what another process needs."""
+        return self.model
+
+    def __setstate__(self, model: bytes) -> None:
+        """Take up what `__getstate__` returned."""
+        self.model = model
+
+
+def _sentencepiece() -> Any:
+    try:
+        import sentencepiece
+    except ImportError as error:
+        raise InputError(f"the unit subwords needs sentencepiece: run {INSTALL}") from error
+    return sentencepiece
+
+
+def _wrong_size(size: int, message: str) -> InputError:
+    """Return an error for a number of subwords that sentencepiece refused."""
+    most = re.search(r"value <= (\d+)", message)
+    least = re.search(r"smaller than required_chars\.\s*(\d+) vs (\d+)", message)
+    if most:
+        return InputError(f"`subwords` must be at most {most[1]}, since the training texts have no more; found {size}")
+    if least:
+        return InputError(
+            f"`subwords` must be at least {least[2]}, the number of characters of the training texts; found {size}"
+        )
+    return InputError(f"`subwords` {size} is refused by sentencepiece: {' '.join(message.split())}")
