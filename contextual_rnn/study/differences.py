@@ -43,7 +43,7 @@ class Metric:
     name: str
     unit: str = ""
     compared_by: Literal["ratio", "difference"] = "ratio"
-    of_targets: bool = False
+    of_targets: bool = dataclasses.field(default=False, kw_only=True)
 
     @property
     def label(self) -> str:
