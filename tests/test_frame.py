@@ -6,6 +6,7 @@ import decimal
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 import torch
 
@@ -112,11 +113,11 @@ def test_missing_targets_stay_missing():
     ("source", "words"),
     [
         (None, "found NoneType"),
-        (np.zeros((3, 2)), "found ndarray"),
-        ({"u": [1], "y": [2]}, "found dict"),
-        ([1, 2], "found list"),
-        (pd.Series([1, 2], name="u"), "found Series"),
-        (pl.LazyFrame({"u": [1], "y": [2]}), "found LazyFrame"),
+        (np.zeros((3, 2)), "found ndarray; give polars.DataFrame of it, with names of its columns"),
+        ({"u": [1], "y": [2]}, "found dict; give polars.DataFrame of it"),
+        ([1, 2], "found list; join data frames to one, with a column that tells them apart (`series`)"),
+        (pd.Series([1, 2], name="u"), "found Series; give a data frame with this column"),
+        (pl.LazyFrame({"u": [1], "y": [2]}), "found LazyFrame; collect it"),
     ],
 )
 def test_what_is_no_table_is_refused(source, words):
@@ -137,7 +138,13 @@ def test_column_names_need_not_be_text_but_must_differ():
     frame.columns = pd.MultiIndex.from_tuples([("a", "u"), ("a", "y")])
     assert "it has \"('a', 'u')\"" in refusal(frame)
     assert refusal(panda([1, 2, 3], z=1).rename(columns={"z": "y"})) == "`train` has two columns named 'y'; rename one"
-    assert "two columns named '1'" in refusal(pd.DataFrame({1: [1], "1": [2], "u": [3], "y": [4]}))
+    twice = pd.DataFrame({1: [1], "1": [2], "u": [3], "y": [4]})
+    assert "two columns named '1'" in refusal(twice, ColumnSettings(inputs=("1",), targets=("y",)))
+    assert numbers(twice) == [3]
+    assert numbers(panda([1, 2, 3], z=1, w=2).rename(columns={"w": "z"})) == [1, 2, 3]
+    arrow = pa.table([[1, 2], [3, 4], [5, 6], [7, 8]], names=["z", "z", "u", "y"])
+    assert numbers(arrow) == [5, 6]
+    assert "two columns named 'z'" in refusal(arrow, ColumnSettings(inputs=("z",), targets=("y",)))
 
 
 def test_columns_that_are_not_asked_for_do_not_matter():

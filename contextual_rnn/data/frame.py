@@ -13,6 +13,14 @@ import polars as pl
 
 from ..errors import InputError
 
+MENDS = {  # how other objects become a data frame, by the names of their types
+    "dict": "; give polars.DataFrame of it",
+    "ndarray": "; give polars.DataFrame of it, with names of its columns",
+    "LazyFrame": "; collect it",
+    "list": "; join data frames to one, with a column that tells them apart (`series`)",
+    "Series": "; give a data frame with this column",
+}
+
 
 class FrameColumns:
     """The columns of a data frame, each converted when it is read. The frame itself is not copied.
@@ -21,8 +29,11 @@ class FrameColumns:
         frame: a pandas or polars data frame, an Arrow table, or any frame that narwhals reads eagerly.
         name: what errors call it.
 
+    Attributes:
+        twice: the names that several columns have; these columns cannot be read.
+
     Raises:
-        InputError: it is no such frame, or two of its columns have the same name.
+        InputError: it is no such frame.
     """
 
     def __init__(self, frame: Any, name: str) -> None:
@@ -30,16 +41,18 @@ class FrameColumns:
             self.native, self.frame = frame, nw.from_native(frame, eager_only=True)
             keys = list(self.frame.columns)
         except TypeError:
+            kind = type(frame).__name__
             raise InputError(
-                f"{name} must be a path, a pandas or polars data frame, or an Arrow table; found {type(frame).__name__}"
+                f"{name} must be a path, a pandas or polars data frame, or an Arrow table; found "
+                f"{kind}{MENDS.get(kind, '')}"
             ) from None
-        except nw.exceptions.DuplicateError:
-            keys = list(frame.columns)  # narwhals refuses the frame of pandas
-        self.columns = [str(key) for key in keys]
-        twice = [column for column, count in Counter(self.columns).items() if count > 1]
-        if twice:
-            raise InputError(f"{name} has two columns named {twice[0]!r}; rename one")
-        self.keys = dict(zip(self.columns, keys, strict=True))  # pandas may name columns by numbers
+        except nw.exceptions.DuplicateError:  # narwhals refuses such a frame of pandas, or table of Arrow
+            keys, kept = _without_twins(frame)
+            self.frame = nw.from_native(kept, eager_only=True)
+        counts = Counter(str(key) for key in keys)
+        self.twice = [column for column, count in counts.items() if count > 1]
+        self.keys = {str(key): key for key in keys if counts[str(key)] == 1}  # pandas may name columns by numbers
+        self.columns = list(self.keys)
         self.height = len(self.frame)
         self.added: dict[str, pl.Series] = {}
 
@@ -90,6 +103,14 @@ class FrameColumns:
         if rows is not None and self.frame.implementation.is_pandas_like():
             native.index = self.native.index[np.asarray(rows)]
         return native
+
+
+def _without_twins(frame: Any) -> tuple[list[Any], Any]:
+    """Return the names of all columns of a pandas frame or an Arrow table, and its columns whose names are unique."""
+    if hasattr(frame, "column_names"):
+        keys = list(frame.column_names)
+        return keys, frame.select([place for place, key in enumerate(keys) if keys.count(key) == 1])
+    return list(frame.columns), frame.loc[:, ~frame.columns.duplicated(keep=False)]
 
 
 def make_frame(columns: dict[str, Any], backend: Any) -> Any:

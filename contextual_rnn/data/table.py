@@ -106,6 +106,8 @@ class Table:
                 raise InputError(
                     f"column {name!r} is given twice; `inputs`, `targets`, `context`, `series` and `time` must differ"
                 )
+            if name in getattr(self.frame, "twice", ()):
+                raise InputError(f"{self.name} has two columns named {name!r}; rename one")
             if name not in known:
                 listed = ", ".join(map(repr, self.frame.columns[:20])) or "no named columns"
                 raise InputError(f"{self.name} has no column {name!r}; it has {listed}{mend_of_name(self, name)}")

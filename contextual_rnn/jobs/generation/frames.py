@@ -26,6 +26,8 @@ def context_vector(context: dict[str, Any], settings: GenerationSettings, fields
         InputError: a column is missing or unknown, or its value is not one that the training table allows.
     """
     names = settings.context
+    if not isinstance(context, dict):
+        raise InputError(f"`context` must be a dict of values by column; found {type(context).__name__}")
     for name in context:
         if name not in names:
             listed = ", ".join(names) or "none"
