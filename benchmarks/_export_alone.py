@@ -119,12 +119,17 @@ def _models_of_texts(folder: pathlib.Path) -> tuple[dict[str, Any], dict[str, An
 
 
 def _compared(found: dict[str, Any], expected: dict[str, Any]) -> float:
-    """Print how many transcriptions and texts are the same, and return the largest difference of scores."""
+    """Print how many transcriptions and texts are the same; return the largest difference of scores.
+
+    Differences are relative to the score, if that is more than 1.
+    """
     pairs_of = list(zip(found["targets"], expected["targets"], strict=True))
     same = sum([text for text, _ in mine] == [text for text, _ in theirs] for mine, theirs in pairs_of)
-    away = [abs(a - b) for mine, theirs in pairs_of for (_, a), (_, b) in zip(mine, theirs, strict=True)]
+    both = [(a, b) for mine, theirs in pairs_of for (_, a), (_, b) in zip(mine, theirs, strict=True)]
+    away = [abs(a - b) / max(1.0, abs(b)) for a, b in both]  # sums of up to 100 log probabilities
     print(f"  pairs: the 5 best of {same} of {len(pairs_of)} sources are the same; scores differ by {max(away):.2g}")
-    scores = [abs(a - b) for a, b in zip(found["scores"], expected["scores"], strict=True)]
+    of_texts = zip(found["scores"], expected["scores"], strict=True)
+    scores = [abs(a - b) / max(1.0, abs(b)) for a, b in of_texts]
     equal = found["written"] == expected["written"]
     print(f"  texts: the most likely texts are {'the same' if equal else 'others'}; scores differ by {max(scores):.2g}")
     return max([*away, *scores, 0.0 if equal and same == len(pairs_of) else float("inf")])

@@ -57,9 +57,9 @@ def series() -> Iterator[Case]:
 
 
 def generation() -> Iterator[Case]:
-    """Yield every kind with every cell."""
+    """Yield every kind with every cell; no generator interpolates."""
     for number, (kind, (cell, layers)) in enumerate(itertools.product(WITHOUT_WINDOW, CELLS)):
-        settings: Settings = {"initial_state": kind, "cell": cell, "layers": layers, "missing": MISSING[number % 4]}
+        settings: Settings = {"initial_state": kind, "cell": cell, "layers": layers, "missing": MISSING[number % 3]}
         settings |= {"targets": ("y", "z"), "context": ("a", "b"), "hidden": 5}
         yield (
             f"{kind}, {cell}, {layers}",
@@ -139,7 +139,8 @@ def library() -> Iterator[Case]:
     cores |= {module.__name__: partial(module, 4, 6) for module in (nn.LSTMCell, nn.GRUCell, nn.RNNCell)}
     cores["fast weights"] = lambda: FastWeightsRNN(4, 6, backend="reference")
     for (core, make_core), (state, make_state) in itertools.product(cores.items(), STATES.items()):
-        yield f"{core}, {state}", partial(_rnn, make_core, make_state)
+        if state != "joined" or "LSTM" in core or core == "fast weights":  # whose states have two tensors
+            yield f"{core}, {state}", partial(_rnn, make_core, make_state)
 
 
 def _rnn(make_core: Callable[[], nn.Module], make_state: Callable[[nn.Module], Any]) -> ContextualRNN:

@@ -86,3 +86,10 @@ def test_every_page_is_in_the_table_of_contents():
     for path in PAGES:
         name = path.relative_to(ROOT / "docs").with_suffix("").as_posix()
         assert name == "index" or name in entries
+
+
+def test_every_link_between_pages_has_a_target():
+    for path in (ROOT / "docs").rglob("*.md"):
+        text = re.sub(r"^```.*?^```", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+        for target in re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", text):
+            assert (path.parent / target).exists(), f"{path.name} links to {target}, which does not exist"

@@ -225,9 +225,10 @@ def test_the_program_beside_a_model_of_texts_refuses_in_a_sentence(tmp_path):
     shared = program(Path(symbols.__file__))
     with pytest.raises(ValueError, match="subwords cannot be split by this program: that needs the package sentencep"):
         shared.split("ab", "subwords")
+    assert shared.join(["\u2581a", "b", "\u2581c"], "subwords") == "ab c"
 
 
-@pytest.mark.parametrize("unit", [*UNITS, "re:[a-z]+|."])
+@pytest.mark.parametrize("unit", [*(unit for unit in UNITS if unit != "subwords"), "re:[a-z]+|."])
 def test_the_programs_split_and_join_as_the_library(unit):
     for text in ("  \u201cSo, e\u0301tude?\u201d it's a-b ", "C(=O)Cl"):
         try:

@@ -184,17 +184,22 @@ def test_the_command_line_names_the_cell_of_an_unknown_label(tmp_path, monkeypat
 
 
 def test_onnx_runtime_reads_the_positions_of_labels():
-    onnx_format = pytest.importorskip("contextual_rnn.export.onnx_format")
-    pytest.importorskip("onnxruntime", reason="pip install 'contextual-rnn[export]'")
+    onnxruntime = pytest.importorskip("onnxruntime", reason="pip install 'contextual-rnn[export]'")
+    from contextual_rnn.export.onnx_format import onnx_bytes
+
     coding = {"labels": {"day": DAYS}}
     read = {"inputs": ["u", "day"], "targets": ["y"], "hidden": 4}
     graphs = SeriesModel(SeriesSettings(window=2, **read), coding=coding).graphs()
     assert graphs.metadata["input_labels"] == {"day": DAYS}
-    session = onnx_format.session(onnx_format.onnx_bytes(graphs.specs[0], {}))
-    inputs = graphs.specs[0].examples(graphs.specs[0].sizes(3, 5), 1)
+    spec = graphs.specs[0]
+    inputs = spec.examples(spec.sizes(3, 5), 1)
     inputs[0][..., 1] = torch.arange(inputs[0].shape[1]) % 4
-    (found, *_), (expected, *_) = onnx_format.run(session, inputs), graphs.specs[0].module(*inputs)
-    np.testing.assert_allclose(found, expected.detach().numpy(), atol=1e-5)
+    given = {one.name: value.numpy() for one, value in zip(spec.inputs, inputs, strict=True)}
+    found = onnxruntime.InferenceSession(onnx_bytes(spec, {})).run(["predicted"], given)[0]
+    expected = spec.module(*inputs)[0].detach().numpy()
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    inputs[0][..., 1] = 0
+    assert not np.allclose(spec.module(*inputs)[0].detach().numpy(), expected)  # the labels count
 
 
 def test_integers_of_few_values_get_a_sentence_that_an_argument_settles():

@@ -5,6 +5,7 @@ import itertools
 import json
 import os
 import pathlib
+import subprocess
 import sys
 
 import numpy as np
@@ -69,6 +70,16 @@ def test_a_model_translates_text_to_text_and_reports_bleu(trained):
     epochs = [json.loads(line) for line in (trained.report.out / "final" / "metrics.jsonl").read_text().splitlines()]
     assert max(one["validation_bleu"] for one in epochs) == rows["validation"]["bleu"]
     assert all(one["validation_loss"] > 0 for one in epochs)
+
+
+def test_the_program_beside_an_exported_model_translates_with_sentencepiece(trained, tmp_path):
+    pytest.importorskip("onnxruntime", reason="pip install 'contextual-rnn[export]'")
+    trained.export(tmp_path / "model.onnx")
+    command = [sys.executable, "model-search.py"]
+    sources = "A dog sleeps in a park.\nThe boy runs.\n"
+    done = subprocess.run(command, cwd=tmp_path, input=sources, capture_output=True, text=True, check=True, timeout=100)
+    lines = [line.split("\t") for line in done.stdout.splitlines()]
+    assert [target for _, target in lines] == trained.translate([source for source, _ in lines])
 
 
 def test_the_file_of_a_model_holds_its_subwords_as_data(trained, monkeypatch, tmp_path):

@@ -4,9 +4,11 @@ Run `python model-search.py < sources.txt` for the targets of the sources in the
 `python model-search.py LABEL < sources.txt` for a model that reads labels.
 """
 
+import base64
 import json
 import pathlib
 import sys
+import unicodedata
 from typing import Any
 
 import numpy as np
@@ -50,7 +52,15 @@ class Model:
         return dict(zip(names, self.encoder.run(None, fed), strict=True)) | {"source_lengths": fed["source_lengths"]}
 
     def split(self, source: str) -> list[str]:
-        """Return the symbols of a source."""
+        """Return the symbols of a source. Subwords need the package sentencepiece."""
+        if self.about.get("subwords", {}).get("source"):
+            try:
+                import sentencepiece
+            except ImportError:
+                raise ValueError("the sources are split into subwords: run pip install sentencepiece") from None
+            model = base64.b64decode(self.about["subwords"]["source"])
+            text = unicodedata.normalize("NFC", source).strip()
+            return list(sentencepiece.SentencePieceProcessor(model_proto=model).encode(text, out_type=str))
         return split(source, self.about["units"]["source"], self.about["patterns"]["source"])
 
     def join(self, target: list[str]) -> str:
@@ -113,7 +123,10 @@ def _rows(state: dict[str, np.ndarray], rows: int) -> dict[str, np.ndarray]:
 if __name__ == "__main__":
     model = Model(str(pathlib.Path(__file__)).removesuffix("-search.py"))
     label = sys.argv[1] if len(sys.argv) > 1 else None
-    for line in sys.stdin:
-        source = model.split(line)
-        found = model.beam(source, label) if source else []
-        print(line.strip(), model.join(found[0][0]) if found else "", sep="\t")
+    try:
+        for line in sys.stdin:
+            source = model.split(line)
+            found = model.beam(source, label) if source else []
+            print(line.strip(), model.join(found[0][0]) if found else "", sep="\t")
+    except ValueError as error:
+        sys.exit(str(error))

@@ -139,6 +139,7 @@ class PairNetwork(SavedModel):
         units = dataclasses.asdict(self.units)
         described |= {"label_separator": self.label_separator}
         described |= {"patterns": {side: pattern_of(unit) for side, unit in units.items()}}
+        described |= {"subwords": {side: one.to_text() for side, one in self.subwords.items()}}
         return Graphs(specs, described, {"-search.py": program("search")})
 
     def is_symbol(self, source: Tensor) -> Tensor:
