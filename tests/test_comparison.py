@@ -184,7 +184,7 @@ def test_a_report_in_a_notebook_escapes_and_draws_its_history():
     assert "<td>mean &lt;script&gt;&amp;, training table</td><td>3.142</td><td>-</td>" in shown
     assert EVIL not in shown
     labels = [axes.get_ylabel() for axes in report().plot_history().axes]
-    assert labels == ["training loss", "free run rmse"]
+    assert labels == ["training loss", "free run RMSE"]
 
 
 def test_work_without_an_out_leaves_nothing(tmp_path, monkeypatch):

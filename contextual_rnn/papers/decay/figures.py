@@ -42,7 +42,7 @@ def errors(kinds: list[Kind], histories: list[list[list[dict[str, float]]]]) -> 
         line_with_band(axes[0, 0], epochs, values, f"{name}, period {kind['period']}", name, style)
     logarithmic(axes[0, 0], "y")
     count = len(histories[0])
-    title = f"Validation error (figure 5); mean and range of {count} seed{'s' * (count != 1)}"
+    title = "Validation error (figure 5); " + (f"mean and range of {count} seeds" if count > 1 else "1 seed")
     finish(axes[0, 0], "epoch", "mean squared error of the change scaled to [-1, 1]", title)
     return figure
 
