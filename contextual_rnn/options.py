@@ -33,7 +33,7 @@ GROUPS = {
     ),
     **dict.fromkeys(("seeds", "initial_states", "check", "check_timeout", "check_texts", "tolerance"), "comparison"),
     **dict.fromkeys(("out", "end", "figure", "scores", "answers", "verbose", "format", "int8"), "output"),
-    **dict.fromkeys(("resume", "jobs", "config"), "execution"),
+    **dict.fromkeys(("resume", "jobs", "devices", "nodes", "cluster", "config"), "execution"),
 }
 GROUP_OF_OTHERS = {
     "sample": "sampling",

@@ -267,8 +267,8 @@ def test_a_broken_run_resumes_to_the_same_bytes(feeding, tmp_path, monkeypatch):
         (tmp_path / name).mkdir(exist_ok=True)
         batches, seen = pair_train.bucketed, itertools.count(1)
 
-        def breaking(*arguments):
-            for batch in batches(*arguments):
+        def breaking(*arguments, **options):
+            for batch in batches(*arguments, **options):
                 if next(seen) == breaks_at:
                     raise KeyboardInterrupt
                 yield batch

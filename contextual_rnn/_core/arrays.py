@@ -1,8 +1,9 @@
-"""Convert arrays, lists and data frames to tensors, in the dtype and on the device of the layer that reads them."""
+"""Arrays: numbers as tensors, in the dtype and on the device of the layer that reads them, and rows of series."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -69,3 +70,21 @@ def linear_input(value: Any, features: int, like: Tensor | None) -> Tensor:
 def _shown(value: Any) -> str:
     shown = repr(value)
     return shown if len(shown) <= 60 else f"a {type(value).__name__}"
+
+
+def is_first(series: Iterable[np.ndarray], count: int, size: int) -> np.ndarray:
+    """Return which of the rows (size,) of a table are among the first `count` steps of a series."""
+    found = np.ones(size, bool)  # rows that no series has
+    for places in series:
+        found[places[count:][places[count:] >= 0]] = False
+    return found
+
+
+def values_at(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Return the values (T, F) of rows; those of absent rows are missing. Rows that lie together are not copied."""
+    first, size = (int(rows[0]), len(rows)) if len(rows) else (-1, 0)
+    if first >= 0 and rows[-1] - first == size - 1 and bool((rows[1:] > rows[:-1]).all()):
+        return values[first : first + size]
+    found = values[rows]
+    found[rows < 0] = np.nan
+    return found

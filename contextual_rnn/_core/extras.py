@@ -14,6 +14,7 @@ EXTRAS = {
     ),
     "pairs": ("rapidfuzz", "regex"),
     "translation": ("sentencepiece", "sacrebleu"),
+    "cluster": ("distributed",),
     "digits": ("sklearn",),
     "export": ("onnx", "onnxruntime"),
     "molecules": ("rdkit",),

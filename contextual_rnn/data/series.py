@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from .._core.arrays import is_first, values_at
 from .._core.records import Record, collate, random_windows  # noqa: F401  (the last two are read with series)
 from ..coding import Coding
 from ..context import Field
@@ -20,6 +21,7 @@ from .fields import fields_of
 from .input_labels import coding_in_words, inputs_with_labels, learn_labels, perhaps_labels
 from .lengths import left_out_in_words, too_short
 from .missing import REFUSE, check_known, filled_with_indicators, in_words
+from .stored import StoredSeries
 from .table import Source, Table, is_path
 from .time import NO_TIME, Times, check_order, common_frequency, read_times
 
@@ -120,7 +122,7 @@ def read_series(
     refuse = np.full(len(table), columns.missing == REFUSE)
     coding = _learn_coding(table, columns, targets) if coding is None else coding
     inputs = _inputs(table, columns, refuse, coding)
-    known = refuse if known_targets is None else refuse & _is_first(rows.values(), known_targets, len(table))
+    known = refuse if known_targets is None else refuse & is_first(rows.values(), known_targets, len(table))
     outputs = table.numbers(targets, known, columns.missing_values, coding.offsets)
     if not targets:
         outputs = np.full((len(table), len(columns.targets)), np.nan, np.float32)
@@ -128,13 +130,21 @@ def read_series(
     if scored_from is not None and np.isnan(outputs).any():
         after = f" after the first {scored_from} steps" if scored_from else ""
         for name, places in rows.items():
-            check_known(_at(outputs, places[scored_from:]), targets, table.name, name, after)
+            check_known(values_at(outputs, places[scored_from:]), targets, table.name, name, after)
     waves = getattr(columns, "calendar", ())
     calendar = calendar_inputs(waves, table, time_column(columns), times, rows) if waves else {}
     constants = {name: table.constants(context, name, places[places >= 0]) for name, places in rows.items()}
     return [
         Series(
-            *(name, _at(inputs, places), _at(outputs, places), constants[name], places, times, calendar.get(name)),
+            *(
+                name,
+                values_at(inputs, places),
+                values_at(outputs, places),
+                constants[name],
+                places,
+                times,
+                calendar.get(name),
+            ),
             coding=coding,
             place=f"{table.where(int(places[0]))}, series {name!r}" if columns.series else table.where(int(places[0])),
         )
@@ -169,24 +179,6 @@ def _long_enough(
     if short:
         raise too_short(table.name, short[0], len(rows[short[0]]), least, columns)
     return rows
-
-
-def _is_first(series: Iterable[np.ndarray], count: int, size: int) -> np.ndarray:
-    """Return which of the rows (size,) of a table are among the first `count` steps of a series."""
-    found = np.ones(size, bool)  # rows that no series has
-    for places in series:
-        found[places[count:][places[count:] >= 0]] = False
-    return found
-
-
-def _at(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Return the values (T, F) of rows; those of absent rows are missing. Rows that lie together are not copied."""
-    first, size = (int(rows[0]), len(rows)) if len(rows) else (-1, 0)
-    if first >= 0 and rows[-1] - first == size - 1 and bool((rows[1:] > rows[:-1]).all()):
-        return values[first : first + size]
-    found = values[rows]
-    found[rows < 0] = np.nan
-    return found
 
 
 def _in_order(
@@ -272,6 +264,7 @@ class Datasets:
         frequency: of the rows, in words; None without a column of times.
         missing, notes: sentences on missing values, and on what else was found.
         held_out: whole series that are not trained on, where `validation` holds windows of them.
+        stored: all series of a training table that stays on the disk, of which `training` holds the first rows.
     """
 
     training: list[Record]
@@ -284,6 +277,7 @@ class Datasets:
     missing: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     held_out: tuple[Record, ...] = ()
+    stored: StoredSeries | None = None
     coding: Coding = dataclasses.field(default_factory=Coding)
 
     @classmethod

@@ -54,6 +54,7 @@ class Experiment:
         seeds: the number of seeds of every kind, counted from 0.
         resume: whether finished runs are skipped.
         jobs: the number of processes; None is one per processor.
+        cluster: the address of a Dask scheduler whose workers do the runs; None does them here.
     """
 
     folder: RunFolder
@@ -61,6 +62,7 @@ class Experiment:
     seeds: int
     resume: bool
     jobs: int | None
+    cluster: str | None = None
 
     @classmethod
     def open(
@@ -71,6 +73,7 @@ class Experiment:
         *,
         resume: bool,
         jobs: int | None,
+        cluster: str | None = None,
         **identity: Any,
     ) -> Experiment:
         """Create the run folder, or continue in it.
@@ -81,6 +84,7 @@ class Experiment:
             settings: of the experiment; a folder is not continued with others.
             resume: see the attribute.
             jobs: see the attribute.
+            cluster: see the attribute.
             identity: what else identifies the experiment, such as hashes of its files; JSON can hold it.
 
         Raises:
@@ -89,7 +93,7 @@ class Experiment:
         if jobs is not None:
             check_count(jobs=jobs)
         folder = RunFolder.open(out, {**settings.to_json(), **identity}, resume=resume)
-        return cls(folder, name, settings.seeds, resume, jobs)
+        return cls(folder, name, settings.seeds, resume, jobs, cluster)
 
     def train(
         self, kinds: Iterable[Kind], settings: PaperSettings, train: Train, title: str, subfolder: str = "runs"
@@ -112,7 +116,7 @@ class Experiment:
         path = self.folder.path / subfolder
         work = functools.partial(train, settings)
         with caller_unchanged():
-            results = run_all(runs, work, path, resume=self.resume, title=title, jobs=self.jobs)
+            results = run_all(runs, work, path, resume=self.resume, title=title, jobs=self.jobs, cluster=self.cluster)
         return [{**identity, **result} for identity, result in zip(identities, results, strict=True)]
 
     def model(self, run: Row) -> Any:

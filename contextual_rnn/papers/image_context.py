@@ -141,7 +141,13 @@ class ReadingSettings(PaperSettings):
 
 @takes_settings(ReadingSettings)
 def reproduce(
-    *, out: pathlib.Path, smoke: bool = False, resume: bool = False, jobs: int | None = None, **options: Any
+    *,
+    out: pathlib.Path,
+    smoke: bool = False,
+    resume: bool = False,
+    jobs: int | None = None,
+    cluster: str | None = None,
+    **options: Any,
 ) -> str:
     """Name two handwritten digits of an image that is given in h0, at every step, or not.
 
@@ -150,6 +156,7 @@ def reproduce(
         smoke: Train two epochs, to see that everything runs; the figures mean nothing.
         resume: Continue in a folder that already holds this run, and skip what is finished.
         jobs: Number of processes; without it, one per processor.
+        cluster: Address of a Dask scheduler whose workers do the runs, such as dask://host:8786.
 
     Returns:
         What was found, in words, and where the files are.
@@ -162,7 +169,7 @@ def reproduce(
     """
     settings = ReadingSettings.of(options | ({"epochs": 2, "pairs": 200} if smoke else {}))
     digits = Digits.load()
-    experiment = Experiment.open(out, "{image}", settings, resume=resume, jobs=jobs)
+    experiment = Experiment.open(out, "{image}", settings, resume=resume, jobs=jobs, cluster=cluster)
     kinds = [{"image": image} for image in settings.images]
     runs = experiment.train(kinds, settings, functools.partial(train, digits), "image context")
     coarse = {"image": "coarse"}

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from .._core.choices import check_choice
+from .._core.group import draw_rows
 from ..errors import InputError
 from .schedules import Schedule, linear
 
@@ -69,14 +70,16 @@ class ScheduledSampling:
 
     def coins(self, step: int, batch_size: int, length: int, device: torch.device) -> Tensor:
         """Return a mask (B, T), true where predictions are fed; never at the first element, which is the start."""
-        drawn = torch.rand(batch_size, length, generator=_generator(self.coin_seed, step, 0))
+        generator = _generator(self.coin_seed, step, 0)
+        drawn = draw_rows(lambda size: torch.rand(size, length, generator=generator), batch_size)
         fed = drawn < self.probability(step)
         fed[:, 0] = False
         return fed.to(device)
 
     def uniform(self, step: int, batch_size: int, length: int, device: torch.device) -> Tensor:
         """Return the uniform random numbers (B, T) in (0, 1) that select the categories drawn."""
-        return torch.rand(batch_size, length, generator=_generator(self.sample_seed, step, 1)).to(device)
+        generator = _generator(self.sample_seed, step, 1)
+        return draw_rows(lambda size: torch.rand(size, length, generator=generator), batch_size).to(device)
 
 
 def check_feeding(feeding: object) -> None:

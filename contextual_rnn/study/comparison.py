@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from .._core.files import write_bytes
+from .._core.gpus import gpus_for
 from .._core.settings import check_count
 from ..errors import InputError
 from ..serialization import load, save
@@ -318,6 +319,8 @@ def train_kinds(
     out: str | os.PathLike[str] | None,
     resume: bool,
     jobs: int | None,
+    devices: int | None = None,
+    cluster: str | None = None,
 ) -> Iterator[Trained]:
     """Choose the settings of every kind, train it with every seed, and yield what was trained, in a single thread.
 
@@ -327,28 +330,36 @@ def train_kinds(
         seeds: the number of seeds, counted from 0.
         out: the run folder; None works in a temporary one, which is deleted at the end.
         resume: continue in a folder that already holds this comparison, and skip the runs that are finished.
-        jobs: the number of processes; None is one per processor.
+        jobs: the number of processes; None is one per processor, or per GPU if there are several.
+        devices: the number of GPUs that the runs share; None is all.
+        cluster: the address of a Dask scheduler; see `run_all`.
 
     Raises:
         InputError: if an argument is invalid, there are no test data, or the folder cannot be used.
     """
-    check_count(seeds=seeds, **({} if jobs is None else {"jobs": jobs}))
+    check_count(
+        seeds=seeds, **{name: value for name, value in {"jobs": jobs, "devices": devices}.items() if value is not None}
+    )
     if not training.data.test:
         raise InputError("`test` is required: the metrics of a comparison are those on the test data")
-    check_accelerator(next(iter(candidates.values()))[0].accelerator)
+    accelerator = next(iter(candidates.values()))[0].accelerator
+    if cluster is None:
+        check_accelerator(accelerator)
+    gpus = 0 if cluster else gpus_for(accelerator, devices)
+    how: dict[str, Any] = {"jobs": jobs, "gpus": gpus, "cluster": cluster}
     flat = {kind: [settings.to_json() for settings in several] for kind, several in candidates.items()}
     config = {"candidates": flat, **training.data.identity, "folds": training.folds, "seeds": seeds}
     with run_directory(out) as path, RunFolder.open(path, config, resume=resume) as folder:
         choices = {kind: Choice(several[0], []) for kind, several in candidates.items()}
         if any(len(several) > 1 for several in candidates.values()):
-            choices = choose(training, dict(candidates), path / "tuning", resume=resume, jobs=jobs)
+            choices = choose(training, dict(candidates), path / "tuning", resume=resume, **how)
         planned = {
             (kind, seed): training.run(f"{kind.replace(', ', '-')}-seed-{seed}", choice.settings, seed)
             for kind, choice in choices.items()
             for seed in range(seeds)
         }
         listed = list(planned.values())
-        results = run_all(listed, training, path / "runs", resume=resume, title="training", jobs=jobs)
+        results = run_all(listed, training, path / "runs", resume=resume, title="training", **how)
         runs = [
             {"initial_state": kind, "seed": seed, **result}
             for (kind, seed), result in zip(planned, results, strict=True)

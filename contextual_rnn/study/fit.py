@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import pathlib
 from collections.abc import Callable, Iterable
@@ -14,6 +15,8 @@ from torch import Tensor, nn
 
 from .._core.checkpoint import Best, Checkpoint, Metrics, best_epoch
 from .._core.flat_adamw import FlatAdamW
+from .._core.gpus import own_gpu
+from .._core.group import current_group, make_fabric
 from .._core.settings import Settings, setting
 from ..errors import InputError
 from .run_folder import append_line, write_lines
@@ -38,6 +41,11 @@ class TrainingSettings(Settings):
     )
     accelerator: Literal["cpu", "cuda", "auto"] = setting(
         "cpu", "Device to train on; auto takes a GPU if there is one.", group="training"
+    )
+    precision: Literal["32", "bf16-mixed"] = setting(
+        "32",
+        "Precision of the computation: 32 bits, or bfloat16 where it is safe, with weights of 32 bits.",
+        group="training",
     )
 
 
@@ -67,14 +75,18 @@ def fit(
     minimise: tuple[str, ...] | None = None,
     patience: int | None = None,
     until: Callable[[Metrics], bool] | None = None,
+    count: Callable[[Any, Any], float] | None = None,
     on_epoch: Callable[[Metrics], None] | None = None,
     folder: pathlib.Path | None = None,
 ) -> list[Metrics]:
     """Train `module` in place.
 
+    In a group of processes (see `group`), each process computes the loss of its rows of every minibatch, process 0
+    evaluates and writes, and all end with the same weights and metrics.
+
     Args:
         module: the model; it holds the trained weights at the end.
-        loss: `loss(module, batch)` returns a scalar.
+        loss: `loss(module, batch)` returns a scalar, a mean over items.
         batches: called once per epoch for that epoch's batches. It draws from torch's global generator, which is
             seeded by (seed, epoch), so that an epoch depends on the weights and the optimiser alone.
         settings: epochs, learning rate, weight decay, gradient clipping and device.
@@ -87,6 +99,8 @@ def fit(
             None keeps the weights of the last epoch.
         patience: with `minimise`, stop after this many epochs without improvement.
         until: stop as soon as this returns True for an epoch's metrics.
+        count: `count(module, batch)` returns the number of items of a minibatch whose mean its loss is, which weights
+            the parts of a minibatch in a group; None counts rows.
         on_epoch: called with the metrics of each epoch.
         folder: where to write `metrics.jsonl`, one line per epoch, and a checkpoint. Training resumes from a
             checkpoint that is there, and ends with exactly the weights of an uninterrupted run. A damaged checkpoint is
@@ -100,8 +114,11 @@ def fit(
         InputError: the accelerator is not available, no checkpoint in the folder is whole, or the folder holds a run
             with another seed or other settings.
     """
-    device = Device(settings.accelerator)
-    model = device.setup_module(module)
+    device = Device(settings.accelerator, settings.precision)
+    group = device.group
+    is_first = group is None or group.rank == 0
+    folder = folder if is_first else None
+    device.move(module)
     optimizer = FlatAdamW(
         module.parameters(), settings.learning_rate, max_norm=settings.clip, weight_decay=settings.weight_decay
     )
@@ -113,23 +130,29 @@ def fit(
         best.check(history, minimise)
     if folder is not None:
         write_lines(folder / "metrics.jsonl", history)
+    if group is not None:
+        history = group.share_state(module, optimizer, history)
     for epoch in range(len(history) + 1, settings.epochs + 1):
         if history and (_is_out_of_patience(history, minimise, patience) or (until is not None and until(history[-1]))):
             break
         torch.manual_seed(int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0]))
         rate = settings.learning_rate * _decay(settings, schedule, epoch)
-        mean_loss = _train_epoch(device, model, optimizer, loss, batches(), settings, epoch, (rate, warmup))
-        history.append({"epoch": epoch, "loss": mean_loss, **_evaluate(module, evaluate)})
-        if minimise is not None and best_epoch(history, minimise) == epoch:
+        drawn = batches() if group is None else group.batches(batches(), [seed, epoch])
+        mean_loss = _train_epoch(device, module, optimizer, loss, count, drawn, settings, epoch, (rate, warmup))
+        metrics = {"epoch": epoch, "loss": mean_loss, **_evaluate(module, evaluate)} if is_first else {}
+        history.append(metrics if group is None else group.broadcast(metrics))
+        if is_first and minimise is not None and best_epoch(history, minimise) == epoch:
             best.save(epoch)  # before the checkpoint: if the process dies in between, this epoch is trained again
         checkpoint.save(history)
         if folder is not None:
             append_line(folder / "metrics.jsonl", history[-1])
-        if on_epoch is not None:
+        if on_epoch is not None and is_first:
             on_epoch(history[-1])
     optimizer.release()
-    if minimise is not None:
+    if minimise is not None and is_first:
         best.load(history, minimise)
+    if group is not None:
+        group.share_weights(module)
     module.eval()
     return history
 
@@ -141,42 +164,56 @@ def _is_out_of_patience(history: list[Metrics], minimise: tuple[str, ...] | None
 
 
 class Device:
-    """The device that trains: Lightning's Fabric for an accelerator. The CPU needs none, and saves seconds of imports.
+    """The device and the precision that train: Lightning's Fabric. The CPU alone needs none, which saves seconds.
 
     Args:
         accelerator: cpu, cuda or auto.
+        precision: see `TrainingSettings`.
+
+    Attributes:
+        group: the processes that train together; None if this one trains alone.
 
     Raises:
         InputError: the accelerator is not available.
     """
 
-    def __init__(self, accelerator: str) -> None:
-        self.fabric: Any = None
-        if accelerator == "cpu" or (accelerator == "auto" and not torch.accelerator.is_available()):
-            return
-        from lightning_fabric import Fabric
+    def __init__(self, accelerator: str, precision: str = "32") -> None:
+        self.group = current_group()
+        self.fabric: Any = None if self.group is None else self.group.fabric
+        is_cpu = accelerator == "cpu" or (accelerator == "auto" and not torch.accelerator.is_available())
+        if self.fabric is None and not (is_cpu and precision == "32"):
+            devices = 1 if is_cpu else [own_gpu()]
+            self.fabric = make_fabric(accelerator, precision, devices=devices)
 
-        try:
-            self.fabric = Fabric(accelerator=accelerator, devices=1)
-        except RuntimeError:
-            raise InputError(
-                f"`accelerator` {accelerator} is not available on this machine; give cpu or auto"
-            ) from None
+    def move(self, module: nn.Module) -> None:
+        """Move a module to the device."""
+        module.to("cpu" if self.fabric is None else self.fabric.device)
 
-    def setup_module(self, module: nn.Module) -> Any:
-        """Move a module to the device, and return what to call in its place."""
-        return module.cpu() if self.fabric is None else self.fabric.setup_module(module)
+    def gradients(
+        self,
+        module: nn.Module,
+        batch: Any,
+        loss: Callable[[Any, Any], Tensor],
+        count: Callable[[Any, Any], float] | None = None,
+    ) -> float:
+        """Compute the gradients of the loss of a minibatch, which is on the CPU; return the loss.
 
-    def to_device(self, batch: Any) -> Any:
-        """Move a minibatch, which is on the CPU, to the device."""
-        return batch if self.fabric is None else self.fabric.to_device(batch)
+        If the loss is not finite, gradients may be missing.
+        """
 
-    def backward(self, loss: Tensor) -> None:
-        """Compute the gradients."""
-        if self.fabric is None:
-            loss.backward()
-        else:
-            self.fabric.backward(loss)
+        def of(part: Any) -> Tensor:
+            if self.fabric is None:
+                return loss(module, part)
+            with self.fabric.autocast():
+                return loss(module, self.fabric.to_device(part))
+
+        if self.group is not None:
+            own = [parameter for parameter in module.parameters() if parameter.requires_grad]
+            return self.group.gradients(own, batch, of, functools.partial(count, module) if count else None)
+        value = of(batch)
+        if torch.isfinite(value):
+            value.backward()
+        return float(value.detach())
 
 
 def check_accelerator(accelerator: str) -> None:
@@ -203,9 +240,10 @@ def _set_learning_rate(optimizer: FlatAdamW, rate: float, warmup: int) -> None:
 
 def _train_epoch(
     device: Device,
-    model: Any,
+    model: nn.Module,
     optimizer: FlatAdamW,
     loss: Callable[[Any, Any], Tensor],
+    count: Callable[[Any, Any], float] | None,
     batches: Iterable[Any],
     settings: TrainingSettings,
     epoch: int,
@@ -215,13 +253,12 @@ def _train_epoch(
     total, steps = 0.0, 0
     for steps, batch in enumerate(batches, start=1):
         optimizer.zero_grad()
-        value = loss(model, device.to_device(batch))
-        if not torch.isfinite(value):
-            raise _diverged(f"the loss became {float(value.detach())}", epoch, steps, settings)
-        device.backward(value)
+        value = device.gradients(model, batch, loss, count)
+        if not math.isfinite(value):
+            raise _diverged(f"the loss became {value}", epoch, steps, settings)
         _set_learning_rate(optimizer, *rate_and_warmup)
         optimizer.step()
-        total += float(value.detach())
+        total += value
     if not all(bool(torch.isfinite(parameter).all()) for parameter in model.parameters()):
         raise _diverged("a weight is no longer a finite number", epoch, steps, settings)
     return total / max(steps, 1)

@@ -19,6 +19,7 @@ from typing import Any, ClassVar
 import torch
 
 from .._core.files import parse_json, read_bytes
+from .._core.gpus import taking_gpu
 from ..errors import DataWarning, InputError
 from .fit import DivergedError, TrainingSettings
 from .run_folder import RunFolder, check_name, provenance
@@ -87,6 +88,8 @@ def run_all(
     resume: bool,
     title: str,
     jobs: int | None = None,
+    gpus: int = 0,
+    cluster: str | None = None,
 ) -> list[dict[str, Any]]:
     """Execute all runs in parallel, and return their results in order.
 
@@ -96,7 +99,10 @@ def run_all(
         out: the folder that holds the runs' folders.
         resume: skip the runs that are finished, and continue those that are not.
         title: of the progress bar.
-        jobs: the number of processes; None takes one per processor. With 1, runs execute in the calling process.
+        jobs: the number of processes; None takes one per processor, or per GPU if there are several. With 1, runs
+            execute in the calling process.
+        gpus: the number of GPUs, each of which trains one run at a time as long as there are no more processes.
+        cluster: the address of a Dask scheduler whose workers execute the runs instead; see `run_on_cluster`.
 
     Raises:
         InputError: if a folder cannot be used, or another process works in it.
@@ -104,13 +110,25 @@ def run_all(
     """
     import joblib
 
-    processes = min(jobs or joblib.cpu_count(), len(runs)) or 1
+    processes = min(jobs or (gpus if gpus > 1 else joblib.cpu_count()), len(runs)) or 1
     results: dict[str, dict[str, Any]] = {}
-    with Progress([(run.name, run.epochs) for run in runs], out, title, processes) as finished:
-        if processes == 1:
-            done: Any = ((*_run(run, work, out, resume, provenance()), ()) for run in runs)
+    with (
+        Progress([(run.name, run.epochs) for run in runs], out, title, processes) as finished,
+        tempfile.TemporaryDirectory(prefix="contextual-rnn-") as locks,
+    ):
+        shared = gpus, processes, pathlib.Path(locks)
+        if cluster is not None:
+            from .cluster import run_on_cluster
+
+            processes = 1
+            done: Any = run_on_cluster(cluster, runs, work, out, resume=resume, timeout=LOCK_TIMEOUT)
+        elif processes == 1:
+            done = ((*execute_run(run, work, out, resume, provenance()), ()) for run in runs)
         else:
-            tasks = [joblib.delayed(_run_in_worker)(run, work, out, resume, provenance(), os.getpid()) for run in runs]
+            tasks = [
+                joblib.delayed(_run_in_worker)(run, work, out, resume, provenance(), os.getpid(), shared)
+                for run in runs
+            ]
             with joblib.parallel_config("loky", n_jobs=processes, inner_max_num_threads=1):
                 done = joblib.Parallel(return_as="generator_unordered", max_nbytes=None)(tasks)
         with _ended_workers(processes):
@@ -123,13 +141,20 @@ def run_all(
 
 
 def _run_in_worker(
-    run: Run, work: Work, out: pathlib.Path, resume: bool, made_by: dict[str, Any], parent: int
+    run: Run,
+    work: Work,
+    out: pathlib.Path,
+    resume: bool,
+    made_by: dict[str, Any],
+    parent: int,
+    shared: tuple[int, int, pathlib.Path],
 ) -> tuple[str, Any, list[str]]:
     """Return the name, the results, and the warnings about data, which the calling process gives."""
-    _end_with(parent)
-    with warnings.catch_warnings(record=True) as caught:
+    end_with(parent)
+    gpus, processes, locks = shared
+    with warnings.catch_warnings(record=True) as caught, taking_gpu(locks, gpus, processes):
         warnings.simplefilter("always", DataWarning)
-        name, results = _run(run, work, out, resume, made_by)
+        name, results = execute_run(run, work, out, resume, made_by)
     others = [warning for warning in caught if not issubclass(warning.category, DataWarning)]
     for warning in others:
         warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
@@ -153,7 +178,8 @@ def _ended_workers(processes: int) -> Iterator[None]:
         ) from None
 
 
-def _run(run: Run, work: Work, out: pathlib.Path, resume: bool, made_by: dict[str, Any]) -> tuple[str, Any]:
+def execute_run(run: Run, work: Work, out: pathlib.Path, resume: bool, made_by: dict[str, Any]) -> tuple[str, Any]:
+    """Execute a run in its folder, and return its name and its results."""
     with (
         one_thread(),
         RunFolder.open(out / run.name, run.config, resume=resume, made_by=made_by, timeout=LOCK_TIMEOUT) as folder,
@@ -219,7 +245,7 @@ def _results(run: Run, work: Work, folder: RunFolder) -> dict[str, Any]:
 
 
 @functools.cache
-def _end_with(parent: int) -> None:
+def end_with(parent: int) -> None:
     """End this worker when the process that started it is gone, so that it does not train beside a resumed run."""
 
     def watch() -> None:

@@ -8,16 +8,19 @@ import html
 import io
 import os
 import pathlib
+import tempfile
 import textwrap
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from .._core.group import Group
 from .._core.settings import check_count, check_seed
-from ..serialization import load
+from ..serialization import MODEL, load
 from .comparison import figure_files, html_table, text_table
 from .differences import Metric, Row
 from .fit import check_accelerator
-from .parallel import Training, one_thread, run_all, run_directory
+from .launch import Together, follow, train
+from .parallel import Training, caller_unchanged, one_thread, run_directory
 from .run_folder import RunFolder, read_lines, write_bytes, write_json
 from .tuning import choose
 
@@ -119,8 +122,12 @@ def fit_one(
     out: str | os.PathLike[str] | None,
     resume: bool,
     jobs: int | None,
+    devices: int = 1,
+    nodes: int = 1,
 ) -> Any:
     """Choose settings, train one model with them, and report on it.
+
+    With several processes, only process 0 chooses, writes and reports; the model of the others has an empty report.
 
     Args:
         training: executes the runs.
@@ -131,7 +138,9 @@ def fit_one(
         seed: of the run.
         out: the run folder; None keeps nothing on disk.
         resume: continue in a folder that already holds this run.
-        jobs: the number of processes; None is one per processor.
+        jobs: the number of processes that try settings side by side; None is one per processor.
+        devices: the number of processes per machine that train the model together.
+        nodes: the number of machines.
 
     Returns:
         The trained model, with its `report`.
@@ -141,13 +150,17 @@ def fit_one(
     """
     check_seed(seed)
     check_count(**({} if jobs is None else {"jobs": jobs}))
+    together = Together.of(devices, nodes, candidates[0])
     check_accelerator(candidates[0].accelerator)
+    group = together.join()
+    if group is not None and group.rank:
+        return _follow(training, group)
     flat = [settings.to_json() for settings in candidates]
     config = {"candidates": flat, **training.data.identity, "folds": training.folds, "seed": seed}
     with run_directory(out) as path, RunFolder.open(path, config, resume=resume) as folder:
         choice = choose(training, {"model": list(candidates)}, path / "tuning", resume=resume, jobs=jobs)["model"]
         run = training.run("final", choice.settings, seed)
-        (result,) = run_all([run], training, path, resume=resume, title="training", jobs=jobs)
+        result = train(run, training, path, resume=resume, title="training", together=together, group=group)
         model, history = load(path / "final"), read_lines(path / "final" / "metrics.jsonl")
         folder.copy(path / "final" / "model.safetensors")
         with one_thread():
@@ -159,4 +172,14 @@ def fit_one(
             if out is not None:
                 found.write(folder, {"chosen": choice.settings.to_json(), **result}, figures(model))
     model.report = found
+    return model
+
+
+def _follow(training: Training, group: Group) -> Any:
+    """Train as a process of a group that is not process 0; return the model that process 0 has written."""
+    with tempfile.TemporaryDirectory(prefix="contextual-rnn-") as folder, caller_unchanged():
+        path = pathlib.Path(folder, MODEL)
+        path.write_bytes(follow(training, group))
+        model = load(path)
+    model.report = FitReport([], [], {})
     return model

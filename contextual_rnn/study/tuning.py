@@ -34,7 +34,7 @@ class Choice(Generic[Some]):
 
 
 def choose(
-    training: Training, candidates: dict[str, list[Some]], out: pathlib.Path, *, resume: bool, jobs: int | None = None
+    training: Training, candidates: dict[str, list[Some]], out: pathlib.Path, *, resume: bool, **how: Any
 ) -> dict[str, Choice[Some]]:
     """Choose, for every kind, the candidate with the lowest validation error, averaged over folds.
 
@@ -44,7 +44,7 @@ def choose(
         candidates: the settings to choose from, for every kind; a single candidate is chosen without a trial.
         out: the folder of the trials.
         resume: skip the trials that are finished.
-        jobs: the number of processes.
+        how: further arguments of `run_all`, such as `jobs`.
 
     Raises:
         DivergedError: training diverged with every candidate of a kind.
@@ -57,7 +57,7 @@ def choose(
         for fold in range(training.trials)
     }
     work, listed = Trial(training), list(runs.values())
-    results = run_all(listed, work, out, resume=resume, title="choosing settings", jobs=jobs) if runs else []
+    results = run_all(listed, work, out, resume=resume, title="choosing settings", **how) if runs else []
     metrics = {key: result["metrics"] for key, result in zip(runs, results, strict=True)}
     return {
         kind: Choice(several[0], []) if len(several) == 1 else _best(training, kind, several, metrics)

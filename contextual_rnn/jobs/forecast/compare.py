@@ -69,6 +69,8 @@ def compare(
     out: str | os.PathLike[str] | None = None,
     resume: bool = False,
     jobs: int | None = None,
+    devices: int | None = None,
+    cluster: str | None = None,
     **options: Any,
 ) -> ForecastComparison:
     """Compare variants of an encoder and decoder, and report whether bridge, attention and feeding matter to forecasts.
@@ -88,7 +90,9 @@ def compare(
         validation: Table to choose the epoch on; by default, the end of each training series that is long enough.
         out: Run folder to create; by default, nothing is kept on disk.
         resume: Continue in a folder that already holds this run, and skip what is finished.
-        jobs: Number of processes; by default, one per processor.
+        jobs: Number of processes; by default, one per processor, or per GPU if there are several.
+        devices: Number of GPUs that the runs share out among them; by default, all.
+        cluster: Address of a Dask scheduler whose workers do the runs, such as dask://host:8786.
 
     Returns:
         The answer, the tables and the figures.
@@ -108,7 +112,9 @@ def compare(
     variants = {name: (values, one.replace(**chosen)) for name, (values, one) in variants.items()}
     candidates = {name: [settings] for name, (_, settings) in variants.items()}
     pairs = [(name, base_name, _statement(values, base_values)) for name, (values, _) in variants.items()][1:]
-    with train_kinds(Training(data), candidates, seeds=seeds, out=out, resume=resume, jobs=jobs) as trained:
+    with train_kinds(
+        Training(data), candidates, seeds=seeds, out=out, resume=resume, jobs=jobs, devices=devices, cluster=cluster
+    ) as trained:
         model = next(iter(trained.models.values()))
         errors = {name: errors_of(forecast, data.test, model) for name, forecast in baselines(model, data).items()}
         by_scale = scaled(errors, data.test, model, data)

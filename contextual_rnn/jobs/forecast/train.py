@@ -97,6 +97,7 @@ class Training(parallel.Training):
             settings,
             seed=seed,
             schedule="cosine",
+            count=lambda _, batch: float((~batch[1][:, settings.past :].isnan()).sum()),
             evaluate=evaluate,
             minimise=self.minimise,
             folder=folder,
@@ -156,6 +157,8 @@ def fit(
     out: str | os.PathLike[str] | None = None,
     resume: bool = False,
     jobs: int | None = None,
+    devices: int = 1,
+    nodes: int = 1,
     **options: Any,
 ) -> ForecastModel:
     """Train an encoder and decoder to forecast series.
@@ -172,7 +175,9 @@ def fit(
         seed: Random seed of the weights, the windows and scheduled sampling.
         out: Run folder to create; by default, nothing is kept on disk.
         resume: Continue in a folder that already holds this run.
-        jobs: Number of processes; by default, one per processor.
+        jobs: Number of processes that try settings side by side; by default, one per processor.
+        devices: Number of processes per machine that train the model together, each on a processor or a GPU of its own.
+        nodes: Number of machines; start the command on each with torchrun or srun.
 
     Returns:
         The trained model; `model.report` shows its errors.
@@ -187,7 +192,18 @@ def fit(
     data = read_tables(train, validation, test, settings)
     report, figures = functools.partial(_report, data, settings), functools.partial(_figures, data)
     candidates = with_bases(with_scale(settings, data.training), data.frequency)
-    return fit_one(Training(data), candidates, report, figures, seed=seed, out=out, resume=resume, jobs=jobs)
+    return fit_one(
+        Training(data),
+        candidates,
+        report,
+        figures,
+        seed=seed,
+        out=out,
+        resume=resume,
+        jobs=jobs,
+        devices=devices,
+        nodes=nodes,
+    )
 
 
 def _report(

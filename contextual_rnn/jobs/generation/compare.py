@@ -55,6 +55,8 @@ def compare(
     out: str | os.PathLike[str] | None = None,
     resume: bool = False,
     jobs: int | None = None,
+    devices: int | None = None,
+    cluster: str | None = None,
     **options: Any,
 ) -> GenerationComparison:
     """Train the same generator from every kind of initial state, and report whether the initial state matters.
@@ -75,7 +77,9 @@ def compare(
         folds: Number of folds of the training series, at least 2; used if a setting has several values.
         out: Run folder to create; by default, nothing is kept on disk.
         resume: Continue in a folder that already holds this run, and skip what is finished.
-        jobs: Number of processes; by default, one per processor.
+        jobs: Number of processes; by default, one per processor, or per GPU if there are several.
+        devices: Number of GPUs that the runs share out among them; by default, all.
+        cluster: Address of a Dask scheduler whose workers do the runs, such as dask://host:8786.
 
     Returns:
         The answer, the tables and the figures.
@@ -93,7 +97,9 @@ def compare(
     given = candidates[kinds[0]][0].scale
     candidates = {kind: [with_scale(one, data.training) for one in several] for kind, several in candidates.items()}
     training = Training(data, folds)
-    with train_kinds(training, candidates, seeds=seeds, out=out, resume=resume, jobs=jobs) as trained:
+    with train_kinds(
+        training, candidates, seeds=seeds, out=out, resume=resume, jobs=jobs, devices=devices, cluster=cluster
+    ) as trained:
         reference = {name: scores(one, data.test) for name, one in baselines(data.training).items()}
         return GenerationComparison(
             **findings(trained.runs, comparisons(kinds), METRICS, BY_SERIES, reference, primary=PRIMARY),

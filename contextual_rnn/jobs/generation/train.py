@@ -69,6 +69,7 @@ class Training(parallel.Training):
             settings,
             seed=config["seed"],
             schedule="cosine",
+            count=lambda _, batch: float(known_steps(*batch[1:]).sum()),
             evaluate=evaluate if held_out else None,
             minimise=self.minimise if held_out else None,
             folder=folder,
@@ -126,6 +127,8 @@ def fit(
     out: str | os.PathLike[str] | None = None,
     resume: bool = False,
     jobs: int | None = None,
+    devices: int = 1,
+    nodes: int = 1,
     **options: Any,
 ) -> SeriesGenerator:
     """Train a model to generate series from their context.
@@ -139,7 +142,9 @@ def fit(
         seed: Random seed of the weights, the minibatches and the noise.
         out: Run folder to create; by default, nothing is kept on disk.
         resume: Continue in a folder that already holds this run.
-        jobs: Number of processes; by default, one per processor.
+        jobs: Number of processes that try settings side by side; by default, one per processor.
+        devices: Number of processes per machine that train the model together, each on a processor or a GPU of its own.
+        nodes: Number of machines; start the command on each with torchrun or srun.
 
     Returns:
         The trained model; `model.report` shows its metrics.
@@ -156,7 +161,18 @@ def fit(
     report = functools.partial(_report, data, candidates[0].scale)
     candidates = [with_scale(one, data.training) for one in candidates]
     figures = functools.partial(_figures, (data.test or data.training)[0])
-    model = fit_one(Training(data, folds), candidates, report, figures, seed=seed, out=out, resume=resume, jobs=jobs)
+    model = fit_one(
+        Training(data, folds),
+        candidates,
+        report,
+        figures,
+        seed=seed,
+        out=out,
+        resume=resume,
+        jobs=jobs,
+        devices=devices,
+        nodes=nodes,
+    )
     model.backend = data.backend
     return model
 

@@ -96,6 +96,8 @@ def compare(
     out: str | os.PathLike[str] | None = None,
     resume: bool = False,
     jobs: int | None = None,
+    devices: int | None = None,
+    cluster: str | None = None,
     **options: Any,
 ) -> PairComparison:
     """Train variants of an encoder-decoder, and report whether the bridge and other choices matter.
@@ -129,7 +131,9 @@ def compare(
         test_target: Text file of test targets.
         out: Run folder to create; by default, nothing is kept on disk.
         resume: Continue in a folder that already holds this run, and skip what is finished.
-        jobs: Number of processes; by default, one per processor.
+        jobs: Number of processes; by default, one per processor, or per GPU if there are several.
+        devices: Number of GPUs that the runs share out among them; by default, all.
+        cluster: Address of a Dask scheduler whose workers do the runs, such as dask://host:8786.
 
     Returns:
         The answer, the tables and the figures.
@@ -154,7 +158,9 @@ def compare(
         variants = [values for values, _ in PairSettings.variants({**compared, "label": "none"})]
     candidates = {"-".join(values.values()): _candidates(values, variants, options) for values in variants}
     training = Training(data, chosen_by=files.chosen_by(data.units.target))
-    with train_kinds(training, candidates, seeds=seeds, out=out, resume=resume, jobs=jobs) as trained:
+    with train_kinds(
+        training, candidates, seeds=seeds, out=out, resume=resume, jobs=jobs, devices=devices, cluster=cluster
+    ) as trained:
         fields = _findings(trained, dict(zip(candidates, _named(variants), strict=True)), data)
         return PairComparison(**fields, **trained.fields()).keep(trained)
 

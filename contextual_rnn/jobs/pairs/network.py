@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..._core.group import draw_rows
 from ...context import Context, Label, Vector
 from ...cores import GATED_CORES
 from ...data.encoded_pairs import END, SPECIAL, START, UNKNOWN, Encoded, PairBatch, Vocabulary, collate
@@ -207,7 +208,9 @@ class PairLoss:
 
     def __call__(self, model: PairNetwork, batch: PairBatch) -> Tensor:
         """Return the mean negative log-likelihood of a target symbol, in nats."""
-        hidden = (torch.rand(batch.source.shape) < self.unknown).to(batch.source.device)
+        rows, length = batch.source.shape
+        drawn = draw_rows(lambda size: torch.rand(size, length), rows)
+        hidden = (drawn < self.unknown).to(batch.source.device)
         loss = model.pairs.loss(
             batch.source.masked_fill(hidden & model.is_symbol(batch.source), UNKNOWN),
             batch.target,

@@ -91,6 +91,7 @@ class Training(parallel.Training):
             seed=seed,
             schedule="cosine",
             warmup=settings.warmup,
+            count=lambda _, batch: float(batch.target_lengths.sum()) + len(batch.target_lengths),
             evaluate=self._evaluate,
             minimise=self.minimise,
             patience=settings.patience,
@@ -132,6 +133,8 @@ def fit(
     out: str | os.PathLike[str] | None = None,
     resume: bool = False,
     jobs: int | None = None,
+    devices: int = 1,
+    nodes: int = 1,
     **options: Any,
 ) -> PairModel:
     """Train an encoder-decoder to write the target of a source text, such as the pronunciation of a spelling.
@@ -151,7 +154,9 @@ def fit(
         seed: Random seed of the weights, the minibatches and the noise.
         out: Run folder to create; by default, nothing is kept on disk.
         resume: Continue in a folder that already holds this run.
-        jobs: Number of processes; by default, one per processor.
+        jobs: Number of processes that try settings side by side; by default, one per processor.
+        devices: Number of processes per machine that train the model together, each on a processor or a GPU of its own.
+        nodes: Number of machines; start the command on each with torchrun or srun.
 
     Returns:
         The trained model; `model.report` shows its errors.
@@ -172,7 +177,18 @@ def fit(
     check_label([candidates[0].label], data)
     report = functools.partial(_report, data)
     training = Training(data, chosen_by=candidates[0].chosen_by(data.units.target))
-    model = fit_one(training, candidates, report, lambda _: {}, seed=seed, out=out, resume=resume, jobs=jobs)
+    model = fit_one(
+        training,
+        candidates,
+        report,
+        lambda _: {},
+        seed=seed,
+        out=out,
+        resume=resume,
+        jobs=jobs,
+        devices=devices,
+        nodes=nodes,
+    )
     if data.test and model.report.out is not None:
         model.report.files["Answers"] = model.report.out / "final" / "answers.tsv"
     return model

@@ -40,6 +40,8 @@ def fit(
     out: str | os.PathLike[str] | None = None,
     resume: bool = False,
     jobs: int | None = None,
+    devices: int = 1,
+    nodes: int = 1,
     **options: Any,
 ) -> SeriesModel:
     """Train a model to simulate the targets of series from their inputs.
@@ -53,7 +55,9 @@ def fit(
         seed: Random seed of the weights, the windows and the noise.
         out: Run folder to create; by default, nothing is kept on disk.
         resume: Continue in a folder that already holds this run.
-        jobs: Number of processes; by default, one per processor.
+        jobs: Number of processes that try settings side by side; by default, one per processor.
+        devices: Number of processes per machine that train the model together, each on a processor or a GPU of its own.
+        nodes: Number of machines; start the command on each with torchrun or srun.
 
     Returns:
         The trained model; `model.report` shows its errors.
@@ -69,7 +73,18 @@ def fit(
     training = Training.of(data, [candidates], folds, keeps_linear=True)
     report = functools.partial(_report, data, folds, training.scored_length)
     figures = functools.partial(_figures, (data.test or data.training)[0])
-    return fit_one(training, candidates, report, figures, seed=seed, out=out, resume=resume, jobs=jobs)
+    return fit_one(
+        training,
+        candidates,
+        report,
+        figures,
+        seed=seed,
+        out=out,
+        resume=resume,
+        jobs=jobs,
+        devices=devices,
+        nodes=nodes,
+    )
 
 
 def _report(

@@ -24,6 +24,13 @@ class SeriesSettings(CoreSettings, ColumnSettings, TrainingSettings):
         group="data",
         metavar="COLUMN",
     )
+    memory: float | None = setting(
+        None,
+        "Gigabytes that the training table may take in memory. A Parquet file that takes more, or a folder of Parquet "
+        "files, stays on the disk, where training windows are drawn. By default, every table is read.",
+        group="data",
+        above=0,
+    )
     window: int = setting(0, "Number of steps at the start of a series whose targets are known.", group="data", least=0)
     scale: Literal["global", "series", "window"] = setting(
         "global",

@@ -14,8 +14,10 @@ from torch import Tensor
 from ..._core.folds import can_fold
 from ..._core.records import Batch, Record, random_windows, read_targets
 from ..._core.settings import check_count
+from ...data.missing import REFUSE
 from ...data.series import Datasets
 from ...data.series_scales import SeriesScales
+from ...data.stored import StoredSeries, hash_of, is_larger, scan, store
 from ...data.table import Source
 from ...errors import InputError
 from ...linear import LinearModel, Split, choose_linear
@@ -28,14 +30,48 @@ from .metrics import Predict, Scoring, errors_by_series, free_run_rmse, scores
 from .model import SeriesModel
 from .settings import SeriesSettings
 
+FIRST = 100_000  # rows of a training table on the disk that errors are computed on
+
 
 def read_tables(train: Source, validation: Source | None, test: Source | None, settings: SeriesSettings) -> Datasets:
-    """Read every table. A series must be longer than the window by two steps for training and by one step otherwise."""
+    """Read every table. A series must be longer than the window by two steps for training and by one step otherwise.
+
+    With `memory`, a training table that takes more stays on the disk, and `training` has its first rows.
+    """
+    if settings.memory is not None and is_larger(train, len(settings.inputs + settings.targets), settings.memory):
+        return _read_stored(train, validation, test, settings)
     known = settings.window
     reads = known > 0
     return Datasets.read(
         train, validation, test, settings, least_training=known + 2, least=known + 1, window=known, reads_targets=reads
     )
+
+
+def _read_stored(train: Source, validation: Source | None, test: Source | None, settings: SeriesSettings) -> Datasets:
+    """Leave the training table on the disk, and read its first rows and the other tables."""
+    plain: dict[str, Any] = {
+        "time": None,
+        "missing": REFUSE,
+        "scale": "global",
+        "context": (),
+        "missing_values": (),
+        "calendar": (),
+    }
+    plain |= {"labels": (), "quantities": ()}
+    for name, value in plain.items():
+        if (getattr(settings, name) or None) != (value or None):
+            raise InputError(f"`{name}`: a training table that stays on the disk (`memory`) does not take it")
+    path = pathlib.Path(train)
+    stored = store(path, settings.inputs, settings.targets, settings.series)
+    names = [*settings.inputs, *settings.targets, *filter(None, [settings.series])]
+    data = read_tables(scan(path).select(names).head(FIRST).collect(), validation, test, settings.replace(memory=None))
+    files, hashes = data.identity["files"] | {"train": str(path)}, data.identity["sha256"] | {"train": hash_of(path)}
+    note = (
+        f"The {sum(stored.sizes)} rows of the training table ({len(stored.names)} series) stay on the disk, and "
+        f"windows are drawn from all of them; its errors, and its folds, are those of its first {FIRST} rows."
+    )
+    identity = {"files": files, "sha256": hashes}
+    return dataclasses.replace(data, stored=stored, identity=identity, backend="polars", notes=(*data.notes, note))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,17 +111,22 @@ class Training(parallel.Training):
         scales = SeriesScales.of(training) if settings.scale == "series" else None
         model = SeriesModel(settings, self.data.fields, self.data.frequency, linear, scales, self.data.coding)
         model.standardise(training)
+        stored = None if held_out and not self.data.validation else self.data.stored
+        if stored is not None:
+            stored.standardise(model)
         check_scored(held_out, settings)
         scoring = scoring_of(model, self.scored_length)
 
         def evaluate(model: SeriesModel) -> dict[str, float]:
             return scores(model.predictions, held_out, scoring)
 
+        loss = SquaredLoss(settings.washout, any(bool(record.targets.isnan().any()) for record in training))
         history = train_module(
             model,
-            SquaredLoss(settings.washout, any(bool(record.targets.isnan().any()) for record in training)),
-            windows_of(model.with_levels(training), settings),
+            loss,
+            windows_of(model.with_levels(training) if stored is None else stored, settings),
             settings,
+            count=loss.count,
             seed=config["seed"],
             schedule="cosine",
             evaluate=evaluate if held_out else None,
@@ -125,12 +166,22 @@ class SquaredLoss:
         error = ((predicted - measured) / model.scale_of(state)).square()
         if known is None and not self.washout and bool((lengths == targets.shape[1]).all()):
             return error.mean()
-        time = torch.arange(window, targets.shape[1], device=targets.device)
-        counts = (time >= window + self.washout) & (time < lengths.unsqueeze(-1))
+        counts = self._counts(window, targets, lengths)
         if known is None:
             return error[counts].mean()
         chosen = counts.unsqueeze(2) & known
         return error.where(chosen, 0).sum() / chosen.sum().clamp(min=1)
+
+    def count(self, model: SeriesModel, batch: Batch) -> float:
+        """Return the number of targets of a minibatch whose mean the loss is."""
+        targets, window = batch[1], model.settings.window
+        chosen = self._counts(window, targets, batch[3]).unsqueeze(2).expand(-1, -1, targets.shape[2])
+        return float((chosen & ~targets[:, window:].isnan() if self.sparse else chosen).sum())
+
+    def _counts(self, window: int, targets: Tensor, lengths: Tensor) -> Tensor:
+        """Return which steps after the window count, (B, T - window)."""
+        time = torch.arange(window, targets.shape[1], device=targets.device)
+        return (time >= window + self.washout) & (time < lengths.unsqueeze(-1))
 
 
 def check_scored(held_out: Sequence[Record], settings: SeriesSettings) -> None:
@@ -141,9 +192,12 @@ def check_scored(held_out: Sequence[Record], settings: SeriesSettings) -> None:
         )
 
 
-def windows_of(training: Sequence[Record], settings: SeriesSettings) -> Callable[[], Any]:
+def windows_of(training: Sequence[Record] | StoredSeries, settings: SeriesSettings) -> Callable[[], Any]:
     """Return what draws an epoch's minibatches of windows; raise InputError if every series is too short for one."""
     least = settings.window + settings.washout
+    if isinstance(training, StoredSeries):
+        steps = settings.window + settings.length
+        return training.random_windows(steps, settings.batch_size, settings.updates, least + 1)
     usable = [record for record in training if len(record) > least]
     if not usable:
         longest = max(map(len, training))

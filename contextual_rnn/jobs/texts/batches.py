@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from ..._core.group import draw_rows
 from .data import Texts, Values
 
 END = 0  # the category that ends a text; symbols are numbered from 1
@@ -115,8 +116,8 @@ def dropped(context: dict[str, Any], share: float, size: int) -> dict[str, Any]:
     """
     if not share or not context:
         return context
-    rate = torch.rand(size, 1) ** ((1 - share) / share)
-    out = torch.rand(size, len(context)) < rate
+    rate = draw_rows(lambda rows: torch.rand(rows, 1), size) ** ((1 - share) / share)
+    out = draw_rows(lambda rows: torch.rand(rows, len(context)), size) < rate
     return {
         name: torch.where(mask, torch.nan, column)
         if isinstance(column, Tensor)

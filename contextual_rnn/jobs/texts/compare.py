@@ -109,6 +109,8 @@ def compare(
     out: str | os.PathLike[str] | None = None,
     resume: bool = False,
     jobs: int | None = None,
+    devices: int | None = None,
+    cluster: str | None = None,
     **options: Any,
 ) -> TextComparison:
     """Train the same model of texts with the context in h0, at every step, in both and nowhere, and compare them.
@@ -134,7 +136,9 @@ def compare(
             standard deviations of the column in the training table.
         out: Run folder to create; by default, nothing is kept on disk.
         resume: Continue in a folder that already holds this run, and skip what is finished.
-        jobs: Number of processes; by default, one per processor.
+        jobs: Number of processes; by default, one per processor, or per GPU if there are several.
+        devices: Number of GPUs that the runs share out among them; by default, all.
+        cluster: Address of a Dask scheduler whose workers do the runs, such as dask://host:8786.
 
     Returns:
         The answer, the tables and the figures.
@@ -153,7 +157,9 @@ def compare(
     candidates = {place: TextSettings.candidates({**options, "context_in": place}) for place in variants}
     data = TextData.read(train, validation, test, candidates[variants[0]][0])
     checks = Checks.of(check, check_timeout, check_texts, tolerance, data)
-    with train_kinds(Training(data), candidates, seeds=seeds, out=out, resume=resume, jobs=jobs) as trained:
+    with train_kinds(
+        Training(data), candidates, seeds=seeds, out=out, resume=resume, jobs=jobs, devices=devices, cluster=cluster
+    ) as trained:
         return _found(trained, variants, data, checks).keep(trained)
 
 

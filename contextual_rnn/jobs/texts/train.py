@@ -62,6 +62,7 @@ class Training(parallel.Training):
             settings,
             seed=config["seed"],
             schedule="cosine",
+            count=lambda _, batch: float(batch.lengths.sum()),
             evaluate=evaluate,
             minimise=self.minimise,
             patience=settings.patience,
@@ -96,6 +97,8 @@ def fit(
     out: str | os.PathLike[str] | None = None,
     resume: bool = False,
     jobs: int | None = None,
+    devices: int = 1,
+    nodes: int = 1,
     **options: Any,
 ) -> TextModel:
     """Train a model to write texts from what is known about them, such as molecules from their properties.
@@ -108,7 +111,9 @@ def fit(
         seed: Random seed of the weights, the minibatches and the noise.
         out: Run folder to create; by default, nothing is kept on disk.
         resume: Continue in a folder that already holds this run.
-        jobs: Number of processes; by default, one per processor.
+        jobs: Number of processes that try settings side by side; by default, one per processor.
+        devices: Number of processes per machine that train the model together, each on a processor or a GPU of its own.
+        nodes: Number of machines; start the command on each with torchrun or srun.
 
     Returns:
         The trained model; `model.report` shows its metrics.
@@ -122,7 +127,18 @@ def fit(
     candidates = TextSettings.candidates(options)
     data = TextData.read(train, validation, test, candidates[0])
     report = functools.partial(_report, data)
-    model = fit_one(Training(data), candidates, report, _no_figures, seed=seed, out=out, resume=resume, jobs=jobs)
+    model = fit_one(
+        Training(data),
+        candidates,
+        report,
+        _no_figures,
+        seed=seed,
+        out=out,
+        resume=resume,
+        jobs=jobs,
+        devices=devices,
+        nodes=nodes,
+    )
     model.backend = data.backend
     return model
 

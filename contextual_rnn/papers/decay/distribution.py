@@ -49,7 +49,9 @@ class DistributionSettings(PaperSettings):
     clip: float | None = 1.0
 
 
-def reproduce_distribution(out: pathlib.Path, settings: DistributionSettings, *, resume: bool, jobs: int | None) -> str:
+def reproduce_distribution(
+    out: pathlib.Path, settings: DistributionSettings, *, resume: bool, jobs: int | None, cluster: str | None
+) -> str:
     """Train with both objectives, sample, and compare the samples with fresh sequences.
 
     Args:
@@ -57,13 +59,14 @@ def reproduce_distribution(out: pathlib.Path, settings: DistributionSettings, *,
         settings: of the comparison.
         resume: continue in a folder that already holds this run.
         jobs: number of processes; None is one per processor.
+        cluster: the address of a Dask scheduler whose workers do the runs; None does them here.
 
     Returns:
         What was found, in words, and where the files are.
     """
     from . import figures
 
-    experiment = Experiment.open(out, "{told}-{objective}", settings, resume=resume, jobs=jobs)
+    experiment = Experiment.open(out, "{told}-{objective}", settings, resume=resume, jobs=jobs, cluster=cluster)
     kinds = [{"told": told, "objective": objective} for told in CONTEXTS for objective in OBJECTIVES]
     runs = experiment.train(kinds, settings, train, "distributions of linear cosine decay")
     differences = compare(runs, zip(kinds[1::2], kinds[::2], strict=True), ERRORS)

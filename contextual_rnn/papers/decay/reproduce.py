@@ -56,6 +56,7 @@ def reproduce(
     smoke: bool = False,
     resume: bool = False,
     jobs: int | None = None,
+    cluster: str | None = None,
     **options: Any,
 ) -> str:
     """Reproduce figures 4, 5 and 6 of arXiv 1902.03455: linear cosine decay.
@@ -66,6 +67,7 @@ def reproduce(
         smoke: Train two epochs on few sequences, to see that everything runs; the figures mean nothing.
         resume: Continue in a folder that already holds this run, and skip what is finished.
         jobs: Number of processes; without it, one per processor.
+        cluster: Address of a Dask scheduler whose workers do the runs, such as dask://host:8786.
 
     Returns:
         What was found, in words, and where the files are.
@@ -82,10 +84,14 @@ def reproduce(
             raise InputError("`initial_states` is for the figures; with `distribution`, h0 is always sampled")
         shared = {name: getattr(settings, name) for name in ("seeds", "epochs", "per_period")}
         small = {"tested": 5, "samples": 20} if smoke else {}
-        return reproduce_distribution(out, DistributionSettings.of(shared | small), resume=resume, jobs=jobs)
+        return reproduce_distribution(
+            out, DistributionSettings.of(shared | small), resume=resume, jobs=jobs, cluster=cluster
+        )
     from . import figures
 
-    experiment = Experiment.open(out, "{initial_state}-period-{period}", settings, resume=resume, jobs=jobs)
+    experiment = Experiment.open(
+        out, "{initial_state}-period-{period}", settings, resume=resume, jobs=jobs, cluster=cluster
+    )
     kinds = variants(settings.initial_states)
     runs = experiment.train(kinds, settings, train, "linear cosine decay")
     metrics = [metric for metric in (ONE_STEP, FREE_RUN, EARLY) if metric.key in runs[0]["metrics"]]

@@ -51,6 +51,7 @@ def reproduce(
     smoke: bool = False,
     resume: bool = False,
     jobs: int | None = None,
+    cluster: str | None = None,
     **options: Any,
 ) -> str:
     """Generate handwritten digits (UCI pen digits) from a label that is given in h0, at every step, or not.
@@ -62,6 +63,7 @@ def reproduce(
         smoke: Train two epochs on few digits, to see that everything runs; the figures mean nothing.
         resume: Continue in a folder that already holds this run, and skip what is finished.
         jobs: Number of processes; without it, one per processor.
+        cluster: Address of a Dask scheduler whose workers do the runs, such as dask://host:8786.
 
     Returns:
         What was found, in words, and where the files are.
@@ -78,7 +80,7 @@ def reproduce(
     files = [find(file, data) for file in (PEN_DIGITS_TRAINING, PEN_DIGITS_TEST)]
     whole = [PenDigits.read(file) for file in files]
     hashes, (training, test) = [one.sha256 for one in whole], (one.first(settings.rows) for one in whole)
-    experiment = Experiment.open(out, "{label}", settings, resume=resume, jobs=jobs, sha256=hashes)
+    experiment = Experiment.open(out, "{label}", settings, resume=resume, jobs=jobs, cluster=cluster, sha256=hashes)
     kinds = [{"label": label} for label in settings.labels]
     runs = experiment.train(kinds, settings, functools.partial(train, training, test), "pen digits")
     ours = {"label": "initial-state"}

@@ -52,7 +52,13 @@ class RetrievalSettings(PaperSettings):
 
 @takes_settings(RetrievalSettings)
 def reproduce(
-    *, out: pathlib.Path, smoke: bool = False, resume: bool = False, jobs: int | None = None, **options: Any
+    *,
+    out: pathlib.Path,
+    smoke: bool = False,
+    resume: bool = False,
+    jobs: int | None = None,
+    cluster: str | None = None,
+    **options: Any,
 ) -> str:
     """Reproduce figure 2 of arXiv 1902.03455: associative retrieval with fast weights.
 
@@ -61,6 +67,7 @@ def reproduce(
         smoke: Train two epochs on few sequences, to see that everything runs; the figures mean nothing.
         resume: Continue in a folder that already holds this run, and skip what is finished.
         jobs: Number of processes; without it, one per processor.
+        cluster: Address of a Dask scheduler whose workers do the runs, such as dask://host:8786.
 
     Returns:
         What was found, in words, and where the files are.
@@ -75,7 +82,7 @@ def reproduce(
 
     small = {"epochs": 2, "training_size": 500, "validation_size": 200} if smoke else {}
     settings = RetrievalSettings.of(options | small)
-    experiment = Experiment.open(out, "{initial_state}", settings, resume=resume, jobs=jobs)
+    experiment = Experiment.open(out, "{initial_state}", settings, resume=resume, jobs=jobs, cluster=cluster)
     names = settings.initial_states
     runs = experiment.train([{"initial_state": name} for name in names], settings, train, "associative retrieval")
     curves = {name: [experiment.history(run) for run in runs if run["initial_state"] == name] for name in names}

@@ -78,7 +78,13 @@ class TableSettings(PaperSettings):
 
 @takes_settings(TableSettings)
 def reproduce_table(
-    *, out: pathlib.Path, smoke: bool = False, resume: bool = False, jobs: int | None = None, **options: Any
+    *,
+    out: pathlib.Path,
+    smoke: bool = False,
+    resume: bool = False,
+    jobs: int | None = None,
+    cluster: str | None = None,
+    **options: Any,
 ) -> str:
     """Reproduce table 1 of Ba et al. (arXiv 1610.06258): test errors of associative retrieval.
 
@@ -87,6 +93,7 @@ def reproduce_table(
         smoke: Train two epochs on few sequences, to see that everything runs; the table means nothing.
         resume: Continue in a folder that already holds this run, and skip what is finished.
         jobs: Number of processes; without it, one per processor.
+        cluster: Address of a Dask scheduler whose workers do the runs, such as dask://host:8786.
 
     Returns:
         The table, and where the files are.
@@ -105,7 +112,7 @@ def reproduce_table(
         tried = {"learning_rates": settings.learning_rates[:2], "embedding_scales": settings.embedding_scales[:1]}
         settings = settings.replace(epochs=2, trial_epochs=1, **sizes, **tried)
     name = "{cell}-{hidden}-rate-{learning_rate:g}-embedding-{embedding_scale:g}"
-    experiment = Experiment.open(out, name, settings, resume=resume, jobs=jobs)
+    experiment = Experiment.open(out, name, settings, resume=resume, jobs=jobs, cluster=cluster)
     models = list(itertools.product(settings.cells, settings.sizes))
     recipes = itertools.product(settings.learning_rates, settings.embedding_scales)
     kinds = [

@@ -72,6 +72,7 @@ def reproduce(
     smoke: bool = False,
     resume: bool = False,
     jobs: int | None = None,
+    cluster: str | None = None,
     **options: Any,
 ) -> str:
     """Model the records of nonlinearbenchmark.org, and score them after an initial window, as its protocol says.
@@ -87,6 +88,7 @@ def reproduce(
         smoke: Train one epoch of two updates, to see that everything runs; the figures mean nothing.
         resume: Continue in a folder that already holds this run, and skip what is finished.
         jobs: Number of processes; without it, one per processor.
+        cluster: Address of a Dask scheduler whose workers do the runs, such as dask://host:8786.
 
     Returns:
         What was found, in words, and where the files are.
@@ -109,7 +111,13 @@ def reproduce(
         "recipes": {name: [dataclasses.asdict(recipe) for recipe in recipes_of(name)] for name in data_of},
     }
     experiment = Experiment.open(
-        out, "{record}-{window}-{initial_state}-{recipe}", settings, resume=resume, jobs=jobs, **identity
+        out,
+        "{record}-{window}-{initial_state}-{recipe}",
+        settings,
+        resume=resume,
+        jobs=jobs,
+        cluster=cluster,
+        **identity,
     )
     folds = _train_folds(experiment, settings, data_of)
     choices = {key: choose(rows) for key, rows in folds.items()}

@@ -1,0 +1,118 @@
+"""Training tables that stay on the disk: the same windows as in memory, and errors."""
+
+import gc
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from tanks import QUICK, columns
+
+from contextual_rnn import InputError
+from contextual_rnn._core.records import random_windows
+from contextual_rnn.data import stored as module
+from contextual_rnn.data.columns import ColumnSettings
+from contextual_rnn.data.series import Datasets
+from contextual_rnn.data.stored import store
+from contextual_rnn.jobs import series
+
+TANK = {"inputs": ["u"], "targets": ["y"], "series": "id"}
+
+
+@pytest.fixture
+def table(monkeypatch):
+    """Seven series, read in pieces of 100 rows."""
+    monkeypatch.setattr(module, "PIECE", 100)
+    return pl.DataFrame(columns(7, 50))
+
+
+def partitioned(table, folder):
+    """Write each series to a folder of its own, in row groups of 20 rows."""
+    for (name,), part in table.group_by("id", maintain_order=True):
+        (folder / f"id={name}").mkdir(parents=True)
+        part.drop("id").write_parquet(folder / f"id={name}" / "part.parquet", row_group_size=20)
+    return folder
+
+
+def test_windows_are_those_of_a_table_in_memory_wherever_the_rows_lie(table, tmp_path):
+    whole = tmp_path / "whole.parquet"
+    table.write_parquet(whole, row_group_size=30)
+    given = ColumnSettings(inputs=("u",), targets=("y",), series="id")
+    records = Datasets.read(table, None, None, given).training
+    torch.manual_seed(0)
+    wanted = list(random_windows(records, 52, 5, 20)())
+    for source in (whole, partitioned(table, tmp_path / "parts")):
+        found = store(source, ("u",), ("y",), "id")
+        assert found.names == tuple(record.name for record in records)
+        torch.manual_seed(0)
+        for batch, other in zip(found.random_windows(52, 5, 20)(), wanted, strict=True):
+            assert all(torch.equal(part, same) for part, same in zip(batch, other, strict=True))
+        columns = table.select("u", "y").to_numpy()
+        assert np.allclose(found.mean, columns.mean(0), rtol=1e-12)
+        assert np.allclose(found.deviation, columns.std(0), rtol=1e-12)
+
+
+def test_row_groups_are_drawn_from_equally_often(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "PIECE", 700)
+    path, steps = tmp_path / "a.parquet", 4
+    pl.DataFrame({"u": np.arange(2000.0), "y": np.zeros(2000)}).write_parquet(path, row_group_size=100)
+    torch.manual_seed(0)
+    batches = store(path, ("u",), ("y",), None).random_windows(steps, 500, 80)()
+    drawn = torch.cat([inputs.flatten() for inputs, *_ in batches]).long()
+    counts = torch.bincount(drawn // 100, minlength=20)
+    expected = drawn.numel() / 20
+    assert len(drawn) == 4 * 40000
+    chi_square = float(((counts - expected) ** 2 / (steps * expected)).sum())  # steps of a window are drawn together
+    assert chi_square < 43.8  # 0.999 quantile of 19 degrees of freedom
+    assert bool((torch.bincount(drawn, minlength=2000) > 0).all())
+
+
+def test_training_from_the_disk_gives_the_model_of_training_in_memory(table, tmp_path):
+    path = partitioned(table, tmp_path / "parts")
+    found = series.fit(path, memory=1e-6, window=2, jobs=1, **TANK, **QUICK)
+    wanted = series.fit(table, window=2, jobs=1, **TANK, **QUICK)
+    for name, tensor in wanted.state_dict().items():
+        assert torch.allclose(tensor, found.state_dict()[name], rtol=1e-4, atol=1e-5), name
+    assert any("371 rows of the training table (7 series) stay on the disk" in one for one in found.report.sentences)
+
+
+def test_a_small_file_is_read_and_the_stored_rows_are_removed(table, tmp_path):
+    path = tmp_path / "a.parquet"
+    table.write_parquet(path)
+    small = series.fit(path, memory=1.0, jobs=1, **TANK, **QUICK)
+    assert not any("disk" in sentence for sentence in small.report.sentences)
+    found = store(path, ("u",), ("y",), "id")
+    rows = found.path
+    assert rows.exists()
+    del found
+    gc.collect()
+    assert not rows.parent.exists()
+
+
+def fails(table, path, match, **options):
+    table.write_parquet(path, row_group_size=40)
+    with pytest.raises(InputError, match=match):
+        series.fit(path, memory=1e-6, jobs=1, **{**TANK, **QUICK, **options})
+
+
+def test_what_is_wrong_is_named(table, tmp_path):
+    path, place = tmp_path / "a.parquet", 250
+    missing = table.with_columns(y=pl.when(pl.int_range(pl.len()) == place).then(None).otherwise("y"))
+    fails(missing, path, r"a.parquet, row 251, column 'y': expected a finite number, found None")
+    fails(table.with_columns(y=pl.lit("a")), path, "row 1, column 'y': expected a number, found String")
+    fails(pl.concat([table, table[:60]]), path, "the rows of series 's0' do not lie together")
+    fails(table.drop("y"), path, "a.parquet has no column 'y'")
+    fails(
+        table,
+        path,
+        "`time`: a training table that stays on the disk",
+        time="u",
+        inputs=["y"],
+        targets=["id"],
+        series=None,
+    )
+    with pytest.raises(InputError, match="`memory` needs a training table that is a Parquet file"):
+        series.fit(table, memory=1.0, jobs=1, **TANK, **QUICK)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="empty is a folder without Parquet files"):
+        series.fit(tmp_path / "empty", memory=1.0, jobs=1, **TANK, **QUICK)
