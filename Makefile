@@ -3,17 +3,21 @@
 export OMP_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 PYTHON ?= python3
+# The package index of PyTorch's CPU build is https://download.pytorch.org/whl/cpu; empty for pip's own.
+TORCH_INDEX ?=
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt
 
-.PHONY: help demo test docs links compatibility lint clean
+.PHONY: help demo test docs links compatibility package versions lint clean
 
 help:
-	@echo "make demo   train the paper's cosine-decay model and draw its figures 4, 5 and 6 in runs/demo"
+	@echo "make demo   see where the initial state matters, and the paper's figures 4 to 6, in runs/demo; takes 3 minutes"
 	@echo "make test   run the tests"
 	@echo "make docs   build the documentation in build/docs/index.html"
 	@echo "make links  check the documentation's links to other sites"
 	@echo "make compatibility  install the tools of docs/compatibility.md and try every class with them; takes 30 minutes"
+	@echo "make package  build the sdist and the wheel, and use them in a clean environment"
+	@echo "make versions  run tests with the lowest and the newest PyTorch that are allowed"
 	@echo "make lint   check style and types"
 	@echo "make .venv  install everything into .venv; the others do so when it is missing"
 
@@ -23,23 +27,34 @@ help:
 .venv/installed: pyproject.toml constraints.txt
 	@echo "Setting up .venv; this takes a minute or two."
 	$(PYTHON) -m venv .venv
-	$(PIP) "$$(grep '^torch==' constraints.txt)"
-	$(PIP) --editable ".[cluster,fast,digits,export,translation,test,lint]"
+	$(PIP) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) "$$(grep '^torch==' constraints.txt)"
+	$(PIP) --editable ".[jobs]"
+	@touch $@
+
+.venv/tested: .venv/installed
+	$(PIP) --editable ".[pairs,translation,cluster,fast,digits,export,test,lint]"
 	@touch $@
 
 demo: .venv/installed
-	$(BIN)/contextual-rnn reproduce lcd --initial-states zero gaussian --seeds 1 --out runs/demo --resume
+	@$(BIN)/contextual-rnn example tank --out runs/demo
+	@echo; echo "Two networks are trained on these runs, five times each: one starts from zero, one from the first three levels."
+	@$(BIN)/contextual-rnn compare series --train runs/demo/tank_train.csv --test runs/demo/tank_test.csv \
+	    --inputs pump --targets level --series run --window 3 --initial-states zero context --epochs 5 \
+	    --out runs/demo/tank --resume
+	@echo; echo "Next, figures 4 to 6 of the paper: linear cosine decay, with a period that is known at the start."
+	@$(BIN)/contextual-rnn reproduce lcd --initial-states zero gaussian --seeds 1 --out runs/demo/lcd --resume
+	@echo; echo "Look at runs/demo/tank/figures/start.png and runs/demo/lcd/figures/figure_5.png."
 
-test: .venv/installed
+test: .venv/tested
 	$(BIN)/python -m pytest --numprocesses 2
 
 # opacus asks for packages that it needs only for its own examples; what it imports is opt_einsum.
-compatibility: .venv/installed
+compatibility: .venv/tested
 	$(PIP) lightning skorch huggingface_hub onnx onnxscript onnxruntime opt_einsum
 	$(PIP) --no-deps opacus
 	EVERY_CASE=1 $(BIN)/python -m pytest tests/test_compatibility*.py tests/test_examples.py
 
-.venv/docs: .venv/installed
+.venv/docs: .venv/tested
 	$(PIP) --editable ".[docs]"
 	@touch $@
 
@@ -51,7 +66,15 @@ docs: .venv/docs
 links: .venv/docs
 	$(BIN)/python -m sphinx --quiet --keep-going --builder linkcheck docs build/links
 
-lint: .venv/installed
+# Builds the sdist and the wheel in build/dist, and uses them where nothing else is installed.
+package:
+	PYTHON=$(PYTHON) TORCH_INDEX=$(TORCH_INDEX) .ci/package
+
+# Such as make versions PYTHONS="python3.11 python3.13" TORCH_INDEX=https://download.pytorch.org/whl/cpu
+versions:
+	PYTHONS="$(or $(PYTHONS),$(PYTHON))" TORCHES="$(TORCHES)" TORCH_INDEX=$(TORCH_INDEX) .ci/versions
+
+lint: .venv/tested
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated, Any
 
 from ._core.choices import listed
+from ._core.extras import require
 from .errors import DataWarning, InputError
 from .options import (
     ORDER,
@@ -71,6 +72,8 @@ def _main(arguments: list[str]) -> None:
     command: Command | None = None
     try:
         _check_text(arguments)
+        if arguments[:1] != ["--version"]:
+            require("jobs", "The command line")
         found = find_command(arguments)
         if found is not None:
             command, given = found

@@ -140,6 +140,11 @@ def error_unit(targets: Sequence[str]) -> str:
     return "the unit of the target" if len(targets) == 1 else "standard deviations of each target"
 
 
+def unit_of_errors(targets: Sequence[str]) -> str:
+    """Return the unit of errors as the label of an axis has it."""
+    return f"unit of {targets[0]}" if len(targets) == 1 else "standard deviations"
+
+
 def in_own_units(targets: Sequence[str], table: str, errors: Tensor) -> list[str]:
     """Return a sentence with the RMSE of every target in its own unit, if there are several.
 

@@ -145,7 +145,11 @@ def test_compare_says_what_knowing_the_context_is_worth(tmp_path):
     assert {"runs", "summary", "differences", "baselines", "chosen", "verdict"} <= set(results)
     for run in results["runs"]:
         assert run["metrics"]["nats_per_step"] == pytest.approx(np.mean(run["nats_by_series"]))
-    assert {path.name for path in (tmp_path / "run" / "figures").glob("*.png")} == {"errors.png", "bands.png"}
+    assert {path.name for path in (tmp_path / "run" / "figures").glob("*.png")} == {
+        "errors.png",
+        "bands.png",
+        "learning.png",
+    }
     assert len(found.plot_bands(series=3, steps=4).axes) == len(kinds)
 
 

@@ -61,6 +61,6 @@ def test_parts_that_exceed_the_digits_are_refused(tmp_path):
 
 
 def test_without_scikit_learn_the_extra_is_named(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
+    monkeypatch.setitem(sys.modules, "sklearn", None)
     with pytest.raises(InputError, match=r"pip install 'contextual-rnn\[digits\]'"):
         reproduce(out=tmp_path / "run")

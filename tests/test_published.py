@@ -82,7 +82,7 @@ def test_the_command_line_reproduces_a_paper(tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "lstm   4 " in printed
     assert "lstm   5 " in printed
-    assert f"Figures: {out / 'figures'} (test_error.png)" in printed
+    assert f"Figures: {out / 'figures'} (test_error.png, learning.png)" in printed
 
 
 def test_the_command_line_names_options_in_errors(tmp_path, capsys):

@@ -52,7 +52,7 @@ def test_the_run_folder_has_everything(found):
     assert results["verdict"] == found.verdict
     assert all(len(results["chosen"][kind]["validation"]) == 2 for kind in KINDS)
     figures = {path.name for path in (found.out / "figures").iterdir()}
-    assert figures == {"errors.png", "errors.svg", "start.png", "start.svg"}
+    assert figures == {f"{name}.{end}" for name in ("errors", "learning", "start") for end in ("png", "svg")}
 
 
 def test_no_test_data_are_read_while_settings_are_chosen(found):

@@ -16,6 +16,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from .._core.choices import check_choice
+from .._core.extras import require
 from ..errors import InputError
 
 BLANK = "\u2581"  # which subwords have for a blank
@@ -121,10 +122,9 @@ def _graphemes(text: str) -> list[str]:
 
 
 def _regex(argument: str) -> Any:
-    try:
-        import regex
-    except ImportError as error:
-        raise InputError(f"`{argument}` graphemes needs regex: run pip install 'contextual-rnn[graphemes]'") from error
+    require("pairs", f"`{argument}` graphemes")
+    import regex
+
     return regex
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -11,8 +10,8 @@ import numpy as np
 from torch import Tensor
 from torch.export import ExportedProgram
 
+from .._core.extras import require
 from .._core.recording import recording
-from ..errors import InputError
 from .graph_spec import GraphSpec
 from .program import exported_program
 
@@ -21,11 +20,7 @@ IR_VERSION = 10  # which ONNX Runtime reads from version 1.18 on
 
 def require_onnx() -> None:
     """Raise InputError unless the packages of the extra `export` are installed."""
-    for package in ("onnx", "onnxruntime"):
-        try:
-            importlib.import_module(package)
-        except ImportError:
-            raise InputError(f"{package} is not installed; run pip install 'contextual-rnn[export]'") from None
+    require("export", "The export")
 
 
 def onnx_bytes(spec: GraphSpec, metadata: dict[str, Any]) -> bytes:

@@ -146,11 +146,13 @@ class Experiment:
             figures: what draws each figure, by the name of its file.
             more: further fields of `results.json`.
         """
-        from ..study.figures import write_figure
+        from ..study.figures import plot_learning, write_figure
 
         text = "\n".join(verdict)
         results = {"runs": runs, "summary": summarise(runs, factors), "differences": differences, **more}
         write_json(self.folder.results_path, {**results, "verdict": text})  # first, because drawing could fail
+        if histories := self._histories(runs, factors):
+            figures = {**figures, "learning": lambda: plot_learning(histories)}
         with one_thread(), caller_unchanged():
             for name, draw in figures.items():
                 write_figure(draw(), self.folder.figures, name)
@@ -158,6 +160,14 @@ class Experiment:
         lines = [textwrap.fill(line, WIDTH) if len(line) > WIDTH else line for line in text.split("\n")]
         text = "\n".join(lines)
         return f"{text}\n\nResults: {self.folder.results_path}\nFigures: {self.folder.figures} ({drawn})"
+
+    def _histories(self, runs: Sequence[Row], factors: Sequence[str]) -> dict[str, list[list[Metrics]]]:
+        """Return the metrics of every epoch of every run, by its kind."""
+        found: dict[str, list[list[Metrics]]] = {}
+        for run in runs:
+            if (self._path(run) / "metrics.jsonl").exists():  # an ensemble has no run of its own
+                found.setdefault(label(_kind(run, factors)), []).append(self.history(run))
+        return found
 
     def _path(self, run: Row) -> pathlib.Path:
         return self.folder.path / "runs" / self._name(run)

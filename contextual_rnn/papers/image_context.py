@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from .._core.extras import require
 from .._core.module_config import register
 from .._core.settings import setting, takes_settings
 from ..context import Context, Image
@@ -51,10 +52,9 @@ class Digits:
     @classmethod
     def load(cls) -> Digits:
         """Return the 1797 digits of scikit-learn, in their order; raise InputError if it is not installed."""
-        try:
-            from sklearn.datasets import load_digits
-        except ImportError as error:
-            raise InputError("the digits need scikit-learn: run pip install 'contextual-rnn[digits]'") from error
+        require("digits", "The data set of digits")
+        from sklearn.datasets import load_digits
+
         digits = load_digits()
         return cls(torch.tensor(digits.images / 16, dtype=torch.float32), torch.tensor(digits.target).long())
 
@@ -206,12 +206,14 @@ def train(digits: Digits, settings: ReadingSettings, config: dict[str, Any], fol
 
 def plot_accuracy(runs: list[Row]) -> Figure:
     """Draw the accuracy of every run."""
-    from ..study.figures import dots, finish, subplots
+    from ..study.figures import dots, end_at_hundred, finish, legend_below, subplots
 
     figure, axes = subplots(width=6, height=3)
     values = values_of(runs, "image", ACCURACY.key)
     dots(axes[0, 0], {NAMES[image]: accuracies for image, accuracies in values.items()})
-    finish(axes[0, 0], ACCURACY.label, "", "dot: one seed; bar: median", legend=False)
+    finish(axes[0, 0], ACCURACY.label, "")
+    end_at_hundred(axes[0, 0])
+    legend_below(figure)
     return figure
 
 

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import html
 import io
+import json
 import os
 import pathlib
 import textwrap
@@ -120,6 +121,7 @@ class Comparison:
         config: the settings, as JSON.
         report: further fields of `results.json`.
         note: a sentence under the table, such as the unit of the metrics.
+        unit: of the metrics that name none, as the label of an axis has it.
         test: the test data, which figures show.
         out: the run folder; None where nothing was kept on disk.
     """
@@ -137,6 +139,7 @@ class Comparison:
     config: dict[str, Any]
     report: dict[str, Any] = dataclasses.field(default_factory=dict)
     note: str = ""
+    unit: str = ""
     test: list[Any] = dataclasses.field(default_factory=list)
     out: pathlib.Path | None = None
 
@@ -169,16 +172,31 @@ class Comparison:
         return list(dict.fromkeys([*ranked, *(row[self.factor] for row in self.table_rows())]))
 
     def plot_errors(self) -> Figure:
-        """Draw the metrics of every run: one dot per seed, and a bar at the median."""
+        """Draw the metrics of every run: a dot per seed, and the mean with its 95% interval."""
         from .figures import plot_runs
 
         kinds = dict.fromkeys(row[self.factor] for row in self.table_rows())
         values = {metric.key: {kind: self._values(kind, metric) for kind in kinds} for metric in self.metrics}
-        return plot_runs(values, {metric.key: metric.label for metric in self.metrics})
+        return plot_runs(values, self.metrics, self.unit)
+
+    def plot_learning(self) -> Figure:
+        """Draw the training loss, and every validation metric, of each run by epoch."""
+        from .figures import plot_learning
+
+        return plot_learning(self._histories())
+
+    def _histories(self) -> dict[str, list[list[Row]]]:
+        """Return the metrics of every epoch of every run, by its kind; runs that did not keep them are left out."""
+        found: dict[str, list[list[Row]]] = {}
+        for run, name in zip(self.runs, self.models, strict=True):
+            lines = self.models.files(name).get("metrics.jsonl", b"").splitlines()
+            if lines:
+                found.setdefault(run[self.factor], []).append([json.loads(line) for line in lines])
+        return found
 
     def figures(self) -> dict[str, Callable[[], Figure]]:
         """Return what draws each figure, by the name of its file."""
-        return {"errors": self.plot_errors}
+        return {"errors": self.plot_errors, **({"learning": self.plot_learning} if self._histories() else {})}
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a run folder with the settings, the results, the figures, and every run with its model.

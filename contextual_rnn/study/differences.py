@@ -36,12 +36,14 @@ class Metric:
         name: its name for readers, such as "validation RMSE".
         unit: in words; empty where it has none.
         compared_by: "ratio" for positive values, "difference" for values that may be negative or are percentages.
+        of_targets: whether its unit is that of the targets, which differs between data.
     """
 
     key: str
     name: str
     unit: str = ""
     compared_by: Literal["ratio", "difference"] = "ratio"
+    of_targets: bool = dataclasses.field(default=False, kw_only=True)
 
     @property
     def label(self) -> str:

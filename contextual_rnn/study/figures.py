@@ -7,24 +7,28 @@ from __future__ import annotations
 
 import functools
 import io
+import itertools
 import math
 import pathlib
 import re
 import sys
 import warnings
-from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Literal, TypeVar
 
 import matplotlib
 import numpy as np
+from cycler import cycler
 from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as MatplotlibFigure
 from matplotlib.image import AxesImage
-from matplotlib.ticker import LogLocator, NullFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from .._core.files import replacing
 from ..kinds import KINDS
+from .differences import Metric
+from .intervals import mean_interval
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -34,14 +38,23 @@ FALLBACK_FONTS = (
     *("Microsoft YaHei", "Yu Gothic", "Malgun Gothic", "Nirmala UI", "Noto Sans Devanagari", "Noto Sans Thai"),
 )
 LETTER = 0.14  # inches that the name of a row or column needs
-OTHER_COLOURS = {"persistence": "#999999", "random walk": "#999999", "mean": "#BBBBBB", "independent steps": "#BBBBBB"}
+ABBREVIATIONS = ("rmse", "mse", "mase", "rmsse", "crps", "bleu")
+INTERVAL = "interval"  # the identifier of lines that show intervals
+BASELINE = "#777777"
+# The palette of Okabe and Ito, which colour-blind readers can distinguish.
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
+BASELINES = (
+    *("persistence", "random walk", "mean", "independent steps", "linear", "seasonal", "symbol frequencies"),
+    "pairs of symbols",
+)
 
 
 @functools.cache
 def _style() -> Any:
     installed = {font.name for font in font_manager.fontManager.ttflist}
     fonts = ["DejaVu Sans", *(name for name in FALLBACK_FONTS if name in installed)]
-    return {"font.family": fonts, "text.parse_math": False}  # a dollar sign in a user's symbol is a dollar sign
+    # A dollar sign in a user's symbol is a dollar sign.
+    return {"font.family": fonts, "text.parse_math": False, "axes.prop_cycle": cycler(color=PALETTE)}
 
 
 def style() -> Any:
@@ -50,12 +63,15 @@ def style() -> Any:
 
 
 def styled(function: Function) -> Function:
-    """Decorate a function that draws, so that it draws in `style`."""
+    """Decorate a function that draws, so that it draws in `style`, and a figure gets a legend under its panels."""
 
     @functools.wraps(function)
     def draw(*args: Any, **kwargs: Any) -> Any:
         with style():
-            return function(*args, **kwargs)
+            found = function(*args, **kwargs)
+            if isinstance(found, MatplotlibFigure) and not found.legends:
+                legend_below(found)
+            return found
 
     return draw  # type: ignore[return-value]
 
@@ -71,48 +87,124 @@ class Figure(MatplotlibFigure):
 
 def colour(kind: str) -> str | None:
     """Return the colour of a kind of initial state or baseline; None, for matplotlib's next colour, for others."""
-    return KINDS[kind].colour if kind in KINDS else OTHER_COLOURS.get(kind)
+    return KINDS[kind].colour if kind in KINDS else BASELINE if kind.startswith(BASELINES) else None
 
 
-def subplots(rows: int = 1, columns: int = 1, width: float = 6.0, height: float = 4.0) -> tuple[Figure, np.ndarray]:
+def colours(kinds: Iterable[str]) -> dict[str, str]:
+    """Return a colour for each kind: its own, or the next of the palette that no other kind has."""
+    kinds = list(kinds)
+    own = {kind: colour(kind) for kind in kinds}
+    free = itertools.cycle([one for one in PALETTE if one not in own.values()] or PALETTE)
+    return {kind: own[kind] or next(free) for kind in kinds}
+
+
+def subplots(
+    rows: int = 1,
+    columns: int = 1,
+    width: float = 6.0,
+    height: float = 4.0,
+    sharey: Literal["none", "all", "row", "col"] = "none",
+) -> tuple[Figure, np.ndarray]:
     """Return a figure and its (rows, columns) array of axes, each `width` x `height` inches."""
     figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
-    return figure, figure.subplots(rows, columns, squeeze=False)
+    return figure, figure.subplots(rows, columns, squeeze=False, sharey=sharey)
 
 
 @styled
-def plot_runs(values: dict[str, dict[str, list[float]]], labels: dict[str, str]) -> Figure:
-    """Draw one panel per metric with a dot for every run and a bar at the median of every kind.
+def plot_runs(values: dict[str, dict[str, list[float]]], metrics: Sequence[Metric], unit: str = "") -> Figure:
+    """Draw one panel per metric: a dot for every run, and the mean of every kind with its 95% interval.
+
+    Panels of errors in the unit of the targets share their axis.
 
     Args:
         values: for every metric and kind, the values of the runs.
-        labels: the axis label of every metric.
+        metrics: what the panels show.
+        unit: of the targets, in words.
     """
-    kinds = max(map(len, values.values()))
-    figure, axes = subplots(1, len(values), width=4.6, height=1.4 + 0.35 * kinds)
-    for place, (metric, by_kind) in zip(axes[0], values.items(), strict=True):
-        dots(place, by_kind)
+    kinds = [kind for by_kind in values.values() for kind in by_kind]
+    width = 4 + 0.08 * max(map(len, without_shared(kinds))) / len(metrics)
+    figure, axes = subplots(1, len(metrics), width=width, height=1.3 + 0.4 * max(map(len, values.values())))
+    first = next((place for place, metric in zip(axes[0], metrics, strict=True) if metric.of_targets), None)
+    for place, metric in zip(axes[0], metrics, strict=True):
+        by_kind = values[metric.key]
+        if metric.of_targets and place is not first:
+            place.sharex(first)
+        dots(place, dict(zip(without_shared(list(by_kind)), by_kind.values(), strict=True)))
+        finish(place, f"{metric.label}, {unit}" if unit and metric.of_targets else metric.label, "")
+        place.tick_params(labelleft=bool(place is axes[0, 0]))
+        if metric.unit == "%":
+            end_at_hundred(place)
+    for place in axes[0]:
         logarithmic_where_wide(place, "x")
-        finish(place, labels[metric], "", "dot: one seed; bar: median", legend=False)
     return figure
+
+
+def without_shared(names: Sequence[str]) -> list[str]:
+    """Return names without the parts, separated by commas, that all names of several parts share."""
+    parts = [name.split(", ") for name in names]
+    several = [one for one in parts if len(one) > 1]
+    if len(several) < 2 or len(set(map(len, several))) > 1:
+        return list(names)
+    kept = [place for place in range(len(several[0])) if len({one[place] for one in several}) > 1]
+    return [", ".join(one[place] for place in kept) if len(one) > 1 and kept else ", ".join(one) for one in parts]
+
+
+def end_at_hundred(axes: Axes) -> None:
+    """Let an axis of percentages begin at 0 or above, and end at 100 at the latest."""
+    low, high = axes.get_xlim()
+    axes.set_xlim(max(low, 0), min(high, 100))
 
 
 @styled
 def plot_history(history: list[dict[str, Any]]) -> Figure:
     """Draw the training loss and every validation metric by epoch, one panel each."""
-    names = [name for name in history[0] if name != "epoch"]
+    return _learning_curves({"": [history]})
+
+
+@styled
+def plot_learning(histories: dict[str, list[list[dict[str, Any]]]]) -> Figure:
+    """Draw the training loss and every validation metric of several kinds by epoch, with a line for every seed.
+
+    Args:
+        histories: of every kind, and seed, the metrics of every epoch.
+    """
+    return _learning_curves(dict(zip(without_shared(list(histories)), histories.values(), strict=True)))
+
+
+def _learning_curves(histories: dict[str, list[list[dict[str, Any]]]]) -> Figure:
+    shown = [runs for runs in histories.values() if runs]
+    names = [name for name in shown[0][0][0] if name != "epoch"]
     figure, axes = subplots(1, len(names), width=4.6, height=3.2)
-    epochs = [metrics["epoch"] for metrics in history]
+    drawn = {"": "black"} if "" in histories else colours(histories)
     for place, name in zip(axes[0], names, strict=True):
-        place.plot(epochs, [metrics[name] for metrics in history], marker=".", color="black")
-        finish(place, "epoch", "training loss" if name == "loss" else name.replace("_", " "), legend=False)
+        for kind, runs in histories.items():
+            for seed, history in enumerate(runs):
+                label = f"{kind}, {len(runs)} seed{'s' * (len(runs) > 1)}" if kind and not seed else None
+                points = [(row["epoch"], row[name]) for row in history if row.get(name) is not None]
+                place.plot(*zip(*points, strict=True), ".-", color=drawn[kind], linewidth=1, alpha=0.8, label=label)
+        finish(place, "epoch", "training loss" if name == "loss" else _name_in_words(name))
         logarithmic_where_wide(place, "y")
     return figure
 
 
+def _name_in_words(key: str) -> str:
+    """Return the key of a metric as words, such as "validation RMSE"."""
+    return " ".join(word.upper() if word in ABBREVIATIONS else word for word in key.split("_"))
+
+
 def line_with_band(axes: Axes, x: Any, values: np.ndarray, name: str, kind: str, style: str = "-") -> None:
-    """Draw the mean of several curves (N, T), and a band from their minimum to their maximum."""
-    (drawn,) = axes.plot(x, values.mean(axis=0), style, color=colour(kind), label=name)
+    """Draw the mean of several curves (N, T), and a band from their minimum to their maximum.
+
+    Args:
+        axes: to draw on.
+        x: (T,).
+        values: of the curves.
+        name: for the legend.
+        kind: of initial state, which has a colour, or a colour.
+        style: of the line.
+    """
+    drawn_in = kind if kind.startswith("#") else colour(kind)
+    (drawn,) = axes.plot(x, values.mean(axis=0), style, color=drawn_in, label=name)
     axes.fill_between(x, values.min(axis=0), values.max(axis=0), color=drawn.get_color(), alpha=0.2, linewidth=0)
 
 
@@ -134,20 +226,35 @@ def bands(axes: Axes, samples: Any, kind: str, shown: int = 3) -> None:
 
 
 def dots(axes: Axes, values: dict[str, list[float]]) -> None:
-    """Draw one row per kind, with a dot for every run and a bar at the median."""
+    """Draw one row per kind: a dot for every run, and under the dots their mean and its 95% interval.
+
+    There is no interval for fewer than five runs. The single value of a baseline is a bar.
+    """
+    of_kind = colours(values)
     for row, (kind, runs) in enumerate(values.items()):
         if not runs:  # no run of this kind has the metric
             continue
-        (drawn,) = axes.plot(runs, [row] * len(runs), "o", color=colour(kind), alpha=0.6)
-        axes.plot([np.median(runs)] * 2, [row - 0.3, row + 0.3], color=drawn.get_color(), linewidth=2)
+        drawn = of_kind[kind]
+        interval, single = mean_interval(runs), len(runs) == 1
+        if single:
+            axes.plot(runs, [row], "|", color=drawn, markersize=16, markeredgewidth=2.5, clip_on=False)
+            continue
+        axes.plot(runs, [row - 0.1] * len(runs), "o", color=drawn, alpha=0.6, markersize=5, label="one seed")
+        low, high = interval.low, interval.high
+        label = "mean" if low is None else "mean and its 95% interval"
+        middle = float(np.mean(runs))
+        ends = [middle if low is None else low, middle, middle if high is None else high]
+        (line,) = axes.plot(ends, [row + 0.25] * 3, "-D", color=drawn, markersize=4, markevery=[1], label=label)
+        line.set_gid(INTERVAL)
     axes.set_yticks(range(len(values)), list(values))
-    axes.invert_yaxis()
+    axes.set_ylim(len(values) - 0.5, -0.6)
 
 
 def logarithmic_where_wide(axes: Axes, which: str) -> None:
     """Give an axis, "x" or "y", a logarithmic scale if its values are positive and span a factor of ten."""
     column = "xy".index(which)
-    shown = [float(value) for line in axes.get_lines() for value in np.asarray(line.get_xydata())[:, column]]
+    lines = [line for line in axes.get_lines() if line.get_gid() != INTERVAL]  # of which an end may be negative
+    shown = [float(value) for line in lines for value in np.asarray(line.get_xydata())[:, column]]
     if shown and 0 < 10 * min(shown) <= max(shown):
         logarithmic(axes, which)
 
@@ -212,12 +319,24 @@ def image(axes: Axes, pixels: np.ndarray) -> None:
     axes.set(xticks=[], yticks=[])
 
 
-def finish(axes: Axes, x: str, y: str, title: str = "", legend: bool = True) -> None:
-    """Label the axes, with units, and draw the legend."""
+def finish(axes: Axes, x: str, y: str, title: str = "") -> None:
+    """Label the axes, with units. `styled` draws the legend."""
     axes.set(xlabel=x, ylabel=y, title=title)
     axes.grid(alpha=0.3)
-    if legend:
-        axes.legend(frameon=False)
+    if x.startswith(("step", "epoch")) and axes.get_xscale() == "linear":
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
+
+
+def legend_below(figure: MatplotlibFigure) -> None:
+    """Draw one legend of all panels under them, where it covers nothing."""
+    handles: dict[str, Any] = {}
+    for axes in figure.axes:
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            handles.setdefault(label, handle)
+    if handles:
+        widths, width = [0.6 + 0.075 * len(label) for label in handles], figure.get_figwidth()  # inches, about
+        columns = len(handles) if sum(widths) <= width else max(1, int(width // max(widths)))
+        figure.legend(handles.values(), handles, loc="outside lower center", ncols=columns, frameon=False)
 
 
 @styled

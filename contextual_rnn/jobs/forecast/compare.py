@@ -10,7 +10,7 @@ from ..._core.settings import takes_settings
 from ...data.scaled_errors import SCALED
 from ...data.series_scales import scale_in_words
 from ...data.table import Source
-from ...scaling import error_unit
+from ...scaling import error_unit, unit_of_errors
 from ...study.comparison import Comparison, train_kinds
 from ...study.differences import findings, kinds_worse_than_baselines, label
 from .base import base_in_words
@@ -45,7 +45,7 @@ class ForecastComparison(Comparison):
         """Draw the error of every variant by step of the horizon."""
         from .figures import plot_horizon
 
-        return plot_horizon(self.runs, self.baselines_by_step, error_unit(self._base().settings.targets))
+        return plot_horizon(self.runs, self.baselines_by_step, self.unit)
 
     def figures(self) -> dict[str, Callable[[], Figure]]:
         """Return what draws each figure, by the name of its file."""
@@ -124,6 +124,7 @@ def compare(
             **findings(runs, pairs, METRICS, BY_SERIES, reference, _subject(pairs), shown=SCALED[:1]),
             **trained.fields(),
             report={"baselines": reference},
+            unit=unit_of_errors(base.targets),
             note=" ".join(
                 [
                     *data.remarks,

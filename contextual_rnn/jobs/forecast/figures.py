@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,7 +10,16 @@ import numpy as np
 import torch
 
 from ..._core.records import Record
-from ...study.figures import Figure, colour, finish, line_with_band, logarithmic_where_wide, styled, subplots
+from ...study.figures import (
+    Figure,
+    colours,
+    finish,
+    line_with_band,
+    logarithmic_where_wide,
+    styled,
+    subplots,
+    without_shared,
+)
 from .quantiles import quantile_forecasts
 
 
@@ -24,7 +34,7 @@ def plot_forecasts(model: Any, windows: Sequence[Record], shown: int = 4) -> Fig
     """
     past, targets, restored = model.settings.past, model.settings.targets, model.coding.restored
     chosen = range(0, len(windows), max(1, len(windows) // shown))[:shown]
-    figure, axes = subplots(len(targets), len(chosen), width=4.5, height=2.8)
+    figure, axes = subplots(len(targets), len(chosen), width=4, height=2.6, sharey="row")
     drawn, levels = [windows[number] for number in chosen], model.settings.quantiles
     forecasts = torch.stack(list(model.forecasts(drawn)))
     bands = quantile_forecasts(model, drawn, forecasts) if len(levels) > 1 else None
@@ -43,9 +53,10 @@ def plot_forecasts(model: Any, windows: Sequence[Record], shown: int = 4) -> Fig
                 panel.fill_between(
                     steps, low, high, color="#0072B2", alpha=0.2, linewidth=0, label=f"quantiles {between}"
                 )
-            panel.axvline(past - 0.5, color="grey", linestyle=":", linewidth=1)
-            title = f"series {window.name!r}, window {chosen[place] + 1} of {len(windows)}"
-            finish(panel, "step (forecast after the dotted line)", f"{target} (unit of the column)", title)
+            panel.axvline(past - 0.5, color="grey", linestyle=":", label="start of the forecast")
+            several = len({one.name for one in windows}) > 1
+            title = f"{f'series {window.name}, ' if several else ''}window {chosen[place] + 1} of {len(windows)}"
+            finish(panel, "step", "" if place else target, "" if row else title)
     return figure
 
 
@@ -60,12 +71,15 @@ def plot_horizon(runs: Sequence[dict[str, Any]], baselines: dict[str, list[float
     """
     figure, axes = subplots(width=7, height=4)
     panel, steps = axes[0, 0], np.arange(1, 1 + len(runs[0]["rmse_by_step"]))
-    for kind in dict.fromkeys(run["initial_state"] for run in runs):
+    kinds = list(dict.fromkeys(run["initial_state"] for run in runs))
+    names = without_shared(kinds)
+    drawn = colours([*names, *baselines])
+    for kind, name in zip(kinds, names, strict=True):
         values = np.array([run["rmse_by_step"] for run in runs if run["initial_state"] == kind], float)
-        line_with_band(panel, steps, values, kind, kind)
+        line_with_band(panel, steps, values, name, drawn[name])
+    styles = itertools.cycle((":", "--", "-.", (0, (5, 1, 1, 1, 1, 1))))
     for name, errors in baselines.items():
-        panel.plot(steps, np.array(errors, float), ":", color=colour(name) or "black", label=name)
-    finish(panel, "step of the horizon", f"RMSE ({unit})", "line: mean over seeds; band: their range")
-    panel.xaxis.get_major_locator().set_params(integer=True)
+        panel.plot(steps, np.array(errors, float), linestyle=next(styles), color=drawn[name], label=name)
+    finish(panel, "step of the horizon", f"RMSE, {unit}", "mean and range of the seeds")
     logarithmic_where_wide(panel, "y")
     return figure

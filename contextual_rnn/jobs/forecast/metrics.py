@@ -31,6 +31,7 @@ def last_step_rmse(errors: Tensor) -> float:
 class ForecastMetric(Metric):
     """A metric of forecasts: `compute(errors)`, of errors (N, horizon, Y) of N windows, float64; see `errors_of`."""
 
+    of_targets: bool = dataclasses.field(default=True, kw_only=True)
     compute: Callable[[Tensor], float] = rmse
 
 

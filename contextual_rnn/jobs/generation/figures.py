@@ -26,13 +26,14 @@ def plot_samples(drawn: Samples, settings: GenerationSettings, context: dict[str
         coding: how the cells of the training table became numbers.
     """
     known = ", ".join(f"{name} = {value}" for name, value in context.items())
+    title = f"{len(drawn.elements)} generated series{known and f' of {known}'}"
     steps = int(drawn.lengths.double().quantile(0.9, interpolation="lower"))
     ended = torch.arange(steps) >= drawn.lengths.unsqueeze(1)
     elements = drawn.elements[:, :steps].masked_fill(ended.unsqueeze(2), torch.nan)
     figure, axes = subplots(len(settings.targets), width=9, height=2.8)
     for place, target, values in zip(axes[:, 0], settings.targets, elements.unbind(2), strict=True):
         bands(place, coding.restored(target, values), settings.kind.name)
-        finish(place, "step", f"{target} (unit of the column)", f"generated series of {known}" if known else "")
+        finish(place, "step", target, title if place is axes[0, 0] else "")
     return figure
 
 
@@ -48,19 +49,20 @@ def plot_bands(models: dict[str, Any], record: Record, steps: int = 150, n: int 
     """
     part = record.part(0, steps)
     targets = next(iter(models.values())).settings.targets
-    figure, axes = subplots(len(models), len(targets), width=9 if len(targets) == 1 else 6, height=2.6)
+    figure, axes = subplots(
+        len(models),
+        len(targets),
+        width=8 if len(targets) == 1 else 5,
+        height=2.2,
+        sharey="all" if len(targets) == 1 else "col",
+    )
     for row, (kind, model) in zip(axes, models.items(), strict=True):
         vector = part.context.unsqueeze(0).to(model.device)
         drawn = model.trajectories(vector, n, len(part), stop=False).elements.cpu()
         for column, (place, target) in enumerate(zip(row, targets, strict=True)):
+            measured = model.coding.restored(target, part.targets[:, column])
             bands(place, model.coding.restored(target, drawn[:, :, column]), kind)
-            place.plot(
-                model.coding.restored(target, part.targets[:, column]),
-                ":",
-                color="black",
-                linewidth=2,
-                label="measured",
-            )
-            finish(place, "step", f"{target} (unit of the column)", f"{kind}, series {record.name!r}", legend=False)
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=5, frameon=False)
+            place.plot(measured, ":", color="black", linewidth=2, label="measured")
+            finish(place, "step", target, f"h0 {kind}")
+    figure.suptitle(f"series {record.name}, and series generated for its context")
     return figure

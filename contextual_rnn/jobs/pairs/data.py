@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from ..._core.extras import require
 from ...data.pairs import Pair, Pairs, PairSource, read_pairs
 from ...data.pairs.parts import Parallel
 from ...data.units import Units
@@ -63,6 +64,7 @@ class PairData:
         files = files or PairSettings()
         if train is None:
             raise InputError("training pairs are missing: give `train`, or `source` and `target`")
+        require("pairs", "Training on pairs")
         training = read_pairs(train, **files.options())
         read = {"train": training}
         for name, source in (("validation", validation), ("test", test)):

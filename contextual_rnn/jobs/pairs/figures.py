@@ -37,7 +37,7 @@ def plot_attention(model: PairNetwork, test: list[Question], shown: int = 6) -> 
     figure, axes = subplots(rows, -(-len(questions) // rows), width=4.5, height=3.6)
     for place, question, found, values in zip(axes.flat, questions, answers.found, weights, strict=False):
         image = weight_matrix(place, values, _source_symbols(question, model), [*found, "end"], most)
-        finish(place, "source symbol", "target symbol, downwards", legend=False)
+        finish(place, "source symbol", "target symbol, downwards")
         place.grid(visible=False)
     for place in axes.flat[len(questions) :]:
         place.axis("off")

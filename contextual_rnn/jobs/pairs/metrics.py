@@ -6,8 +6,6 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from rapidfuzz.distance import Levenshtein
-
 from ...data.units import join
 from ...study.differences import ItemMetric, Metric
 from .text_metrics import bleu, bleu_lowercase, chrf, is_installed, signatures
@@ -31,6 +29,8 @@ def phone_error_rate(found: Sequence[Symbols], references: Sequence[Sequence[Sym
 
     If a target has several references, the one with the fewest edits is used; among those, the longest.
     """
+    from rapidfuzz.distance import Levenshtein
+
     edits = length = 0
     for one, rights in zip(found, references, strict=True):
         distance, size = min((Levenshtein.distance(one, right), -len(right)) for right in rights)

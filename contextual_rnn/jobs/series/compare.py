@@ -6,15 +6,13 @@ import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..._core.records import Record
 from ..._core.settings import takes_settings
 from ...data.table import Source
 from ...kinds import COMPARED, comparisons, kinds_to_compare
-from ...scaling import error_unit
+from ...scaling import error_unit, unit_of_errors
 from ...study.comparison import Comparison, train_kinds
 from ...study.differences import findings, kinds_worse_than_baselines
 from .metrics import BY_SERIES, METRICS
-from .model import SeriesModel
 from .settings import SeriesSettings
 from .train import Training, baseline_scores, read_tables
 
@@ -34,6 +32,8 @@ class SeriesComparison(Comparison):
             series: the number of the test series, from 0.
             steps: the number of predicted steps to show.
         """
+        from .figures import plot_prediction
+
         return plot_prediction(self.first_models(), self.test[series], steps)
 
     def figures(self) -> dict[str, Callable[[], Figure]]:
@@ -105,6 +105,7 @@ def compare(
         return SeriesComparison(
             **findings(trained.runs, comparisons(kinds), METRICS, BY_SERIES, reference, primary=PRIMARY),
             **trained.fields(),
+            unit=unit_of_errors(base.targets),
             report={"baselines": reference, "chosen": trained.chosen()},
             note=" ".join(
                 [
@@ -114,31 +115,3 @@ def compare(
                 ]
             ),
         ).keep(trained)
-
-
-def plot_prediction(models: dict[str, Any], record: Record, steps: int = 150) -> Figure:
-    """Draw the first steps of a series: one panel per target, measured, and predicted by every model.
-
-    Args:
-        models: by the kind of their initial state.
-        record: the series.
-        steps: the number of predicted steps to show.
-    """
-    from ...study.figures import colour, finish, style, subplots
-
-    model: SeriesModel = next(iter(models.values()))
-    window, targets = model.settings.window, model.settings.targets
-    part = record.part(0, window + steps)
-    with style():
-        figure, axes = subplots(len(targets), width=9, height=3.2)
-        for kind, model in models.items():
-            (predicted,) = model.predictions([part])
-            for place, target, column in zip(axes[:, 0], targets, predicted.T, strict=True):
-                shown = model.coding.restored(target, column)
-                place.plot(range(window, window + len(column)), shown, color=colour(kind), label=kind)
-        for place, target, column in zip(axes[:, 0], targets, part.targets.T, strict=True):
-            place.plot(model.coding.restored(target, column), ":", color="black", linewidth=2, label="measured")
-            if window:
-                place.axvspan(-0.5, window - 0.5, color="grey", alpha=0.15, linewidth=0, label="known window")
-            finish(place, "step", f"{target} (unit of the column)", f"series {record.name!r}")
-    return figure

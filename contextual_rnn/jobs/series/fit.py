@@ -20,7 +20,6 @@ from ...data.table import Source
 from ...scaling import error_unit, in_own_units
 from ...study.differences import worse_than_baselines
 from ...study.report import FitReport, fit_one
-from .compare import plot_prediction
 from .metrics import METRICS, errors_of, rmse_by_target, scores
 from .model import SeriesModel
 from .settings import SeriesSettings
@@ -138,4 +137,6 @@ def _known(records: Sequence[Record], training: Sequence[Record]) -> dict[str, l
 
 
 def _figures(record: Record, model: SeriesModel) -> dict[str, Callable[[], Figure]]:
+    from .figures import plot_prediction
+
     return {"prediction": lambda: plot_prediction({model.settings.kind.name: model}, record)}

@@ -62,6 +62,7 @@ def window_rmse(predict: Predict, records: Sequence[Record], scoring: Scoring) -
 class SeriesMetric(Metric):
     """A metric of predictions: `compute(predict, records, scoring)`; None if no target that it scores is known."""
 
+    of_targets: bool = dataclasses.field(default=True, kw_only=True)
     compute: Callable[[Predict, Sequence[Record], Scoring], float | None] = free_run_rmse
 
 

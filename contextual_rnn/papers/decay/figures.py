@@ -42,7 +42,7 @@ def errors(kinds: list[Kind], histories: list[list[list[dict[str, float]]]]) -> 
         line_with_band(axes[0, 0], epochs, values, f"{name}, period {kind['period']}", name, style)
     logarithmic(axes[0, 0], "y")
     count = len(histories[0])
-    title = f"Validation error (figure 5); mean and range of {count} seed{'s' * (count != 1)}"
+    title = "Validation error (figure 5); " + (f"mean and range of {count} seeds" if count > 1 else "1 seed")
     finish(axes[0, 0], "epoch", "mean squared error of the change scaled to [-1, 1]", title)
     return figure
 
@@ -60,7 +60,8 @@ def samples(model: Any, count: int = 10) -> Figure:
         place.plot(runs.T, color=colour("gaussian"), linewidth=0.6, alpha=0.6, label=names)
         line_with_band(place, np.arange(STEPS + 1), runs, "their mean and range", "gaussian")
         place.plot(truth.numpy(), color="black", linestyle=":", label="true sequence")
-        finish(place, "step t", "x(t)", f"T = {period:g}, unseen in training (figure 6)")
+        finish(place, "step t", "x(t)", f"T = {period:g}")
+    figure.suptitle("Trajectories at periods that are unseen in training (figure 6)")
     return figure
 
 
@@ -96,5 +97,5 @@ def coverage(shares: dict[float, dict[str, list[float]]]) -> Figure:
     for place, (level, values) in zip(axes[0], shares.items(), strict=True):
         dots(place, values)
         place.axvline(100 * level, color="black", linestyle=":", label=f"{level:.0%}, which is calibrated")
-        finish(place, f"true values in the {level:.0%} band at training periods, %", "", "dot: one seed; bar: median")
+        finish(place, f"true values in the {level:.0%} band at training periods, %", "")
     return figure

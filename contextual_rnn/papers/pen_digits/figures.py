@@ -8,7 +8,7 @@ import torch
 
 from ..._core.state import leaves
 from ...study.differences import Metric, Row
-from ...study.figures import Figure, dots, finish, plane, strokes, styled, subplots
+from ...study.figures import Figure, dots, end_at_hundred, finish, plane, strokes, styled, subplots
 from ..experiment import values_of
 from .data import DIGITS, PenDigits
 from .model import PenModel
@@ -34,8 +34,9 @@ def scores(runs: list[Row], metrics: Sequence[Metric]) -> Figure:
     figure, axes = subplots(2, 2, width=6, height=2.4)
     for place, metric in zip(axes.flat, metrics, strict=True):
         dots(place, values_of(runs, "label", metric.key))
-        finish(place, metric.label, "label", legend=False)
-    figure.suptitle("Pen digits; dot: one seed; bar: median")
+        finish(place, metric.label, "label")
+        if metric.unit == "%":
+            end_at_hundred(place)
     return figure
 
 
@@ -46,5 +47,5 @@ def initial_states(model: PenModel) -> Figure:
     state = model.sequences.rnn.initial_state(DIGITS, {"digit": torch.arange(DIGITS)})
     figure, axes = subplots(width=5, height=4.5)
     plane(axes[0, 0], torch.cat([leaf.flatten(1) for leaf in leaves(state)], dim=1).numpy(), map(str, range(DIGITS)))
-    finish(axes[0, 0], "first principal component of h0", "second", "h0 of every label", legend=False)
+    finish(axes[0, 0], "first principal component of h0", "second", "h0 of every label")
     return figure

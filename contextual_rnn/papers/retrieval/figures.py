@@ -24,7 +24,8 @@ def curves(histories: dict[str, list[list[Metrics]]]) -> Figure:
         for kind, runs in histories.items():
             values = _values(runs, metric)
             line_with_band(place, np.arange(1, values.shape[1] + 1), values, f"h0 {kind}", kind)
-        finish(place, "epoch", name, f"Validation (figure 2); mean and range of {seeds} seed{'s' * (seeds != 1)}")
+        finish(place, "epoch", name)
+    figure.suptitle(f"Validation (figure 2); mean and range of {seeds} seed{'s' * (seeds != 1)}")
     return figure
 
 
@@ -52,7 +53,7 @@ def pairs(histories: dict[str, list[list[Metrics]]], level: int) -> Figure:
                 accuracy = [metrics[f"accuracy_pair_{pair}"] for metrics in history[:end]]
                 place.plot(range(1, end + 1), accuracy, color=colour(f"pair {pair}"), label=f"pair {pair}")
             place.set_ylim(0, 1.02)
-            finish(place, "epoch", "share of correct answers", f"h0 {kind}, seed {seed}", legend=place is axes[0, 0])
+            finish(place, "epoch", "share of correct answers", f"h0 {kind}, seed {seed}")
     return figure
 
 
@@ -73,7 +74,7 @@ def attention(model: RetrievalModel, retrieval: Retrievals, title: str) -> Figur
     heatmap(figure, axes[0, 0], shares.numpy(), "attention weight, divided by the largest of the row")
     axes[0, 0].set_xticks(range(len(symbols)), symbols)
     axes[0, 0].set_yticks(range(len(symbols)), symbols)
-    finish(axes[0, 0], "symbol of the step that writes", "symbol of the step that reads", title, legend=False)
+    finish(axes[0, 0], "symbol of the step that writes", "symbol of the step that reads", title)
     axes[0, 0].grid(visible=False)
     return figure
 
@@ -90,6 +91,5 @@ def test_error(errors: dict[str, list[float]], published: dict[str, float | None
     dots(axes[0, 0], errors)
     known = np.array([published[name] for name in errors], float)  # NaN for None, which is not drawn
     axes[0, 0].plot(known, range(len(known)), "k|", markersize=14, label="Ba et al., table 1")
-    finish(axes[0, 0], "test error, %", "", "Associative retrieval; dot: one seed; bar: median", legend=False)
-    axes[0, 0].legend(loc="lower right")
+    finish(axes[0, 0], "test error, %", "", "Associative retrieval")
     return figure

@@ -18,7 +18,7 @@ def errors(runs: Sequence[Row], records: Mapping[str, Measured], window: int) ->
         own = [run for run in runs if run["record"] == record and run["window"] == window]
         dots(place, values_of(own, "initial_state", "rmse"))
         for value in measured.benchmark.published.values():
-            place.axvline(value, color="#BBBBBB", linewidth=0.8)
-        finish(place, f"RMSE, {measured.benchmark.unit}", "", f"{record}, window {window}", legend=False)
-    figure.suptitle("Dot: one seed; bar: median; line: a published error of the whole record")
+            place.axvline(value, color="#BBBBBB", linewidth=0.8, label="published error of the whole record")
+        finish(place, f"RMSE, {measured.benchmark.unit}", "", record)
+    figure.suptitle(f"Errors after a window of {window} samples")
     return figure

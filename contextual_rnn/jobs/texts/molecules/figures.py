@@ -77,7 +77,7 @@ def asked_and_obtained(written: pl.DataFrame, heading: str) -> Figure:
         place.plot(ends, ends, color="black", linewidth=0.8)
         coefficient = correlation(asked, got)
         title = words if coefficient is None else f"{words}\ncorrelation {coefficient:.2f}"
-        finish(place, "asked for", "obtained", title, legend=False)
+        finish(place, "asked for", "obtained", title)
     figure.suptitle(heading)
     return figure
 
@@ -110,7 +110,7 @@ def distributions(model: TextModel, training: pl.DataFrame) -> Figure:
                 continue
             place.hist(values.to_numpy(), bins, density=True, histtype="step", label=label)
         place.axvline(asked[name], color="black", linestyle=":", label="asked for")
-        finish(place, words, "density", legend=name == "logp")
+        finish(place, words, "density")
     return figure
 
 
@@ -133,6 +133,6 @@ def initial_states(model: TextModel, training: pl.DataFrame) -> Figure:
     for place, (name, words) in zip(axes.flat, NAMES.items(), strict=True):
         dots = place.scatter(*flat.T, c=shown[name].to_numpy(), s=8, cmap="viridis")
         figure.colorbar(dots, ax=place)
-        finish(place, "first principal component", "second", words, legend=False)
+        finish(place, "first principal component", "second", words)
     figure.suptitle(f"h0 of {len(rows)} training molecules; the plane has {share:.0%} of the variance")
     return figure

@@ -1,0 +1,36 @@
+"""Figures of series."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..._core.records import Record
+from ...study.figures import Figure, colour, finish, styled, subplots
+from .model import SeriesModel
+
+
+@styled
+def plot_prediction(models: Mapping[str, SeriesModel], record: Record, steps: int = 150) -> Figure:
+    """Draw the first steps of a series: one panel per target, measured, and predicted by every model.
+
+    Args:
+        models: by the kind of their initial state.
+        record: the series.
+        steps: the number of predicted steps to show.
+    """
+    model = next(iter(models.values()))
+    window, targets = model.settings.window, model.settings.targets
+    part = record.part(0, window + steps)
+    figure, axes = subplots(len(targets), width=8, height=2.8)
+    for place, target, column in zip(axes[:, 0], targets, part.targets.T, strict=True):
+        place.plot(model.coding.restored(target, column), ".", color="black", markersize=4, label="measured")
+        if window:
+            place.axvspan(-0.5, window - 0.5, color="grey", alpha=0.2, linewidth=0, label="known window")
+    for kind, model in models.items():
+        (predicted,) = model.predictions([part])
+        for place, target, column in zip(axes[:, 0], targets, predicted.T, strict=True):
+            shown = model.coding.restored(target, column)
+            place.plot(range(window, window + len(column)), shown, color=colour(kind), label=f"predicted from {kind}")
+    for place, target in zip(axes[:, 0], targets, strict=True):
+        finish(place, "step", target, f"series {record.name}" if place is axes[0, 0] else "")
+    return figure
