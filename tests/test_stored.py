@@ -115,6 +115,9 @@ def test_what_is_wrong_is_named(table, tmp_path):
     )
     with pytest.raises(InputError, match="`memory` needs a training table that is a Parquet file"):
         series.fit(table, memory=1.0, jobs=1, **TANK, **QUICK)
+    table.write_parquet(path)
+    with pytest.raises(InputError, match="`memory` leaves the training table on the disk of this machine"):
+        series.compare(path, table, memory=1e-6, cluster="dask://localhost:1", **TANK, **QUICK)
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="empty is a folder without Parquet files"):
         series.fit(tmp_path / "empty", memory=1.0, jobs=1, **TANK, **QUICK)

@@ -59,7 +59,7 @@ class Together:
         if nodes > 1 and not (is_launched() or is_slurm_task()):
             raise InputError(
                 f"`nodes` {nodes}: start the command on every machine with torchrun, or with srun under SLURM; see "
-                "docs/several_machines.md"
+                "docs/machines.md"
             )
         return cls(devices, nodes, settings.accelerator, settings.precision)
 
