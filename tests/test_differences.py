@@ -151,6 +151,22 @@ def test_the_answer_comes_in_one_sentence():
     )
 
 
+def test_an_answer_without_a_difference_says_what_else_was_found():
+    errors = {"h0": [1.0, 2, 3, 4, 5], "read": [2.0, 1, 4, 3, 5.1], "zero": [10.0, 20, 30, 40, 50]}
+    runs = [
+        {"initial_state": kind, "seed": seed, "metrics": {ERROR.key: value}, "squares": [value]}
+        for kind, values in errors.items()
+        for seed, value in enumerate(values)
+    ]
+    item = ItemMetric("squares", "error of an item", values="squares")
+    pairs = [("h0", "zero", "Being told"), ("h0", "read", "Where")]
+    reply = findings(runs, pairs, [ERROR], item, {}, primary=[("h0", "read")])["answer"]
+    assert reply.startswith("Does the initial state matter? No difference was found. No difference in test error was")
+    assert "But the test error of h0 is 90% lower than that of zero (ratio 0.1" in reply
+    alone = findings(runs, pairs[1:], [ERROR], item, {})["answer"]
+    assert "But" not in alone
+
+
 def test_baselines_are_rows_without_seeds():
     (row,) = baseline_rows("kind", {"persistence": {"error": 2.0}})
     assert (row["kind"], row["mean"], row["median"], row["low"], row["seeds"]) == ("persistence", 2.0, 2.0, None, 0)

@@ -296,7 +296,9 @@ def findings(
             sentences.append(heading)
         sentences.append("  " + in_words(row, metric, items))
         main = row if row["family"] == "primary" else main
-    reply = answer(subject, main, by_item if many else metrics[0], by_item.items if many else None)
+    metric, items = (by_item, by_item.items) if many else (metrics[0], None)
+    rows = [row for row, (_, one, _) in zip(differences, compared, strict=True) if one is metric]
+    reply = answer(subject, main, metric, items) + _nevertheless(main, rows, metric, items)
     return {
         "answer": reply,
         "runs": runs,
@@ -305,6 +307,14 @@ def findings(
         "sentences": sentences + caution(differences, by_item, len(runs[0][by_item.values])),
         "metrics": [*metrics, *shown],
     }
+
+
+def _nevertheless(main: Row | None, rows: Sequence[Row], metric: Metric, items: str | None) -> str:
+    """Return what else was found of the kind of an answer that found no difference: the first of its differences."""
+    if main is None or found(main) is not False:
+        return ""
+    others = (row for row in rows if row["a"] == main["a"] and row is not main and found(row))
+    return next((f" But {said[0].lower()}{said[1:]}" for row in others if (said := in_words(row, metric, items))), "")
 
 
 def worse_than_baselines(
