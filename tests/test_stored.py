@@ -102,6 +102,8 @@ def test_what_is_wrong_is_named(table, tmp_path):
     fails(table.with_columns(y=pl.lit("a")), path, "row 1, column 'y': expected a number, found String")
     fails(pl.concat([table, table[:60]]), path, "the rows of series 's0' do not lie together")
     fails(table.drop("y"), path, "a.parquet has no column 'y'")
+    large = table.with_columns(u=16777216 + pl.int_range(pl.len()) % 7)
+    fails(large, path, "column 'u': single precision, in which a table that stays on the disk is kept")
     fails(
         table,
         path,

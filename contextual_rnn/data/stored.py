@@ -26,8 +26,10 @@ from .._core.records import Batch
 from ..errors import InputError
 from ..table_files.binary import BYTES
 from ..table_files.open import reading
+from ..table_files.unchanged import Unchanged
 
 PIECE = 1 << 20  # rows that are read at once
+ROUNDED = 3e-4  # of the range of a column, by which single precision may round its numbers
 
 
 @dataclasses.dataclass(frozen=True)
@@ -155,7 +157,7 @@ def store(path: pathlib.Path, inputs: tuple[str, ...], targets: tuple[str, ...],
     folder = tempfile.mkdtemp(prefix="contextual-rnn-")
     file = pathlib.Path(folder, "rows")
     names = [*inputs, *targets]
-    runs, moments, row = _Runs(path, series), _Moments(len(names)), 0
+    runs, moments, row, unchanged = _Runs(path, series), _Moments(len(names)), 0, Unchanged(path)
     try:
         with reading(path), file.open("wb") as out:
             table = scan(path)
@@ -174,6 +176,8 @@ def store(path: pathlib.Path, inputs: tuple[str, ...], targets: tuple[str, ...],
                 row += frame.height
         if not row:
             raise InputError(f"{path} has no rows")
+        moments.check(path, names)
+        unchanged.check()
     except BaseException:
         _remove(file)
         raise
@@ -182,17 +186,35 @@ def store(path: pathlib.Path, inputs: tuple[str, ...], targets: tuple[str, ...],
     return found
 
 
+def refuse_large(path: pathlib.Path, name: str) -> None:
+    """Raise InputError for a column whose numbers single precision does not tell apart."""
+    raise InputError(
+        f"{path}, column {name!r}: single precision, in which a table that stays on the disk is kept, does not tell "
+        "its numbers apart; subtract a constant from them, or give more `memory`"
+    )
+
+
 class _Moments:
     """The mean and the standard deviation of columns, of pieces one after the other."""
 
     def __init__(self, width: int) -> None:
         self.count, self.mean, self.squares = 0, np.zeros(width), np.zeros(width)
+        self.low, self.high = np.full(width, np.inf), np.full(width, -np.inf)
 
     def add(self, values: np.ndarray) -> None:
         count, mean = len(values), values.mean(0)
         difference, total = mean - self.mean, self.count + count
         self.squares += np.square(values - mean).sum(0) + difference**2 * self.count * count / total
         self.mean, self.count = self.mean + difference * count / total, total
+        self.low, self.high = np.minimum(self.low, values.min(0)), np.maximum(self.high, values.max(0))
+
+    def check(self, path: pathlib.Path, names: list[str]) -> None:
+        """Raise InputError if single precision, in which rows are stored, does not tell a column's numbers apart."""
+        spread = self.high - self.low
+        rounded = np.spacing(np.maximum(np.abs(self.low), np.abs(self.high)).astype(np.float32))
+        merged = (rounded > ROUNDED * spread) & (spread > 0)
+        if merged.any():
+            refuse_large(path, names[int(merged.argmax())])
 
     def found(self) -> tuple[np.ndarray, np.ndarray]:
         return self.mean, np.sqrt(self.squares / self.count)

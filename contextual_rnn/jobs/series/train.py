@@ -17,7 +17,7 @@ from ..._core.settings import check_count
 from ...data.missing import REFUSE
 from ...data.series import Datasets
 from ...data.series_scales import SeriesScales
-from ...data.stored import StoredSeries, hash_of, is_larger, scan, store
+from ...data.stored import StoredSeries, hash_of, is_larger, refuse_large, scan, store
 from ...data.table import Source
 from ...errors import InputError
 from ...linear import LinearModel, Split, choose_linear
@@ -65,6 +65,8 @@ def _read_stored(train: Source, validation: Source | None, test: Source | None, 
     stored = store(path, settings.inputs, settings.targets, settings.series)
     names = [*settings.inputs, *settings.targets, *filter(None, [settings.series])]
     data = read_tables(scan(path).select(names).head(FIRST).collect(), validation, test, settings.replace(memory=None))
+    for name in data.coding.offsets:
+        refuse_large(path, name)
     files, hashes = data.identity["files"] | {"train": str(path)}, data.identity["sha256"] | {"train": hash_of(path)}
     note = (
         f"The {sum(stored.sizes)} rows of the training table ({len(stored.names)} series) stay on the disk, and "
