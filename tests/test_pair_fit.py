@@ -139,7 +139,7 @@ def test_a_comparison_says_what_each_factor_is_worth(tmp_path):
         table = (tmp_path / "run" / "runs" / name / "answers.tsv").read_text(encoding="utf-8")
         assert [line.endswith("\twrong") for line in table.splitlines()[1:]] == one["wrong"]
         assert found.models[name].settings.input_feeding == (one["attention"] != "none")
-    assert [one["variant"] for one in results["errors", "learning"]] == ["base", "bridge zero", "attention none"]
+    assert [one["variant"] for one in results["errors"]] == ["base", "bridge zero", "attention none"]
     assert "The base has bridge project, attention additive" in one_line(found)
     assert results["errors"][0]["low"] is None  # of 12 sources
     assert [(one["factor"], one["a"], one["b"]) for one in results["differences"]] == [
@@ -172,7 +172,7 @@ def test_a_comparison_without_a_folder_keeps_models_and_figures_in_memory(tmp_pa
     found.save(tmp_path / "run")
     assert load(tmp_path / "run" / "runs" / found.models.names[1] / "model.safetensors").settings.bridge == "zero"
     alone = pairs.compare(listed(WORDS), listed(WORDS[:4]), bridge="copy", attention="none", seeds=1, epochs=1, **TINY)
-    assert list(alone.figures()) == ["errors"]
+    assert list(alone.figures()) == ["errors", "learning"]
     assert "there is nothing to compare" in alone.answer
     with pytest.raises(InputError, match="no attention"):
         alone.plot_attention()

@@ -92,7 +92,7 @@ def test_a_unit_that_does_not_exist_is_refused(unit, said):
 
 def test_a_unit_that_needs_a_package_says_so(monkeypatch):
     monkeypatch.setitem(sys.modules, "regex", None)
-    with pytest.raises(InputError, match=r"`target_unit` graphemes needs regex: run pip install"):
+    with pytest.raises(InputError, match=r"`target_unit` graphemes needs regex, not installed here: run pip install"):
         check_unit("graphemes", "target_unit")
 
 
