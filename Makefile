@@ -3,7 +3,7 @@
 export OMP_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 PYTHON ?= python3
-# The package index of PyTorch's CPU build is https://download.pytorch.org/whl/cpu; empty for pip's own.
+# The address of the packages of a build of PyTorch, such as the CPU build; see pytorch.org. Empty for pip's own.
 TORCH_INDEX ?=
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt
@@ -70,7 +70,7 @@ links: .venv/docs
 package:
 	PYTHON=$(PYTHON) TORCH_INDEX=$(TORCH_INDEX) .ci/package
 
-# Such as make versions PYTHONS="python3.11 python3.13" TORCH_INDEX=https://download.pytorch.org/whl/cpu
+# Such as make versions PYTHONS="python3.11 python3.13" TORCHES="lowest newest"
 versions:
 	PYTHONS="$(or $(PYTHONS),$(PYTHON))" TORCHES="$(TORCHES)" TORCH_INDEX=$(TORCH_INDEX) .ci/versions
 
