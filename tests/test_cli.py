@@ -314,7 +314,7 @@ def test_an_interrupt_says_how_to_continue(table, tmp_path, capsys, monkeypatch)
     def interrupted(*args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("contextual_rnn.study.report.run_all", interrupted)
+    monkeypatch.setattr("contextual_rnn.study.report.train", interrupted)
     with pytest.raises(SystemExit) as stopped:
         main(fit(table, tmp_path / "run"))
     assert stopped.value.code == 130

@@ -3,7 +3,6 @@
 import numpy as np
 import pandas as pd
 import polars as pl
-import pyarrow as pa
 import pytest
 import torch
 from forecasts import TINY as SHORT
@@ -85,7 +84,12 @@ def formats(tmp_path):
     frame.with_columns(pl.col("day").cast(pl.Categorical)).write_parquet(tmp_path / "days.parquet")
     yield from (tmp_path / "days.csv", tmp_path / "days.parquet", frame, frame.to_dict(as_series=False))
     yield frame.with_columns(pl.col("day").cast(pl.Enum(["c", "b", "a", "unused"])))
-    yield pa.table({"day": pa.array(["b", "a", "b", "c"]).dictionary_encode(), "y": [1.0, 2, 3, 4]})
+
+
+def test_a_dictionary_of_arrow_is_a_label():
+    pyarrow = pytest.importorskip("pyarrow")
+    days = pyarrow.array(["b", "a", "b", "c"]).dictionary_encode()
+    assert labels(read(pyarrow.table({"day": days, "y": [1.0, 2, 3, 4]}))) == ["a", "b", "c"]
 
 
 def test_a_label_is_one_in_every_format(tmp_path):

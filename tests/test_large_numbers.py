@@ -3,7 +3,6 @@
 import numpy as np
 import pandas as pd
 import polars as pl
-import pyarrow as pa
 import pytest
 from tanks import QUICK
 
@@ -144,8 +143,9 @@ def test_the_command_line_says_the_offset_and_writes_the_numbers(tmp_path, monke
 
 
 def test_an_arrow_table_of_integers_is_read_with_the_offset_of_a_file(tmp_path):
+    pyarrow = pytest.importorskip("pyarrow")
     table().write_csv(tmp_path / "a.csv")
     model = series.fit(tmp_path / "a.csv", **SMALL, inputs=["u"], length=10)
-    one = model.predict(pa.table({"u": (LARGE + WAVE).astype(np.int64)})).frame["y_predicted"]
+    one = model.predict(pyarrow.table({"u": (LARGE + WAVE).astype(np.int64)})).frame["y_predicted"]
     other = model.predict(tmp_path / "a.csv").frame["y_predicted"]
     assert np.asarray(one).tolist() == other.to_list()

@@ -211,7 +211,11 @@ def test_distributions_are_trained_sampled_and_scored(tmp_path):
     assert {(row["a"], row["b"]) for row in report["differences"]} == {
         (f"{known}, bound", f"{known}, published") for known in ("period", "noisy start", "start")
     }
-    assert {path.name for path in (out / "figures").glob("*.png")} == {"coverage.png", "trajectories.png"}
+    assert {path.name for path in (out / "figures").glob("*.png")} == {
+        "coverage.png",
+        "learning.png",
+        "trajectories.png",
+    }
 
 
 def test_sequences_of_one_start_are_one_item_of_an_interval():

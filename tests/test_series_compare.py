@@ -67,9 +67,9 @@ def test_models_predict_and_draw(found):
     assert set(found.models) == {f"{kind}-seed-{seed}" for kind in KINDS for seed in range(5)}
     assert len(found.models["context-seed-0"].predict(panda(2, 20)).frame) == 17 + 18
     figure = found.plot_start(series=1, steps=10)
-    legend = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
-    assert legend[:3] == KINDS
-    assert "measured" in legend
+    legend = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert legend[0] == "measured"
+    assert all(kind in " ".join(legend) for kind in KINDS)
     assert figure.axes[0].get_xlabel()
     assert "y" in figure.axes[0].get_ylabel()
 
