@@ -32,7 +32,7 @@ help:
 	@touch $@
 
 .venv/tested: .venv/installed
-	$(PIP) --editable ".[pairs,translation,cluster,fast,digits,export,test,lint]"
+	$(PIP) --editable ".[pairs,translation,cluster,fast,digits,export,explore,test,lint]"
 	@touch $@
 
 demo: .venv/installed

@@ -26,7 +26,9 @@ LAYERS = (
     ("study",),
     ("table_files",),
     ("data",),
+    ("explore",),
     ("jobs", "papers", "export_run"),
+    ("explore_run",),
     ("options",),
     ("copy_example",),
     ("cli",),
@@ -51,6 +53,7 @@ NOT_FOR_IMPORT = (
         "sentencepiece",
         "sacrebleu",
     ),
+    *("starlette", "uvicorn"),
 )
 NOT_FOR_SERIES = (
     "matplotlib",

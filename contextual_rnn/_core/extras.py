@@ -17,6 +17,7 @@ EXTRAS = {
     "cluster": ("distributed",),
     "digits": ("sklearn",),
     "export": ("onnx", "onnxruntime"),
+    "explore": ("starlette", "uvicorn"),
     "molecules": ("rdkit",),
 }
 
