@@ -9,7 +9,6 @@ import sys
 import warnings
 from typing import Any
 
-import torch
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -27,7 +26,7 @@ class Calls:
     """
 
     def __init__(self, page: Page) -> None:
-        self.page, self.functions = page, page.calls()
+        self.page = page
         self.lock = asyncio.Lock()
         self.description: dict[str, Any] = page.describe()
 
@@ -39,8 +38,6 @@ class Calls:
         """Return the result of a call, or one sentence with status 400 if what it asks is wrong."""
         name = request.path_params["name"]
         try:
-            if name not in self.functions:
-                raise InputError(f"there is no call {name!r}; the calls are {', '.join(self.functions)}")
             asked = Asked(_parsed(await body_of(request)))
             return _json(await in_thread(self.lock, self._run, name, asked))
         except InputError as error:
@@ -50,9 +47,9 @@ class Calls:
             return _json({"error": f"the model could not answer: {error}"}, 500)
 
     def _run(self, name: str, asked: Asked) -> dict[str, Any]:
-        with warnings.catch_warnings(record=True) as caught, torch.no_grad():
+        with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            found = self.functions[name](asked)
+            found = self.page.answer(name, asked)
         said = [str(one.message).replace("`", "") for one in caught if issubclass(one.category, UserWarning)]
         return {**found, "remarks": [*found.get("remarks", []), *dict.fromkeys(said)]}
 

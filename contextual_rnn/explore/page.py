@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import torch
+
+from ..errors import InputError
 from .asked import Asked
 from .explored import Explored
 
@@ -43,6 +46,18 @@ class Page:
     def calls(self) -> dict[str, Call]:
         """Return the calls that the browser may make, by name."""
         raise NotImplementedError
+
+    def answer(self, name: str, asked: Asked) -> dict[str, Any]:
+        """Return the result of a call.
+
+        Raises:
+            InputError: there is no such call, or what it asks is wrong.
+        """
+        calls = self.calls()
+        if name not in calls:
+            raise InputError(f"there is no call {name!r}; the calls are {', '.join(calls)}")
+        with torch.no_grad():
+            return calls[name](asked)
 
     def model(self, asked: Asked) -> Any:
         """Return the model that a call names; without a name, the first."""

@@ -53,3 +53,11 @@ export async function describe() {
 }
 
 export const facts = (sentences) => html("div", { class: "facts" }, sentences.map((one) => html("p", {}, one)));
+
+// What a comparison found: the answer, and every sentence behind it.
+export function verdict(about) {
+  if (!about.verdict) return null;
+  const [answer, ...more] = about.verdict.split("\n");
+  return html("section", {}, html("h2", {}, "What the comparison found"), html("p", {}, answer),
+    more.length > 0 && html("details", {}, html("summary", {}, "Every comparison"), html("pre", { class: "verdict" }, more.join("\n"))));
+}

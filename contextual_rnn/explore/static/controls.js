@@ -4,10 +4,11 @@ import { html, newId, shown } from "./dom.js";
 
 export function slider(name, { least, most, step, value, low, high, range }, changed) {
   const id = newId();
+  const written = (number) => (step === 1 ? String(Math.round(number)) : shown(number));
   const input = html("input", { type: "range", id, min: least, max: most, step, value });
-  const exact = html("input", { type: "number", min: least, max: most, step: "any", value: shown(value), "aria-label": `${name}, as a number` });
+  const exact = html("input", { type: "number", min: least, max: most, step: "any", value: written(value), "aria-label": `${name}, as a number` });
   input.value = value;
-  input.addEventListener("input", () => { exact.value = shown(Number(input.value)); changed(); });
+  input.addEventListener("input", () => { exact.value = written(Number(input.value)); changed(); });
   exact.addEventListener("input", () => { if (exact.value !== "") { input.value = exact.value; changed(); } });
   const track = html("div", { class: "track" }, input);
   const children = [html("label", { for: id }, name), html("div", { class: "row" }, track, exact)];
@@ -22,7 +23,11 @@ export function slider(name, { least, most, step, value, low, high, range }, cha
   return {
     element,
     value: () => Number(exact.value === "" ? input.value : exact.value),
-    set: (next) => { input.value = next; exact.value = shown(next); },
+    set: (next) => { input.value = next; exact.value = written(next); },
+    limit: (from, to, by = step) => {
+      for (const [part, size] of [[input, by], [exact, "any"]]) Object.assign(part, { min: from, max: to, step: size });
+      if (Number(exact.value) > to || Number(exact.value) < from) { input.value = Math.min(Math.max(Number(exact.value), from), to); exact.value = written(Number(input.value)); }
+    },
     disable: (off) => { input.disabled = exact.disabled = off; },
   };
 }

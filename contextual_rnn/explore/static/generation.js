@@ -1,6 +1,6 @@
 // Generated series: trajectories with bands beside training series, strokes of two targets, and the map of h0.
 
-import { asker, facts } from "./api.js";
+import { asker, facts, verdict } from "./api.js";
 import { chart } from "./chart.js";
 import { check, context, models, slider, whole } from "./controls.js";
 import { html, named, svg } from "./dom.js";
@@ -27,7 +27,7 @@ export function start(about, main) {
     html("div", { class: "figures" }, said, charts.map((one) => one.element),
       strokes && html("section", {}, html("h2", {}, `Strokes: ${about.targets[1]} over ${about.targets[0]}`), strokes),
       plane.element,
-      about.verdict && html("section", { class: "wide" }, html("h2", {}, "What the comparison found"), html("pre", { class: "verdict" }, about.verdict))),
+      verdict(about)),
   );
 
   const ask = asker("sample", () => ({
