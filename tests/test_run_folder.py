@@ -27,7 +27,7 @@ def test_a_setting_that_an_earlier_version_lacks_does_not_hinder_resuming(tmp_pa
         pass
     with RunFolder.open(tmp_path / "run", {"settings": {"epochs": 3, "memory": None}}, resume=True, timeout=1):
         pass
-    with pytest.raises(InputError, match="holds a run with `memory` None, but 2.0 was requested"):
+    with pytest.raises(InputError, match=r"holds a run with `memory` None, but 2\.0 was requested"):
         RunFolder.open(tmp_path / "run", {"settings": {"epochs": 3, "memory": 2.0}}, resume=True, timeout=1)
 
 
