@@ -30,29 +30,22 @@ class MemorySettings(Settings):
     )
 
 
-def stays_on_disk(source: Any, columns: int, settings: MemorySettings) -> bool:
-    """Return whether columns of a training table take more memory than they may; a folder always counts as larger.
-
-    Args:
-        source: of the table.
-        columns: their number.
-        settings: with the memory that they may take; None is any.
+def is_larger(source: Any, columns: int, memory: float) -> bool:
+    """Return whether columns of a Parquet file take more than a number of gigabytes; a folder always counts as larger.
 
     Raises:
         InputError: the source is no Parquet file or folder, or cannot be read.
     """
-    if settings.memory is None:
-        return False
     path = pathlib.Path(source) if isinstance(source, (str, os.PathLike)) else None
     if path is None or not (path.is_dir() or path.suffix.lower() == ".parquet"):
         raise InputError("`memory` needs a training table that is a Parquet file or a folder of such files")
     with reading(path):
-        return path.is_dir() or scan(path).select(pl.len()).collect().item() * columns * BYTES > settings.memory * 1e9
+        return path.is_dir() or scan(path).select(pl.len()).collect().item() * columns * BYTES > memory * 1e9
 
 
-def check_cluster(is_stored: bool, cluster: str | None) -> None:
-    """Raise InputError if a training table stays on the disk of this machine, and others are to read it."""
-    if is_stored and cluster is not None:
+def check_cluster(cluster: str | None) -> None:
+    """Raise InputError if other machines are to read a training table that stays on the disk of this one."""
+    if cluster is not None:
         raise InputError(
             "`memory` leaves the training table on the disk of this machine, which the workers of `cluster` do not "
             "read; give one of them"

@@ -108,7 +108,8 @@ def compare(
     variants = {label(values): (values, one) for values, one in ForecastSettings.variants({**options, **factors})}
     base_name, (base_values, base) = next(iter(variants.items()))
     data = read_tables(train, validation, test, base)
-    check_cluster(data.stored is not None, cluster)
+    if data.stored is not None:
+        check_cluster(cluster)
     first = nearer_base(with_scale(base, data.training, data.levels_differ), data)
     chosen = {"scale": first.scale, "base": first.base}
     variants = {name: (values, one.replace(**chosen)) for name, (values, one) in variants.items()}

@@ -16,7 +16,7 @@ from torch import Tensor
 from ..._core.checkpoint import best_epoch
 from ..._core.records import Batch, Record, random_windows
 from ..._core.settings import takes_settings
-from ...data.parquet import stays_on_disk
+from ...data.parquet import is_larger
 from ...data.scaled_errors import SCALED, errors_by_series, series_in_words, squares_by_series
 from ...data.series import Datasets, inputs_of
 from ...data.series_scales import scale_in_words
@@ -57,7 +57,7 @@ def read_tables(train: Source, validation: Source | None, test: Source | None, s
 
     Without a validation table, the ends of the training series are held out.
     """
-    if stays_on_disk(train, len(inputs_of(settings) + settings.targets), settings):
+    if settings.memory is not None and is_larger(train, len(inputs_of(settings) + settings.targets), settings.memory):
         data = read_from_disk(train, settings, validation is None, functools.partial(_read, validation, test))
         return _cut(data, data.training, data.validation, settings)
     size = settings.past + settings.horizon

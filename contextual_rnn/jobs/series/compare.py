@@ -97,7 +97,8 @@ def compare(
     candidates = {kind: SeriesSettings.candidates({**options, "initial_state": kind}) for kind in kinds}
     base = candidates[kinds[0]][0]
     data = read_tables(train, validation, test, base)
-    check_cluster(data.stored is not None, cluster)
+    if data.stored is not None:
+        check_cluster(cluster)
     training = Training.of(data, candidates.values(), folds)
     with train_kinds(
         training, candidates, seeds=seeds, out=out, resume=resume, jobs=jobs, devices=devices, cluster=cluster

@@ -14,7 +14,7 @@ from torch import Tensor
 from ..._core.folds import can_fold
 from ..._core.records import Batch, Record, random_windows, read_targets
 from ..._core.settings import check_count
-from ...data.parquet import stays_on_disk
+from ...data.parquet import is_larger
 from ...data.series import Datasets
 from ...data.series_scales import SeriesScales
 from ...data.stored import StoredSeries
@@ -37,7 +37,7 @@ def read_tables(train: Source, validation: Source | None, test: Source | None, s
 
     With `memory`, a training table that takes more stays on the disk, and `training` has its first rows.
     """
-    if stays_on_disk(train, len(settings.inputs + settings.targets), settings):
+    if settings.memory is not None and is_larger(train, len(settings.inputs + settings.targets), settings.memory):
         return _read_stored(train, validation, test, settings)
     known = settings.window
     reads = known > 0
