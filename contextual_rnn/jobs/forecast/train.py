@@ -27,7 +27,7 @@ from ...serialization import save
 from ...study import parallel
 from ...study.differences import worse_than_baselines
 from ...study.fit import fit as train_module
-from ...study.report import FitReport, fit_one
+from ...study.report import FitReport, epoch_in_words, fit_one
 from .base import base_in_words, with_bases
 from .baselines import baselines, fit_linear, names_of, scaled, scales_of, why_not_seasonal
 from .metrics import (
@@ -249,8 +249,7 @@ def _report(
     sentences = [
         f"Trained an encoder and decoder ({settings.cell}, {settings.hidden} units) to forecast {settings.horizon} "
         f"steps from {settings.past}, on {trained} series for {len(history)} epochs.",
-        f"The weights are those of epoch {epoch}, which has the lowest validation error in the scale "
-        "of the training loss."
+        epoch_in_words(epoch, len(history), "the lowest validation error in the scale of the training loss")
         if epoch
         else "No epoch has a lower validation error than the linear model, so the forecasts are those of the linear "
         "model.",
