@@ -127,7 +127,7 @@ def test_two_processes_may_open_one_folder(tmp_path):
     ]
     said = "".join(process.communicate()[1] for process in processes)
     assert [process.returncode for process in processes] == [0, 0], said
-    assert all("waiting for process" in line for line in said.splitlines())
+    assert all("waiting for process" in line for line in said.splitlines()), said
     entries = read_json(tmp_path / "run" / "provenance.json")
     assert len(entries) == 200
     assert {file.name for file in (tmp_path / "run").iterdir()} <= {"config.json", "provenance.json", ".lock"}
