@@ -64,7 +64,7 @@ docs: .venv/docs
 	@echo "Open build/docs/index.html."
 
 links: .venv/docs
-	$(BIN)/python -m sphinx --quiet --keep-going --builder linkcheck docs build/links
+	@$(BIN)/python .ci/links.py
 
 # Builds the sdist and the wheel in build/dist, and uses them where nothing else is installed.
 package:
