@@ -19,12 +19,16 @@ settings.register_profile("search", max_examples=1000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
 # Files whose tests train whole models, start processes or compile graphs, and take more than a few seconds together.
-SLOW = """
-    associative_retrieval cli cli_streams cluster commands_in_documents compatibility compatibility_graphs
-    compatibility_training documents endurance examples explore export export_jobs export_torch extras forecast generation
-    group image_context latent linear_cosine_decay notebooks pair_commands pair_fit pair_model parallel pen_digits readme
-    seq2seq_interface series_compare system_identification texts texts_check tracing transcribe translation walk
-""".split()
+# fmt: off
+SLOW = (
+    "associative_retrieval", "cli", "cli_streams", "cluster", "commands_in_documents", "compatibility",
+    "compatibility_graphs", "compatibility_training", "documents", "endurance", "examples", "explore", "export",
+    "export_jobs", "export_torch", "extras", "forecast", "generation", "group", "image_context", "latent",
+    "linear_cosine_decay", "notebooks", "pair_commands", "pair_fit", "pair_model", "parallel", "pen_digits",
+    "readme", "seq2seq_interface", "series_compare", "system_identification", "texts", "texts_check", "tracing",
+    "transcribe", "translation", "walk",
+)
+# fmt: on
 
 
 def pytest_collection_modifyitems(items):
