@@ -20,6 +20,7 @@ from typing import Annotated, Any
 
 from ._core.choices import listed
 from ._core.extras import require
+from ._core.stopping import Stopped, stopping_on_signals
 from .errors import DataWarning, InputError
 from .options import (
     ORDER,
@@ -64,7 +65,7 @@ def main(arguments: list[str] | None = None) -> None:
     for name in ("stdout", "stderr"):  # None if the caller closed it; print(file=None) would write to the other
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 (open until the program ends)
-    with contextlib.redirect_stderr(Tolerant(sys.stderr)):
+    with contextlib.redirect_stderr(Tolerant(sys.stderr)), stopping_on_signals():
         _main(sys.argv[1:] if arguments is None else list(arguments))
 
 
@@ -90,10 +91,10 @@ def _main(arguments: list[str]) -> None:
         print(f"{PROGRAM}: the system refused: {error}", file=sys.stderr)
         _discard_output()
         sys.exit(2)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stopped:
         hint = "; --resume continues from here" if command and "resume" in command.options else ""
         print(f"{PROGRAM}: stopped{hint}", file=sys.stderr)
-        sys.exit(130)
+        sys.exit(stopped.code if isinstance(stopped, Stopped) else 130)
 
 
 class Tolerant:

@@ -11,7 +11,6 @@ import dataclasses
 import hashlib
 import os
 import pathlib
-import tempfile
 import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -23,6 +22,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from .._core.records import Batch
+from .._core.temporary import TemporaryFolder
 from ..errors import InputError
 from ..table_files.binary import BYTES
 from ..table_files.open import reading
@@ -154,8 +154,8 @@ def store(path: pathlib.Path, inputs: tuple[str, ...], targets: tuple[str, ...],
     Raises:
         InputError: the table cannot be read, lacks a column or a number, or the rows of a series do not lie together.
     """
-    folder = tempfile.mkdtemp(prefix="contextual-rnn-")
-    file = pathlib.Path(folder, "rows")
+    folder = TemporaryFolder()
+    file = folder.path / "rows"
     names = [*inputs, *targets]
     runs, moments, row, unchanged = _Runs(path, series), _Moments(len(names)), 0, Unchanged(path)
     try:
@@ -179,10 +179,10 @@ def store(path: pathlib.Path, inputs: tuple[str, ...], targets: tuple[str, ...],
         moments.check(path, names)
         unchanged.check()
     except BaseException:
-        _remove(file)
+        folder.remove()
         raise
     found = StoredSeries(file, len(inputs), tuple(runs.names), tuple(runs.sizes), *moments.found())
-    weakref.finalize(found, _remove, file)
+    weakref.finalize(found, folder.remove)
     return found
 
 
@@ -265,8 +265,3 @@ def _numbers(frame: pl.DataFrame, names: list[str], path: pathlib.Path, row: int
                 "table that stays on the disk has no missing numbers"
             )
     return frame.select(pl.col(names).cast(pl.Float64)).to_numpy()
-
-
-def _remove(file: pathlib.Path) -> None:
-    file.unlink(missing_ok=True)
-    file.parent.rmdir()
