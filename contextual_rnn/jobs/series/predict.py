@@ -142,9 +142,13 @@ class Prediction:
         return shown() if shown else f"<pre>{self.frame}</pre>"
 
 
-def predict(model: SeriesModel, table: Source, start: States | None = None) -> Prediction:
+def predict(
+    model: SeriesModel, table: Source, start: States | None = None, estimate_weight: float | None = None
+) -> Prediction:
     """Predict the targets of every series of a table; see `SeriesModel.predict`."""
     settings = model.settings
+    if estimate_weight is not None:
+        _check_estimate(settings, estimate_weight, start)
     window = 0 if start is not None else settings.window
     source = Table(table, "`table`", settings)
     series = read_series(
@@ -158,7 +162,7 @@ def predict(model: SeriesModel, table: Source, start: States | None = None) -> P
     known = records(series, model.fields, settings)
     keys = [record.name if settings.series else WHOLE for record in known]
     model.eval()
-    runs = list(model.simulate(known) if start is None else _carry_on(model, known, keys, start))
+    runs = list(model.simulate(known, estimate_weight) if start is None else _carry_on(model, known, keys, start))
     rows = np.concatenate([one.rows[window:] for one in series])
     columns = _columns(model, source, series, rows, np.concatenate([predicted for _, predicted, _ in runs]))
     rows = rows[rows >= 0]
@@ -168,6 +172,22 @@ def predict(model: SeriesModel, table: Source, start: States | None = None) -> P
     found = model.baselines() if errors and start is None else {}
     others = {name: _rmse(one(known), known, window, settings.targets) or {} for name, one in found.items()}
     return Prediction(frame, states, errors, others, _remarks(source, known, window, settings))
+
+
+def _check_estimate(settings: SeriesSettings, weight: float, start: States | None) -> None:
+    kind = settings.kind
+    if not 0 <= weight < math.inf:
+        raise InputError(f"`estimate_weight` must be a finite number of at least 0; found {weight}")
+    if start is not None:
+        raise InputError("`estimate_weight` estimates the state at the first row, which `start` gives: leave one out")
+    if not settings.window:
+        raise InputError("`estimate_weight` needs the targets of a window, but the model was trained without `window`")
+    if not kind.runs_over_window or kind.is_control:
+        reason = "reads the targets of the window as inputs" if kind.is_control else "starts after the window"
+        raise InputError(
+            f"`estimate_weight` needs a core that starts before the window; that of {kind.name!r} {reason}: "
+            "fit with `initial_state` zero, free or context+estimated"
+        )
 
 
 def _columns(
