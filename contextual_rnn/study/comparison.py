@@ -37,7 +37,10 @@ def with_unit(metric: Metric) -> str:
 
 
 def text_table(columns: Sequence[str], rows: Iterable[Sequence[str]], width: int, **options: Any) -> str:
-    """Return a table as text of a width; `options` are those of `rich` for the columns after the first."""
+    """Return a table as text of a width, or wider where a word is too long for it.
+
+    `options` are those of `rich` for the columns after the first.
+    """
     from rich.console import Console
     from rich.table import Table
 
@@ -47,7 +50,9 @@ def text_table(columns: Sequence[str], rows: Iterable[Sequence[str]], width: int
     for row in rows:
         table.add_row(*row)
     text = io.StringIO()
-    Console(file=text, width=width, color_system=None, markup=False, emoji=False).print(table)
+    console = Console(file=text, width=width, color_system=None, markup=False, emoji=False)
+    needed = console.measure(table, options=console.options.update(max_width=1000)).minimum
+    console.print(table, width=max(width, needed), crop=False)
     return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
 
 
