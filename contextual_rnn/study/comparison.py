@@ -176,9 +176,10 @@ class Comparison:
         return text_table([self.heading, *names], self._cells(), width)
 
     def ranked(self) -> list[str]:
-        """Return the kinds and baselines by their mean of the first metric, the lowest first; those without it last."""
+        """Return the kinds and baselines by their mean of the first metric, the best first; those without it last."""
         rows = [row for row in self.table_rows() if row["metric"] == self.metrics[0].key]
-        ranked = [row[self.factor] for row in sorted(rows, key=lambda row: row["mean"])]
+        in_order = sorted(rows, key=lambda row: row["mean"], reverse=self.metrics[0].higher_is_better)
+        ranked = [row[self.factor] for row in in_order]
         return list(dict.fromkeys([*ranked, *(row[self.factor] for row in self.table_rows())]))
 
     def plot_errors(self) -> Figure:
