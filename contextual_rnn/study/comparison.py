@@ -18,7 +18,7 @@ from .._core.gpus import gpus_for
 from .._core.settings import check_count
 from ..errors import InputError
 from ..serialization import load, save
-from .fit import check_accelerator
+from .fit import check_accelerator, unsettled
 from .metric import Metric, Row
 from .parallel import Training, one_thread, run_all, run_directory
 from .run_folder import RunFolder, make_folder, read_json, write_json
@@ -236,6 +236,12 @@ class Comparison:
 
     def keep(self, trained: Trained) -> Self:
         """Write the results to the run folder; or load every model if the folder is temporary."""
+        higher = [f"validation_{metric.key}" for metric in self.metrics if metric.higher_is_better]
+        falling = unsettled([history for several in self._histories().values() for history in several], higher)
+        if falling and " matter? Yes. " in self.answer:
+            self.note = f"{self.note} {falling} More epochs may change these errors.".strip()
+        elif falling:  # the answer is least certain where no benefit was found
+            self.answer += f" {falling} More epochs may change this answer."
         if trained.out is None:
             self.models.load_all()
         else:
