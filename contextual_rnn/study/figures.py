@@ -122,7 +122,7 @@ def plot_runs(
         values: for every metric and kind, the values of the runs.
         metrics: what the panels show.
         unit: of the targets, in words.
-        heading: what the parts of the names of kinds are, such as "bridge, attention".
+        heading: what the parts of the names of kinds are, separated by commas.
     """
     kinds = [kind for by_kind in values.values() for kind in by_kind]
     width = 4 + 0.08 * max(map(len, without_shared(kinds))) / len(metrics)
