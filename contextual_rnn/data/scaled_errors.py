@@ -115,7 +115,7 @@ def errors_by_series(
     for place, (series, places) in enumerate(of_series.items()):
         row: dict[str, Any] = {"series": series, **({counted: len(places)} if counted else {})}
         for name, error in errors.items():
-            own = _together(error, places)
+            own = _together(error, places).double()
             values = {
                 "RMSE": float(own.square().nanmean().sqrt()),
                 "MAE": float(own.abs().nanmean()),
