@@ -9,6 +9,7 @@ import pathlib
 from typing import IO
 
 from ..errors import InputError
+from .memory import check_unzipped
 
 UTF8 = "utf-8"
 
@@ -32,10 +33,14 @@ def open_text(path: pathlib.Path, encoding: str = UTF8) -> IO[bytes]:
     """Open a file, gzipped if its name ends with .gz, to read bytes of UTF-8.
 
     Raises:
-        InputError: the file is not in a given encoding other than UTF-8; in UTF-8 itself, this is not checked.
+        InputError: the file is not in a given encoding other than UTF-8; in UTF-8 itself, this is not checked. Or it
+            does not fit into the memory once unzipped.
     """
     if is_utf8(encoding):
-        return gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb")  # type: ignore[return-value]
+        if path.suffix.lower() != ".gz":
+            return path.open("rb")
+        check_unzipped(path)
+        return gzip.open(path)  # type: ignore[return-value]
     with open_text(path) as file:
         return io.BytesIO(decode(file.read(), str(path), encoding).encode())
 
