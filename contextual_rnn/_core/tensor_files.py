@@ -117,7 +117,7 @@ def read_tensors(path: pathlib.Path) -> TensorFile:
     size = _header_size(content)
     if content[:4] == b"PK\x03\x04":  # a zip archive
         raise InputError(
-            f"{path} cannot be read as safetensors: it is a zip archive, as torch.save writes it; read its weights with "
+            f"{path} cannot be read as safetensors: it is a zip archive, as torch.save writes it; read weights with "
             "torch.load(..., weights_only=True) and load_state_dict"
         )
     if not 2 <= size <= min(LARGEST_HEADER, len(content) - 8):
