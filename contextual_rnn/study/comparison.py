@@ -188,7 +188,7 @@ class Comparison:
 
         kinds = dict.fromkeys(row[self.factor] for row in self.table_rows())
         values = {metric.key: {kind: self._values(kind, metric) for kind in kinds} for metric in self.metrics}
-        return plot_runs(values, self.metrics, self.unit)
+        return plot_runs(values, self.metrics, self.unit, self.heading)
 
     def plot_learning(self) -> Figure:
         """Draw the training loss, and every validation metric, of each run by epoch."""
