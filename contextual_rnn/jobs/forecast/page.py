@@ -86,7 +86,7 @@ class ForecastPage(Page):
     def times_of(self, asked: Asked) -> dict[str, Any]:
         """Return the time of the first forecast step, for every step that a forecast can start at."""
         number, settings = self._number(asked), self.explored.first.settings
-        rows = self.series[number].rows[settings.past :][:MOST_TIMES] if self.times else []
+        rows: Any = self.series[number].rows[settings.past :][:MOST_TIMES] if self.times else []
         return {"times": [self.times[row] if row >= 0 else "" for row in rows]}
 
     def forecast(self, asked: Asked) -> dict[str, Any]:

@@ -80,7 +80,7 @@ class TextPage(Page):
         features = model.features(model.columns([values] * n))
         how = Sampling(asked.number("temperature", 1, 0, 5), top_p=asked.number("top_p", 1, 0.01, 1))
         start = model.prefix_numbers(asked.text("prefix", 200))
-        options = {
+        options: dict[str, Any] = {
             "how": how,
             "seed": asked.seed(),
             "start": start,
