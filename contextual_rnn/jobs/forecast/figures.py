@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from ..._core.records import Record
+from ...data.series_axes import finish_times, share_y_where_alike
 from ...study.figures import (
     Figure,
     colours,
@@ -20,7 +21,6 @@ from ...study.figures import (
     subplots,
     without_shared,
 )
-from ...study.series_axes import finish_times, share_y_where_alike
 from .quantiles import quantile_forecasts
 
 

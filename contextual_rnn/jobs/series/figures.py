@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from ..._core.records import Record
+from ...data.series_axes import finish_times
 from ...study.figures import PALETTE, Figure, colour, finish, styled, subplots
-from ...study.series_axes import finish_times
 from .model import SeriesModel
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
-from .figures import finish
+from ..study.figures import finish
 
 
 def finish_times(axes: Axes, times: np.ndarray | None, y: str, title: str = "") -> None:
