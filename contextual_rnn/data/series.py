@@ -19,12 +19,11 @@ from ..scaling import StandardisedColumns
 from .calendar import calendar_inputs
 from .columns import TargetSettings
 from .fields import fields_of
-from .identity import identity_of, same_tables
 from .input_labels import coding_in_words, inputs_with_labels, learn_labels, perhaps_labels
 from .lengths import left_out_in_words, too_short
 from .missing import REFUSE, check_known, filled_with_indicators, in_words
 from .stored import StoredSeries
-from .table import Source, Table
+from .table import Source, Table, is_path, same_tables
 from .time import NO_TIME, Times, check_order, common_frequency, read_times
 
 
@@ -348,7 +347,7 @@ class Datasets:
             notes += remarks
         times_of = {name: several[0].times for name, several in series.items()}
         found = {name: records(several, fields, columns) for name, several in series.items()}
-        identity = identity_of(sources, tables, names_of(columns))
+        identity = _identity(sources, tables, columns)
         return cls(
             found["train"],
             found.get("validation", []),
@@ -392,3 +391,8 @@ class Datasets:
         from .._core.folds import fold
 
         return fold(self.training, index, folds, window, whole=whole)
+
+
+def _identity(sources: dict[str, Source | None], tables: dict[str, Table], columns: TargetSettings) -> dict[str, Any]:
+    files = {name: str(source) if is_path(source) else None for name, source in sources.items()}
+    return {"files": files, "sha256": {name: table.fingerprint(names_of(columns)) for name, table in tables.items()}}
