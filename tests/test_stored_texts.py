@@ -7,11 +7,12 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from spelling import SMALL, WORDS, listed
 
 from contextual_rnn import InputError
 from contextual_rnn.data import parquet, stored_rows
 from contextual_rnn.data.stored_rows import Rows, StoredRows
-from contextual_rnn.jobs import texts
+from contextual_rnn.jobs import pairs, texts
 
 GIVEN = {"text": "name", "context": ["size", "kind"], "unit": "characters", "jobs": 1, "hidden": 6, "embedding": 4}
 GIVEN |= {"epochs": 2, "batch_size": 8}
@@ -129,3 +130,39 @@ def test_what_is_wrong_in_texts_on_the_disk_is_named(tmp_path, small):
     fails(names().with_columns(size=text), r"row 34, column 'size': 'big' is no finite number, but 50 of 51 values")
     fails(names().with_columns(size=pl.lit(None, pl.Float64)), "`context`: no value of the column 'size' is known")
     fails(names().drop("kind"), "a.parquet has no column 'kind'; it has 'name', 'size'")
+
+
+def labelled(count=30):
+    """Return a table of words, their sounds, and a language of two tags."""
+    rows = [(*one, "de;N" if number % 3 else "en;V") for number, one in enumerate(listed(WORDS[:count]))]
+    return pl.DataFrame(rows, schema=["word", "sounds", "language"], orient="row")
+
+
+@pytest.mark.parametrize("columns", [["word", "sounds", "language"], ["word", "sounds"]])
+def test_training_on_pairs_from_the_disk_is_that_in_memory(columns, tmp_path, small):
+    table = labelled()
+    table.write_parquet(tmp_path / "a.parquet", row_group_size=7)
+    options = {**SMALL, "hidden": 8, "epochs": 2, "columns": columns, "label": "token" if len(columns) > 2 else "h0"}
+    options |= {"batch_symbols": 60, "choose_by": "loss"} if len(columns) == 2 else {}
+    found = pairs.fit(tmp_path, test=table[:4], memory=1e-3, **options)
+    wanted = pairs.fit(table, test=table[:4], **options)
+    assert (found.source.symbols, found.target.symbols) == (wanted.source.symbols, wanted.target.symbols)
+    same(found, wanted)
+    said, others = ([one for one in each.report.sentences if "semicolons" not in one] for each in (found, wanted))
+    (on_disk,) = [one for one in said if "disk" in one]
+    assert on_disk.startswith("The 27 training pairs stay on the disk")
+    assert [one for one in said if one != on_disk] == others
+    assert found.report.rows == wanted.report.rows
+
+
+def test_what_is_wrong_in_pairs_on_the_disk_is_named(tmp_path, small):
+    def fails(table, match, **options):
+        table.write_parquet(tmp_path / "a.parquet")
+        with pytest.raises(InputError, match=match):
+            pairs.fit(tmp_path, memory=1e-3, columns=["word", "sounds", "language"], **{**SMALL, **options})
+
+    place = pl.int_range(pl.len()) == 28
+    fails(labelled().with_columns(word=pl.when(place).then(None).otherwise("word")), "row 29, column 'word': a text")
+    fails(labelled().drop("sounds"), "has no column 'sounds'; it has 'word', 'language'")
+    with pytest.raises(InputError, match="`memory` needs a training table that is a Parquet file"):
+        pairs.fit(listed(WORDS), memory=1e-3, **SMALL)

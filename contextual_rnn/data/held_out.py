@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 SHARE = 0.1  # of the items
-MOST = 20_000  # items of a table that stays on the disk
+MOST = 10_000  # items of a table that stays on the disk
 
 
 def tenth(number: int, most: int | None = None) -> list[int]:

@@ -18,7 +18,7 @@ from .scratch import Scratch, read_into
 
 BLOCK = 4096  # rows
 LEAST = 0.064  # gigabytes of a buffer
-OF_A_ROW = 250  # bytes that a row takes in a buffer beside its numbers
+OF_A_ROW = 400  # bytes that a row takes in a buffer beside its numbers
 
 
 @dataclasses.dataclass(frozen=True)

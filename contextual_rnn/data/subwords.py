@@ -43,7 +43,7 @@ class Subwords:
         trainer, output = _sentencepiece().SentencePieceTrainer, io.BytesIO()
         try:
             trainer.train(
-                sentence_iterator=iter([cleaned(text) for text in texts]),
+                sentence_iterator=map(cleaned, texts),
                 model_writer=output,
                 model_type="bpe",
                 vocab_size=size,

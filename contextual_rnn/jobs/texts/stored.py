@@ -116,7 +116,7 @@ class _Part:
 def read_from_disk(train: Source, validation: Source | None, test: Source | None, settings: TextSettings) -> TextData:
     """Read every table; the training texts stay on the disk. See `TextData.read`.
 
-    Without a validation table, a tenth of the distinct training texts is held out, but at most 20,000.
+    Without a validation table, a tenth of the distinct training texts is held out, but at most 10,000.
     """
     path, memory = pathlib.Path(train), settings.memory or 0.0
     unchanged, given = Unchanged(path), {"validation": validation, "test": test}
