@@ -261,3 +261,11 @@ def test_a_folder_of_files_of_several_forms_names_the_pattern_of_one_form(tmp_pa
         assert read_series(str(folder / "*_streamflow_qc.txt"), flow)[0].targets[0].item() >= 200
     with pytest.raises(InputError, match=r"line 4: 6 cells where the header has 1; .* header, give `skip_rows` 3"):
         read_series(str(tmp_path / "*_forcing.txt"), forcing.replace(skip_rows=0))
+
+
+@pytest.mark.parametrize("cells", [("1.234", "2.500"), ("1.234", "2,5")])
+def test_a_context_column_of_decimal_commas_with_points_is_refused(tmp_path, cells):
+    """1.234 may be a thousand."""
+    path = write(tmp_path, f"id;c;u;y\na;{cells[0]};1;2\nb;{cells[1]};1;2\n")
+    options = {"separator": ";", "decimal": ",", "series": "id", "context": ("c",)}
+    assert "a.csv, line 2, column 'c': expected a number with a decimal comma" in sentence(path, **options)

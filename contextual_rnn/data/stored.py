@@ -27,6 +27,7 @@ from ..errors import InputError
 from ..table_files.binary import BYTES
 from ..table_files.open import reading
 from ..table_files.unchanged import Unchanged
+from . import doubles
 
 PIECE = 1 << 20  # rows that are read at once
 ROUNDED = 3e-4  # of the range of a column, by which single precision may round its numbers
@@ -264,7 +265,11 @@ def _numbers(frame: pl.DataFrame, names: list[str], path: pathlib.Path, row: int
                 f"{path}, row {row + place + 1}, column {name!r}: expected a finite number, found {column[place]}; a "
                 "table that stays on the disk has no missing numbers"
             )
-    return frame.select(pl.col(names).cast(pl.Float64)).to_numpy()
+    values = frame.select(pl.col(names).cast(pl.Float64)).to_numpy()
+    for name, column in zip(names, values.T, strict=True):
+        if not frame[name].dtype.is_float() and doubles.beyond(column) and doubles.merged(frame[name]) is not None:
+            refuse_large(path, name)
+    return values
 
 
 def _remove(file: pathlib.Path) -> None:

@@ -17,6 +17,7 @@ from ..errors import InputError
 from ..table_files.open import FileColumns, open_table, reading
 from ..table_files.settings import PLAIN, FileSettings
 from ..table_files.several import SeveralColumns, files_of
+from . import doubles
 from .frame import FrameColumns
 from .mends import mend_of_name, mend_of_number, number, shown
 
@@ -142,8 +143,18 @@ class Table:
             if absent or name in offsets or not _to_single(self.frame[name], column):
                 column[:] = self._column(name, needed, absent, offsets.get(name, 0.0))
             else:
+                self.check_doubles(name, column)
                 self._check_distinct(name, *_sample(self.frame[name], column))
         return found
+
+    def check_doubles(self, name: str, values: np.ndarray) -> None:
+        """Raise InputError if double precision, in which a column has been read, does not tell its numbers apart."""
+        if not doubles.beyond(values):
+            return
+        cells = self.frame[name] if isinstance(self.frame, FrameColumns) else self.frame.text(name)
+        row = None if cells.dtype.is_float() else doubles.merged(cells)
+        if row is not None:
+            raise InputError(f"{self.where(row, name)}: found {cells[row]}; {doubles.REFUSED}")
 
     def offsets(self, names: Sequence[str], absent: Sequence[Any] = ()) -> dict[str, float]:
         """Return an offset for each column whose numbers, or some of them, single precision does not tell apart.
@@ -169,6 +180,7 @@ class Table:
         else:
             values = self._cast(name).to_numpy()
             missing = np.isnan(values)
+        self.check_doubles(name, values)
         if absent:
             missing = missing | np.isin(values, [one for one in map(number, absent) if one is not None])
             values = np.where(missing, np.nan, values)
@@ -208,6 +220,22 @@ class Table:
         if self.files.decimal == "," and not self.from_frame:
             cells = cells.str.replace_all(".", "?", literal=True).str.replace(",", ".", literal=True)
         return cells.cast(pl.Float64, strict=False)
+
+    def with_point(self, name: str, text: pl.Series) -> pl.Series:
+        """Return the text of a column with decimal points, if it has decimal commas and all other cells are missing.
+
+        Raises:
+            InputError: it has numbers with decimal points, too, so that 1.234 may be a thousand.
+        """
+        if self.files.decimal != "," or self.from_frame or self.frame[name].dtype != pl.String:
+            return text
+        commas = self.parsed(text).is_not_null()
+        points = ~commas & text.cast(pl.Float64, strict=False).is_not_null()
+        if not (commas | points | text.str.to_lowercase().is_in(MISSING)).all():
+            return text
+        mend = 'write numbers without separators of thousands, or give `decimal` "." if it is a decimal point'
+        self._refuse(name, points, f"expected a number with a decimal comma; {mend}")
+        return text.str.replace(",", ".", literal=True)
 
     def _cast(self, name: str) -> pl.Series:
         cells = self.frame[name]
@@ -275,16 +303,16 @@ class Table:
             InputError: a cell is missing, or is a number that is not finite.
         """
         text = pl.Series(self.labels(name))
-        if self.files.decimal == "," and not self.parsed(text).null_count():
-            text = text.str.replace(",", ".", literal=True)
         lower = text.str.to_lowercase()
         text = pl.select(pl.when(lower.is_in(["true", "false"])).then(lower).otherwise(text)).to_series()
         perhaps_missing = lower.is_in(MISSING)
+        text = self.with_point(name, text)
         numbers = text.cast(pl.Float64, strict=False)
         others = numbers.filter(~perhaps_missing)
         if not (is_label or others.null_count() or self.is_category(name)):
             self._refuse(name, perhaps_missing, "a value is missing")
             self._refuse(name, ~perhaps_missing & ~numbers.is_finite(), "expected a finite number")
+            self.check_doubles(name, numbers.to_numpy())
         return text.to_numpy()
 
     def constants(self, context: dict[str, np.ndarray], series: str, rows: np.ndarray) -> dict[str, str]:
@@ -294,8 +322,8 @@ class Table:
             own = cells[rows]
             changed = own != own[0]
             if changed.any():  # 5 and 5.0 are the same number
-                numbers = pl.Series(own).cast(pl.Float64, strict=False)
-                changed = changed if numbers.null_count() else (numbers != numbers[0]).to_numpy()
+                same = {cell for cell in set(own) if doubles.exact(cell) == doubles.exact(own[0]) is not None}
+                changed = ~np.isin(own, list(same | {own[0]}))
             if changed.any():
                 row = int(changed.argmax())
                 raise InputError(
