@@ -10,7 +10,6 @@ import dataclasses
 import importlib
 import inspect
 import io
-import os
 import re
 import sys
 import textwrap
@@ -20,6 +19,7 @@ from typing import Annotated, Any
 
 from ._core.choices import listed
 from ._core.extras import require
+from ._core.streams import Tolerant, discard, open_closed_streams
 from .config_file import HELP, ConfigFiles
 from .errors import DataWarning, InputError
 from .options import (
@@ -60,9 +60,7 @@ LONGEST = 500  # characters of an error
 
 def main(arguments: list[str] | None = None) -> None:
     """Run a command. Bad input ends the program with one sentence and exit code 2."""
-    for name in ("stdout", "stderr"):  # None if the caller closed it; print(file=None) would write to the other
-        if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 (open until the program ends)
+    open_closed_streams()
     with contextlib.redirect_stderr(Tolerant(sys.stderr)):
         _main(sys.argv[1:] if arguments is None else list(arguments))
 
@@ -84,44 +82,15 @@ def _main(arguments: list[str]) -> None:
         print(f"{PROGRAM}: {_shortened(command.in_error(str(error)) if command else str(error))}", file=sys.stderr)
         sys.exit(2)
     except BrokenPipeError:  # the reader of standard output, such as head, has closed it
-        _discard_output()
+        discard(sys.stdout)  # so that Python does not write the rest when it ends
     except OSError as error:  # such as a full disk
         print(f"{PROGRAM}: the system refused: {error}", file=sys.stderr)
-        _discard_output()
+        discard(sys.stdout)  # so that Python does not write the rest when it ends
         sys.exit(2)
     except KeyboardInterrupt:
         hint = "; --resume continues from here" if command and "resume" in command.options else ""
         print(f"{PROGRAM}: stopped{hint}", file=sys.stderr)
         sys.exit(130)
-
-
-class Tolerant:
-    """A stream that drops what it cannot write, such as to a closed pipe or a full disk, so that training goes on.
-
-    Args:
-        stream: to write to.
-    """
-
-    def __init__(self, stream: Any) -> None:
-        self.stream = stream
-
-    def write(self, text: str) -> int:
-        """Write a text."""
-        self._try(lambda: self.stream.write(text))
-        return len(text)
-
-    def flush(self) -> None:
-        """Flush the stream."""
-        self._try(self.stream.flush)
-
-    def _try(self, write: Callable[[], Any]) -> None:
-        try:
-            write()
-        except OSError:
-            _discard(self.stream)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.stream, name)
 
 
 def _check_text(arguments: Sequence[str]) -> None:
@@ -151,16 +120,6 @@ def _shortened(message: str) -> str:
     """Return a message as one line of at most `LONGEST` characters, the middle left out."""
     line, half = " ".join(message.split()), (LONGEST - 5) // 2
     return line if len(line) <= LONGEST else f"{line[:half]} ... {line[-half:]}"
-
-
-def _discard_output() -> None:
-    """Send what is left to print nowhere, so that Python does not try to write it again when it ends."""
-    _discard(sys.stdout)
-
-
-def _discard(stream: Any) -> None:
-    with contextlib.suppress(OSError):  # io.UnsupportedOperation: the caller has replaced the stream
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def find_command(arguments: list[str]) -> tuple[Command, list[str]] | None:

@@ -8,8 +8,9 @@ import torch
 from contextual_rnn import MLP, InputError, save
 from contextual_rnn.errors import InputError as TopInputError
 from contextual_rnn.study.comparison import Comparison, Models, Rows
-from contextual_rnn.study.differences import Metric, answer, baseline_rows, difference, in_words, summarise
+from contextual_rnn.study.differences import answer, baseline_rows, difference, in_words, summarise
 from contextual_rnn.study.figures import subplots, write_figure
+from contextual_rnn.study.metric import Metric
 from contextual_rnn.study.parallel import run_directory
 from contextual_rnn.study.report import FitReport
 

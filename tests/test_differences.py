@@ -10,8 +10,6 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from contextual_rnn.study.differences import (
-    ItemMetric,
-    Metric,
     answer,
     baseline_rows,
     difference,
@@ -29,6 +27,7 @@ from contextual_rnn.study.intervals import (
     two_way,
     two_way_estimate,
 )
+from contextual_rnn.study.metric import ItemMetric, Metric
 
 ERROR = Metric("error", "test error")
 RATE = Metric("rate", "error rate", "%", "difference")

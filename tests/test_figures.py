@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from contextual_rnn.study.differences import Metric
 from contextual_rnn.study.figures import colours, plot_history, plot_learning, plot_runs, without_shared
+from contextual_rnn.study.metric import Metric
 
 RMSE = Metric("a", "free-run RMSE", of_targets=True)
 LATER = Metric("b", "windowed RMSE", of_targets=True)

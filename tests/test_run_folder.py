@@ -22,6 +22,15 @@ def test_a_run_folder_is_never_overwritten(tmp_path):
     assert read_json(folder.config_path) == {"epochs": 3}
 
 
+def test_a_setting_that_an_earlier_version_lacks_does_not_hinder_resuming(tmp_path):
+    with RunFolder.open(tmp_path / "run", {"settings": {"epochs": 3}}, resume=False, timeout=1):
+        pass
+    with RunFolder.open(tmp_path / "run", {"settings": {"epochs": 3, "memory": None}}, resume=True, timeout=1):
+        pass
+    with pytest.raises(InputError, match=r"holds a run with `memory` None, but 2\.0 was requested"):
+        RunFolder.open(tmp_path / "run", {"settings": {"epochs": 3, "memory": 2.0}}, resume=True, timeout=1)
+
+
 def test_provenance_has_the_software_and_one_entry_per_origin(tmp_path):
     for _ in range(2):
         folder = RunFolder.open(tmp_path / "run", {"epochs": 3}, resume=True)
@@ -118,7 +127,7 @@ def test_two_processes_may_open_one_folder(tmp_path):
     ]
     said = "".join(process.communicate()[1] for process in processes)
     assert [process.returncode for process in processes] == [0, 0], said
-    assert all("waiting for process" in line for line in said.splitlines())
+    assert all("waiting for process" in line for line in said.splitlines()), said
     entries = read_json(tmp_path / "run" / "provenance.json")
     assert len(entries) == 200
     assert {file.name for file in (tmp_path / "run").iterdir()} <= {"config.json", "provenance.json", ".lock"}

@@ -14,7 +14,7 @@ from contextual_rnn.data import stored as module
 from contextual_rnn.data.columns import ColumnSettings
 from contextual_rnn.data.series import Datasets
 from contextual_rnn.data.stored import store
-from contextual_rnn.jobs import series
+from contextual_rnn.jobs import forecast, series
 
 TANK = {"inputs": ["u"], "targets": ["y"], "series": "id"}
 
@@ -74,6 +74,33 @@ def test_training_from_the_disk_gives_the_model_of_training_in_memory(table, tmp
     for name, tensor in wanted.state_dict().items():
         assert torch.allclose(tensor, found.state_dict()[name], rtol=1e-4, atol=1e-5), name
     assert any("371 rows of the training table (7 series) stay on the disk" in one for one in found.report.sentences)
+
+
+def test_forecasts_from_the_disk_are_those_of_training_in_memory(table, tmp_path):
+    short = pl.DataFrame({"id": ["t"] * 9, "u": np.arange(9.0), "y": np.arange(9.0) + 50})
+    apart = table.with_columns(y=pl.col("y") + 40 * pl.col("id").str.slice(1).cast(pl.Float64))
+    path = partitioned(pl.concat([apart, short]), tmp_path / "parts")
+    columns = {"inputs": ["u"], "targets": ["y"], "series": "id", "past": 7, "horizon": 5, "base": "last"}
+    given = {"epochs": 2, "updates": 4, "batch_size": 16, "hidden": 4, "jobs": 1, **columns}
+    found = forecast.fit(path, memory=1e-6, **given)
+    wanted = forecast.fit(pl.concat([apart, short]), **given)
+    assert found.settings.scale == wanted.settings.scale == "window"
+    for name, tensor in wanted.state_dict().items():
+        assert torch.allclose(tensor, found.state_dict()[name], rtol=1e-4, atol=1e-5), name
+    for name, errors in wanted.report.rows.items():
+        assert found.report.rows[name] == pytest.approx(errors, rel=1e-3), name
+    said = "380 rows of the training table (8 series) stay on the disk, as 0.00304 MB of a temporary file"
+    assert any(said in one for one in found.report.sentences)
+
+
+def test_parts_of_a_large_table_lie_at_equal_distances(tmp_path):
+    pl.DataFrame({"u": np.arange(5000.0), "y": np.zeros(5000)}).write_parquet(tmp_path / "a.parquet")
+    records = store(tmp_path / "a.parquet", ("u",), ("y",), None).sample(1000, 40)
+    firsts = [int(record.inputs[0]) for record in records]
+    assert [len(record) for record in records] == [40] * 25
+    assert np.ptp(np.diff(firsts)) == 0
+    assert firsts[0] == 0
+    assert firsts[-1] == 4800
 
 
 def test_a_small_file_is_read_and_the_stored_rows_are_removed(table, tmp_path):

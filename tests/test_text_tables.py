@@ -3,6 +3,7 @@
 import gzip
 import os
 import pathlib
+import sys
 
 import numpy as np
 import polars as pl
@@ -130,6 +131,13 @@ def test_arrow_and_matlab_files_are_read(tmp_path):
     assert "variable 's' is a struct or a cell array" in sentence(tmp_path / "a.mat", inputs=("s",))
     (tmp_path / "b.mat").write_bytes(b"no file of MATLAB")
     assert "b.mat cannot be read" in sentence(tmp_path / "b.mat")
+
+
+def test_a_matlab_file_without_scipy_names_the_line_that_installs_it(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "scipy", None)
+    (tmp_path / "a.mat").write_bytes(b"any")
+    end = "a.mat: a MATLAB file needs scipy, not installed here: run pip install 'contextual-rnn[matlab]'"
+    assert sentence(tmp_path / "a.mat").endswith(end)
 
 
 @pytest.mark.parametrize(

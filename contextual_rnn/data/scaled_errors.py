@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..study.differences import Metric
+from ..study.metric import Metric
 
 SCALED = (Metric("mase", "MASE"), Metric("rmsse", "RMSSE"))
 

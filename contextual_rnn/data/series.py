@@ -15,6 +15,7 @@ from .._core.records import Record, collate, random_windows  # noqa: F401  (the 
 from ..coding import Coding
 from ..context import Field
 from ..errors import InputError
+from ..scaling import StandardisedColumns
 from .calendar import calendar_inputs
 from .columns import TargetSettings
 from .fields import fields_of
@@ -264,7 +265,8 @@ class Datasets:
         frequency: of the rows, in words; None without a column of times.
         missing, notes: sentences on missing values, and on what else was found.
         held_out: whole series that are not trained on, where `validation` holds windows of them.
-        stored: all series of a training table that stays on the disk, of which `training` holds the first rows.
+        stored: all series of a training table that stays on the disk, of which `training` holds a part.
+        levels_differ: whether their levels differ (see `series_scales.levels_differ`); None if it stays in memory.
     """
 
     training: list[Record]
@@ -278,6 +280,7 @@ class Datasets:
     notes: tuple[str, ...] = ()
     held_out: tuple[Record, ...] = ()
     stored: StoredSeries | None = None
+    levels_differ: bool | None = None
     coding: Coding = dataclasses.field(default_factory=Coding)
 
     @classmethod
@@ -354,7 +357,7 @@ class Datasets:
                 for name, several in series.items()
                 if columns.missing != REFUSE or any(np.isnan(one.targets).any() for one in several)
             ),
-            (*notes, *_same_tables(identity["sha256"])),
+            (*notes, *same_tables(identity["sha256"])),
             coding=coding,
         )
 
@@ -363,6 +366,12 @@ class Datasets:
         """What was inferred from the tables, in sentences."""
         frequency = [f"The frequency of the rows is {self.frequency}."] if self.frequency else []
         return [*frequency, *self.missing, *self.notes]
+
+    def standardise(self, model: StandardisedColumns) -> None:
+        """Set the scales of a model to those of the whole training table."""
+        model.standardise(self.training)
+        if self.stored is not None:
+            self.stored.standardise(model)
 
     def split(
         self, index: int | None, folds: int, window: int = 0, *, whole: bool = False
@@ -380,7 +389,7 @@ class Datasets:
         return fold(self.training, index, folds, window, whole=whole)
 
 
-def _same_tables(hashes: dict[str, str]) -> list[str]:
+def same_tables(hashes: dict[str, str]) -> list[str]:
     """Return a sentence for each table that is the training table, by the hashes of the tables."""
     same = [name for name, found in hashes.items() if name != "train" and found == hashes["train"]]
     return [f"`train` and `{name}` are the same table, so its errors are not those of new data." for name in same]

@@ -127,7 +127,17 @@ def levels_differ(training: Sequence[Record]) -> bool:
     if len(long) < 2:
         return False
     within, means = zip(*(std_mean(targets) for targets in long), strict=True)
-    return bool((torch.stack(means).std(0, correction=0) > torch.stack(within).mean(0)).any())
+    return levels_vary(torch.stack(means), torch.stack(within))
+
+
+def levels_vary(means: Tensor, deviations: Tensor) -> bool:
+    """Return whether the means of series (N, Y) vary more than the values within them, for any target.
+
+    Args:
+        means: of the targets of each series.
+        deviations: their standard deviations, (N, Y).
+    """
+    return len(means) > 1 and bool((means.std(0, correction=0) > deviations.mean(0)).any())
 
 
 def check_scale(scale: str | None, known: int, name: str, settings: TargetSettings) -> None:

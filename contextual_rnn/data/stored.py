@@ -8,29 +8,25 @@ table in memory, wherever the table has its row groups.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import os
 import pathlib
-import tempfile
-import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import polars as pl
 import torch
-from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 
-from .._core.records import Batch
+from .._core.records import Batch, Record
 from ..errors import InputError
-from ..table_files.binary import BYTES
 from ..table_files.open import reading
 from ..table_files.unchanged import Unchanged
 from . import doubles
+from .moments import Moments
+from .parquet import scan_columns
+from .scratch import Scratch, read_into
 
 PIECE = 1 << 20  # rows that are read at once
-ROUNDED = 3e-4  # of the range of a column, by which single precision may round its numbers
+PIECES = 100  # parts of a table that are kept in memory, at equal distances
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,20 +34,27 @@ class StoredSeries:
     """Series whose rows are in a file, (N, U + Y) float32: the inputs, and then the targets.
 
     Attributes:
-        path: of the file.
+        scratch: the folder of the file.
         inputs: U.
         names: of the series.
+        starts: the rows of the file that they start at.
         sizes: their numbers of steps.
         mean: of every column, (U + Y,).
         deviation: the standard deviation of every column, (U + Y,).
     """
 
-    path: pathlib.Path
+    scratch: Scratch
     inputs: int
     names: tuple[str, ...]
+    starts: tuple[int, ...]
     sizes: tuple[int, ...]
     mean: np.ndarray
     deviation: np.ndarray
+
+    @property
+    def path(self) -> pathlib.Path:
+        """The path of the file."""
+        return self.scratch.folder / "rows"
 
     def standardise(self, model: Any) -> None:
         """Set the means and scales of a model of the columns; the scale of a constant column is 1."""
@@ -78,9 +81,9 @@ class StoredSeries:
         chosen = (every >= least).nonzero()[:, 0]
         if not len(chosen):
             raise InputError(f"the longest series has {int(every.max())} steps, but training takes {least}")
-        sizes, first_rows = every[chosen], (every.cumsum(0) - every)[chosen]
+        sizes, first_rows = every[chosen], torch.tensor(self.starts)[chosen]
         windows = (sizes - steps).clamp(min=0) + 1  # how many start in each series
-        ends = windows.cumsum(0)
+        ends, width = windows.cumsum(0), len(self.mean)
 
         def batches() -> Iterator[Batch]:
             with self.path.open("rb", buffering=0) as file:
@@ -89,61 +92,70 @@ class StoredSeries:
                     series = torch.searchsorted(ends, drawn, right=True)
                     starts = first_rows[series] + drawn - (ends - windows)[series]
                     lengths = sizes[series].clamp(max=steps)
-                    parts = [self._read(file, *place) for place in zip(starts.tolist(), lengths.tolist(), strict=True)]
-                    rows = pad_sequence(parts, batch_first=True)
+                    found = np.zeros((batch_size, int(lengths.max()), width), np.float32)
+                    for window, start, length in zip(found, starts.tolist(), lengths.tolist(), strict=True):
+                        read_into(file, 4 * width * start, window[:length])
+                    rows = torch.from_numpy(found)
                     context = torch.zeros(batch_size, 0)
                     yield rows[..., : self.inputs], rows[..., self.inputs :], context, lengths
 
         return batches
 
-    def _read(self, file: Any, start: int, count: int) -> Tensor:
-        width = len(self.mean)
-        file.seek(4 * width * start)
-        return torch.from_numpy(np.fromfile(file, np.float32, count * width).reshape(count, width))
+    def parts(self, places: Sequence[tuple[int, int, int]]) -> StoredSeries:
+        """Return parts of series as series: of each, the number of the series, the first step and their number."""
+        return dataclasses.replace(
+            self,
+            names=tuple(self.names[place] for place, _, _ in places),
+            starts=tuple(self.starts[place] + first for place, first, _ in places),
+            sizes=tuple(count for _, _, count in places),
+        )
+
+    def measured(self) -> tuple[StoredSeries, np.ndarray, np.ndarray]:
+        """Return the series with their own means and deviations, and those of each series, (S, U + Y) each."""
+        total, levels = Moments(len(self.mean)), []
+        with self.path.open("rb", buffering=0) as file:
+            for start, size in zip(self.starts, self.sizes, strict=True):
+                own = Moments(len(self.mean))
+                for first in range(0, size, PIECE):
+                    own.add(self._rows(file, start + first, min(PIECE, size - first)).astype(float))
+                levels.append(own.found())
+                total.join(own)
+        mean, deviation = total.found()
+        means, deviations = (np.stack(each) for each in zip(*levels, strict=True))
+        return dataclasses.replace(self, mean=mean, deviation=deviation), means, deviations
+
+    def sample(self, rows: int, least: int) -> list[Record]:
+        """Return series as records; if they have more than a number of rows, parts of them at equal distances.
+
+        Args:
+            rows: about the number of all steps.
+            least: steps of a part, unless its series is shorter.
+        """
+        total = sum(self.sizes)
+        ends = np.cumsum(self.sizes)
+        places = [(place, 0, size) for place, size in enumerate(self.sizes)]
+        if total > rows:
+            steps, places = max(least, rows // PIECES), []
+            for row in range(0, total, max(steps, total // max(rows // steps, 1))):
+                place = int(np.searchsorted(ends, row, side="right"))
+                size = self.sizes[place]
+                first = max(min(row - int(ends[place] - size), size - steps), 0)
+                places.append((place, first, min(steps, size)))
+        with self.path.open("rb", buffering=0) as file:
+            return [self._record(file, *one) for one in dict.fromkeys(places)]
+
+    def _record(self, file: Any, place: int, first: int, count: int) -> Record:
+        rows = torch.from_numpy(self._rows(file, self.starts[place] + first, count))
+        inputs, targets = (part.contiguous() for part in (rows[:, : self.inputs], rows[:, self.inputs :]))
+        return Record(self.names[place], inputs, targets, torch.zeros(0))
+
+    def _rows(self, file: Any, start: int, count: int) -> np.ndarray:
+        found = np.empty((count, len(self.mean)), np.float32)
+        read_into(file, found.itemsize * found.shape[1] * start, found)
+        return found
 
 
-def is_larger(source: Any, columns: int, memory: float) -> bool:
-    """Return whether columns of a Parquet file take more than a number of gigabytes; a folder always counts as larger.
-
-    Raises:
-        InputError: the source is no Parquet file or folder, or cannot be read.
-    """
-    path = pathlib.Path(source) if isinstance(source, (str, os.PathLike)) else None
-    if path is None or not (path.is_dir() or path.suffix.lower() == ".parquet"):
-        raise InputError("`memory` needs a training table that is a Parquet file or a folder of such files")
-    with reading(path):
-        return path.is_dir() or scan(path).select(pl.len()).collect().item() * columns * BYTES > memory * 1e9
-
-
-def scan(path: pathlib.Path) -> pl.LazyFrame:
-    """Return a Parquet file or a folder of such files, in the order of their names, to be read lazily.
-
-    Folders inside the folder that are named COLUMN=VALUE make a column.
-    """
-    if path.is_dir():
-        files = files_in(path)
-        return pl.scan_parquet(files, hive_partitioning=any("=" in part for part in files[0].parts))
-    return pl.scan_parquet(path, glob=False)
-
-
-def files_in(path: pathlib.Path) -> list[pathlib.Path]:
-    """Return the Parquet files of a folder and its folders; raise InputError if there are none."""
-    files = sorted(path.rglob("*.parquet"))
-    if not files:
-        raise InputError(f"{path} is a folder without Parquet files")
-    return files
-
-
-def hash_of(path: pathlib.Path) -> str:
-    """Return the SHA-256 of a file, or of the names and hashes of the Parquet files of a folder."""
-    if path.is_dir():
-        listed = "".join(f"{file.relative_to(path)} {hash_of(file)}\n" for file in files_in(path))
-        return hashlib.sha256(listed.encode()).hexdigest()
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def store(path: pathlib.Path, inputs: tuple[str, ...], targets: tuple[str, ...], series: str | None) -> StoredSeries:
+def store(path: pathlib.Path, inputs: Sequence[str], targets: Sequence[str], series: str | None) -> StoredSeries:
     """Write the columns of a Parquet table to a temporary file, which is removed when the result is.
 
     Args:
@@ -155,36 +167,29 @@ def store(path: pathlib.Path, inputs: tuple[str, ...], targets: tuple[str, ...],
     Raises:
         InputError: the table cannot be read, lacks a column or a number, or the rows of a series do not lie together.
     """
-    folder = tempfile.mkdtemp(prefix="contextual-rnn-")
-    file = pathlib.Path(folder, "rows")
-    names = [*inputs, *targets]
-    runs, moments, row, unchanged = _Runs(path, series), _Moments(len(names)), 0, Unchanged(path)
-    try:
-        with reading(path), file.open("wb") as out:
-            table = scan(path)
-            missing = [name for name in (*names, *filter(None, [series])) if name not in table.collect_schema().names()]
-            if missing:
-                raise InputError(f"{path} has no column {missing[0]!r}")
-            kept = table.select([*names, *filter(None, [series])])
-            while True:
-                frame = kept.slice(row, PIECE).collect()
-                if not frame.height:
-                    break
-                values = _numbers(frame, names, path, row)
-                runs.add(frame, row)
-                moments.add(values)
-                out.write(values.astype(np.float32).tobytes())
-                row += frame.height
-        if not row:
-            raise InputError(f"{path} has no rows")
-        moments.check(path, names)
-        unchanged.check()
-    except BaseException:
-        _remove(file)
-        raise
-    found = StoredSeries(file, len(inputs), tuple(runs.names), tuple(runs.sizes), *moments.found())
-    weakref.finalize(found, _remove, file)
-    return found
+    scratch, names, row = Scratch(), [*inputs, *targets], 0
+    runs, moments, unchanged = _Runs(path, series), Moments(len(names)), Unchanged(path)
+    with reading(path), (scratch.folder / "rows").open("wb") as out:
+        kept = scan_columns(path, [*names, *filter(None, [series])])
+        while True:
+            frame = kept.slice(row, PIECE).collect()
+            if not frame.height:
+                break
+            values = _numbers(frame, names, path, row)
+            runs.add(frame, row)
+            moments.add(values)
+            out.write(values.astype(np.float32).tobytes())
+            row += frame.height
+    if not row:
+        raise InputError(f"{path} has no rows")
+    merged = moments.merged()
+    if merged.any():
+        refuse_large(path, names[int(merged.argmax())])
+    unchanged.check()
+    starts = np.cumsum(runs.sizes) - runs.sizes
+    return StoredSeries(
+        scratch, len(inputs), tuple(runs.names), tuple(starts.tolist()), tuple(runs.sizes), *moments.found()
+    )
 
 
 def refuse_large(path: pathlib.Path, name: str) -> None:
@@ -193,32 +198,6 @@ def refuse_large(path: pathlib.Path, name: str) -> None:
         f"{path}, column {name!r}: single precision, in which a table that stays on the disk is kept, does not tell "
         "its numbers apart; subtract a constant from them, or give more `memory`"
     )
-
-
-class _Moments:
-    """The mean and the standard deviation of columns, of pieces one after the other."""
-
-    def __init__(self, width: int) -> None:
-        self.count, self.mean, self.squares = 0, np.zeros(width), np.zeros(width)
-        self.low, self.high = np.full(width, np.inf), np.full(width, -np.inf)
-
-    def add(self, values: np.ndarray) -> None:
-        count, mean = len(values), values.mean(0)
-        difference, total = mean - self.mean, self.count + count
-        self.squares += np.square(values - mean).sum(0) + difference**2 * self.count * count / total
-        self.mean, self.count = self.mean + difference * count / total, total
-        self.low, self.high = np.minimum(self.low, values.min(0)), np.maximum(self.high, values.max(0))
-
-    def check(self, path: pathlib.Path, names: list[str]) -> None:
-        """Raise InputError if single precision, in which rows are stored, does not tell a column's numbers apart."""
-        spread = self.high - self.low
-        rounded = np.spacing(np.maximum(np.abs(self.low), np.abs(self.high)).astype(np.float32))
-        merged = (rounded > ROUNDED * spread) & (spread > 0)
-        if merged.any():
-            refuse_large(path, names[int(merged.argmax())])
-
-    def found(self) -> tuple[np.ndarray, np.ndarray]:
-        return self.mean, np.sqrt(self.squares / self.count)
 
 
 class _Runs:
@@ -270,8 +249,3 @@ def _numbers(frame: pl.DataFrame, names: list[str], path: pathlib.Path, row: int
         if not frame[name].dtype.is_float() and doubles.beyond(column) and doubles.merged(frame[name]) is not None:
             refuse_large(path, name)
     return values
-
-
-def _remove(file: pathlib.Path) -> None:
-    file.unlink(missing_ok=True)
-    file.parent.rmdir()

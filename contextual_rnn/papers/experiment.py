@@ -18,9 +18,11 @@ from torch import Tensor, nn
 
 from .._core.settings import check_count, setting
 from ..serialization import load, save
-from ..study.differences import Kind, Metric, Row, difference, in_words, label, summarise
+from ..study.comparison import with_unit
+from ..study.differences import difference, in_words, label, summarise
 from ..study.fit import Metrics, TrainingSettings, fit
 from ..study.intervals import FEWEST, adjusted
+from ..study.metric import Kind, Metric, Row
 from ..study.parallel import Run, caller_unchanged, one_thread, run_all
 from ..study.run_folder import RunFolder, read_lines, write_json
 
@@ -241,7 +243,7 @@ def table(runs: Sequence[Row], factors: Sequence[str], metrics: Sequence[Metric]
     width = max(map(len, kinds))
     lines = []
     for metric in metrics:
-        lines.append(f"{metric.label}: mean [95% interval over seeds]")
+        lines.append(f"{with_unit(metric)}: mean [95% interval over seeds]")
         lines += [f"  {kind:<{width}}  {_cell(rows.get((kind, metric.key)))}" for kind in kinds]
     return lines
 

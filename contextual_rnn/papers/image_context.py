@@ -24,7 +24,8 @@ from ..initial_state import ConstantState, ContextState
 from ..mlp import MLP
 from ..recurrent import ContextualRNN
 from ..sequence_model import SequenceModel
-from ..study.differences import Metric, Row
+from ..study.comparison import with_unit
+from ..study.metric import Metric, Row
 from .experiment import Experiment, PaperSettings, compare, fit_and_save, sentences, table, values_of
 
 if TYPE_CHECKING:
@@ -211,7 +212,7 @@ def plot_accuracy(runs: list[Row]) -> Figure:
     figure, axes = subplots(width=6, height=3)
     values = values_of(runs, "image", ACCURACY.key)
     dots(axes[0, 0], {NAMES[image]: accuracies for image, accuracies in values.items()})
-    finish(axes[0, 0], ACCURACY.label, "")
+    finish(axes[0, 0], with_unit(ACCURACY), "")
     end_at_hundred(axes[0, 0])
     legend_below(figure)
     return figure

@@ -18,8 +18,8 @@ from .._core.gpus import gpus_for
 from .._core.settings import check_count
 from ..errors import InputError
 from ..serialization import load, save
-from .differences import Metric, Row
 from .fit import check_accelerator
+from .metric import Metric, Row
 from .parallel import Training, one_thread, run_all, run_directory
 from .run_folder import RunFolder, make_folder, read_json, write_json
 from .tuning import Choice, choose
@@ -29,6 +29,11 @@ if TYPE_CHECKING:
 
 WIDTH = 80  # columns of a terminal
 _COPIED = ("config.json", "provenance.json", "metrics.jsonl", "answers.tsv", "results.json")  # of every run
+
+
+def with_unit(metric: Metric) -> str:
+    """Return the name of a metric with its unit."""
+    return f"{metric.name}, {metric.unit}" if metric.unit else metric.name
 
 
 def text_table(columns: Sequence[str], rows: Iterable[Sequence[str]], width: int, **options: Any) -> str:
@@ -162,7 +167,7 @@ class Comparison:
 
     def table(self, width: int = WIDTH) -> str:
         """Return the metrics of every kind as a table, the best kind first: mean and 95% interval over seeds."""
-        names = [f"{metric.label}\nmean [95% interval]" for metric in self.metrics]
+        names = [f"{with_unit(metric)}\nmean [95% interval]" for metric in self.metrics]
         return text_table([self.heading, *names], self._cells(), width)
 
     def ranked(self) -> list[str]:

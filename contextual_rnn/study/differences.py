@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -19,53 +18,10 @@ from .intervals import (
     rmse_ratio,
     two_way_estimate,
 )
+from .metric import ItemMetric, Kind, Metric, Row
 
 FEWEST_ITEMS = 40  # with fewer test items their intervals miss 95% (docs/results/interval_coverage.md)
 FACTOR = "initial_state"
-
-Kind = dict[str, Any]
-Row = dict[str, Any]
-
-
-@dataclasses.dataclass(frozen=True)
-class Metric:
-    """A metric of a run.
-
-    Attributes:
-        key: its name in files.
-        name: its name for readers, such as "validation RMSE".
-        unit: in words; empty where it has none.
-        compared_by: "ratio" for positive values, "difference" for values that may be negative or are percentages.
-        of_targets: whether its unit is that of the targets, which differs between data.
-    """
-
-    key: str
-    name: str
-    unit: str = ""
-    compared_by: Literal["ratio", "difference"] = "ratio"
-    of_targets: bool = dataclasses.field(default=False, kw_only=True)
-
-    @property
-    def label(self) -> str:
-        """The name with the unit."""
-        return f"{self.name}, {self.unit}" if self.unit else self.name
-
-
-@dataclasses.dataclass(frozen=True)
-class ItemMetric(Metric):
-    """A metric that a run has for every test item, so that a claim can be about other items too.
-
-    Attributes:
-        values: the field of a run that holds a value for every item; for a ratio, a mean squared error.
-        items: what items are called.
-        item: what one of them is called.
-        factor: what values are multiplied by, such as 100 for percentages.
-    """
-
-    values: str = ""
-    items: str = "items"
-    item: str = "item"
-    factor: float = 1.0
 
 
 def summarise(runs: Sequence[Row], factors: Sequence[str]) -> list[Row]:

@@ -27,8 +27,8 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from .._core.files import replacing
 from ..kinds import KINDS
-from .differences import Metric
 from .intervals import mean_interval
+from .metric import Metric
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -130,7 +130,7 @@ def plot_runs(values: dict[str, dict[str, list[float]]], metrics: Sequence[Metri
         if metric.of_targets and place is not first:
             place.sharex(first)
         dots(place, dict(zip(without_shared(list(by_kind)), by_kind.values(), strict=True)))
-        finish(place, f"{metric.label}, {unit}" if unit and metric.of_targets else metric.label, "")
+        finish(place, ", ".join(filter(None, (metric.name, metric.unit, unit if metric.of_targets else ""))), "")
         place.tick_params(labelleft=bool(place is axes[0, 0]))
         if metric.unit == "%":
             end_at_hundred(place)

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 from .._core.group import Group
 from .._core.settings import check_count, check_seed
 from ..serialization import MODEL, load
-from .comparison import figure_files, html_table, text_table
-from .differences import Metric, Row
+from .comparison import figure_files, html_table, text_table, with_unit
 from .fit import check_accelerator
 from .launch import Together, follow, train
+from .metric import Metric, Row
 from .parallel import Training, caller_unchanged, one_thread, run_directory
 from .run_folder import RunFolder, read_lines, write_bytes, write_json
 from .tuning import choose
@@ -54,7 +54,7 @@ class FitReport:
 
     def table(self, width: int = 80) -> str:
         """Return the metrics as a table."""
-        return text_table(["", *(metric.label for metric in self.metrics)], self._cells(), width, justify="right")
+        return text_table(["", *(with_unit(metric) for metric in self.metrics)], self._cells(), width, justify="right")
 
     def plot_history(self) -> Figure:
         """Draw the training loss, and every validation metric, by epoch."""
@@ -101,6 +101,17 @@ class FitReport:
             [name, *(f"{values[key]:.4g}" if values.get(key) is not None else "-" for key in keys)]
             for name, values in self.rows.items()
         ]
+
+
+def epoch_in_words(epoch: int, epochs: int, best: str) -> str:
+    """Return the sentence that says which epoch the weights of a model are of.
+
+    Args:
+        epoch: the epoch, counted from 1.
+        epochs: how many were trained.
+        best: what distinguishes the epoch, such as "the lowest validation loss".
+    """
+    return f"The weights are those of epoch {epoch} of {epochs}, which has {best}."
 
 
 def _csv(rows: Sequence[dict[str, Any]]) -> bytes:

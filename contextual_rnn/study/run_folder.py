@@ -30,7 +30,7 @@ from ..errors import InputError
 SUMS = "SHA256SUMS"  # the SHA-256 of the files of a finished run
 KEPT = ("metrics.jsonl", "model.safetensors", "answers.tsv")  # what a finished run has, besides its results
 RUN_FILES = ("config.json", "provenance.json", "results.json", SUMS, *KEPT, BEST, NAME, PREVIOUS)
-PACKAGES = ("contextual-rnn", "torch", "numpy", "scipy", "polars", "safetensors", "lightning-fabric")
+PACKAGES = ("contextual-rnn", "torch", "numpy", "polars", "safetensors", "lightning-fabric")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,7 +114,7 @@ class RunFolder:
         if not isinstance(before, dict):
             raise InputError(f"{self.config_path} does not hold the settings of a run; give another `out`")
         try:
-            if before != config:
+            if _without_none(before) != _without_none(config):
                 raise InputError(
                     f"{self.path} holds a run with {_in_words(*_first_difference(before, config))}; give the settings "
                     "and data of that run, or another `out`"
@@ -244,8 +244,15 @@ def _first_difference(before: Any, after: Any, name: str = "") -> tuple[str, Any
         before, after = dict(enumerate(before)), dict(enumerate(after))
     if not (isinstance(before, dict) and isinstance(after, dict)):
         return name, before, after
-    key = next(key for key in [*before, *after] if before.get(key) != after.get(key))
+    key = next(key for key in [*before, *after] if _without_none(before.get(key)) != _without_none(after.get(key)))
     return _first_difference(before.get(key), after.get(key), f"{name}.{key}" if name else str(key))
+
+
+def _without_none(value: Any) -> Any:
+    """Return nested settings without those that are None, which a run of an earlier version may lack."""
+    if isinstance(value, dict):
+        return {key: _without_none(one) for key, one in value.items() if one is not None}
+    return [_without_none(one) for one in value] if isinstance(value, (list, tuple)) else value
 
 
 def _in_words(name: str, old: Any, new: Any) -> str:

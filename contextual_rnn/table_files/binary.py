@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from .._core.extras import require
 from ..errors import InputError
 from .unchanged import Unchanged
 
@@ -101,10 +102,12 @@ class MatlabColumns(BinaryColumns):
         path: of the file.
 
     Raises:
-        InputError: the file is damaged, or of version 7.3, or has no vector, or another variable is asked for.
+        InputError: the file is damaged, or of version 7.3, or has no vector, or another variable is asked for; or the
+            extra `matlab` is not installed.
     """
 
     def __init__(self, path: pathlib.Path) -> None:
+        require("matlab", f"{path}: a MATLAB file")
         from scipy.io import loadmat
 
         self.path, self.unchanged = path, Unchanged(path)

@@ -72,7 +72,7 @@ def nearer_base(settings: ForecastSettings, data: Datasets) -> ForecastSettings:
     model = ForecastModel(
         candidates[0], data.fields, data.frequency, scales=scales_of(settings, data), coding=data.coding
     )
-    model.standardise(data.training)
+    data.standardise(model)
     found = baselines(model, data)
     last, seasonal = (
         scaled_rmse(errors_of(found[name], data.validation, model), data.validation, model)
@@ -116,7 +116,11 @@ def known_series(windows: Sequence[Record], training: Sequence[Record], past: in
     known: dict[str, list[Tensor]] = {}
     for window in windows:
         known.setdefault(window.name, []).append(window.targets[:past])
-    return known | {record.name: [record.targets] for record in training if record.name in known}
+    trained: dict[str, list[Tensor]] = {}
+    for record in training:
+        if record.name in known:
+            trained.setdefault(record.name, []).append(record.targets)
+    return known | trained
 
 
 def why_not_seasonal(model: ForecastModel) -> list[str]:

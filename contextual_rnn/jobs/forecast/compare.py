@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..._core.settings import takes_settings
+from ...data.parquet import check_cluster
 from ...data.scaled_errors import SCALED
 from ...data.series_scales import scale_in_words
 from ...data.table import Source
@@ -107,7 +108,9 @@ def compare(
     variants = {label(values): (values, one) for values, one in ForecastSettings.variants({**options, **factors})}
     base_name, (base_values, base) = next(iter(variants.items()))
     data = read_tables(train, validation, test, base)
-    first = nearer_base(with_scale(base, data.training), data)
+    if data.stored is not None:
+        check_cluster(cluster)
+    first = nearer_base(with_scale(base, data.training, data.levels_differ), data)
     chosen = {"scale": first.scale, "base": first.base}
     variants = {name: (values, one.replace(**chosen)) for name, (values, one) in variants.items()}
     candidates = {name: [settings] for name, (_, settings) in variants.items()}

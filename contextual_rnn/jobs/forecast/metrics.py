@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ..._core.records import Record
-from ...study.differences import ItemMetric, Metric
+from ...study.metric import ItemMetric, Metric
 from .model import ForecastModel
 
 Forecast = Callable[[Sequence[Record]], Iterable[Tensor]]  # windows to their forecasts (horizon, Y)

@@ -9,7 +9,7 @@ from ...data.series_scales import check_scale, levels_differ
 from .settings import ForecastSettings
 
 
-def with_scale(settings: ForecastSettings, training: Sequence[Record]) -> ForecastSettings:
+def with_scale(settings: ForecastSettings, training: Sequence[Record], differ: bool | None = None) -> ForecastSettings:
     """Return the settings with `scale`; if none is given, choose it.
 
     It is window if, for any target, the means of the series vary more than the values within the series: the standard
@@ -18,6 +18,7 @@ def with_scale(settings: ForecastSettings, training: Sequence[Record]) -> Foreca
     Args:
         settings: of the model.
         training: the training series.
+        differ: whether their levels differ, where that is known; see `Datasets.levels_differ`.
 
     Raises:
         InputError: the scale is window, and the past has a single step; or it is series, and the table is one series.
@@ -25,4 +26,5 @@ def with_scale(settings: ForecastSettings, training: Sequence[Record]) -> Foreca
     check_scale(settings.scale, settings.past, "past", settings)
     if settings.scale is not None:
         return settings
-    return settings.replace(scale="window" if settings.past > 1 and levels_differ(training) else "global")
+    differ = levels_differ(training) if differ is None else differ
+    return settings.replace(scale="window" if settings.past > 1 and differ else "global")

@@ -7,6 +7,7 @@ from typing import Literal
 
 from ..._core.settings import setting
 from ...data.columns import ColumnSettings
+from ...data.parquet import MemorySettings
 from ...errors import InputError
 from ...seq2seq import ATTENTIONS, BRIDGES
 from ...study.fit import TrainingSettings
@@ -14,7 +15,7 @@ from .. import choices
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ForecastSettings(ColumnSettings, TrainingSettings):
+class ForecastSettings(MemorySettings, ColumnSettings, TrainingSettings):
     """An encoder and decoder that forecasts series, and its training."""
 
     inputs: tuple[str, ...] = setting(

@@ -14,10 +14,11 @@ import torch
 from torch import Tensor
 
 from ..._core.checkpoint import best_epoch
-from ..._core.records import Batch, random_windows
+from ..._core.records import Batch, Record, random_windows
 from ..._core.settings import takes_settings
+from ...data.parquet import is_larger
 from ...data.scaled_errors import SCALED, errors_by_series, series_in_words, squares_by_series
-from ...data.series import Datasets
+from ...data.series import Datasets, inputs_of
 from ...data.series_scales import scale_in_words
 from ...data.table import Source
 from ...scaling import error_unit, in_own_units
@@ -26,7 +27,7 @@ from ...serialization import save
 from ...study import parallel
 from ...study.differences import worse_than_baselines
 from ...study.fit import fit as train_module
-from ...study.report import FitReport, fit_one
+from ...study.report import FitReport, epoch_in_words, fit_one
 from .base import base_in_words, with_bases
 from .baselines import baselines, fit_linear, names_of, scaled, scales_of, why_not_seasonal
 from .metrics import (
@@ -42,6 +43,7 @@ from .model import ForecastModel
 from .quantiles import coverage_in_words, fit_quantiles
 from .scale import with_scale
 from .settings import ForecastSettings
+from .stored import read_from_disk, windows_on_disk
 from .windows import cut_windows, hold_out_ends, padded
 
 if TYPE_CHECKING:
@@ -55,11 +57,25 @@ def read_tables(train: Source, validation: Source | None, test: Source | None, s
 
     Without a validation table, the ends of the training series are held out.
     """
+    if settings.memory is not None and is_larger(train, len(inputs_of(settings) + settings.targets), settings.memory):
+        data = read_from_disk(train, settings, validation is None, functools.partial(_read, validation, test))
+        return _cut(data, data.training, data.validation, settings)
     size = settings.past + settings.horizon
-    data = Datasets.read(train, validation, test, settings, least_training=settings.past + 1, least=size)
+    data = _read(validation, test, train, settings)
     training, held_out = data.training, data.validation
     if validation is None:
         training, held_out = hold_out_ends(training, size)
+    return _cut(data, training, held_out, settings)
+
+
+def _read(validation: Source | None, test: Source | None, train: Source, settings: ForecastSettings) -> Datasets:
+    """Read every table, of whole series."""
+    size = settings.past + settings.horizon
+    return Datasets.read(train, validation, test, settings, least_training=settings.past + 1, least=size)
+
+
+def _cut(data: Datasets, training: list[Record], held_out: list[Record], settings: ForecastSettings) -> Datasets:
+    """Return data with series to train on, and windows to validate on and to test on."""
     return dataclasses.replace(
         data,
         training=training,
@@ -81,7 +97,7 @@ class Training(parallel.Training):
         torch.manual_seed(seed)
         scales = scales_of(settings, data)
         model = ForecastModel(settings, data.fields, data.frequency, True, scales, data.coding)
-        model.standardise(data.training)
+        data.standardise(model)
         model.linear = fit_linear(model, data)
         feeding = make_feeding(settings.feeding, settings.sampling, settings.epochs * settings.updates, seed)
 
@@ -89,11 +105,10 @@ class Training(parallel.Training):
             errors = errors_of(model.forecasts, data.validation, model)
             return {"validation_rmse": rmse(errors), MINIMISED: scaled_rmse(errors, data.validation, model)}
 
-        size, series = settings.past + settings.horizon, model.with_levels(padded(data.training, settings))
         history = train_module(
             model,
             ForecastLoss(feeding),
-            random_windows(series, size, settings.batch_size, settings.updates),
+            _windows_of(model, data),
             settings,
             seed=seed,
             schedule="cosine",
@@ -117,6 +132,15 @@ class Training(parallel.Training):
             "squared_error_by_series": squares_by_series(errors, names_of(data.test)),
             "rmse_by_step": rmse_by_step(errors),
         }
+
+
+def _windows_of(model: ForecastModel, data: Datasets) -> Callable[[], Any]:
+    """Return what draws an epoch's minibatches of windows."""
+    settings = model.settings
+    if data.stored is not None:
+        return windows_on_disk(data.stored, settings)
+    size, series = settings.past + settings.horizon, model.with_levels(padded(data.training, settings))
+    return random_windows(series, size, settings.batch_size, settings.updates)
 
 
 def _best_with_linear(
@@ -191,7 +215,7 @@ def fit(
     settings = ForecastSettings.of(options)
     data = read_tables(train, validation, test, settings)
     report, figures = functools.partial(_report, data, settings), functools.partial(_figures, data)
-    candidates = with_bases(with_scale(settings, data.training), data.frequency)
+    candidates = with_bases(with_scale(settings, data.training, data.levels_differ), data.frequency)
     return fit_one(
         Training(data),
         candidates,
@@ -211,6 +235,7 @@ def _report(
 ) -> FitReport:
     """Return the report: the errors of the model on every table, and those of the baselines on the last of them."""
     settings, epoch = model.settings, result["metrics"]["epoch"]
+    trained = len(data.training if data.stored is None else data.stored.names)
     tables = {"training": cut_windows(data.training, settings), "validation": data.validation, "test": data.test}
     own = {name: errors_of(model.forecasts, windows, model) for name, windows in tables.items() if windows}
     last = list(own)[-1]
@@ -223,9 +248,8 @@ def _report(
     rows[last] |= by_scale.means("the model")
     sentences = [
         f"Trained an encoder and decoder ({settings.cell}, {settings.hidden} units) to forecast {settings.horizon} "
-        f"steps from {settings.past}, on {len(data.training)} series for {len(history)} epochs.",
-        f"The weights are those of epoch {epoch}, which has the lowest validation error in the scale "
-        "of the training loss."
+        f"steps from {settings.past}, on {trained} series for {len(history)} epochs.",
+        epoch_in_words(epoch, len(history), "the lowest validation error in the scale of the training loss")
         if epoch
         else "No epoch has a lower validation error than the linear model, so the forecasts are those of the linear "
         "model.",

@@ -289,16 +289,31 @@ def hold_out_ends(training: Sequence[Record], size: int) -> tuple[list[Record], 
     Raises:
         InputError: every series is too short to be split.
     """
-    long = [record for record in training if len(record) >= 2 * size]
+    kept, ends = beginnings_and_ends([len(record) for record in training], size)
+    beginnings, held_out = (
+        [training[place].part(first, first + count) for place, first, count in places] for places in (kept, ends)
+    )
+    return beginnings, held_out
+
+
+Places = list[tuple[int, int, int]]  # of parts of series: the number of the series, the first step, and their number
+
+
+def beginnings_and_ends(sizes: Sequence[int], size: int) -> tuple[Places, Places]:
+    """Return the parts of series to train on, and their ends; see `hold_out_ends`.
+
+    Args:
+        sizes: the numbers of steps of the series.
+        size: the number of steps of a window.
+    """
+    long = [place for place, steps in enumerate(sizes) if steps >= 2 * size]
     if not long:
-        longest = max(map(len, training))
         raise InputError(
-            f"the longest training series has {longest} steps, but {2 * size} are needed: `past` and `horizon` take "
+            f"the longest training series has {max(sizes)} steps, but {2 * size} are needed: `past` and `horizon` take "
             f"{size} steps at its beginning, to train on, and at its end, to validate on; give a shorter `past` or "
             "`horizon`, or a `validation` table"
         )
-    cuts = [len(record) - max(size, int(HELD_OUT * len(record))) for record in long]
-    short = [record for record in training if len(record) < 2 * size]
-    beginnings = [record.part(0, cut) for record, cut in zip(long, cuts, strict=True)]
-    ends = [record.part(cut, len(record)) for record, cut in zip(long, cuts, strict=True)]
-    return beginnings + short, ends
+    ends = [max(size, int(HELD_OUT * sizes[place])) for place in long]
+    beginnings = [(place, 0, sizes[place] - end) for place, end in zip(long, ends, strict=True)]
+    short = [(place, 0, steps) for place, steps in enumerate(sizes) if steps < 2 * size]
+    return beginnings + short, [(place, sizes[place] - end, end) for place, end in zip(long, ends, strict=True)]

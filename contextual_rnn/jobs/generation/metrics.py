@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..._core.records import Batch, Record, collate
 from ...study.calibration import crps
-from ...study.differences import ItemMetric, Metric
+from ...study.metric import ItemMetric, Metric
 from .baselines import NormalSteps
 from .model import SeriesGenerator
 

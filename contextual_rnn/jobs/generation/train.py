@@ -24,7 +24,7 @@ from ...study import parallel
 from ...study.differences import worse_than_baselines
 from ...study.fit import check_finite
 from ...study.fit import fit as train_module
-from ...study.report import FitReport, fit_one
+from ...study.report import FitReport, epoch_in_words, fit_one
 from .baselines import baselines
 from .likeness import unlike_training
 from .metrics import BY_SERIES, LIKELIHOOD, METRICS, known_steps, scores
@@ -197,7 +197,7 @@ def _report(
     sentences = [
         f"Trained {IN_WORDS[settings.cell]} of {settings.hidden} units, with initial state {settings.kind.name!r}, on "
         f"{len(training)} series for {settings.epochs} epochs.",
-        _epoch_in_words(result["metrics"], data, held_out),
+        _epoch(result["metrics"]["epoch"], len(history), data, held_out),
         *data.remarks,
         scale_in_words(settings, given),
         "Lower is better.",
@@ -207,12 +207,12 @@ def _report(
     return FitReport(sentences, metrics, rows)
 
 
-def _epoch_in_words(metrics: dict[str, Any], data: Datasets, held_out: Sequence[Record]) -> str:
+def _epoch(epoch: int, epochs: int, data: Datasets, held_out: Sequence[Record]) -> str:
     """Return a sentence that says which epoch the weights are of."""
     if not held_out:
         return f"The weights are those of the last epoch, since fewer than {FEWEST} series leave none to choose it on."
     which = "the validation table" if data.validation else f"{len(held_out)} series that were not trained on"
-    return f"The weights are those of epoch {metrics['epoch']}, which has the lowest error on {which}."
+    return epoch_in_words(epoch, epochs, f"the lowest error on {which}")
 
 
 def _figures(record: Record, model: SeriesGenerator) -> dict[str, Callable[[], Figure]]:

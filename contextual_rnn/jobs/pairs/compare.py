@@ -11,9 +11,10 @@ import numpy as np
 from ..._core.settings import takes_settings
 from ...data.pairs import PairSource
 from ...study.comparison import Comparison, Trained, train_kinds
-from ...study.differences import FEWEST_ITEMS, ItemMetric, Row, caution, difference_over_items, in_words, summarise
+from ...study.differences import FEWEST_ITEMS, caution, difference_over_items, in_words, summarise
 from ...study.differences import answer as answer_in_words
 from ...study.intervals import adjusted, two_way_estimate
+from ...study.metric import ItemMetric, Row
 from .answers import answer
 from .data import PairData, either
 from .metrics import PairMetric, by_item, metrics_of

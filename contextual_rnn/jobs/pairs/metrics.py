@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ...data.units import join
-from ...study.differences import ItemMetric, Metric
+from ...study.metric import ItemMetric, Metric
 from .text_metrics import bleu, bleu_lowercase, chrf, is_installed, signatures
 
 Symbols = Sequence[str]

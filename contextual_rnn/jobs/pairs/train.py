@@ -21,7 +21,7 @@ from ...seq2seq import make_feeding
 from ...serialization import save
 from ...study import parallel
 from ...study.fit import fit as train_module
-from ...study.report import FitReport, fit_one
+from ...study.report import FitReport, epoch_in_words, fit_one
 from .answers import Answers, answer
 from .data import PairData, either
 from .metrics import metrics_of, scored_by
@@ -34,7 +34,11 @@ MINIMISED = {
     "loss": ("validation_loss",),
     "bleu": ("-validation_bleu",),
 }  # by the setting `choose_by`
-BEST = {"error": "lowest validation error", "loss": "lowest validation loss", "bleu": "highest validation BLEU"}
+BEST = {
+    "error": "the lowest validation error",
+    "loss": "the lowest validation loss",
+    "bleu": "the highest validation BLEU",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -204,7 +208,7 @@ def _report(data: PairData, model: PairModel, result: dict[str, Any], history: l
     sentences = [
         f"Trained an encoder-decoder ({settings.cell}, {settings.hidden} units, bridge {settings.bridge}, attention "
         f"{settings.attention}) on {len(data.training)} pairs.",
-        f"The weights are those of epoch {metrics['epoch']} of {len(history)}, which has the {best}.",
+        epoch_in_words(metrics["epoch"], len(history), best),
         data.units.in_words(),
         *data.notes,
         *data.overlap(),

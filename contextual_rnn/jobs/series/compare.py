@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..._core.settings import takes_settings
+from ...data.parquet import check_cluster
 from ...data.table import Source
-from ...errors import InputError
 from ...kinds import COMPARED, comparisons, kinds_to_compare
 from ...scaling import error_unit, unit_of_errors
 from ...study.comparison import Comparison, train_kinds
@@ -97,11 +97,8 @@ def compare(
     candidates = {kind: SeriesSettings.candidates({**options, "initial_state": kind}) for kind in kinds}
     base = candidates[kinds[0]][0]
     data = read_tables(train, validation, test, base)
-    if data.stored is not None and cluster is not None:
-        raise InputError(
-            "`memory` leaves the training table on the disk of this machine, which the workers of `cluster` do not "
-            "read; give one of them"
-        )
+    if data.stored is not None:
+        check_cluster(cluster)
     training = Training.of(data, candidates.values(), folds)
     with train_kinds(
         training, candidates, seeds=seeds, out=out, resume=resume, jobs=jobs, devices=devices, cluster=cluster

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..._core.records import Record, consecutive_windows, last_known
-from ...study.differences import ItemMetric, Metric
+from ...study.metric import ItemMetric, Metric
 
 FIRST = 20  # steps
 

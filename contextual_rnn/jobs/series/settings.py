@@ -7,6 +7,7 @@ from typing import Literal
 
 from ..._core.settings import setting
 from ...data.columns import ColumnSettings
+from ...data.parquet import MemorySettings
 from ...data.series_scales import check_scale
 from ...errors import InputError
 from ...kinds import CoreSettings
@@ -14,7 +15,7 @@ from ...study.fit import TrainingSettings
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class SeriesSettings(CoreSettings, ColumnSettings, TrainingSettings):
+class SeriesSettings(CoreSettings, MemorySettings, ColumnSettings, TrainingSettings):
     """A model that simulates targets from inputs, and its training."""
 
     inputs: tuple[str, ...] = setting(
@@ -23,13 +24,6 @@ class SeriesSettings(CoreSettings, ColumnSettings, TrainingSettings):
         "Use the job generation for series without inputs.",
         group="data",
         metavar="COLUMN",
-    )
-    memory: float | None = setting(
-        None,
-        "Gigabytes that the training table may take in memory. A Parquet file that takes more, or a folder of Parquet "
-        "files, stays on the disk, where training windows are drawn. By default, every table is read.",
-        group="data",
-        above=0,
     )
     window: int = setting(0, "Number of steps at the start of a series whose targets are known.", group="data", least=0)
     scale: Literal["global", "series", "window"] = setting(

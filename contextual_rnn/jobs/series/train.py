@@ -14,10 +14,11 @@ from torch import Tensor
 from ..._core.folds import can_fold
 from ..._core.records import Batch, Record, random_windows, read_targets
 from ..._core.settings import check_count
-from ...data.missing import REFUSE
+from ...data.parquet import is_larger
 from ...data.series import Datasets
 from ...data.series_scales import SeriesScales
-from ...data.stored import StoredSeries, hash_of, is_larger, refuse_large, scan, store
+from ...data.stored import StoredSeries
+from ...data.stored_tables import read_stored, stored_in_words
 from ...data.table import Source
 from ...errors import InputError
 from ...linear import LinearModel, Split, choose_linear
@@ -29,8 +30,6 @@ from ...study.fit import fit as train_module
 from .metrics import Predict, Scoring, errors_by_series, free_run_rmse, scores
 from .model import SeriesModel
 from .settings import SeriesSettings
-
-FIRST = 100_000  # rows of a training table on the disk that errors are computed on
 
 
 def read_tables(train: Source, validation: Source | None, test: Source | None, settings: SeriesSettings) -> Datasets:
@@ -49,31 +48,14 @@ def read_tables(train: Source, validation: Source | None, test: Source | None, s
 
 def _read_stored(train: Source, validation: Source | None, test: Source | None, settings: SeriesSettings) -> Datasets:
     """Leave the training table on the disk, and read its first rows and the other tables."""
-    plain: dict[str, Any] = {
-        "time": None,
-        "missing": REFUSE,
-        "scale": "global",
-        "context": (),
-        "missing_values": (),
-        "calendar": (),
-    }
-    plain |= {"labels": (), "quantities": ()}
-    for name, value in plain.items():
-        if (getattr(settings, name) or None) != (value or None):
-            raise InputError(f"`{name}`: a training table that stays on the disk (`memory`) does not take it")
-    path = pathlib.Path(train)
-    stored = store(path, settings.inputs, settings.targets, settings.series)
-    names = [*settings.inputs, *settings.targets, *filter(None, [settings.series])]
-    data = read_tables(scan(path).select(names).head(FIRST).collect(), validation, test, settings.replace(memory=None))
-    for name in data.coding.offsets:
-        refuse_large(path, name)
-    files, hashes = data.identity["files"] | {"train": str(path)}, data.identity["sha256"] | {"train": hash_of(path)}
-    note = (
-        f"The {sum(stored.sizes)} rows of the training table ({len(stored.names)} series) stay on the disk, and "
-        f"windows are drawn from all of them; its errors, and its folds, are those of its first {FIRST} rows."
+    in_memory = settings.replace(memory=None)
+    data = read_stored(
+        train, settings, settings.window + 2, ("global",), lambda first: read_tables(first, validation, test, in_memory)
     )
-    identity = {"files": files, "sha256": hashes}
-    return dataclasses.replace(data, stored=stored, identity=identity, backend="polars", notes=(*data.notes, note))
+    assert data.stored is not None
+    rows = sum(map(len, data.training))
+    note = f"{stored_in_words(data.stored)}; its errors, and its folds, are those of its first {rows} rows."
+    return dataclasses.replace(data, notes=(*data.notes, note))
 
 
 @dataclasses.dataclass(frozen=True)

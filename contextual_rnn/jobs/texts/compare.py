@@ -14,7 +14,8 @@ from ...data.output import write_table
 from ...data.table import Source
 from ...errors import InputError
 from ...study.comparison import Comparison, Trained, text_table, train_kinds
-from ...study.differences import Metric, Row, findings
+from ...study.differences import findings
+from ...study.metric import Metric, Row
 from ...study.run_folder import make_folder
 from .baselines import baselines
 from .batches import Encoded

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from ...study.differences import Row
 from ...study.figures import Figure, finish, styled, subplots
+from ...study.metric import Row
 
 ACROSS = 3  # panels in a row
 

@@ -6,7 +6,7 @@ import math
 
 from torch import Tensor
 
-from ...study.differences import ItemMetric, Metric
+from ...study.metric import ItemMetric, Metric
 from .batches import Encoded
 from .model import TextModel
 

@@ -12,8 +12,8 @@ import numpy as np
 
 from ...context import Quantity
 from ...data.units import join
-from ...study.differences import Metric, Row
 from ...study.intervals import mean_interval
+from ...study.metric import Metric, Row
 from .check import Check, Checker
 from .data import Texts
 from .draw import Sampling

@@ -22,7 +22,7 @@ from ...study import parallel
 from ...study.differences import worse_than_baselines
 from ...study.fit import check_finite
 from ...study.fit import fit as train_module
-from ...study.report import FitReport, fit_one
+from ...study.report import FitReport, epoch_in_words, fit_one
 from .baselines import baselines
 from .batches import Encoded, TextBatch, dropped
 from .data import TextData, longest
@@ -162,7 +162,7 @@ def _report(data: TextData, model: TextModel, result: dict[str, Any], history: l
         f"Trained {IN_WORDS[settings.cell]} of {settings.hidden} units on {len(data.training)} texts of up to "
         f"{model.usual_length} symbols ({in_words(settings.unit)}, {len(data.symbols)} distinct), with the context in: "
         f"{settings.context_in}.",
-        f"The weights are those of epoch {metrics['epoch']} of {len(history)}, which has the lowest validation loss.",
+        epoch_in_words(metrics["epoch"], len(history), "the lowest validation loss"),
         *data.remarks,
         "Lower is better.",
         *worse_than_baselines(f"On the {last}, the model", loss, simple, BITS),

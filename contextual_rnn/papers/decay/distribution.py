@@ -17,8 +17,9 @@ import torch
 from ..._core.settings import setting
 from ...study.calibration import band, covered, crps
 from ...study.comparison import text_table
-from ...study.differences import Kind, Metric, Row, label
+from ...study.differences import label
 from ...study.intervals import two_way_estimate
+from ...study.metric import Kind, Metric, Row
 from ..experiment import Experiment, PaperSettings, compare, fit_and_save, sentences, shuffled
 from .data import STEPS, TRAINING_PERIODS, VALIDATION_PERIODS, Scaling, Sequences
 from .distribution_model import CONTEXTS, OBJECTIVES, DecayDistribution, context_of, loss

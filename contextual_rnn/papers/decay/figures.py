@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from ..._core.noise import TrajectorySeeds
-from ...study.differences import Kind
 from ...study.figures import Figure, bands, colour, dots, finish, line_with_band, logarithmic, styled, subplots
+from ...study.metric import Kind
 from .data import STEPS, TRAINING_PERIODS, VALIDATION_PERIODS, Sequences, decay
 
 

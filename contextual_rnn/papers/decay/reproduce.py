@@ -14,7 +14,8 @@ import torch
 
 from ..._core.settings import setting, takes_settings
 from ...errors import InputError
-from ...study.differences import Kind, Metric, Row, difference, found
+from ...study.differences import difference, found
+from ...study.metric import Kind, Metric, Row
 from ..experiment import PAPER_KINDS, Experiment, PaperSettings, compare, fit_and_save, sentences, shuffled, table
 from .data import TRAINING_PERIODS, VALIDATION_PERIODS, Scaling, Sequences
 from .distribution import DistributionSettings, reproduce_distribution

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import torch
 
 from ..._core.state import leaves
-from ...study.differences import Metric, Row
+from ...study.comparison import with_unit
 from ...study.figures import Figure, dots, end_at_hundred, finish, plane, strokes, styled, subplots
+from ...study.metric import Metric, Row
 from ..experiment import values_of
 from .data import DIGITS, PenDigits
 from .model import PenModel
@@ -34,7 +35,7 @@ def scores(runs: list[Row], metrics: Sequence[Metric]) -> Figure:
     figure, axes = subplots(2, 2, width=6, height=2.4)
     for place, metric in zip(axes.flat, metrics, strict=True):
         dots(place, values_of(runs, "label", metric.key))
-        finish(place, metric.label, "label")
+        finish(place, with_unit(metric), "label")
         if metric.unit == "%":
             end_at_hundred(place)
     return figure

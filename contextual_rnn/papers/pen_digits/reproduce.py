@@ -11,8 +11,8 @@ import torch
 
 from ..._core.settings import setting, takes_settings
 from ...data.published import PEN_DIGITS_TEST, PEN_DIGITS_TRAINING, find
-from ...study.differences import Metric, Row
 from ...study.intervals import mean_interval
+from ...study.metric import Metric, Row
 from ..experiment import Experiment, PaperSettings, compare, fit_and_save, sentences, shuffled, table
 from .data import PenDigits, accuracy
 from .model import LABELS, PenModel, loss, scores

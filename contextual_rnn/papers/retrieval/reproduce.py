@@ -14,8 +14,8 @@ from typing import Any, Literal
 import torch
 
 from ..._core.settings import setting, takes_settings
-from ...study.differences import Metric, Row
 from ...study.fit import Metrics
+from ...study.metric import Metric, Row
 from ..experiment import PAPER_KINDS, Experiment, PaperSettings, compare, fit_and_save, sentences, shuffled, table
 from .data import PAIRS, Retrievals
 from .model import RetrievalModel, first_epoch, loss, scores

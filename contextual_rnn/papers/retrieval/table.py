@@ -19,7 +19,7 @@ from torch import nn
 
 from ..._core.settings import setting, takes_settings
 from ...study.comparison import text_table
-from ...study.differences import Kind, Row
+from ...study.metric import Kind, Row
 from ...study.parallel import one_thread
 from ..experiment import Experiment, PaperSettings, fit_and_save, shuffled
 from .data import Retrievals

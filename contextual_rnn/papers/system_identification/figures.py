@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ...study.differences import Row
 from ...study.figures import Figure, dots, finish, styled, subplots
+from ...study.metric import Row
 from ..experiment import values_of
 from .records import Measured
 

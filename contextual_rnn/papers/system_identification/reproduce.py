@@ -20,7 +20,7 @@ from ..._core.records import Record, random_windows
 from ..._core.settings import setting, takes_settings
 from ...errors import InputError
 from ...study.comparison import text_table
-from ...study.differences import Kind, Metric, Row
+from ...study.metric import Kind, Metric, Row
 from ..experiment import Experiment, PaperSettings, compare, fit_and_save, sentences
 from .model import SystemModel, ensemble, loss, rmse
 from .recipes import held_out, recipes_of, split
