@@ -22,6 +22,7 @@ from .fields import fields_of
 from .input_labels import coding_in_words, inputs_with_labels, learn_labels, perhaps_labels
 from .lengths import left_out_in_words, too_short
 from .missing import REFUSE, check_known, filled_with_indicators, in_words
+from .remarks import labels_alike, perhaps_missing, same_tables
 from .stored import StoredSeries
 from .table import Source, Table, is_path
 from .time import NO_TIME, Times, check_order, common_frequency, read_times
@@ -127,7 +128,7 @@ def read_series(
     outputs = table.numbers(targets, known, columns.missing_values, coding.offsets)
     if not targets:
         outputs = np.full((len(table), len(columns.targets)), np.nan, np.float32)
-    context = {name: table.context(name, name in columns.labels) for name in columns.context}
+    context = {name: table.context(name, name in columns.labels, columns.missing_values) for name in columns.context}
     if scored_from is not None and np.isnan(outputs).any():
         after = f" after the first {scored_from} steps" if scored_from else ""
         for name, places in rows.items():
@@ -338,9 +339,12 @@ class Datasets:
         notes += coding_in_words(coding) if coding.labels or coding.offsets else []
         if (series["train"][0].inputs % 1 == 0).all(0).any():
             notes += perhaps_labels(series["train"], inputs_of(columns), columns)
+        notes += perhaps_missing(series["train"], inputs_of(columns), columns.targets)
         if columns.context or columns.labels or columns.quantities:
             fields, remarks = fields_of(tables["train"], series["train"], columns, inputs_of(columns))
             notes += remarks
+        if columns.series:
+            notes += labels_alike({columns.series: [one.name for one in series["train"]]})
         times_of = {name: several[0].times for name, several in series.items()}
         found = {name: records(several, fields, columns) for name, several in series.items()}
         identity = _identity(sources, tables, columns)
@@ -387,12 +391,6 @@ class Datasets:
         from .._core.folds import fold
 
         return fold(self.training, index, folds, window, whole=whole)
-
-
-def same_tables(hashes: dict[str, str]) -> list[str]:
-    """Return a sentence for each table that is the training table, by the hashes of the tables."""
-    same = [name for name, found in hashes.items() if name != "train" and found == hashes["train"]]
-    return [f"`train` and `{name}` are the same table, so its errors are not those of new data." for name in same]
 
 
 def _identity(sources: dict[str, Source | None], tables: dict[str, Table], columns: TargetSettings) -> dict[str, Any]:

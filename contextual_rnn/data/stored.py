@@ -20,9 +20,9 @@ from .._core.records import Batch, Record
 from ..errors import InputError
 from ..table_files.open import reading
 from ..table_files.unchanged import Unchanged
-from . import doubles
 from .moments import Moments
 from .parquet import scan_columns
+from .precision import beyond, merged
 from .scratch import Scratch, read_into
 
 PIECE = 1 << 20  # rows that are read at once
@@ -246,6 +246,6 @@ def _numbers(frame: pl.DataFrame, names: list[str], path: pathlib.Path, row: int
             )
     values = frame.select(pl.col(names).cast(pl.Float64)).to_numpy()
     for name, column in zip(names, values.T, strict=True):
-        if not frame[name].dtype.is_float() and doubles.beyond(column) and doubles.merged(frame[name]) is not None:
+        if not frame[name].dtype.is_float() and beyond(column) and merged(frame[name]) is not None:
             refuse_large(path, name)
     return values

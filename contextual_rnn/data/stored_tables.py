@@ -15,7 +15,8 @@ from .columns import ColumnSettings
 from .lengths import left_out_in_words, too_short
 from .missing import REFUSE
 from .parquet import hash_of, scan_columns
-from .series import Datasets, inputs_of, same_tables
+from .remarks import same_tables
+from .series import Datasets, inputs_of
 from .stored import StoredSeries, refuse_large, store
 from .table import Source
 

@@ -17,16 +17,15 @@ from ..errors import InputError
 from ..table_files.open import FileColumns, open_table, reading
 from ..table_files.settings import PLAIN, FileSettings
 from ..table_files.several import SeveralColumns, files_of
-from . import doubles
 from .frame import FrameColumns
 from .mends import mend_of_name, mend_of_number, number, shown
+from .precision import REFUSED, TOO_LARGE, TOO_SMALL, beyond, exact, merged, merges, sample, some, to_single
 
 Source = str | os.PathLike[str] | Any  # the path of a table file, or a data frame
 MISSING = ["", "nan", "na", "null"]
-SMALL = 100_000  # rows of which distinct numbers are counted
-PIECE = 1 << 15  # rows that are converted at once
 
 
+LONG = (pl.Int128, pl.UInt128)  # integers that NumPy does not have
 FILLS = "`missing` (such as hold) fills missing values"
 
 
@@ -90,7 +89,8 @@ class Table:
         for name in names:
             if name in self.frame.columns:
                 column = self.frame[name]
-                cells = column.to_numpy().tobytes() if column.dtype.is_numeric() else repr(column.to_list()).encode()
+                plain = column.dtype.is_float() or (column.dtype.is_integer() and column.dtype not in LONG)
+                cells = column.to_numpy().tobytes() if plain else repr(column.to_list()).encode()
                 digest.update(name.encode() + b"\0" + cells)
         return digest.hexdigest()
 
@@ -140,21 +140,21 @@ class Table:
         found = np.empty((len(self), len(names)), np.float32)
         for place, name in enumerate(names):
             column = found[:, place]
-            if absent or name in offsets or not _to_single(self.frame[name], column):
+            if absent or name in offsets or not to_single(self.frame[name], column):
                 column[:] = self._column(name, needed, absent, offsets.get(name, 0.0))
             else:
                 self.check_doubles(name, column)
-                self._check_distinct(name, *_sample(self.frame[name], column))
+                self._check_distinct(name, *sample(self.frame[name], column))
         return found
 
     def check_doubles(self, name: str, values: np.ndarray) -> None:
         """Raise InputError if double precision, in which a column has been read, does not tell its numbers apart."""
-        if not doubles.beyond(values):
+        if not beyond(values):
             return
         cells = self.frame[name] if isinstance(self.frame, FrameColumns) else self.frame.text(name)
-        row = None if cells.dtype.is_float() else doubles.merged(cells)
+        row = None if cells.dtype.is_float() else merged(cells)
         if row is not None:
-            raise InputError(f"{self.where(row, name)}: found {cells[row]}; {doubles.REFUSED}")
+            raise InputError(f"{self.where(row, name)}: found {cells[row]}; {REFUSED}")
 
     def offsets(self, names: Sequence[str], absent: Sequence[Any] = ()) -> dict[str, float]:
         """Return an offset for each column whose numbers, or some of them, single precision does not tell apart.
@@ -165,8 +165,13 @@ class Table:
         for name in names:
             if self.frame[name].dtype == pl.String or self.frame[name].dtype.is_numeric():
                 values = self._exact(name, absent)[0]
-                values = _some(values[np.isfinite(values)])
-                if len(values) and _merges(values):
+                values = some(values[np.isfinite(values)])
+                if len(values) and 0 < np.ptp(values) < TOO_SMALL:
+                    raise InputError(
+                        f"{self.name}, column {name!r}: its numbers differ by {np.ptp(values):.3g} at most, too little "
+                        "to compute with in single precision; use a smaller unit"
+                    )
+                if len(values) and merges(values):
                     found[name] = float(np.sort(values)[len(values) // 2])
         return found
 
@@ -182,7 +187,9 @@ class Table:
             missing = np.isnan(values)
         self.check_doubles(name, values)
         if absent:
-            missing = missing | np.isin(values, [one for one in map(number, absent) if one is not None])
+            marks = np.array([one for one in map(number, absent) if one is not None], np.float64)
+            marks = marks.astype(np.float32) if cells.dtype == pl.Float32 else marks
+            missing = missing | np.isin(values, marks)
             values = np.where(missing, np.nan, values)
         return values, missing
 
@@ -191,7 +198,7 @@ class Table:
         values = exact = exact - offset if offset else exact
         with np.errstate(over="ignore"):
             values = values.astype(np.float32)
-        wrong = ~np.isfinite(values) & (needed | ~missing)
+        wrong = ~(np.abs(values) < TOO_LARGE) & (needed | ~missing)
         if wrong.any():
             row = int(wrong.argmax())
             if missing[row]:
@@ -201,7 +208,7 @@ class Table:
                 raise InputError(f"{self.where(row, name)}: {shown(found)} is too large to compute with")
             mend = mend_of_number(self, name, row, found)
             raise InputError(f"{self.where(row, name)}: expected a finite number, found {shown(found)}{mend}")
-        self._check_distinct(name, *_sample(pl.Series(exact), values))
+        self._check_distinct(name, *sample(pl.Series(exact), values))
         return values
 
     def _check_distinct(self, name: str, exact: np.ndarray, single: np.ndarray) -> None:
@@ -267,7 +274,8 @@ class Table:
     def identifiers(self, name: str, rows: np.ndarray) -> Any:
         """Return the cells of a series column at some rows: integers stay integers, all else is text."""
         column = self.frame[name]
-        return (column.to_numpy() if column.dtype.is_integer() else self.labels(name))[rows]
+        is_integer = column.dtype.is_integer() and column.dtype not in LONG
+        return (column.to_numpy() if is_integer else self.labels(name))[rows]
 
     def cells(self, name: str, rows: Sequence[int] | np.ndarray) -> list[Any]:
         """Return the cells of a column at some rows, as they are."""
@@ -289,7 +297,7 @@ class Table:
         """Return whether a column may hold labels: all but columns of numbers may."""
         return self.is_category(name) or not self.frame[name].dtype.is_numeric()
 
-    def context(self, name: str, is_label: bool = False) -> np.ndarray:
+    def context(self, name: str, is_label: bool = False, absent: Sequence[Any] = ()) -> np.ndarray:
         """Return a context column as text.
 
         `true`, `True` and `TRUE` become `true`, and so for false. Texts such as NA are labels if other cells hold text,
@@ -298,6 +306,7 @@ class Table:
         Args:
             name: of the column.
             is_label: whether it is known to hold labels, so that NA is one.
+            absent: numbers and texts that stand for a missing value, and are refused.
 
         Raises:
             InputError: a cell is missing, or is a number that is not finite.
@@ -313,6 +322,9 @@ class Table:
             self._refuse(name, perhaps_missing, "a value is missing")
             self._refuse(name, ~perhaps_missing & ~numbers.is_finite(), "expected a finite number")
             self.check_doubles(name, numbers.to_numpy())
+        marks = [one for one in map(number, absent) if one is not None]
+        sentinel = lower.is_in(_lower(absent)) | numbers.is_in(marks).fill_null(False)
+        self._refuse(name, sentinel, "a value is missing, as `missing_values` says, but a context must be known")
         return text.to_numpy()
 
     def constants(self, context: dict[str, np.ndarray], series: str, rows: np.ndarray) -> dict[str, str]:
@@ -322,7 +334,7 @@ class Table:
             own = cells[rows]
             changed = own != own[0]
             if changed.any():  # 5 and 5.0 are the same number
-                same = {cell for cell in set(own) if doubles.exact(cell) == doubles.exact(own[0]) is not None}
+                same = {cell for cell in set(own) if exact(cell) == exact(own[0]) is not None}
                 changed = ~np.isin(own, list(same | {own[0]}))
             if changed.any():
                 row = int(changed.argmax())
@@ -333,55 +345,6 @@ class Table:
                 )
             values[name] = str(own[0])
         return values
-
-
-def _to_single(cells: pl.Series, found: np.ndarray) -> bool:
-    """Write the numbers of a column to an array of float32, piece by piece; return whether all are finite numbers.
-
-    Pieces that fit into the cache are several times faster than the whole column.
-    """
-    if not cells.dtype.is_numeric() or cells.dtype.is_decimal() or cells.null_count():
-        return False
-    start = 0
-    with np.errstate(over="ignore"):
-        for chunk in cells.get_chunks():
-            for first in range(0, len(chunk), PIECE):
-                values = chunk[first : first + PIECE].cast(pl.Float64).to_numpy()
-                part = found[start : start + len(values)]
-                part[:] = values
-                if not np.isfinite(part).all():
-                    return False
-                start += len(values)
-    return True
-
-
-def _sample(exact: pl.Series, single: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the numbers of a column, exactly and in single precision: all, or some rows drawn from many."""
-    if len(single) <= SMALL:
-        return exact.cast(pl.Float64).to_numpy(), single
-    rows = np.random.default_rng(0).integers(len(single), size=SMALL)
-    return exact.gather(rows).cast(pl.Float64).to_numpy(), single[rows]
-
-
-def _some(values: np.ndarray) -> np.ndarray:
-    """Return all numbers, or some drawn from many."""
-    return values if len(values) <= SMALL else np.random.default_rng(0).choice(values, SMALL)
-
-
-def _merges(exact: np.ndarray) -> bool:
-    """Return whether single precision rounds numbers by 0.0003 of their range, or merges many of them.
-
-    Many are a tenth of distinct integers, and half of other distinct numbers, whose last digits may be noise.
-    """
-    with np.errstate(over="ignore"):
-        single = exact.astype(np.float32)
-    if np.array_equal(exact, single):
-        return False
-    rounded = float(np.abs(exact - single).max()) if np.isfinite(single).all() else 0.0
-    if rounded > 3e-4 * float(np.ptp(exact)) > 0:
-        return True
-    whole = bool((exact % 1 == 0).all())
-    return len(np.unique(single)) < (0.9 if whole else 0.5) * len(np.unique(exact))
 
 
 def _lower(texts: Sequence[str]) -> list[str]:

@@ -73,7 +73,9 @@ def _wrong_count(row: Sequence[str], header: Sequence[str], settings: FileSettin
     if settings.no_header:
         return f"{count} where `columns` has {len(header)} name{'s' * (len(header) != 1)}"
     mend = "; put a cell that holds the separator in quotation marks, or give another `separator`"
-    if is_first and len(row) == len(header) + 1:
+    if is_first and header[0].startswith("#"):
+        mend = '; if the lines that start with # are comments, give `comment` "#"'
+    elif is_first and len(row) == len(header) + 1:
         mend = (
             f"; if each row starts with its name, give `skip_rows` {settings.skip_rows + 1}, `no_header`, and "
             f"`columns` with {len(row)} names"

@@ -6,9 +6,10 @@ import codecs
 import gzip
 import io
 import pathlib
+import warnings
 from typing import IO
 
-from ..errors import InputError
+from ..errors import DataWarning, InputError
 
 UTF8 = "utf-8"
 
@@ -41,13 +42,32 @@ def open_text(path: pathlib.Path, encoding: str = UTF8) -> IO[bytes]:
 
 
 def decode(data: bytes, name: str, encoding: str) -> str:
-    """Return text, without a byte order mark; raise InputError, about `name`, if it is in another encoding."""
+    """Return text, without a byte order mark. Warn if it is not ASCII, but UTF-8, and another encoding is given.
+
+    Raises:
+        InputError: the text, which errors call `name`, is in another encoding.
+    """
     try:
-        return data.decode(encoding).removeprefix("\ufeff")
+        text = data.decode(encoding).removeprefix("\ufeff")
     except UnicodeError as error:
         start = getattr(error, "start", None)
         where = "" if start is None else f", byte {start + 1}"
         raise InputError(f"{name}{where} is not in the `encoding` {encoding}; give another one") from None
+    if not data.isascii() and not is_utf8(encoding) and _is_utf8_text(data):
+        found = next(word for word in text.split() if not word.isascii())[:20]
+        warnings.warn(
+            f"{name} may be UTF-8: with the `encoding` {encoding} it has words such as {found!r}",
+            DataWarning,
+            stacklevel=2,
+        )
+    return text
+
+
+def _is_utf8_text(data: bytes) -> bool:
+    try:
+        return "\0" not in data.decode()
+    except UnicodeDecodeError:
+        return False
 
 
 def mend_of(line: bytes, is_first: bool) -> str:
