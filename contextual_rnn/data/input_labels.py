@@ -14,7 +14,8 @@ from .clock import read_clock
 from .columns import TargetSettings
 from .fields import FEW, WHOLE, check_roles, in_order, known_labels, spelling
 from .missing import REFUSE
-from .remarks import LIKE_A_NUMBER, labels_alike
+from ..table_files.doubtful import labels_alike
+from .remarks import LIKE_A_NUMBER
 from .table import FILLS, MISSING, Table
 
 if TYPE_CHECKING:

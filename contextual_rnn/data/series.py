@@ -16,13 +16,13 @@ from ..coding import Coding
 from ..context import Field
 from ..errors import InputError
 from ..scaling import StandardisedColumns
+from ..table_files.doubtful import labels_alike, perhaps_missing, same_tables
 from .calendar import calendar_inputs
 from .columns import TargetSettings
 from .fields import fields_of
 from .input_labels import coding_in_words, inputs_with_labels, learn_labels, perhaps_labels
 from .lengths import left_out_in_words, too_short
 from .missing import REFUSE, check_known, filled_with_indicators, in_words
-from .remarks import labels_alike, perhaps_missing, same_tables
 from .stored import StoredSeries
 from .table import Source, Table, is_path
 from .time import NO_TIME, Times, check_order, common_frequency, read_times

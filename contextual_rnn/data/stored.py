@@ -22,7 +22,7 @@ from ..table_files.open import reading
 from ..table_files.unchanged import Unchanged
 from .moments import Moments
 from .parquet import scan_columns
-from .precision import beyond, merged
+from ..table_files.precision import beyond, merged
 from .scratch import Scratch, read_into
 
 PIECE = 1 << 20  # rows that are read at once

@@ -15,7 +15,7 @@ from .columns import ColumnSettings
 from .lengths import left_out_in_words, too_short
 from .missing import REFUSE
 from .parquet import hash_of, scan_columns
-from .remarks import same_tables
+from ..table_files.doubtful import same_tables
 from .series import Datasets, inputs_of
 from .stored import StoredSeries, refuse_large, store
 from .table import Source
