@@ -19,6 +19,7 @@ from typing import Annotated, Any
 
 from ._core.choices import listed
 from ._core.extras import require
+from ._core.stopping import Stopped, stopping_on_signals
 from ._core.streams import Tolerant, discard, open_closed_streams
 from .config_file import HELP, ConfigFiles
 from .errors import DataWarning, InputError
@@ -61,7 +62,7 @@ LONGEST = 500  # characters of an error
 def main(arguments: list[str] | None = None) -> None:
     """Run a command. Bad input ends the program with one sentence and exit code 2."""
     open_closed_streams()
-    with contextlib.redirect_stderr(Tolerant(sys.stderr)):
+    with contextlib.redirect_stderr(Tolerant(sys.stderr)), stopping_on_signals():
         _main(sys.argv[1:] if arguments is None else list(arguments))
 
 
@@ -87,10 +88,10 @@ def _main(arguments: list[str]) -> None:
         print(f"{PROGRAM}: the system refused: {error}", file=sys.stderr)
         discard(sys.stdout)  # so that Python does not write the rest when it ends
         sys.exit(2)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stopped:
         hint = "; --resume continues from here" if command and "resume" in command.options else ""
         print(f"{PROGRAM}: stopped{hint}", file=sys.stderr)
-        sys.exit(130)
+        sys.exit(stopped.code if isinstance(stopped, Stopped) else 130)
 
 
 def _check_text(arguments: Sequence[str]) -> None:

@@ -134,6 +134,16 @@ def test_onnx_runtime_simulates_series_as_the_model(kind, cell, layers, missing)
     assert {graph for graph, *_ in found} == {"", "continue", "step"}
 
 
+def test_equal_targets_of_a_window_have_no_spread_in_the_graph_either():
+    settings = SeriesSettings(inputs=("u",), targets=("y",), window=3, hidden=3, scale="window", initial_state="zero")
+    spec = graphs_of(SeriesModel(settings)).specs[0]  # whose `usual` spread is 0
+    session = onnx_format.Session(onnx_format.onnx_bytes(spec, {}))
+    inputs = list(spec.examples(spec.sizes(200, 5), 1))
+    place = [one.name for one in spec.inputs].index("window_targets")
+    inputs[place] = torch.linspace(0.1, 9.9, 200).reshape(-1, 1, 1).repeat(1, 3, 1)  # their mean is rounded
+    torch.testing.assert_close(torch.from_numpy(session(inputs)[0]), spec.module(*inputs)[0], rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize("kind", ["estimated", "context+estimated"])
 def test_an_estimated_state_is_refused_in_a_sentence(kind, tmp_path):
     settings = SeriesSettings(inputs=("u",), targets=("y",), window=3, initial_state=kind)

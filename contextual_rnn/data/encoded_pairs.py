@@ -81,7 +81,13 @@ def collate(pairs: Sequence[Encoded]) -> PairBatch:
     return PairBatch(source, source_lengths, target, target_lengths, labels)
 
 
-def bucketed(pairs: Sequence[Encoded], size: int, around: int = 20, symbols: int | None = None) -> Iterator[PairBatch]:
+def bucketed(
+    pairs: Sequence[Encoded],
+    size: int,
+    around: int = 20,
+    symbols: int | None = None,
+    lengths: Sequence[tuple[int, int]] | None = None,
+) -> Iterator[PairBatch]:
     """Yield an epoch's minibatches of pairs of similar length, in random order.
 
     The pairs are shuffled, and then sorted by length within groups of `around` minibatches, so that minibatches differ
@@ -93,17 +99,19 @@ def bucketed(pairs: Sequence[Encoded], size: int, around: int = 20, symbols: int
         around: the number of minibatches in a group.
         symbols: the largest number of symbols in a minibatch, padding and both sides included; a pair that is longer
             is a minibatch of its own. None limits the number of pairs instead.
+        lengths: of the sources and targets; None takes them from the pairs.
     """
+    lengths = [_lengths(pair) for pair in pairs] if lengths is None else lengths
     order = torch.randperm(len(pairs)).tolist()
     if symbols is not None and pairs:
-        size = max(1, symbols * len(pairs) // sum(sum(_lengths(pair)) for pair in pairs))  # of a group
+        size = max(1, symbols * len(pairs) // sum(map(sum, lengths)))  # of a group
     batches = []
     for start in range(0, len(order), size * around):
-        group = sorted(order[start : start + size * around], key=lambda row: _lengths(pairs[row]))
+        group = sorted(order[start : start + size * around], key=lengths.__getitem__)
         if symbols is None:
             batches += [group[at : at + size] for at in range(0, len(group), size)]
         else:
-            batches += by_symbols(group, [_lengths(pairs[row]) for row in group], symbols)
+            batches += by_symbols(group, [lengths[row] for row in group], symbols)
     for number in torch.randperm(len(batches)).tolist():
         yield collate([pairs[row] for row in batches[number]])
 

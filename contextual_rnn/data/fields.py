@@ -12,8 +12,8 @@ from torch import Tensor
 
 from ..context import Field, Label, Quantity
 from ..errors import DataWarning, InputError
-from .columns import TargetSettings
 from ..table_files.doubtful import labels_alike
+from .columns import TargetSettings
 from .remarks import leading_zeros, perhaps_numbers
 from .table import Table, number
 

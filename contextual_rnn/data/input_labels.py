@@ -10,11 +10,11 @@ import polars as pl
 
 from ..coding import Coding
 from ..errors import InputError
+from ..table_files.doubtful import labels_alike
 from .clock import read_clock
 from .columns import TargetSettings
 from .fields import FEW, WHOLE, check_roles, in_order, known_labels, spelling
 from .missing import REFUSE
-from ..table_files.doubtful import labels_alike
 from .remarks import LIKE_A_NUMBER
 from .table import FILLS, MISSING, Table
 

@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import polars as pl
@@ -15,6 +15,9 @@ from .._core.settings import Settings, setting
 from ..errors import InputError
 from ..table_files.binary import BYTES
 from ..table_files.open import reading
+
+PIECE = 1 << 20  # rows that are read at once
+OF_A_SYMBOL = 12  # bytes of memory
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -62,6 +65,29 @@ def scan(path: pathlib.Path) -> pl.LazyFrame:
         is_partitioned = any("=" in part for part in files[0].relative_to(path).parts[:-1])
         return pl.scan_parquet(files, hive_partitioning=is_partitioned)
     return pl.scan_parquet(path, glob=False)
+
+
+def pieces(path: pathlib.Path, names: Sequence[str], rows: int = PIECE) -> Iterator[tuple[int, pl.DataFrame]]:
+    """Yield the first row and the rows of every piece of columns; see `scan_columns`."""
+    kept, first = scan_columns(path, names), 0
+    while True:
+        frame = kept.slice(first, rows).collect()
+        if not frame.height:
+            break
+        yield first, frame
+        first += frame.height
+    if not first:
+        raise InputError(f"{path} has no rows")
+
+
+def texts_are_larger(source: Any, names: Sequence[str], memory: float) -> bool:
+    """Return whether the texts of columns take more than a number of gigabytes as symbols; see `is_larger`."""
+    if is_larger(source, 2 * len(names), memory):
+        return True
+    path = pathlib.Path(source)
+    with reading(path):
+        texts = scan_columns(path, names).select(pl.col(names).cast(pl.String).str.len_bytes().sum())
+        return sum(texts.collect().row(0)) * OF_A_SYMBOL > memory * 1e9
 
 
 def files_in(path: pathlib.Path) -> list[pathlib.Path]:

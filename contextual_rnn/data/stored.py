@@ -19,13 +19,12 @@ import torch
 from .._core.records import Batch, Record
 from ..errors import InputError
 from ..table_files.open import reading
+from ..table_files.precision import beyond, merged
 from ..table_files.unchanged import Unchanged
 from .moments import Moments
-from .parquet import scan_columns
-from ..table_files.precision import beyond, merged
+from .parquet import PIECE, pieces
 from .scratch import Scratch, read_into
 
-PIECE = 1 << 20  # rows that are read at once
 PIECES = 100  # parts of a table that are kept in memory, at equal distances
 
 
@@ -167,21 +166,14 @@ def store(path: pathlib.Path, inputs: Sequence[str], targets: Sequence[str], ser
     Raises:
         InputError: the table cannot be read, lacks a column or a number, or the rows of a series do not lie together.
     """
-    scratch, names, row = Scratch(), [*inputs, *targets], 0
+    scratch, names = Scratch(), [*inputs, *targets]
     runs, moments, unchanged = _Runs(path, series), Moments(len(names)), Unchanged(path)
     with reading(path), (scratch.folder / "rows").open("wb") as out:
-        kept = scan_columns(path, [*names, *filter(None, [series])])
-        while True:
-            frame = kept.slice(row, PIECE).collect()
-            if not frame.height:
-                break
+        for row, frame in pieces(path, [*names, *filter(None, [series])], PIECE):
             values = _numbers(frame, names, path, row)
             runs.add(frame, row)
             moments.add(values)
             out.write(values.astype(np.float32).tobytes())
-            row += frame.height
-    if not row:
-        raise InputError(f"{path} has no rows")
     merged = moments.merged()
     if merged.any():
         refuse_large(path, names[int(merged.argmax())])

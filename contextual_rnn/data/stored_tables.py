@@ -10,12 +10,12 @@ from typing import Any
 import polars as pl
 
 from ..errors import InputError
+from ..table_files.doubtful import same_tables
 from ..table_files.unchanged import Unchanged
 from .columns import ColumnSettings
 from .lengths import left_out_in_words, too_short
 from .missing import REFUSE
 from .parquet import hash_of, scan_columns
-from ..table_files.doubtful import same_tables
 from .series import Datasets, inputs_of
 from .stored import StoredSeries, refuse_large, store
 from .table import Source

@@ -43,7 +43,7 @@ class Subwords:
         trainer, output = _sentencepiece().SentencePieceTrainer, io.BytesIO()
         try:
             trainer.train(
-                sentence_iterator=iter([cleaned(text) for text in texts]),
+                sentence_iterator=map(cleaned, texts),
                 model_writer=output,
                 model_type="bpe",
                 vocab_size=size,
@@ -73,7 +73,9 @@ class Subwords:
     @functools.cached_property
     def _processor(self) -> Any:
         try:
-            return _sentencepiece().SentencePieceProcessor(model_proto=self.model)
+            found = _sentencepiece().SentencePieceProcessor(model_proto=self.model)
+            found.encode("a")  # an empty model is refused here only
+            return found
         except RuntimeError as error:
             raise InputError(f"the model of the subwords is damaged: {error}") from None
 

@@ -15,11 +15,22 @@ import polars as pl
 
 from ..errors import InputError
 from ..table_files.open import FileColumns, open_table, reading
+from ..table_files.precision import (
+    REFUSED,
+    TOO_LARGE,
+    TOO_SMALL,
+    beyond,
+    exact,
+    merged,
+    merges,
+    sample,
+    some,
+    to_single,
+)
 from ..table_files.settings import PLAIN, FileSettings
 from ..table_files.several import SeveralColumns, files_of
 from .frame import FrameColumns
 from .mends import mend_of_name, mend_of_number, number, shown
-from ..table_files.precision import REFUSED, TOO_LARGE, TOO_SMALL, beyond, exact, merged, merges, sample, some, to_single
 
 Source = str | os.PathLike[str] | Any  # the path of a table file, or a data frame
 MISSING = ["", "nan", "na", "null"]

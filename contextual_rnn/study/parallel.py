@@ -9,7 +9,6 @@ import os
 import pathlib
 import statistics
 import sys
-import tempfile
 import threading
 import time
 import warnings
@@ -20,6 +19,7 @@ import torch
 
 from .._core.files import parse_json, read_bytes
 from .._core.gpus import taking_gpu
+from .._core.temporary import temporary_folder
 from ..errors import DataWarning, InputError
 from .fit import DivergedError, TrainingSettings
 from .run_folder import RunFolder, check_name, provenance
@@ -114,9 +114,9 @@ def run_all(
     results: dict[str, dict[str, Any]] = {}
     with (
         Progress([(run.name, run.epochs) for run in runs], out, title, processes) as finished,
-        tempfile.TemporaryDirectory(prefix="contextual-rnn-") as locks,
+        temporary_folder() as locks,
     ):
-        shared = gpus, processes, pathlib.Path(locks)
+        shared = gpus, processes, locks
         if cluster is not None:
             from .cluster import run_on_cluster
 
@@ -215,8 +215,8 @@ def run_directory(out: str | os.PathLike[str] | None) -> Iterator[pathlib.Path]:
             check_name(out)
             yield pathlib.Path(out)
             return
-        with tempfile.TemporaryDirectory(prefix="contextual-rnn-") as path:
-            yield pathlib.Path(path) / "run"
+        with temporary_folder() as path:
+            yield path / "run"
 
 
 @contextlib.contextmanager

@@ -122,7 +122,8 @@ def _raw_rows(part: Part, settings: PairFileSettings, notes: Notes) -> list[Row]
         raise InputError(f"{part.name}: `columns` is for a table, and not for two parallel files")
     if isinstance(part.data, (list, tuple)):
         return without_header(listed_rows(part.data, part.name), part.name, settings, notes)
-    return table_rows(Table(part.data, part.name, settings.table()), settings.columns)
+    table = part.data if isinstance(part.data, Table) else Table(part.data, part.name, settings.table())
+    return table_rows(table, settings.columns)
 
 
 def _labelled(rows: list[Row], label: str | None) -> list[Row]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..._core.settings import takes_settings
 from ...data.pairs import PairSource
+from ...data.parquet import check_cluster
 from ...study.comparison import Comparison, Trained, train_kinds
 from ...study.differences import FEWEST_ITEMS, caution, difference_over_items, in_words, summarise
 from ...study.differences import answer as answer_in_words
@@ -20,7 +21,8 @@ from .data import PairData, either
 from .metrics import PairMetric, by_item, metrics_of
 from .questions import Question, thirds
 from .settings import PairSettings
-from .train import Training, check_label
+from .stored import StoredPairs
+from .train import Training, check_label, read_tables
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -52,11 +54,6 @@ class PairComparison(Comparison):
             for name, one in shown
             for metric in self.metrics
         ]
-
-    def ranked(self) -> list[str]:
-        """Return the variants, the best first: by the highest BLEU of subwords, else by the lowest error rate."""
-        metrics: Any = self.metrics
-        return super().ranked()[::-1] if metrics[0].of_text else super().ranked()
 
     def plot_attention(self, shown: int = 6) -> Figure:
         """Draw the attention weights of the baseline model of seed 0 on some test sources.
@@ -151,7 +148,9 @@ def compare(
         "validation": either(validation, validation_source, validation_target, "validation"),
         "test": either(test, test_source, test_target, "test"),
     }
-    data = PairData.read(**read, files=files)
+    data = read_tables(**read, settings=files)
+    if isinstance(data.training, StoredPairs):
+        check_cluster(cluster)
     compared = {"bridge": bridge, "attention": attention, "feeding": feeding, "label": label}
     variants = [values for values, _ in PairSettings.variants(compared)]
     if not data.labels:

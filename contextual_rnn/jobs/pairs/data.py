@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from ..._core.extras import require
+from ...data.held_out import tenth
 from ...data.pairs import Pair, Pairs, PairSource, read_pairs
 from ...data.pairs.parts import Parallel
 from ...data.units import Units
@@ -17,8 +16,10 @@ from .questions import Question, questions
 from .settings import PairSettings
 from .subwords import Sides, cut, train_subwords
 
+if TYPE_CHECKING:
+    from .stored import StoredPairs
+
 MANY = 10  # targets of a source, on average
-HELD_OUT = 0.1  # the share of the training sources that is held out if there are no validation pairs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,7 +38,7 @@ class PairData:
         subwords: what splits the sides whose symbols are subwords.
     """
 
-    training: list[Pair]
+    training: list[Pair] | StoredPairs
     validation: list[Question]
     test: list[Question]
     labels: list[str]
@@ -70,7 +71,7 @@ class PairData:
         for name, source in (("validation", validation), ("test", test)):
             if source is not None:
                 read[name] = read_pairs(source, like=training, name=f"`{name}`", **files.options())
-                _check_labels(f"`{name}`", read[name], training)
+                check_labels(f"`{name}`", read[name], training)
         kept, held_out = training.pairs, []
         notes = list(dict.fromkeys(note for pairs in read.values() for note in pairs.notes))
         if "validation" in read:
@@ -101,16 +102,23 @@ class PairData:
 
         Errors on such sources underestimate those on new ones.
         """
-        known = {(pair.source, pair.label) for pair in self.training}
-        sentences = []
-        for name, sources in (("validation", self.validation), ("test", self.test)):
-            count = sum((one.source, one.label) in known for one in sources)
+        sources_of, sentences = {"validation": self.validation, "test": self.test}, []
+        if isinstance(self.training, list):
+            known = {(pair.source, pair.label) for pair in self.training}
+            counts = {
+                name: sum((one.source, one.label) in known for one in sources) for name, sources in sources_of.items()
+            }
+        else:
+            counts = self.training.overlap
+        for name, sources in sources_of.items():
+            count = counts.get(name, 0)
             if count:
                 sentences.append(f"Of the {len(sources)} {name} sources, {count} are in the training data too.")
         return sentences
 
 
-def _check_labels(name: str, pairs: Pairs, training: Pairs) -> None:
+def check_labels(name: str, pairs: Pairs, training: Pairs) -> None:
+    """Raise InputError if pairs have other labels than the training pairs."""
     unknown = [label for label in pairs.labels if label not in training.labels]
     if not unknown and bool(pairs.labels) == bool(training.labels):
         return
@@ -159,17 +167,22 @@ def hold_out(pairs: list[Pair]) -> tuple[list[Pair], list[Pair], list[str]]:
     """
     sources = list(dict.fromkeys((pair.source, pair.label) for pair in pairs))
     if len(pairs) >= MANY * len(sources):
-        chosen = set(_tenth(len(pairs)))
-        note = f"A tenth of the pairs was held out, as a source has {len(pairs) / len(sources):.0f} targets on average."
+        chosen = set(tenth(len(pairs)))
+        note = many_in_words(len(pairs) / len(sources))
         kept = [pair for place, pair in enumerate(pairs) if place not in chosen]
         return kept, [pair for place, pair in enumerate(pairs) if place in chosen], [note]
     if len(sources) < 2:
-        raise InputError("`train` has a single source, and none can be held out: give more pairs, or `validation`")
-    held_out = {sources[place] for place in _tenth(len(sources))}
+        raise single_source()
+    held_out = {sources[place] for place in tenth(len(sources))}
     kept = [pair for pair in pairs if (pair.source, pair.label) not in held_out]
     return kept, [pair for pair in pairs if (pair.source, pair.label) in held_out], []
 
 
-def _tenth(number: int) -> list[int]:
-    order = torch.randperm(number, generator=torch.Generator().manual_seed(0)).tolist()
-    return order[: max(1, int(HELD_OUT * number))]
+def many_in_words(targets: float) -> str:
+    """Return a sentence that says why pairs were held out, and not sources."""
+    return f"A tenth of the pairs was held out, as a source has {targets:.0f} targets on average."
+
+
+def single_source() -> InputError:
+    """Return the error of pairs of which none can be held out."""
+    return InputError("`train` has a single source, and none can be held out: give more pairs, or `validation`")

@@ -117,6 +117,11 @@ class PairNetwork(SavedModel):
         """Whether the model reads the label of a source."""
         return bool(self.labels) and self.settings.label != "none"
 
+    @property
+    def reads_token(self) -> bool:
+        """Whether the label is the first symbol of the source."""
+        return bool(self.labels) and self.settings.label == "token"
+
     def _encoder_start(self, core: nn.RNNBase) -> InitialState:
         if self.settings.label == "h0" and self.labels:
             count = len(self.labels)
@@ -156,16 +161,20 @@ class PairNetwork(SavedModel):
         return [self._encode(pair) for pair in pairs]
 
     def _encode(self, pair: Pair) -> Encoded:
-        source = torch.cat([self.source.encode(pair.source), torch.tensor([END])])
-        target = self.target.encode(pair.target)
-        if not self.labels or (pair.label is None and not self.needs_label):
+        reads = self.labels and not (pair.label is None and not self.needs_label)
+        label = self._numbers(pair.label) if reads else None
+        return self.assemble(self.source.encode(pair.source), self.target.encode(pair.target), label)
+
+    def assemble(self, source: Tensor, target: Tensor, label: Tensor | None) -> Encoded:
+        """Return a pair as numbers, from those of its symbols (S,) and (T,) and those of its tags (n,), if any."""
+        source = torch.cat([source, torch.tensor([END])])
+        if label is None:
             return Encoded(source, target)
-        numbers = self._numbers(pair.label)
-        if self.settings.label == "token":
-            source = torch.cat([len(self.source) + numbers, source])
+        if self.reads_token:
+            source = torch.cat([len(self.source) + label, source])
         if self.label_separator is None:
-            return Encoded(source, target, int(numbers))
-        return Encoded(source, target, torch.zeros(len(self.labels)).index_fill(0, numbers, 1.0))
+            return Encoded(source, target, int(label))
+        return Encoded(source, target, torch.zeros(len(self.labels)).index_fill(0, label, 1.0))
 
     def split_source(self, place: str, text: str) -> Symbols:
         """Return the symbols of a source text; raise InputError, about `place`, if there are too many."""

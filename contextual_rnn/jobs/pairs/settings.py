@@ -7,6 +7,7 @@ from typing import Literal
 
 from ..._core.settings import setting
 from ...data.pairs import PairFileSettings
+from ...data.parquet import MemorySettings
 from ...errors import InputError
 from ...seq2seq import ATTENTIONS, BRIDGES, FEEDINGS
 from ...study.fit import TrainingSettings
@@ -14,7 +15,7 @@ from .. import choices
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class PairSettings(PairFileSettings, TrainingSettings):
+class PairSettings(MemorySettings, PairFileSettings, TrainingSettings):
     """An encoder-decoder that writes the target of a source, and its training."""
 
     cell: Literal["lstm", "gru"] = setting("lstm", "Recurrent core of the encoder and of the decoder.", group="model")

@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -14,8 +14,8 @@ import torch
 from ..._core.checkpoint import best_epoch
 from ..._core.files import write_bytes
 from ..._core.settings import takes_settings
-from ...data.encoded_pairs import Vocabulary, bucketed, updates_of_epoch
-from ...data.pairs import PairSource
+from ...data.encoded_pairs import PairBatch, Vocabulary, bucketed, updates_of_epoch
+from ...data.pairs import Pair, PairSource
 from ...errors import InputError
 from ...seq2seq import make_feeding
 from ...serialization import save
@@ -28,6 +28,7 @@ from .metrics import metrics_of, scored_by
 from .model import PairModel
 from .network import PairLoss, PairNetwork, mean_loss
 from .settings import PairSettings
+from .stored import StoredPairs, is_stored, read_from_disk
 
 MINIMISED = {
     "error": ("validation_word_error_rate", "validation_phone_error_rate"),
@@ -60,8 +61,7 @@ class Training(parallel.Training):
         """Train one model and return its metrics, and which answers are wrong."""
         settings, data = PairSettings.from_json(config["settings"]), self.data
         torch.manual_seed(config["seed"])
-        sources = Vocabulary.of(pair.source for pair in data.training).symbols
-        targets = Vocabulary.of(pair.target for pair in data.training).symbols
+        sources, targets = vocabularies(data.training)
         model = PairModel(settings, sources, targets, data.units, data.labels, data.label_separator, data.subwords)
         history = self._train(model, config["seed"], folder)
         best = history[best_epoch(history, self.minimise) - 1]
@@ -83,14 +83,14 @@ class Training(parallel.Training):
         return found | ({"by_length": answers.by_length()} if answers.unit == "subwords" else {})
 
     def _train(self, model: PairModel, seed: int, folder: pathlib.Path) -> list[dict[str, float]]:
-        settings, encoded = model.settings, model.encode(self.data.training)
-        size, symbols = settings.batch_size, settings.batch_symbols
-        steps = settings.epochs * updates_of_epoch(encoded, size, symbols)
+        settings = model.settings
+        updates, batches = minibatches(model, self.data.training)
+        steps = settings.epochs * updates
         feeding = make_feeding(settings.feeding, settings.sampling, steps, seed)
         return train_module(
             model,
             PairLoss(feeding, settings.unknown, settings.label_smoothing),
-            lambda: bucketed(encoded, size, symbols=symbols),
+            batches,
             settings,
             seed=seed,
             schedule="cosine",
@@ -108,6 +108,34 @@ class Training(parallel.Training):
         if self.chosen_by == "error":
             return searched
         return searched | {"validation_loss": mean_loss(model, self.data.validation)}
+
+
+def vocabularies(training: list[Pair] | StoredPairs) -> tuple[list[str], list[str]]:
+    """Return the symbols of the sources and of the targets, sorted."""
+    if isinstance(training, StoredPairs):
+        return sorted(training.sources), sorted(training.targets)
+    sides = (pair.source for pair in training), (pair.target for pair in training)
+    return Vocabulary.of(sides[0]).symbols, Vocabulary.of(sides[1]).symbols
+
+
+def minibatches(
+    model: PairNetwork, training: list[Pair] | StoredPairs
+) -> tuple[int, Callable[[], Iterator[PairBatch]]]:
+    """Return the number of minibatches of an epoch, and what draws them."""
+    size, symbols = model.settings.batch_size, model.settings.batch_symbols
+    if isinstance(training, StoredPairs):
+        return training.updates(model, size, symbols), lambda: training.batches(model, size, symbols)
+    encoded = model.encode(training)
+    return updates_of_epoch(encoded, size, symbols), lambda: bucketed(encoded, size, symbols=symbols)
+
+
+def read_tables(
+    train: PairSource | None, validation: PairSource | None, test: PairSource | None, settings: PairSettings
+) -> PairData:
+    """Read all pairs once, or leave the training pairs on the disk; see `PairData.read`."""
+    if train is not None and settings.memory is not None and is_stored(train, settings):
+        return read_from_disk(train, validation, test, settings)
+    return PairData.read(train=train, validation=validation, test=test, files=settings)
 
 
 def _validation(answers: Answers) -> dict[str, float]:
@@ -177,7 +205,7 @@ def fit(
         "validation": either(validation, validation_source, validation_target, "validation"),
         "test": either(test, test_source, test_target, "test"),
     }
-    data = PairData.read(**read, files=candidates[0])
+    data = read_tables(**read, settings=candidates[0])
     check_label([candidates[0].label], data)
     report = functools.partial(_report, data)
     training = Training(data, chosen_by=candidates[0].chosen_by(data.units.target))

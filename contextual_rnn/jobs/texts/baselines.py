@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from .batches import END, Encoded
+from .stored import StoredTexts
 
 
-def baselines(training: Encoded, texts: Encoded, symbols: int) -> dict[str, Tensor]:
+def baselines(training: Encoded | StoredTexts, texts: Encoded, symbols: int) -> dict[str, Tensor]:
     """Return the negative log-likelihood per symbol of every text under each baseline, (N,) in bits.
 
         p(x_t) = (count(x_t) + 1) / (count + K)
@@ -21,8 +22,10 @@ def baselines(training: Encoded, texts: Encoded, symbols: int) -> dict[str, Tens
         texts: the N texts.
         symbols: K, the number of categories, the end included.
     """
-    before, after = _pairs(training, symbols)
-    pairs = torch.zeros(symbols + 1, symbols).index_put_((before, after), torch.ones(len(after)), accumulate=True)
+    pairs = torch.zeros(symbols + 1, symbols)
+    for part in training.parts():
+        before, after = _pairs(part, symbols)
+        pairs.index_put_((before, after), torch.ones(len(after)), accumulate=True)
     single = (pairs.sum(0) + 1) / (pairs.sum() + symbols)
     after_each = (pairs + symbols * single) / (pairs.sum(1, keepdim=True) + symbols)
     before, after = _pairs(texts, symbols)

@@ -73,10 +73,25 @@ class Encoded:
         The texts are shuffled, and then sorted by length within groups of `around` minibatches, so that minibatches
         differ between epochs. Random numbers come from torch's global generator.
         """
-        chosen = torch.randperm(len(self))[: None if updates is None else updates * size]
-        groups = chosen.split(size * around)
-        batches = [rows for group in groups for rows in group[self.lengths[group].argsort()].split(size)]
-        return (self.batch(batches[place]) for place in torch.randperm(len(batches)).tolist())
+        return map(self.batch, bucketed(self.lengths, size, None if updates is None else updates * size, around))
+
+    def parts(self) -> Iterator[Encoded]:
+        """Yield the texts in parts that fit into the memory: all of them."""
+        yield self
+
+
+def bucketed(lengths: Tensor, size: int, most: int | None = None, around: int = 50) -> Iterator[Tensor]:
+    """Return the rows of minibatches of texts of similar length; see `Encoded.bucketed`.
+
+    Args:
+        lengths: of all texts, (N,).
+        size: of a minibatch.
+        most: the number of texts that are chosen; None takes all.
+        around: the number of minibatches in a group.
+    """
+    groups = torch.randperm(len(lengths))[:most].split(size * around)
+    batches = [rows for group in groups for rows in group[lengths[group].argsort()].split(size)]
+    return (batches[place] for place in torch.randperm(len(batches)).tolist())
 
 
 def columns(values: Values) -> dict[str, Any]:

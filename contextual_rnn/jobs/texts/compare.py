@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from ..._core.settings import check_count, takes_settings
 from ...context import Quantity
 from ...data.output import write_table
+from ...data.parquet import check_cluster
 from ...data.table import Source
 from ...errors import InputError
 from ...study.comparison import Comparison, Trained, text_table, train_kinds
@@ -35,7 +36,8 @@ from .obtained import (
     within_of,
 )
 from .settings import PLACES, TextSettings
-from .train import Training
+from .stored import StoredTexts
+from .train import Training, encode, read_tables
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -156,7 +158,9 @@ def compare(
     if not options.get("context"):
         raise InputError("`context` is required: the comparison is of places where the model reads it")
     candidates = {place: TextSettings.candidates({**options, "context_in": place}) for place in variants}
-    data = TextData.read(train, validation, test, candidates[variants[0]][0])
+    data = read_tables(train, validation, test, candidates[variants[0]][0])
+    if isinstance(data.training, StoredTexts):
+        check_cluster(cluster)
     checks = Checks.of(check, check_timeout, check_texts, tolerance, data)
     with train_kinds(
         Training(data), candidates, seeds=seeds, out=out, resume=resume, jobs=jobs, devices=devices, cluster=cluster
@@ -171,8 +175,7 @@ def _one_each(options: dict[str, Any]) -> dict[str, Any]:
 
 def _found(trained: Trained, variants: Sequence[str], data: TextData, checks: Checks) -> TextComparison:
     """Return what the runs found."""
-    training, tested = (Encoded.of(part, data.symbols) for part in (data.training, data.test))
-    bits = baselines(training, tested, 1 + len(data.symbols))
+    bits = baselines(encode(data.training, data.symbols), Encoded.of(data.test, data.symbols), 1 + len(data.symbols))
     simple = {name: {BITS.key: float(values.mean())} for name, values in bits.items()}
     pairs = [(a, b, meaning) for (a, b), meaning in QUESTIONS.items() if a in variants and b in variants]
     if len(variants) > 1 and not pairs:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from ...context import Field, Label, Quantity
 from ...data.fields import spelling
+from ...data.held_out import hash_of, tenth
 from ...data.table import MISSING, Source, Table, is_path
 from ...data.units import cleaned, split
 from ...errors import InputError
 from .settings import TextSettings
 
-HELD_OUT = 0.1  # the share of the training texts that is held out if there are no validation texts
+if TYPE_CHECKING:
+    from .stored import StoredTexts
 
 Symbols = tuple[str, ...]
 Values = dict[str, list[Any]]  # for every context column, a number or a label for each text; None if it is unknown
@@ -38,6 +40,27 @@ class Texts:
     def __len__(self) -> int:
         """Return the number of texts."""
         return len(self.symbols)
+
+    def unknown(self) -> dict[str, int]:
+        """Return the number of unknown values of every context column."""
+        return {name: sum(value is None for value in values) for name, values in self.context.items()}
+
+    def add(self, others: Texts) -> None:
+        """Append texts of the same context columns."""
+        self.symbols.extend(others.symbols)
+        self.rows.extend(others.rows)
+        for name, values in self.context.items():
+            values.extend(others.context[name])
+
+    @property
+    def hashes(self) -> list[int]:
+        """The hashes of the distinct texts, sorted."""
+        return sorted({hash_of(text) for text in self.symbols})
+
+    @property
+    def longest(self) -> int:
+        """The largest number of symbols of a text."""
+        return max(map(len, self.symbols))
 
     def take(self, places: Iterable[int]) -> Texts:
         """Return the texts at some places."""
@@ -73,10 +96,10 @@ def read_texts(table: Table, settings: TextSettings) -> Texts:
                 "or give a larger `longest`"
             )
         symbols.append(found)
-    return Texts(symbols, {name: _values(table, name, settings) for name in settings.context}, places)
+    return Texts(symbols, {name: column_values(table, name, settings) for name in settings.context}, places)
 
 
-def _values(table: Table, name: str, settings: TextSettings) -> list[Any]:
+def column_values(table: Table, name: str, settings: TextSettings) -> list[Any]:
     """Return the cells of a context column: numbers if all of its cells are, else texts; None for missing ones."""
     column = table.frame[name]
     if column.dtype.is_nested() or column.dtype in (pl.Binary, pl.Object, pl.Duration):
@@ -155,7 +178,7 @@ class TextData:
         backend: the kind of data frame that the training table is.
     """
 
-    training: Texts
+    training: Texts | StoredTexts
     validation: Texts
     test: Texts
     fields: dict[str, Field]
@@ -181,29 +204,18 @@ class TextData:
         }
         texts = {name: read_texts(table, settings) for name, table in tables.items()}
         _check_mixed(tables["train"], texts["train"], settings)
-        _same_kinds(texts, settings)
         fields = learn_fields(texts["train"], settings)
-        remarks = [*_roles(fields), *_unknown_values(texts)]
+        unknown = texts["train"].unknown()
+        remarks = [*roles(fields), *unknown_in_words("training", unknown, len(texts["train"]))]
         training, held_out = texts["train"], texts.get("validation")
         if held_out is None:
             training, held_out = hold_out(training)
         symbols = sorted({symbol for text in training.symbols for symbol in text})
-        known = set(symbols)
-        kept: dict[str, Texts] = {}
-        for name, part in (("validation", held_out), ("test", texts.get("test"))):
-            part = part or Texts([], {column: [] for column in settings.context}, [])
-            check_values(part, fields)
-            remarks += _outside(name, part, fields)
-            kept[name] = part.take(place for place, text in enumerate(part.symbols) if known.issuperset(text))
-            if len(kept[name]) < len(part):
-                left_out = len(part) - len(kept[name])
-                remarks.append(
-                    f"{left_out} of the {len(part)} {name} texts have symbols that the training texts lack, and are "
-                    "left out."
-                )
-            if len(part) and not len(kept[name]):
-                raise InputError(f"every {name} text has a symbol that the training texts lack")
-        remarks += _repeated(training, kept["test"])
+        others = {"validation": held_out, "test": texts.get("test")}
+        kept, said = known_texts(others, fields, symbols, [name for name in others if name in texts])
+        remarks += said
+        known = set(training.symbols)
+        remarks += repeated_in_words(sum(text in known for text in kept["test"].symbols), kept["test"])
         names = [settings.text, *settings.context]
         identity = {
             "files": {
@@ -215,13 +227,45 @@ class TextData:
         return cls(training, kept["validation"], kept["test"], fields, symbols, identity, tuple(remarks), backend)
 
 
-def _same_kinds(texts: dict[str, Texts], settings: TextSettings) -> None:
-    """Turn the numbers of validation and test tables into labels where the training table has labels."""
-    for name in settings.context:
-        if any(isinstance(value, str) for value in texts["train"].context[name]):
-            for part in texts.values():
-                values = part.context[name]
-                values[:] = [spelling(str(one)) if isinstance(one, float) else one for one in values]
+def known_texts(
+    others: dict[str, Texts | None], fields: dict[str, Field], symbols: Sequence[str], tables: Sequence[str]
+) -> tuple[dict[str, Texts], list[str]]:
+    """Return the validation and test texts whose symbols the training texts have, and sentences on these texts.
+
+    Args:
+        others: the texts, by "validation" and "test".
+        fields: of the training table.
+        symbols: of the training texts.
+        tables: which of the texts are those of a table of their own.
+
+    Raises:
+        InputError: a field does not accept a value, or every text has another symbol.
+    """
+    kept, said, known = dict[str, Texts](), list[str](), set(symbols)
+    for name, part in others.items():
+        part = part or Texts([], {column: [] for column in fields}, [])
+        _same_kinds(part, fields)
+        if name in tables:
+            said += unknown_in_words(name, part.unknown(), len(part))
+        check_values(part, fields)
+        said += _outside(name, part, fields)
+        kept[name] = part.take(place for place, text in enumerate(part.symbols) if known.issuperset(text))
+        if len(kept[name]) < len(part):
+            said.append(
+                f"{len(part) - len(kept[name])} of the {len(part)} {name} texts have symbols that the training texts "
+                "lack, and are left out."
+            )
+        if len(part) and not len(kept[name]):
+            raise InputError(f"every {name} text has a symbol that the training texts lack")
+    return kept, said
+
+
+def _same_kinds(texts: Texts, fields: dict[str, Field]) -> None:
+    """Turn the numbers of a validation or test table into labels where the training table has labels."""
+    for name, field in fields.items():
+        if isinstance(field, Label):
+            values = texts.context[name]
+            values[:] = [spelling(str(one)) if isinstance(one, float) else one for one in values]
 
 
 def _check_mixed(table: Table, texts: Texts, settings: TextSettings) -> None:
@@ -233,16 +277,28 @@ def _check_mixed(table: Table, texts: Texts, settings: TextSettings) -> None:
         cells = pl.Series([values[place] for place in known])
         cells = cells.str.replace(",", ".", literal=True) if table.files.decimal == "," else cells
         others = (~cells.cast(pl.Float64, strict=False).is_finite().fill_null(value=False)).arg_true().to_list()
-        if others and 2 * len(others) < len(known):
+        if others:
             first = known[others[0]]
-            raise InputError(
-                f"{table.where(first, name)}: {values[first]!r} is no finite number, but {len(known) - len(others)} of "
-                f"{len(known)} values of the column are numbers; correct the value, leave it empty, or name the column "
-                "in `labels`"
-            )
+            check_mixed(table.where(first, name), values[first], len(others), len(known))
 
 
-def _roles(fields: dict[str, Field]) -> list[str]:
+def check_mixed(place: str, value: Any, others: int, known: int) -> None:
+    """Raise InputError if most values of a column are numbers, but some are not.
+
+    Args:
+        place: of the first one that is not.
+        value: there.
+        others: how many are not.
+        known: the number of all that are not empty.
+    """
+    if 2 * others < known:
+        raise InputError(
+            f"{place}: {value!r} is no finite number, but {known - others} of {known} values of the column are "
+            "numbers; correct the value, leave it empty, or name the column in `labels`"
+        )
+
+
+def roles(fields: dict[str, Field]) -> list[str]:
     """Return a sentence that says which context columns are quantities, and which are labels."""
     quantities = [name for name, field in fields.items() if isinstance(field, Quantity)]
     labels = [f"{name} ({len(field.names or ())})" for name, field in fields.items() if isinstance(field, Label)]
@@ -251,14 +307,12 @@ def _roles(fields: dict[str, Field]) -> list[str]:
     return [f"Context columns are {'; '.join(parts)}."] if parts else []
 
 
-def _unknown_values(texts: dict[str, Texts]) -> list[str]:
-    """Return a sentence for every context column with unknown values."""
+def unknown_in_words(part: str, unknown: dict[str, int], number: int) -> list[str]:
+    """Return a sentence for every context column with unknown values, of a table with a number of texts."""
     return [
-        f"In the {'training' if part == 'train' else part} table, {count} of {len(values)} values of the context "
-        f"column {name!r} are not known."
-        for part, found in texts.items()
-        for name, values in found.context.items()
-        if (count := sum(value is None for value in values))
+        f"In the {part} table, {count} of {number} values of the context column {name!r} are not known."
+        for name, count in unknown.items()
+        if count
     ]
 
 
@@ -278,9 +332,8 @@ def _outside(part: str, texts: Texts, fields: dict[str, Field]) -> list[str]:
     return said
 
 
-def _repeated(training: Texts, test: Texts) -> list[str]:
-    known = set(training.symbols)
-    count = sum(text in known for text in test.symbols)
+def repeated_in_words(count: int, test: Texts) -> list[str]:
+    """Return a sentence on the number of test texts that are in the training data, if there are any."""
     return [f"Of the {len(test)} test texts, {count} are in the training data too."] if count else []
 
 
@@ -290,19 +343,11 @@ def hold_out(texts: Texts) -> tuple[Texts, Texts]:
     Raises:
         InputError: there is a single distinct text.
     """
-    import torch
-
     distinct = list(dict.fromkeys(texts.symbols))
     if len(distinct) < 2:
         raise InputError("`train` has a single distinct text, and none can be held out: give more, or `validation`")
-    order = torch.randperm(len(distinct), generator=torch.Generator().manual_seed(0)).tolist()
-    held_out = {distinct[place] for place in order[: max(1, int(HELD_OUT * len(distinct)))]}
+    held_out = {distinct[place] for place in tenth(len(distinct))}
     places: dict[bool, list[int]] = {True: [], False: []}
     for place, text in enumerate(texts.symbols):
         places[text in held_out].append(place)
     return texts.take(places[False]), texts.take(places[True])
-
-
-def longest(texts: Sequence[Symbols]) -> int:
-    """Return the largest number of symbols of a text."""
-    return max(map(len, texts))

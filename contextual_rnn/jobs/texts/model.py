@@ -7,10 +7,9 @@ The last symbol of a text is an end symbol. A context value that is not known is
 
 from __future__ import annotations
 
-import hashlib
 import math
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -24,6 +23,7 @@ from ...context import Context, Field, Label, Quantity
 from ...cores import make_core
 from ...data.fields import spelling
 from ...data.frame import FrameColumns, make_frame
+from ...data.held_out import hash_of
 from ...data.table import Source, free_name, number
 from ...data.units import join, pattern_of, split
 from ...errors import DataWarning, InputError
@@ -143,9 +143,9 @@ class TextModel(SavedModel):
             found[rows] = -self.losses(texts.batch(rows)).sum(1)
         return found
 
-    def remember(self, texts: Iterable[Symbols]) -> None:
-        """Keep the hashes of the distinct training texts, so that `sample` can leave them out."""
-        self.seen.copy_(torch.tensor(sorted({hash_of(text) for text in texts})))
+    def remember(self, hashes: Any) -> None:
+        """Keep the sorted hashes (N,) of the distinct training texts, so that `sample` can leave these texts out."""
+        self.seen.copy_(torch.as_tensor(hashes))
 
     def is_seen(self, text: Symbols) -> bool:
         """Return whether a text is one of the training texts."""
@@ -317,9 +317,3 @@ class Joined(nn.Identity):
     def __init__(self, out_features: int) -> None:
         super().__init__()
         self.out_features = out_features
-
-
-def hash_of(text: Symbols) -> int:
-    """Return 63 bits of a hash of a text's symbols."""
-    digest = hashlib.blake2b("\0".join(text).encode("utf-8", "surrogatepass"), digest_size=8).digest()
-    return int.from_bytes(digest, "big") >> 1

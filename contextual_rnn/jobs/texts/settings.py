@@ -8,6 +8,7 @@ from typing import Literal
 
 from ..._core.settings import setting
 from ...data.fields import check_roles
+from ...data.parquet import MemorySettings
 from ...data.units import NAMES, check_unit
 from ...errors import InputError
 from ...study.fit import TrainingSettings
@@ -17,7 +18,7 @@ PLACES = ("h0", "every-step", "both", "none")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class TextSettings(FileSettings, TrainingSettings):
+class TextSettings(MemorySettings, FileSettings, TrainingSettings):
     """A model that writes texts from their context, and its training."""
 
     text: str = setting(dataclasses.MISSING, "Column of the texts.", group="data", metavar="COLUMN")

@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import os
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -15,6 +15,7 @@ from torch import Tensor
 from ..._core.checkpoint import best_epoch
 from ..._core.settings import takes_settings
 from ...cores import IN_WORDS
+from ...data.parquet import texts_are_larger
 from ...data.table import Source
 from ...data.units import in_words
 from ...serialization import save
@@ -25,10 +26,11 @@ from ...study.fit import fit as train_module
 from ...study.report import FitReport, epoch_in_words, fit_one
 from .baselines import baselines
 from .batches import Encoded, TextBatch, dropped
-from .data import TextData, longest
+from .data import TextData, Texts
 from .metrics import BITS, BY_TEXT, METRICS, bits_by_text
 from .model import TextModel
 from .settings import TextSettings
+from .stored import StoredTexts, read_from_disk
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -46,11 +48,10 @@ class Training(parallel.Training):
         """Train one model and return its metrics."""
         settings, data = TextSettings.from_json(config["settings"]), self.data
         torch.manual_seed(config["seed"])
-        model = TextModel(
-            settings, data.symbols, data.fields, len(set(data.training.symbols)), longest(data.training.symbols)
-        )
-        model.remember(data.training.symbols)
-        training, validation = (Encoded.of(part, data.symbols) for part in (data.training, data.validation))
+        hashes = data.training.hashes
+        model = TextModel(settings, data.symbols, data.fields, len(hashes), data.training.longest)
+        model.remember(hashes)
+        training, validation = encode(data.training, data.symbols), Encoded.of(data.validation, data.symbols)
 
         def evaluate(model: TextModel) -> dict[str, float]:
             return {VALIDATION: float(bits_by_text(model, validation).mean())}
@@ -79,6 +80,19 @@ class Training(parallel.Training):
         bits = bits_by_text(model, Encoded.of(data.test, data.symbols))
         metrics = {BITS.key: float(bits.mean()), **metrics}
         return {"metrics": metrics, BY_TEXT.values: bits.tolist()}
+
+
+def encode(texts: Texts | StoredTexts, symbols: Sequence[str]) -> Encoded | StoredTexts:
+    """Return training texts as numbers, or as they are if they stay on the disk."""
+    return Encoded.of(texts, symbols) if isinstance(texts, Texts) else texts
+
+
+def read_tables(train: Source, validation: Source | None, test: Source | None, settings: TextSettings) -> TextData:
+    """Read every table once, or leave the training table on the disk; see `TextData.read`."""
+    columns = [settings.text, *settings.context]
+    if settings.memory is not None and texts_are_larger(train, columns, settings.memory):
+        return read_from_disk(train, validation, test, settings)
+    return TextData.read(train, validation, test, settings)
 
 
 def text_loss(model: TextModel, batch: TextBatch) -> Tensor:
@@ -125,7 +139,7 @@ def fit(
         contextual-rnn fit texts --train molecules.csv --text smiles --context logp qed --unit smiles --out runs/drugs
     """
     candidates = TextSettings.candidates(options)
-    data = TextData.read(train, validation, test, candidates[0])
+    data = read_tables(train, validation, test, candidates[0])
     report = functools.partial(_report, data)
     model = fit_one(
         Training(data),
@@ -155,7 +169,7 @@ def _report(data: TextData, model: TextModel, result: dict[str, Any], history: l
     last = list(rows)[-1]
     loss = rows[last][BITS.key]
     scored = Encoded.of(data.test if len(data.test) else data.validation, data.symbols)
-    found = baselines(Encoded.of(data.training, data.symbols), scored, 1 + len(data.symbols))
+    found = baselines(encode(data.training, data.symbols), scored, 1 + len(data.symbols))
     simple = {name: {BITS.key: float(bits.mean())} for name, bits in found.items()}
     rows |= {f"{name}, {last}": values for name, values in simple.items()}
     sentences = [
