@@ -71,14 +71,21 @@ def test_scaled_errors_are_those_of_their_definition():
     known, names = known_series(windows, training, 3), [window.name for window in windows]
     found = scaled_errors(errors, names, known, 1)
     assert found.means("one") == pytest.approx({"mase": (3 / 1.5 + 3 / 4) / 2, "rmsse": (3 / 2.5**0.5 + 3 / 4) / 2})
-    assert found.in_words() == ["MASE and RMSSE leave out 1 series, which repeats exactly."]
+    assert found.in_words("its past") == [
+        "MASE and RMSSE divide the errors of a series by its changes over 1 row in its past; both are plain means over "
+        "series.",
+        "MASE and RMSSE leave out 1 series, which repeats exactly.",
+    ]
     rows = errors_by_series(errors, names, found)
     assert [row["series"] for row in rows] == ["a", "b", "constant"]
     assert [row["RMSE of one"] for row in rows] == [3, 3, 3]
     assert [row["MASE of one"] for row in rows] == [3 / 1.5, 3 / 4, None]
+    two = errors_by_series({"one": [torch.tensor([[1.0], [-3.0]])] * 2}, ["a", "a"], found, "forecasts")
+    assert two[0] | {"forecasts": 2, "MAE of one": 2.0, "RMSE of one": 5**0.5} == two[0]
     seasonal = scaled_errors({"one": errors["one"][:1]}, names[:1], known, 2)
     assert seasonal.means("one")["mase"] == pytest.approx(3 / 3)
-    assert seasonal.in_words() == []
+    assert len(seasonal.in_words("")) == 1
+    assert "over 2 rows in" in seasonal.in_words("")[0]
     nothing = scaled_errors({"one": errors["one"][2:]}, names[2:], known, 1)
     assert nothing.means("one") == {}
 
@@ -143,6 +150,17 @@ def test_the_errors_of_a_forecast_are_shown_beside_those_of_the_baselines(tmp_pa
     with pytest.raises(SystemExit):
         main([*command, "--future", str(tmp_path / "future.csv")])
     assert "has no targets to compare with" in capsys.readouterr().err
+
+
+def test_mase_is_scaled_by_all_rows_of_the_training_table():
+    """Also by those that are held out, whose changes are ten times as large here."""
+    y = np.cumsum(np.where(np.arange(100) < 80, 1.0, 10.0) * np.where(np.arange(100) % 2, 1, -1))
+    train, test = pl.DataFrame({"y": y}), pl.DataFrame({"y": y + np.arange(100)})
+    network = forecast.fit(train, test=test, targets=["y"], past=4, horizon=3, base="last", **TINY)
+    row, words = network.report.rows["test"], " ".join(str(network.report).split())
+    assert row["mase"] == pytest.approx(row["mae"] / np.abs(np.diff(y)).mean(), rel=1e-4)
+    assert "divide the errors of a series by its changes over 1 row in all its rows of the training table." in words
+    assert "The errors of the test table are those of 32 forecasts, whose horizons do not overlap." in words
 
 
 def test_trials_of_bases_do_not_read_the_test_table(tmp_path):

@@ -266,6 +266,7 @@ class Datasets:
         frequency: of the rows, in words; None without a column of times.
         missing, notes: sentences on missing values, and on what else was found.
         held_out: whole series that are not trained on, where `validation` holds windows of them.
+        whole: the series of the training table, where `training` holds parts of them.
         stored: all series of a training table that stays on the disk, of which `training` holds a part.
         levels_differ: whether their levels differ (see `series_scales.levels_differ`); None if it stays in memory.
     """
@@ -280,6 +281,7 @@ class Datasets:
     missing: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     held_out: tuple[Record, ...] = ()
+    whole: tuple[Record, ...] = ()
     stored: StoredSeries | None = None
     levels_differ: bool | None = None
     coding: Coding = dataclasses.field(default_factory=Coding)

@@ -84,7 +84,9 @@ def nearer_base(settings: ForecastSettings, data: Datasets) -> ForecastSettings:
 def scaled(
     errors: Mapping[str, Tensor], windows: Sequence[Record], model: ForecastModel, data: Datasets
 ) -> ScaledErrors:
-    """Return the MASE and RMSSE of forecasts by series; their season is that of the seasonal baseline, else one row.
+    """Return the MASE and RMSSE of forecasts by series, in the scale of the whole series of the training table.
+
+    Their season is that of the seasonal baseline, else one row.
 
     Args:
         errors: the results of `errors_of`, by the name of the forecast.
@@ -94,7 +96,7 @@ def scaled(
     """
     past, unit = model.settings.past, model.error_scale().double()
     season = season_in_past(data.frequency, past) or 1
-    known = known_series(windows, data.training, past)
+    known = known_series(windows, data.whole or data.training, past)
     return scaled_errors({name: one * unit for name, one in errors.items()}, names_of(windows), known, season)
 
 
@@ -121,6 +123,13 @@ def known_series(windows: Sequence[Record], training: Sequence[Record], past: in
         if record.name in known:
             trained.setdefault(record.name, []).append(record.targets)
     return known | trained
+
+
+def known_in_words(names: Sequence[str], data: Datasets) -> str:
+    """Return where the scale of MASE comes from; see `known_series`. `names` are those of the series of windows."""
+    new = set(names) - set(names_of(data.whole or data.training))
+    rows = "the past of its windows" if new == set(names) else "all its rows of the training table"
+    return rows + " (of the past of its windows, if it has none there)" * (0 < len(new) < len(set(names)))
 
 
 def why_not_seasonal(model: ForecastModel) -> list[str]:

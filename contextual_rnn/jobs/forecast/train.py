@@ -7,7 +7,7 @@ import dataclasses
 import functools
 import os
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -17,7 +17,7 @@ from ..._core.checkpoint import best_epoch
 from ..._core.records import Batch, Record, random_windows
 from ..._core.settings import takes_settings
 from ...data.parquet import is_larger
-from ...data.scaled_errors import SCALED, errors_by_series, series_in_words, squares_by_series
+from ...data.scaled_errors import MAE, SCALED, errors_by_series, mean_absolute, series_in_words, squares_by_series
 from ...data.series import Datasets, inputs_of
 from ...data.series_scales import scale_in_words
 from ...data.table import Source
@@ -29,7 +29,7 @@ from ...study.differences import worse_than_baselines
 from ...study.fit import fit as train_module
 from ...study.report import FitReport, epoch_in_words, fit_one
 from .base import base_in_words, with_bases
-from .baselines import baselines, fit_linear, names_of, scaled, scales_of, why_not_seasonal
+from .baselines import baselines, fit_linear, known_in_words, names_of, scaled, scales_of, why_not_seasonal
 from .metrics import (
     METRICS,
     errors_of,
@@ -40,11 +40,11 @@ from .metrics import (
     scores,
 )
 from .model import ForecastModel
-from .quantiles import coverage_in_words, fit_quantiles
+from .quantiles import coverage_in_words, fit_quantiles, number_in_words
 from .scale import with_scale
 from .settings import ForecastSettings
 from .stored import read_from_disk, windows_on_disk
-from .windows import cut_windows, hold_out_ends, padded
+from .windows import cut_windows, hold_out_ends, not_validated_in_words, padded
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -62,9 +62,11 @@ def read_tables(train: Source, validation: Source | None, test: Source | None, s
         return _cut(data, data.training, data.validation, settings)
     size = settings.past + settings.horizon
     data = _read(validation, test, train, settings)
-    training, held_out = data.training, data.validation
+    training, held_out, notes = data.training, data.validation, data.notes
     if validation is None:
         training, held_out = hold_out_ends(training, size)
+        notes += tuple(not_validated_in_words(names_of(data.training), list(map(len, data.training)), size))
+    data = dataclasses.replace(data, whole=tuple(data.training), notes=notes)
     return _cut(data, training, held_out, settings)
 
 
@@ -243,8 +245,8 @@ def _report(
     others = {name: errors_of(one, windows, model) for name, one in baselines(model, data).items()}
     shown = {"the model": own[last], **others}
     by_scale, names = scaled(shown, windows, model, data), names_of(windows)
-    found = {name: scores(errors) | by_scale.means(name) for name, errors in others.items()}
-    rows = {name: scores(errors) for name, errors in own.items()}
+    found = {name: _scores(errors) | by_scale.means(name) for name, errors in others.items()}
+    rows = {name: _scores(errors) for name, errors in own.items()}
     rows[last] |= by_scale.means("the model")
     sentences = [
         f"Trained an encoder and decoder ({settings.cell}, {settings.hidden} units) to forecast {settings.horizon} "
@@ -258,16 +260,30 @@ def _report(
         *data.remarks,
         f"Errors are in {error_unit(settings.targets)}.",
         *in_own_units(settings.targets, f"{last} table", rmse_by_target(own[last] * unit)),
-        *by_scale.in_words(),
+        f"The errors of the {last} table are those of {_forecasts_in_words(names)}.",
+        *by_scale.in_words(known_in_words(names, data)),
         *why_not_seasonal(model),
         *worse_than_baselines(f"On the {last} table, the model", rows[last]["rmse"], found, METRICS[0]),
+        *(number_in_words(data.held_out, settings) if settings.quantiles else []),
         *([coverage_in_words(model, windows, last, last == "validation")] if settings.quantiles else []),
         *series_in_words(own[last], others["persistence"], names, "persistence"),
     ]
     rows |= {f"{name}, {last}": values for name, values in found.items()}
-    by_series = errors_by_series(shown, names, by_scale)
+    by_series = errors_by_series(shown, names, by_scale, "forecasts")
     by_name = {"Errors by series": by_series} if len(by_series) > 1 else {}
-    return FitReport(sentences, (*METRICS, *SCALED), rows, tables=by_name)
+    return FitReport(sentences, (*METRICS, MAE, *SCALED), rows, tables=by_name)
+
+
+def _scores(errors: Tensor) -> dict[str, float]:
+    """Return the metrics of the report."""
+    return {**scores(errors), MAE.key: mean_absolute(errors)}
+
+
+def _forecasts_in_words(names: Sequence[str]) -> str:
+    """Return how many forecasts there are of series; `names` are those of their series."""
+    series, several = len(set(names)), len(names) > 1
+    of = f" of {series} series" if series > 1 else ""
+    return f"{len(names)} forecast{'s' * several}{of}" + ", whose horizons do not overlap" * several
 
 
 def _figures(data: Datasets, model: ForecastModel) -> dict[str, Callable[[], Figure]]:
