@@ -16,7 +16,7 @@ from ..coding import Coding
 from ..context import Field
 from ..errors import InputError
 from ..scaling import StandardisedColumns
-from ..table_files.doubtful import labels_alike, perhaps_missing, same_tables
+from ..table_files.doubtful import labels_alike, perhaps_missing
 from .calendar import calendar_inputs
 from .columns import TargetSettings
 from .fields import fields_of

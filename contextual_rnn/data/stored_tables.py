@@ -10,7 +10,6 @@ from typing import Any
 import polars as pl
 
 from ..errors import InputError
-from ..table_files.doubtful import same_tables
 from ..table_files.unchanged import Unchanged
 from .columns import ColumnSettings
 from .lengths import left_out_in_words, too_short

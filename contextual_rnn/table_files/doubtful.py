@@ -79,9 +79,3 @@ def _mark(values: np.ndarray) -> tuple[float, int] | None:
         if abs(nearest(others) - end) > 0.25 * np.ptp(others) > 0 and len(np.unique(others)) >= LEAST:
             return float(end), count
     return None
-
-
-def same_tables(hashes: dict[str, str]) -> list[str]:
-    """Return a sentence for each table that is the training table, by the hashes of the tables."""
-    same = [name for name, found in hashes.items() if name != "train" and found == hashes["train"]]
-    return [f"`train` and `{name}` are the same table, so its errors are not those of new data." for name in same]
