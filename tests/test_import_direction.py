@@ -30,6 +30,7 @@ LAYERS = (
     ("jobs", "papers", "export_run"),
     ("explore_run",),
     ("options",),
+    ("config_file",),
     ("copy_example",),
     ("cli",),
     ("__main__",),
@@ -278,7 +279,7 @@ def options_named(modules):
     """The places outside the command line where a text names an option; a docstring's example is a command line."""
     found = []
     for module, text in modules.items():
-        if part(module) in ("cli", "options"):
+        if part(module) in ("cli", "config_file", "options"):
             continue
         for said in texts(text):
             without_examples = re.sub(r"^ *Example:\n(?: +.*\n?|\n)+", "", said, flags=re.MULTILINE)

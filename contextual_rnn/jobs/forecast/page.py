@@ -42,6 +42,7 @@ class ForecastPage(Page):
             time = time_column(settings)
             self.times = [str(cell) for cell in table.frame[time].to_list()] if time else []
         self.records = padded(records(self.series, first.fields, settings), settings) if self.series else []
+        self.baselines = naive_and_linear(first, {})  # the mean is that of each past, as the training table is not read
         self.models: dict[str, ForecastModel] = dict(explored.models)
         if len(explored.models) == 1 and settings.bridge != "zero":
             self.models = {"the model": first, "h0 = 0, same network": _from_zero(first)}
@@ -59,7 +60,7 @@ class ForecastPage(Page):
             "targets": list(settings.targets),
             "levels": list(settings.quantiles),
             "frequency": self.explored.first.frequency,
-            "kinds": [*self.models, *(naive_and_linear(self.explored.first))],
+            "kinds": [*self.models, *self.baselines],
             "timed": bool(self.times),
         }
 
@@ -97,8 +98,7 @@ class ForecastPage(Page):
         window = self.records[number].part(start, start + size)
         models = {name: (model, torch.stack(list(model.forecasts([window])))) for name, model in self.models.items()}
         lines = [self._line(name, found[0], window, model) for name, (model, found) in models.items()]
-        baselines = naive_and_linear(self.explored.first)
-        lines += [self._line(name, next(iter(one([window]))), window) for name, one in baselines.items()]
+        lines += [self._line(name, next(iter(one([window]))), window) for name, one in self.baselines.items()]
         rows = self.series[number].rows
         place = start + past
         row = int(rows[place]) if place < len(rows) else -1
