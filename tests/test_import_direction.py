@@ -28,6 +28,7 @@ LAYERS = (
     ("data",),
     ("jobs", "papers", "export_run"),
     ("options",),
+    ("config_file",),
     ("copy_example",),
     ("cli",),
     ("__main__",),
@@ -275,7 +276,7 @@ def options_named(modules):
     """The places outside the command line where a text names an option; a docstring's example is a command line."""
     found = []
     for module, text in modules.items():
-        if part(module) in ("cli", "options"):
+        if part(module) in ("cli", "config_file", "options"):
             continue
         for said in texts(text):
             without_examples = re.sub(r"^ *Example:\n(?: +.*\n?|\n)+", "", said, flags=re.MULTILINE)
