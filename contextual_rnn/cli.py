@@ -45,6 +45,7 @@ MODULES = {
     "jobs.pairs": ("fit pairs", "compare pairs", "transcribe", "translate", "score pairs"),
     "jobs.texts": ("fit texts", "compare texts", "sample texts", "score"),
     "export_run": ("export",),
+    "explore_run": ("explore",),
     "jobs.texts.molecules": ("reproduce molecules",),
     "papers.decay": ("reproduce lcd",),
     "papers.retrieval": ("reproduce art", "reproduce associative-retrieval-table"),

@@ -26,7 +26,9 @@ LAYERS = (
     ("study",),
     ("table_files",),
     ("data",),
+    ("explore",),
     ("jobs", "papers", "export_run"),
+    ("explore_run",),
     ("options",),
     ("config_file",),
     ("copy_example",),
@@ -52,6 +54,7 @@ NOT_FOR_IMPORT = (
         "sentencepiece",
         "sacrebleu",
     ),
+    *("starlette", "uvicorn"),
 )
 NOT_FOR_SERIES = (
     "matplotlib",
