@@ -81,6 +81,7 @@ def test_a_window_that_holds_a_season_gives_a_seasonal_baseline():
     assert daily.predict(table).baselines["seasonal"]["y"] == 0
     assert daily.report.rows["seasonal, training table"]["free_run_rmse"] == 0
     assert "MASE and RMSSE leave out 1 series, which repeats exactly." in daily.report.sentences
+    assert daily.report.rows["persistence, training table"]["mae"] >= 0
     assert "seasonal" not in series.fit(table, window=3, **options).predict(table).baselines
 
 
