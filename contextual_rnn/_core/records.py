@@ -57,6 +57,14 @@ def last_known(values: Tensor, otherwise: Tensor) -> Tensor:
     return torch.where(last < 0, otherwise, values.gather(0, last.clamp(min=0)[None])[0])
 
 
+def own_means(series: Sequence[Record]) -> dict[str, Tensor]:
+    """Return the means of the targets of series, (Y,), by name; several parts of a series count as one."""
+    parts: dict[str, list[Tensor]] = {}
+    for record in series:
+        parts.setdefault(record.name, []).append(record.targets)
+    return {name: torch.cat(several).double().nanmean(0).float() for name, several in parts.items()}
+
+
 # Inputs (B, T, U), targets (B, T, Y), context (B, C) and lengths (B,); and the filled targets (B, T, 2Y), if missing
 # values are filled. Padding is 0.
 Batch = tuple[Tensor, ...]
