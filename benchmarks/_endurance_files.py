@@ -52,15 +52,21 @@ SECONDS, TIMES, SPARE = 5, 10, 200e6  # the bounds of docs/reliability.md
 
 def prepare(folder: pathlib.Path) -> None:
     """Write an undamaged table, file of pairs, and model."""
-    generator = random.Random(0)
-    rows = [f"s{row // 20},{generator.random():.3f},{generator.random():.4f}" for row in range(60)]
-    (folder / "table.csv").write_text("\n".join(["id,u,y", *rows]) + "\n")
+    generator = prepare_table(folder)
     words = ["".join(generator.choices("abcdefg", k=generator.randrange(2, 6))) for _ in range(40)]
     (folder / "pairs.tsv").write_text("".join(f"{word}\t{word[::-1]}\n" for word in words))
     torch.manual_seed(0)
     save(SeriesModel(SETTINGS), folder / "model")
     registered("no such class")  # imports every module with models once, before the processes of the trials
     load(folder / "model")
+
+
+def prepare_table(folder: pathlib.Path) -> random.Random:
+    """Write an undamaged table, and return the generator of its numbers."""
+    generator = random.Random(0)
+    rows = [f"s{row // 20},{generator.random():.3f},{generator.random():.4f}" for row in range(60)]
+    (folder / "table.csv").write_text("\n".join(["id,u,y", *rows]) + "\n")
+    return generator
 
 
 def mutated(generator: random.Random, text: str) -> str:

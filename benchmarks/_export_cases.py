@@ -49,10 +49,11 @@ def fields(**options: Any) -> dict[str, Any]:
 
 
 def series() -> Iterator[Case]:
-    """Yield every kind with every cell; the ways of missing values take turns."""
+    """Yield every kind with every cell; the ways of missing values and the scales take turns."""
     for number, (kind, (cell, layers)) in enumerate(itertools.product(KINDS, CELLS)):
         settings: Settings = {"initial_state": kind, "cell": cell, "layers": layers, "missing": MISSING[number % 4]}
         settings |= {"inputs": ("u", "v"), "targets": ("y",), "context": ("a", "b"), "window": 3, "hidden": 5}
+        settings |= {"scale": ("global", "window")[number // 4 % 2]}
         yield f"{kind}, {cell}, {layers}", partial(_series, settings)
 
 
@@ -85,11 +86,13 @@ def forecast() -> Iterator[Case]:
         *({"bridge": bridge, "attention": attention} for bridge, attention in itertools.product(BRIDGES, ATTENTIONS)),
         *(
             {"base": base, "scale": scale, "missing": missing, "quantiles": (0.1, 0.9)}
-            for base, scale, missing in itertools.product(("last", "linear"), ("global", "window"), MISSING)
+            for base, scale, missing in itertools.product(("last", "linear", "seasonal"), ("global", "window"), MISSING)
         ),
     ]
     for part, cell, layers in itertools.product(parts, ("lstm", "gru"), (1, 2)):
         past, horizon = next(of_windows)
+        if part.get("base") == "seasonal":
+            past = max(past, 24)  # hours of a day
         settings: Settings = {"scale": "global", "base": "last", "cell": cell, "layers": layers, "hidden": 6}
         settings |= {"targets": ("y",), "inputs": ("u",), "past_inputs": ("v",), "context": ("a", "b")} | part
         settings |= {"past": past, "horizon": horizon}
@@ -161,7 +164,7 @@ def _texts(settings: Settings) -> TextModel:
 
 
 def _forecast(settings: Settings) -> ForecastModel:
-    return ForecastModel(ForecastSettings(**settings), fields())
+    return ForecastModel(ForecastSettings(**settings), fields(), frequency="1 hour")
 
 
 def _pairs(settings: Settings) -> PairModel:

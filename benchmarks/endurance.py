@@ -1,6 +1,6 @@
 """Damage runs, tables, pair files and model files at random, and count how the package answers.
 
-    python -m benchmarks endurance [--minutes 3] [--seed 0] [--parts kills workers runs tables pairs models]
+    python -m benchmarks endurance [--minutes 3] [--seed 0] [--parts kills runs tables ...]
 
 Each trial ends in one of three ways. *Right*: the result is that of the undamaged files. *Sentence*: an `InputError`.
 *Wrong*: another result, another exception, a crash, or more than the memory or the time that docs/reliability.md
@@ -13,6 +13,8 @@ promises. The program prints the seed of every trial that is wrong, and then end
     tables   mutated CSV files; what is read is compared with Python's csv module
     pairs    mutated files of pairs; what is read is compared with their lines
     models   mutated model files: damaged bytes, and headers with other numbers
+    binary   damaged Parquet, Arrow, MATLAB and gzipped files, and Parquet files that stay on the disk
+    subwords damaged models of subwords
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ import torch
 from contextual_rnn import InputError
 
 from . import _endurance_files as files
+from . import _endurance_formats as formats
 from . import _endurance_runs as runs
 
 BATCH = 50  # trials of one process
@@ -45,8 +48,21 @@ PARTS: dict[str, Callable[[random.Random, int, pathlib.Path], bool]] = {
     "tables": files.table,
     "pairs": files.pairs,
     "models": files.model,
+    "binary": formats.binary,
+    "subwords": formats.subwords,
 }
-SHARES = {"kills": 3, "jobs": 2, "workers": 2, "runs": 5, "tables": 2, "pairs": 1, "models": 2}
+SHARES = {
+    "kills": 3,
+    "jobs": 2,
+    "workers": 2,
+    "runs": 5,
+    "tables": 2,
+    "pairs": 1,
+    "models": 2,
+    "binary": 2,
+    "subwords": 1,
+}
+NEW_PROCESS = ("binary",)  # whose library has threads, which a fork does not have
 
 
 def answer(part: str, seed: int, number: int, folder: pathlib.Path) -> str:
@@ -71,7 +87,7 @@ def batch(part: str, seed: int, numbers: range, folder: pathlib.Path, connection
 
 def answers(part: str, seed: int, numbers: range, folder: pathlib.Path) -> list[str]:
     """Return the answers to trials; a process that crashed is a wrong one."""
-    context = multiprocessing.get_context("fork")
+    context = multiprocessing.get_context("spawn" if part in NEW_PROCESS else "fork")
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=batch, args=(part, seed, numbers, folder, sender))
     process.start()
@@ -121,7 +137,8 @@ def main() -> int:
         for part in options.parts:
             made = folder / part
             made.mkdir()
-            (files if part in ("tables", "pairs", "models") else runs).prepare(made)
+            module = sys.modules[PARTS[part].__module__]
+            module.prepare(made)
             if options.trial is not None:
                 chosen = random.Random(f"{options.seed}/{part}/{options.trial}")
                 print(part, PARTS[part](chosen, options.trial, made))

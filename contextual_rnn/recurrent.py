@@ -268,7 +268,7 @@ class ContextualRNN(nn.Module):
 
     @staticmethod
     def load(path: str | os.PathLike[str]) -> ContextualRNN:
-        """Load a model that `save` wrote. No code in the file is run."""
+        """Load a model that `save` wrote, in evaluation mode. No code in the file is run."""
         return cast(ContextualRNN, load(path, ContextualRNN))
 
 

@@ -53,7 +53,8 @@ def save(module: nn.Module, path: str | os.PathLike[str], extra: dict[str, Any] 
     Args:
         module: the module. Its class and the classes of its submodules must be registered with `register`.
         path: the file.
-        extra: any data that JSON can represent, stored in the header; `read_header(path)["extra"]` returns it.
+        extra: any data that JSON can represent, stored in the header;
+            `contextual_rnn.serialization.read_header(path)["extra"]` returns it.
 
     Raises:
         TypeError: a class is not registered, or JSON cannot represent `extra` or an argument of an `__init__`.
@@ -228,5 +229,5 @@ class SavedModel(nn.Module):
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Read a model that `save` wrote, or that of a run folder of `fit`."""
+        """Read a model that `save` wrote, or that of a run folder of `fit`, in evaluation mode."""
         return load(path, cls)

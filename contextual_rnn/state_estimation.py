@@ -96,7 +96,8 @@ class _Window:
         like = list(leaves(self.like))
         parts = vector.split([math.prod(leaf.shape[1:]) for leaf in like], dim=1)
         sized = zip(parts, like, strict=True)
-        return _fill_like(self.like, (part.reshape(-1, *leaf.shape[1:]).to(leaf.dtype) for part, leaf in sized))
+        rows = len(vector)  # named, since a leaf may be empty
+        return _fill_like(self.like, (part.reshape(rows, *leaf.shape[1:]).to(leaf.dtype) for part, leaf in sized))
 
     def residuals(self, vector: Tensor, rows: Tensor | slice = slice(None)) -> Tensor:
         """Return the scaled errors (B, T K) from states; 0 where the target is unknown."""

@@ -2,10 +2,13 @@
 
 Hypothesis tries the same examples, unless HYPOTHESIS_PROFILE=search has it look for new ones; and PyTorch adds up in one
 thread, for in several a sum differs in its last place, which after a thousand updates is another model.
+
+`make test-fast` leaves out the tests of the files below.
 """
 
 import os
 
+import pytest
 import torch
 from hypothesis import settings
 
@@ -14,3 +17,21 @@ torch.set_num_threads(1)
 settings.register_profile("repeatable", derandomize=True, database=None)
 settings.register_profile("search", max_examples=1000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
+
+# Files whose tests train whole models, start processes or compile graphs, and take more than a few seconds together.
+# fmt: off
+SLOW = (
+    "associative_retrieval", "cli", "cli_streams", "cluster", "commands_in_documents", "compatibility",
+    "compatibility_graphs", "compatibility_training", "documents", "endurance", "examples", "explore", "explore_jobs", "export",
+    "export_jobs", "export_torch", "extras", "forecast", "generation", "group", "image_context", "latent",
+    "linear_cosine_decay", "notebooks", "pair_commands", "pair_fit", "pair_model", "parallel", "pen_digits",
+    "readme", "seq2seq_interface", "series_compare", "system_identification", "texts", "texts_check", "tracing",
+    "transcribe", "translation", "walk",
+)
+# fmt: on
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.path.stem.removeprefix("test_") in SLOW:
+            item.add_marker(pytest.mark.slow)

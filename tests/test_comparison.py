@@ -1,6 +1,7 @@
 """What a comparison and a report show: the answer first, a table that fits a terminal, and tables in a notebook."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from contextual_rnn.errors import InputError as TopInputError
 from contextual_rnn.study.comparison import Comparison, Models, Rows
 from contextual_rnn.study.differences import answer, baseline_rows, difference, in_words, summarise
 from contextual_rnn.study.figures import subplots, write_figure
+from contextual_rnn.study.fit import unsettled
 from contextual_rnn.study.metric import Metric
 from contextual_rnn.study.parallel import run_directory
 from contextual_rnn.study.report import FitReport
@@ -216,3 +218,32 @@ def test_a_figure_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
         write_figure(figure, tmp_path, "a")
     assert (tmp_path / "a.svg").read_text() == "kept"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "a.svg"]
+
+
+def course(*values, name="validation_rmse"):
+    """The metrics of every epoch of a run."""
+    return [{"epoch": epoch + 1, "loss": 1.0, name: value} for epoch, value in enumerate(values)]
+
+
+def test_runs_that_were_still_learning_are_counted():
+    falling, settled = course(8, 6, 4, 3, 2, 1, 0.5, 0.3), course(8, 3, 1, 0.5, 0.49, 0.5, 0.49, 0.48)
+    said = unsettled([falling, falling, settled])
+    assert said == "In 2 of 3 runs, the validation error still fell by more than 5% in the last quarter of the epochs."
+    assert unsettled([falling]).startswith("The validation error still fell")
+    assert unsettled([falling, settled, settled]) == unsettled([falling[:3]]) == unsettled([]) == ""
+    score = course(1, 2, 3, 4, 3, 2, 1, 0.5, name="validation_bleu")
+    assert unsettled([score], higher=["validation_bleu"]) == ""
+    assert "training loss still fell by more than 25%" in unsettled([[{"loss": 1 / n**2} for n in range(1, 5)]])
+    assert unsettled([course(3, 2, -1, -2)]) == ""  # a log likelihood has no percentages
+
+
+@pytest.mark.parametrize("better", [True, False])
+def test_a_comparison_of_runs_that_were_still_learning_says_so(tmp_path, better):
+    found = comparison(tmp_path, kinds=("zero", "context") if better else ("context", "zero"))
+    found.answer = found.answer if better else found.answer.replace("Yes.", "No difference was found.")
+    for name in found.models.names:
+        lines = "".join(json.dumps(row) + "\n" for row in course(4, 3, 2, 1))
+        (tmp_path / "runs" / name / "metrics.jsonl").write_text(lines)
+    found.keep(SimpleNamespace(out=None))
+    said = "In 10 of 10 runs, the validation error still fell by more than 5% in the last quarter of the epochs."
+    assert (said in found.note, said in found.answer) == (better, not better)

@@ -1,5 +1,6 @@
 """Intervals and sentences: what a comparison may claim."""
 
+import dataclasses
 import json
 import math
 
@@ -164,6 +165,36 @@ def test_an_answer_without_a_difference_says_what_else_was_found():
     assert "But the test error of h0 is 90% lower than that of zero (ratio 0.1" in reply
     alone = findings(runs, pairs[1:], [ERROR], item, {})["answer"]
     assert "But" not in alone
+
+
+@pytest.mark.parametrize(
+    ("zero", "second"),
+    [
+        (10.0, " But the test error of h0 is"),
+        (1.0, " No difference in test error was"),
+        (0.1, " The test error of h0 is"),
+    ],
+)
+def test_an_answer_against_the_first_kind_says_so_and_compares_it_with_zero(zero, second):
+    own = [1.0, 2, 3, 4, 5.1]
+    errors = {"h0": own, "read": [0.5, 1, 1.5, 2, 2.5], "zero": [zero * value for value in (1.01, 1.9, 3, 4.2, 5)]}
+    runs = [
+        {"initial_state": kind, "seed": seed, "metrics": {ERROR.key: value}, "squares": [value]}
+        for kind, values in errors.items()
+        for seed, value in enumerate(values)
+    ]
+    item = ItemMetric("squares", "error of an item", values="squares")
+    pairs = [("h0", "zero", "Being told"), ("h0", "read", "Where")]
+    reply = findings(runs, pairs, [ERROR], item, {}, primary=[("h0", "read")])["answer"]
+    assert reply.startswith("Does the initial state matter? Yes, but h0 does worse. The test error of h0 is")
+    assert f".{second}" in reply
+
+
+def test_worse_is_lower_where_a_higher_value_is_better():
+    good = compared([2, 4, 6, 8, 10.1], [1, 2, 3, 4, 5])
+    rate = dataclasses.replace(ERROR, higher_is_better=True)
+    assert "Yes. " in answer("the start", good, rate)
+    assert "Yes, but a does worse. " in answer("the start", good, ERROR)
 
 
 def test_baselines_are_rows_without_seeds():

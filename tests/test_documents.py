@@ -93,3 +93,11 @@ def test_every_link_between_pages_has_a_target():
         text = re.sub(r"^```.*?^```", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
         for target in re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", text):
             assert (path.parent / target).exists(), f"{path.name} links to {target}, which does not exist"
+
+
+def test_the_code_of_every_picture_is_where_the_gallery_says():
+    text = (ROOT / "docs" / "gallery.md").read_text(encoding="utf-8")
+    found = re.findall(r"Drawn by `(\w+)` in \[[^\]]*\]\(\.\./([^)]*)\)", text)
+    assert len(found) == len(list((ROOT / "docs" / "results" / "figures").glob("*.png")))
+    for name, path in found:
+        assert f"def {name}(" in (ROOT / path).read_text(encoding="utf-8"), (name, path)

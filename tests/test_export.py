@@ -2,6 +2,7 @@
 
 import io
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -25,7 +26,7 @@ from contextual_rnn import (
 from contextual_rnn.cli import main
 from contextual_rnn.export import check, onnx_format
 from contextual_rnn.export.check import difference
-from contextual_rnn.export.files import graphs_of
+from contextual_rnn.export.files import graphs_of, write_all
 from contextual_rnn.jobs.series import SeriesModel, SeriesSettings
 from contextual_rnn.kinds import KINDS
 
@@ -106,6 +107,41 @@ def test_a_file_that_differs_from_the_model_is_not_left_behind(tmp_path, monkeyp
     assert not list(tmp_path.iterdir())
 
 
+def test_files_are_written_all_or_none_and_replace_nothing(tmp_path, monkeypatch):
+    first, second, mine = (tmp_path / name for name in ("a.onnx", "b.onnx", "mine"))
+    mine.write_text("mine")
+    second.symlink_to(tmp_path / "nowhere")
+    (tmp_path / "a.onnx.part").symlink_to(mine)  # whoever knows the name of a temporary file gains nothing
+    with pytest.raises(InputError, match=r"b\.onnx exists already; give another `out`"):
+        write_all({first: b"1", second: b"2"})
+    assert {path.name for path in tmp_path.iterdir()} == {"b.onnx", "a.onnx.part", "mine"}
+    second.unlink()
+
+    def without_hard_links(*paths):
+        raise OSError(1, "Operation not permitted")
+
+    for folder, link in (("with", os.link), ("without", without_hard_links)):
+        monkeypatch.setattr(os, "link", link)
+        (tmp_path / folder).mkdir()
+        write_all({tmp_path / folder / "a": b"1", tmp_path / folder / "b": b"2"})
+        assert {path.name: path.read_bytes() for path in (tmp_path / folder).iterdir()} == {"a": b"1", "b": b"2"}
+        with pytest.raises(InputError, match="b exists already"):
+            write_all({tmp_path / folder / "c": b"1", tmp_path / folder / "b": b"3"})
+        assert {path.name: path.read_bytes() for path in (tmp_path / folder).iterdir()} == {"a": b"1", "b": b"2"}
+    assert mine.read_text() == "mine"
+
+
+def test_a_full_disk_leaves_no_file(tmp_path):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))  # of a file; SIGXFSZ is ignored by Python
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            write_all({tmp_path / "small.onnx": b"1", tmp_path / "large.onnx": bytes(2000)})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert not list(tmp_path.iterdir())
+
+
 SERIES = [  # kind, cell, layers, missing
     ("zero", "rnn", 1, "refuse"),
     ("free", "lstm", 2, "hold"),
@@ -132,6 +168,16 @@ def test_onnx_runtime_simulates_series_as_the_model(kind, cell, layers, missing)
     found = differences(model, sizes)
     assert max(found.values()) <= 1e-5, found
     assert {graph for graph, *_ in found} == {"", "continue", "step"}
+
+
+def test_equal_targets_of_a_window_have_no_spread_in_the_graph_either():
+    settings = SeriesSettings(inputs=("u",), targets=("y",), window=3, hidden=3, scale="window", initial_state="zero")
+    spec = graphs_of(SeriesModel(settings)).specs[0]  # whose `usual` spread is 0
+    session = onnx_format.Session(onnx_format.onnx_bytes(spec, {}))
+    inputs = list(spec.examples(spec.sizes(200, 5), 1))
+    place = [one.name for one in spec.inputs].index("window_targets")
+    inputs[place] = torch.linspace(0.1, 9.9, 200).reshape(-1, 1, 1).repeat(1, 3, 1)  # their mean is rounded
+    torch.testing.assert_close(torch.from_numpy(session(inputs)[0]), spec.module(*inputs)[0], rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", ["estimated", "context+estimated"])

@@ -213,6 +213,8 @@ def test_the_program_beside_a_model_of_texts_refuses_in_a_sentence(tmp_path):
     settings = TextSettings(text="t", context=("b",), unit="graphemes", hidden=4)
     TextModel(settings, ["a", "b"], {"b": Label(["x", "y"], unknown=True)}).export(tmp_path / "model.onnx")
     found = program(tmp_path / "model-sample.py").Model(str(tmp_path / "model"))
+    with pytest.raises(ValueError, match="n must be at least 1; found 0"):
+        found.sample(0)  # ONNX Runtime would end the process
     with pytest.raises(ValueError, match="the model has no context column 'c'; it has b"):
         found.sample(1, {"c": 1})
     with pytest.raises(ValueError, match="b has no label 'z'; it has x, y"):

@@ -35,6 +35,13 @@ def test_names_lose_the_parts_that_all_share():
         assert without_shared(alone) == alone
 
 
+def test_the_heading_of_the_rows_has_the_parts_that_they_show():
+    runs = {"a": {"project, none, output": [1.0, 2.0], "zero, none, truth": [2.0, 3.0], "mean": [3.0]}}
+    figure = plot_runs(runs, [RMSE], heading="bridge, attention, feeding")
+    assert figure.axes[0].get_ylabel() == "bridge, feeding"
+    assert plot_runs(runs, [RMSE], heading="initial state").axes[0].get_ylabel() == ""
+
+
 def test_panels_have_labels_with_units_and_share_the_axis_of_the_targets_alone():
     panels = drawn().axes
     assert [axes.get_xlabel() for axes in panels] == [

@@ -20,7 +20,7 @@ from contextual_rnn.jobs.forecast import train as training_module
 from contextual_rnn.jobs.forecast.metrics import METRICS, errors_of, mean_squares, scores
 from contextual_rnn.jobs.forecast.model import ForecastModel
 from contextual_rnn.jobs.forecast.settings import ForecastSettings
-from contextual_rnn.jobs.forecast.windows import cut_windows, hold_out_ends
+from contextual_rnn.jobs.forecast.windows import cut_windows, hold_out_ends, not_validated_in_words
 from contextual_rnn.seq2seq import ATTENTIONS, BRIDGES, ScheduledSampling
 
 COLUMNS = {"targets": ["y"], "inputs": ["u"], "context": ["kind"], "series": "name", "past": PAST, "horizon": HORIZON}
@@ -126,6 +126,12 @@ def test_the_ends_of_series_are_held_out():
     assert [len(one) for one in beginnings + ends] == [160, 160, 40, 40]
     assert torch.equal(torch.cat([beginnings[1].targets, ends[1].targets]), records(2, steps=200)[1].targets)
     assert [len(one) for one in hold_out_ends([*records(1, steps=200), *records(1, steps=39)], 20)[0]] == [160, 39]
+    named = not_validated_in_words([f"s{number}" for number in range(8)], [40, 41, *[39] * 6], 20)
+    assert named[0].startswith(
+        "6 of 8 series are too short to validate on, with fewer than 40 steps (twice `past` and `horizon`), and trained "
+        "on whole: 's2', 's3', 's4', 's5', 's6' and 1 more. The other 2 alone decide on"
+    )
+    assert not not_validated_in_words(["a"], [40], 20)
     with pytest.raises(InputError, match="the longest training series has 39 steps, but 40 are needed"):
         hold_out_ends(records(1, steps=39), 20)
 
@@ -159,6 +165,9 @@ def test_forecasts_of_new_series_are_better_than_persistence(fitted):
     assert results["metrics"]["rmse"] == rows["test"]["rmse"]
     written = pl.read_csv(folder / "errors_by_series.csv")
     assert written["series"].to_list() == ["s8", "s9", "s10"]
+    assert written["forecasts"].to_list() == [9, 9, 9]
+    sums = written["forecasts"] * written["MAE of the model"]
+    assert sums.sum() / 27 == pytest.approx(rows["test"]["mae"], rel=1e-4)
     assert (written["RMSE of the model"] < written["RMSE of persistence"]).all()
     assert f"Errors by series: {folder / 'errors_by_series.csv'}" in str(network.report)
     history = [json.loads(line) for line in (folder / "final" / "metrics.jsonl").read_text().splitlines()]
@@ -220,6 +229,9 @@ def test_a_series_column_of_integers_named_step_is_kept():
 def test_what_is_wrong_with_tables_is_said(fitted):
     network, _ = fitted
     past, future = split(table(3, first=8))
+    begins = "at least 20 are needed, since `past` is 12 and `horizon` is 8; begin each series with the 12 rows before "
+    with pytest.raises(InputError, match=begins):
+        forecast.fit(table(2), test=future, **COLUMNS, **TINY, base="last")
     for given, said in (
         ((past,), "must be known at the steps to forecast: give `future`"),
         ((past, table(2)), "has no series 's8', whose inputs are needed"),
@@ -250,7 +262,7 @@ def test_settings_are_checked(options, said):
 
 
 def test_compare_tries_each_factor_alone(tmp_path):
-    options = {**COLUMNS, **TINY, "seeds": 2, "jobs": 1, "out": tmp_path / "run"}
+    options = {**COLUMNS, **TINY, "feeding": ["output", "truth"], "seeds": 2, "jobs": 1, "out": tmp_path / "run"}
     train, test = table(4), table(10, first=8)
     found = forecast.compare(train, test, **options)
     assert found.answer.startswith(

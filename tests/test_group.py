@@ -3,7 +3,6 @@
 import os
 import pathlib
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,7 +14,7 @@ import torch
 from spelling import SMALL, WORDS, listed
 from tanks import columns
 
-from contextual_rnn import InputError, load
+from contextual_rnn import InputError
 from contextual_rnn._core.group import join_group, select
 from contextual_rnn.data.series import Datasets
 from contextual_rnn.jobs import forecast, generation, pairs, series, texts
@@ -178,7 +177,7 @@ def test_a_process_that_is_killed_ends_all_and_one_process_resumes(tmp_path):
         assert torch.allclose(tensor, resumed.state_dict()[name], rtol=1e-2, atol=1e-3), name
 
 
-def test_a_process_that_has_read_other_data_is_named():
+def test_a_process_that_has_read_other_data_is_named(tmp_path):
     class Told:
         rank = 1
 
@@ -189,7 +188,7 @@ def test_a_process_that_has_read_other_data_is_named():
         data = types.SimpleNamespace(identity={"sha256": {"train": "c", "test": "b"}})
 
     with pytest.raises(InputError, match="process 1 has read other data in `train` than process 0; give every machine"):
-        follow(Work(), Told())
+        follow(Work(), Told(), tmp_path)
 
 
 def test_other_numbers_of_processes_than_were_started_are_refused(monkeypatch):
@@ -197,34 +196,6 @@ def test_other_numbers_of_processes_than_were_started_are_refused(monkeypatch):
         monkeypatch.setenv(name, value)
     with pytest.raises(InputError, match="`devices` 3 and `nodes` 1 make 3 processes, but 2 were started"):
         join_group("cpu", "32", 3, 1)
-
-
-def test_the_tasks_of_slurm_train_one_model(tmp_path):
-    table = tmp_path / "table.csv"
-    tables()[0].write_csv(table)
-    given = {"inputs": "u", "targets": "y", "series": "id", "length": 8, "hidden": 4, "epochs": 1, "updates": 3}
-    command = [sys.executable, "-m", "contextual_rnn", "fit", "series", "--train", str(table), "--devices", "2"]
-    command += [f"--{name}={value}" for name, value in given.items()] + ["--out", str(tmp_path / "run")]
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    job = {"SLURM_JOB_ID": "4711", "SLURM_JOB_NAME": "fit", "SLURM_NODELIST": "localhost", "SLURM_NODEID": "0"}
-    job |= {"SLURM_NTASKS": "2", "SLURM_NTASKS_PER_NODE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-    tasks = [
-        subprocess.Popen(
-            command,
-            env={**os.environ, **job, "SLURM_PROCID": rank, "SLURM_LOCALID": rank, "OMP_NUM_THREADS": "1"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for rank in "01"
-    ]
-    said = [task.communicate(timeout=500)[0] for task in tasks]
-    assert [task.returncode for task in tasks] == [0, 0], said
-    together, alone = load(tmp_path / "run"), series.fit(str(table), **{**given, "inputs": ["u"], "targets": ["y"]})
-    for name, tensor in alone.state_dict().items():
-        assert torch.allclose(tensor, together.state_dict()[name], rtol=1e-4, atol=1e-5), name
 
 
 def test_several_machines_need_a_launcher():

@@ -373,3 +373,11 @@ def test_the_command_line_reads_two_parallel_files_and_says_what_it_inferred(tmp
         with pytest.raises(SystemExit):
             main(["fit", "pairs", *map(str, wrong), "--out", str(tmp_path / "no")])
         assert said in capsys.readouterr().err
+
+
+def test_a_binary_table_of_pairs_needs_columns(tmp_path):
+    pl.DataFrame({"left": ["ab"], "right": ["ba"]}).write_parquet(tmp_path / "pairs.parquet")
+    with pytest.raises(InputError, match="is no text file; name its columns of sources and targets in `columns`"):
+        read_pairs(tmp_path / "pairs.parquet")
+    found = read_pairs(tmp_path / "pairs.parquet", columns=("left", "right"), source_unit="characters")
+    assert found.pairs[0].target == ("b", "a")

@@ -9,7 +9,7 @@ from forecasts import TINY, model, records
 from contextual_rnn import InputError
 from contextual_rnn.cli import main
 from contextual_rnn.jobs import forecast
-from contextual_rnn.jobs.forecast.quantiles import fit_quantiles, quantile_forecasts
+from contextual_rnn.jobs.forecast.quantiles import fit_quantiles, number_in_words, quantile_forecasts
 from contextual_rnn.jobs.forecast.windows import cut_windows, every_window
 
 LEVELS = (0.1, 0.5, 0.9)
@@ -31,7 +31,7 @@ def test_a_share_of_new_values_lies_below_each_quantile(fitted):
     words = " ".join(str(network.report).split())
     shares = [
         float(part.split("%")[0].split()[-1])
-        for part in words.split("Of the targets of the test table")[1].split(",")[1:4]
+        for part in words.split("Of the targets of the 298 windows of the test table")[1].split(",")[1:4]
     ]
     assert shares == pytest.approx([10, 50, 90], abs=4)
 
@@ -68,6 +68,20 @@ def test_quantiles_are_those_of_the_errors_of_held_out_windows(scale):
 def test_quantiles_that_are_none_are_refused(quantiles, words):
     with pytest.raises(InputError, match=words):
         forecast.fit(noise(60), targets=["y"], past=4, horizon=3, quantiles=quantiles, **TINY)
+
+
+def test_the_number_of_windows_of_quantiles_is_said(fitted):
+    words = " ".join(str(fitted[0].report).split())
+    assert "Quantiles are those of the errors of 174 held-out windows, which overlap." in words
+    assert "These are few" not in words
+    options, held_out = model(quantiles=LEVELS).settings, records(3)
+    assert number_in_words(held_out, options) == [
+        "Quantiles are those of the errors of 63 held-out windows, which overlap.",
+        "These are few: the quantile 0.1 needs at least 100, so that 10 errors lie beyond it.",
+    ]
+    few = number_in_words(held_out[:1], options.replace(past=20, quantiles=(0.05, 0.5)))
+    assert "13 held-out windows, which overlap, of all steps of the horizon together." in few[0]
+    assert "the quantile 0.05 needs at least 200" in few[1]
 
 
 def test_few_windows_share_the_errors_of_all_steps():

@@ -2,6 +2,7 @@
 
 import pathlib
 import re
+import runpy
 import shlex
 
 from contextual_rnn.cli import main
@@ -41,3 +42,11 @@ def test_the_readme_fits_two_screens():
 def test_every_link_to_a_file_leads_to_one():
     for target in re.findall(r"\]\((?!http)([^)#]+)", TEXT):
         assert (ROOT / target).exists(), target
+
+
+def test_a_package_has_absolute_links_to_files():
+    absolute = runpy.run_path(str(ROOT / ".ci" / "absolute_links.py"))["absolute"]
+    found = absolute(TEXT, "https://example.org/owner/name/")
+    assert "](https://example.org/owner/name/blob/main/docs/index.md)" in found
+    assert "](https://example.org/owner/name/raw/main/docs/figures/tank.png)" in found
+    assert re.findall(r"\]\((?!https?:)[^)]*", found) == []

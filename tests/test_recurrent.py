@@ -521,3 +521,27 @@ def test_an_initial_state_that_makes_a_wrong_shape_is_refused():
     core = nn.GRU(D, 5, batch_first=True)
     with pytest.raises(ValueError, match=r"has shape \(1, 4, 5\); expected \(4, 1, 5\)"):
         ContextualRNN(core, Wrong(core))(torch.randn(B, T, D))
+
+
+class Adding(nn.Module):
+    """A cell, which reads one step."""
+
+    state_shapes = (3,)
+
+    def forward(self, x, state):
+        return x + state, x + state
+
+
+def test_a_cell_that_is_taken_for_a_core_is_told_to_be_wrapped():
+    cell = Adding()
+    rnn = ContextualRNN(cell, ConstantState(cell))
+    with pytest.raises(ValueError, match="a cell, which reads one step, is wrapped in Unroll"):
+        rnn(torch.zeros(3, 3, 3))  # of which the state has the shape (3, 3), as the batch and the steps
+    unrolled = Unroll(cell)
+    assert ContextualRNN(unrolled, ConstantState(unrolled))(torch.ones(3, 3, 3))[1].eq(3).all()
+
+
+def test_a_number_is_no_generator():
+    core = nn.GRU(1, 2, batch_first=True)
+    with pytest.raises(TypeError, match=r"torch.Generator or TrajectorySeeds\(7\); found 7"):
+        FreeState(core, noise=1.0)(3, generator=7)

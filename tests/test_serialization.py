@@ -447,3 +447,9 @@ def test_the_library_builds_without_memory(tmp_path, kind):
     header = serialization.read_header(tmp_path / "model")
     module = build_without_memory(header["class"], tmp_path / "model", 100)
     assert {tensor.device.type for tensor in module.state_dict().values()} == {"meta"}
+
+
+def test_a_file_of_torch_is_named_as_such(tmp_path):
+    torch.save(nn.Linear(1, 1).state_dict(), tmp_path / "weights.pt")
+    with pytest.raises(InputError, match=r"weights.pt .* as torch.save writes it; .* load_state_dict"):
+        load(tmp_path / "weights.pt")

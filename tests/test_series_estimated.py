@@ -6,7 +6,7 @@ import pytest
 import torch
 from tanks import QUICK, TANK, model, panda, records
 
-from contextual_rnn import load
+from contextual_rnn import InputError, estimate_state, load
 from contextual_rnn._core.records import collate
 from contextual_rnn.jobs import series
 from contextual_rnn.jobs.series import SeriesModel
@@ -82,3 +82,37 @@ def test_handoff_maps_the_final_state_of_a_core_over_the_window():
         found = made(inputs, targets[:, :3], context, lengths)[0]
     found = (found - made.target_mean) / made.target_scale
     torch.testing.assert_close(found[:, :20], wanted[:, :20])  # the first series ends after 27 steps
+
+
+def test_the_state_of_a_model_that_was_trained_from_zero_can_be_estimated():
+    zero, known = model("zero"), records()
+    plain, heavy, light = ([y for _, y, _ in zero.simulate(known, weight)] for weight in (None, 1e9, 0.1))
+    torch.testing.assert_close(heavy, plain, atol=1e-4, rtol=1e-4)
+    assert (light[0] - plain[0]).abs().max() > 5e-4  # of a core with random weights, which forgets its start soon
+
+    inputs, targets = known[0].inputs.unsqueeze(0), known[0].targets.unsqueeze(0)
+    h0 = estimate_state(
+        lambda x, state: zero.carry_on(x, state, None),
+        inputs[:, :3],
+        targets[:, :3],
+        start=(zero.rnn.initial_state(1), torch.zeros(1, zero.carried_size)),
+        weight=0.1,
+        scale=zero.target_scale,
+    )
+    with torch.no_grad():
+        expected = zero.carry_on(inputs, h0, None)[0][0, 3:]
+    torch.testing.assert_close(light[0], expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "said"),
+    [
+        ("context", {"estimate_weight": 0.1}, "that of 'context' starts after the window"),
+        ("warm-up", {"estimate_weight": 0.1}, "that of 'warm-up' reads the targets of the window"),
+        ("zero", {"estimate_weight": -1.0}, "at least 0; found -1.0"),
+        ("zero", {"estimate_weight": 0.1, "start": {}}, "which `start` gives"),
+    ],
+)
+def test_a_state_that_cannot_be_estimated_is_refused(kind, options, said):
+    with pytest.raises(InputError, match=said):
+        model(kind).predict(panda(2, c=float), **options)

@@ -81,6 +81,7 @@ def test_a_window_that_holds_a_season_gives_a_seasonal_baseline():
     assert daily.predict(table).baselines["seasonal"]["y"] == 0
     assert daily.report.rows["seasonal, training table"]["free_run_rmse"] == 0
     assert "MASE and RMSSE leave out 1 series, which repeats exactly." in daily.report.sentences
+    assert daily.report.rows["persistence, training table"]["mae"] >= 0
     assert "seasonal" not in series.fit(table, window=3, **options).predict(table).baselines
 
 
@@ -191,7 +192,7 @@ def test_wrong_tables_and_states_are_refused_in_one_sentence(model, tmp_path):
         model.predict(panda(1, steps=3))
     with pytest.raises(InputError, match=r"`table` must be a path, .* found NoneType"):
         model.predict(None)
-    with pytest.raises(InputError, match="`start` has no state of series 's1'; it has those of s0"):
+    with pytest.raises(InputError, match="`start` has no state of series 's1'; it has those of 's0'"):
         model.predict(table, start=model.predict(panda(1)).state)
     with pytest.raises(InputError, match="`start` must be the `state` of an earlier prediction; found Prediction"):
         model.predict(table, start=model.predict(table))
@@ -247,3 +248,15 @@ def test_a_table_without_a_series_column_carries_on_under_another_name(tmp_path)
     first = tank.predict(tmp_path / "b.csv")
     assert len(tank.predict(tmp_path / "c.csv", start=first.state).frame) == 60
     assert first.frame.columns == ["step", "y", "y_predicted"]
+
+
+def test_a_prediction_is_drawn_by_series(model):
+    found = model.predict(panda(3))
+    measured, predicted = found.plot("s1").axes[0].get_lines()
+    rows = found.frame[found.frame["id"] == "s1"]
+    assert measured.get_ydata() == pytest.approx(rows["y"])
+    assert predicted.get_ydata() == pytest.approx(rows["y_predicted"])
+    assert [line.get_label() for line in (measured, predicted)] == ["measured", "predicted"]
+    assert found.plot(steps=5).axes[0].get_title() == "series s0"
+    with pytest.raises(InputError, match="no series 's9'; the prediction has s0, s1, s2"):
+        found.plot("s9")

@@ -215,6 +215,13 @@ def test_a_text_is_restored_from_its_subwords():
     assert Subwords.from_text(model.to_text()) == model
 
 
+@pytest.mark.parametrize("damaged", [lambda model: b"", lambda model: model[:300], lambda model: bytes(9)])
+def test_a_damaged_model_of_subwords_is_refused(damaged):
+    model = Subwords.train([text for pair in SENTENCES for text in pair], 80)
+    with pytest.raises(InputError, match="the model of the subwords is damaged"):
+        Subwords(damaged(model.model)).split("a")
+
+
 def test_texts_have_no_subwords():
     from contextual_rnn.data.units import check_unit
 

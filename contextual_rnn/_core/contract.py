@@ -27,6 +27,8 @@ from .unroll import Unroll
 
 _TORCH_FORWARDS = (nn.RNN.forward, nn.LSTM.forward, nn.GRU.forward)
 
+_WRAP = "a cell, which reads one step, is wrapped in Unroll"  # of errors about a core of a user's own
+
 
 @dataclasses.dataclass(frozen=True)
 class CoreContract:
@@ -150,7 +152,7 @@ class CoreContract:
     def _check_result(self, name: str, result: Any, x: Any) -> tuple[Any, State]:
         if not isinstance(result, (tuple, list)) or len(result) != 2:
             found = f"{len(result)} items" if isinstance(result, (tuple, list)) else f"a {type(result).__name__}"
-            raise ValueError(f"{name} returned {found}; a core returns (output, state)")
+            raise ValueError(f"{name} returned {found}; a core returns (output, state), and {_WRAP}")
         output, state = result
         if shapes_are_traced() or isinstance(x, PackedSequence):
             return output, state
@@ -159,13 +161,16 @@ class CoreContract:
             layout = "batch, time" if self.batch_first else "time, batch"
             raise ValueError(
                 f"{name} returned an output of {found}; expected ({layout}, features) = "
-                f"({x.shape[0]}, {x.shape[1]}, features): a core returns (output, state)"
+                f"({x.shape[0]}, {x.shape[1]}, features): a core returns (output, state), and {_WRAP}"
             )
         batch = x.shape[0] if self.batch_first else x.shape[1]
         swapped = state
         if self.layers_first and all(isinstance(leaf, Tensor) and leaf.dim() > 1 for leaf in leaves(state)):
             swapped = map_state(lambda leaf: leaf.transpose(0, 1), state)
-        check_state(swapped, self.state_shapes, batch, name=f"the state that {name} returned")
+        try:
+            check_state(swapped, self.state_shapes, batch, name=f"the state that {name} returned")
+        except ValueError as error:
+            raise ValueError(f"{error}; {_WRAP}") from None
         return output, state
 
     def match_dtype(self, core: nn.Module, state: State) -> State:

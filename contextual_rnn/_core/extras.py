@@ -9,14 +9,16 @@ from ..errors import InputError
 # The names by which packages are imported; pyproject.toml has the names by which they are installed.
 EXTRAS = {
     "jobs": (
-        *("polars", "narwhals", "matplotlib", "scipy", "tyro", "rich", "yaml", "tqdm", "joblib", "filelock"),
+        *("polars", "narwhals", "matplotlib", "tyro", "rich", "yaml", "tqdm", "joblib", "filelock"),
         *("lightning_fabric", "pooch"),
     ),
+    "matlab": ("scipy",),
     "pairs": ("rapidfuzz", "regex"),
     "translation": ("sentencepiece", "sacrebleu"),
     "cluster": ("distributed",),
     "digits": ("sklearn",),
     "export": ("onnx", "onnxruntime"),
+    "explore": ("starlette", "uvicorn"),
     "molecules": ("rdkit",),
 }
 

@@ -25,12 +25,13 @@ _BINARY = getattr(os, "O_BINARY", 0)  # of Windows
 
 
 @contextlib.contextmanager
-def replacing(path: pathlib.Path, *, synced: bool = True) -> Iterator[IO[bytes]]:
+def replacing(path: pathlib.Path, *, synced: bool = True, is_new: bool = False) -> Iterator[IO[bytes]]:
     """Yield a new file to write; it replaces the file `path` when the block ends without an error.
 
     Args:
         path: of the file.
         synced: flush the new file to the disk first, so that it is whole after a power cut, too.
+        is_new: replace no file; raise FileExistsError instead, also if `path` is a link.
 
     Raises:
         OSError: the system refuses to write the file, which is then as it was before.
@@ -43,7 +44,7 @@ def replacing(path: pathlib.Path, *, synced: bool = True) -> Iterator[IO[bytes]]
             file.flush()
             if synced:
                 os.fsync(file.fileno())
-        os.replace(part, path)
+        (_name_new if is_new else os.replace)(part, path)
     finally:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
@@ -53,6 +54,23 @@ def write_bytes(path: pathlib.Path, content: bytes, *, synced: bool = True) -> N
     """Replace a file completely or not at all, as `replacing` does; raise OSError if the system refuses."""
     with replacing(path, synced=synced) as file:
         file.write(content)
+
+
+def write_new(path: pathlib.Path, content: bytes) -> None:
+    """Write a new file completely or not at all; raise FileExistsError if there is one, and OSError else."""
+    with replacing(path, is_new=True) as file:
+        file.write(content)
+
+
+def _name_new(part: pathlib.Path, path: pathlib.Path) -> None:
+    """Give a file a name that no file has; raise FileExistsError if one has it."""
+    try:
+        os.link(part, path)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without hard links
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
+        os.replace(part, path)
 
 
 def sync(path: pathlib.Path) -> None:

@@ -81,6 +81,9 @@ def standard_normal(
         A state, `(B, *shape)` for every shape.
     """
     sizes = [math.prod(shape) for shape in shape_leaves(shapes)]
+    if not (generator is None or isinstance(generator, (torch.Generator, TrajectorySeeds))):
+        seeds = f"TrajectorySeeds({generator})" if isinstance(generator, int) else "TrajectorySeeds(seed)"
+        raise TypeError(f"`generator` must be a torch.Generator or {seeds}; found {generator!r}")
     if isinstance(generator, TrajectorySeeds):
         noise = generator.draw(batch_size, sum(sizes)).to(like)
     else:

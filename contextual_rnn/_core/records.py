@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
@@ -22,6 +23,7 @@ class Record:
         context: (C,), the context vector of the whole series.
         filled: (T, 2Y), the targets with missing ones filled, and their indicators; None if missing values are refused.
             NaN in inputs or filled targets stands for the training mean, which the model puts there.
+        times: (T,) datetime64, on the local clock, for figures; None where they are not known.
     """
 
     name: str
@@ -29,6 +31,7 @@ class Record:
     targets: Tensor
     context: Tensor
     filled: Tensor | None = None
+    times: np.ndarray | None = None
 
     @property
     def read(self) -> Tensor:
@@ -42,8 +45,9 @@ class Record:
     def part(self, start: int, stop: int) -> Record:
         """Return the steps from `start` up to `stop`."""
         filled = None if self.filled is None else self.filled[start:stop]
+        times = None if self.times is None else self.times[start:stop]
         inputs, targets = self.inputs[start:stop], self.targets[start:stop]
-        return dataclasses.replace(self, inputs=inputs, targets=targets, filled=filled)
+        return dataclasses.replace(self, inputs=inputs, targets=targets, filled=filled, times=times)
 
 
 def last_known(values: Tensor, otherwise: Tensor) -> Tensor:
@@ -51,6 +55,14 @@ def last_known(values: Tensor, otherwise: Tensor) -> Tensor:
     steps = torch.arange(len(values), device=values.device)[:, None]
     last = torch.where(values.isnan(), -1, steps).amax(dim=0)
     return torch.where(last < 0, otherwise, values.gather(0, last.clamp(min=0)[None])[0])
+
+
+def own_means(series: Sequence[Record]) -> dict[str, Tensor]:
+    """Return the means of the targets of series, (Y,), by name; several parts of a series count as one."""
+    parts: dict[str, list[Tensor]] = {}
+    for record in series:
+        parts.setdefault(record.name, []).append(record.targets)
+    return {name: torch.cat(several).double().nanmean(0).float() for name, several in parts.items()}
 
 
 # Inputs (B, T, U), targets (B, T, Y), context (B, C) and lengths (B,); and the filled targets (B, T, 2Y), if missing

@@ -115,6 +115,11 @@ def read_tensors(path: pathlib.Path) -> TensorFile:
     """
     content = read_bytes(path)
     size = _header_size(content)
+    if content[:4] == b"PK\x03\x04":  # a zip archive
+        raise InputError(
+            f"{path} cannot be read as safetensors: it is a zip archive, as torch.save writes it; read weights with "
+            "torch.load(..., weights_only=True) and load_state_dict"
+        )
     if not 2 <= size <= min(LARGEST_HEADER, len(content) - 8):
         raise _damaged(path, f"its header cannot have {size} bytes")
     try:

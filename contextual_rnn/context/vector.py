@@ -97,6 +97,8 @@ class Window(Vector):
 class Element(Window):
     """The first element of the sequence: a window of one step, (B, D) or (B, 1, D).
 
+    It is not cut off the sequence unless you call `take`, which returns the context and the rest.
+
     Args:
         features: D.
         unknown: whether it may be unknown; an unknown row contains NaN. See `Field`.

@@ -1,4 +1,4 @@
-"""Errors that compare series of any level: MASE and RMSSE; and in how many series a model is better than another."""
+"""Errors of series: MAE; MASE and RMSSE, which compare series of any level; and who is better in how many series."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..study.metric import Metric
 
+MAE = Metric("mae", "MAE", of_targets=True)
 SCALED = (Metric("mase", "MASE"), Metric("rmsse", "RMSSE"))
 
 Errors = Sequence[Tensor] | Tensor  # of N predictions of S steps: f - y, (S, Y) each, NaN where y is missing
@@ -25,22 +26,31 @@ class ScaledErrors:
         series: the names of the series.
         mase: by prediction, that of each series, the mean over targets, (series,); NaN for series that are left out.
         rmsse: likewise.
+        season: m of `scaled_errors`.
     """
 
     series: list[str]
     mase: dict[str, Tensor]
     rmsse: dict[str, Tensor]
+    season: int = 1
 
     def means(self, name: str) -> dict[str, float]:
         """Return the means over series, by the key of the metric; empty if all series are left out."""
         found = {"mase": float(self.mase[name].nanmean()), "rmsse": float(self.rmsse[name].nanmean())}
         return {} if math.isnan(found["mase"]) else found
 
-    def in_words(self) -> list[str]:
-        """Return a sentence that says how many series are left out, if any are."""
+    def in_words(self, known: str) -> list[str]:
+        """Return a sentence that says what errors are divided by, and one that counts the series that are left out.
+
+        Args:
+            known: where x of `scaled_errors` comes from, such as "its rows in the training table".
+        """
+        rows = f"{self.season} row{'s' * (self.season != 1)}"
+        mean = "; both are plain means over series" if len(self.series) > 1 else ""
+        said = [f"MASE and RMSSE divide the errors of a series by its changes over {rows}, in {known}{mean}."]
         number = int(next(iter(self.mase.values())).isnan().sum())
         repeats = "1 series, which repeats" if number == 1 else f"{number} series, which repeat"
-        return [f"MASE and RMSSE leave out {repeats} exactly."] if number else []
+        return said + [f"MASE and RMSSE leave out {repeats} exactly."] * (number > 0)
 
 
 def scaled_errors(
@@ -64,7 +74,7 @@ def scaled_errors(
     sizes = {key: _sizes_of_steps(parts, season) for key, parts in shared.items()}
     absolute, squared = (torch.stack(one) for one in zip(*(sizes[id(known[name])] for name in rows), strict=True))
     repeats = ~(absolute > 0).all(1)
-    found = ScaledErrors(list(rows), {}, {})
+    found = ScaledErrors(list(rows), {}, {}, season)
     for name, error in errors.items():
         by_series = [_together(error, places).double() for places in rows.values()]
         mase = torch.stack([one.abs().nanmean(0) for one in by_series]) / absolute
@@ -83,22 +93,36 @@ def squares_by_series(errors: Errors, names: Sequence[str]) -> list[float]:
     return [float(_together(errors, places).square().nanmean()) for places in _rows_of(names).values()]
 
 
-def errors_by_series(errors: Mapping[str, Errors], names: Sequence[str], scaled: ScaledErrors) -> list[dict[str, Any]]:
-    """Return a row for each series: its name, and the RMSE, MASE and RMSSE of every prediction. None is not known.
+def mean_absolute(errors: Errors) -> float:
+    """Return the mean absolute error over all known targets."""
+    return float(torch.cat(list(errors)).abs().nanmean())
+
+
+def errors_by_series(
+    errors: Mapping[str, Errors], names: Sequence[str], scaled: ScaledErrors, counted: str = ""
+) -> list[dict[str, Any]]:
+    """Return a row for each series: its name, and the RMSE, MAE, MASE and RMSSE of every prediction.
+
+    None is not known.
 
     Args:
         errors: of each prediction, in the unit of the report.
         names: (N,), the series that each of the N errors belongs to.
         scaled: the result of `scaled_errors`.
+        counted: the name of a column with the number of predictions of each series; none if it is empty.
     """
-    squares = {name: squares_by_series(error, names) for name, error in errors.items()}
-    rows = []
-    for place, series in enumerate(scaled.series):
-        row: dict[str, Any] = {"series": series}
-        for name in errors:
-            values = squares[name][place] ** 0.5, float(scaled.mase[name][place]), float(scaled.rmsse[name][place])
-            for metric, value in zip(("RMSE", "MASE", "RMSSE"), values, strict=True):
-                row[f"{metric} of {name}"] = value if math.isfinite(value) else None
+    rows, of_series = [], _rows_of(names)
+    for place, (series, places) in enumerate(of_series.items()):
+        row: dict[str, Any] = {"series": series, **({counted: len(places)} if counted else {})}
+        for name, error in errors.items():
+            own = _together(error, places).double()
+            values = {
+                "RMSE": float(own.square().nanmean().sqrt()),
+                "MAE": float(own.abs().nanmean()),
+                "MASE": float(scaled.mase[name][place]),
+                "RMSSE": float(scaled.rmsse[name][place]),
+            }
+            row |= {f"{metric} of {name}": value if math.isfinite(value) else None for metric, value in values.items()}
         rows.append(row)
     return rows
 

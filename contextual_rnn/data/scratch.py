@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import pathlib
-import shutil
-import tempfile
 import weakref
 from typing import Any
 
 import numpy as np
 
+from .._core.temporary import TemporaryFolder
 from ..errors import InputError
 
 
@@ -23,8 +22,9 @@ class Scratch:
     """
 
     def __init__(self) -> None:
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="contextual-rnn-"))
-        weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
+        made = TemporaryFolder()
+        self.folder: pathlib.Path = made.path
+        weakref.finalize(self, made.remove)
 
 
 def read_into(file: Any, start: int, found: np.ndarray) -> None:

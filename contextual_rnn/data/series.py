@@ -16,6 +16,7 @@ from ..coding import Coding
 from ..context import Field
 from ..errors import InputError
 from ..scaling import StandardisedColumns
+from ..table_files.doubtful import labels_alike, perhaps_missing
 from .calendar import calendar_inputs
 from .columns import TargetSettings
 from .fields import fields_of
@@ -23,7 +24,7 @@ from .input_labels import coding_in_words, inputs_with_labels, learn_labels, per
 from .lengths import left_out_in_words, too_short
 from .missing import REFUSE, check_known, filled_with_indicators, in_words
 from .stored import StoredSeries
-from .table import Source, Table, is_path
+from .table import Source, Table, is_path, same_tables
 from .time import NO_TIME, Times, check_order, common_frequency, read_times
 
 
@@ -127,7 +128,7 @@ def read_series(
     outputs = table.numbers(targets, known, columns.missing_values, coding.offsets)
     if not targets:
         outputs = np.full((len(table), len(columns.targets)), np.nan, np.float32)
-    context = {name: table.context(name, name in columns.labels) for name in columns.context}
+    context = {name: table.context(name, name in columns.labels, columns.missing_values) for name in columns.context}
     if scored_from is not None and np.isnan(outputs).any():
         after = f" after the first {scored_from} steps" if scored_from else ""
         for name, places in rows.items():
@@ -248,7 +249,8 @@ def make_record(one: Series, context: Tensor, columns: TargetSettings) -> Record
         filled = torch.from_numpy(filled_with_indicators(one.targets, columns.missing))
     if one.calendar is not None:
         inputs = np.concatenate([inputs, one.calendar], axis=1)
-    return Record(one.name, torch.from_numpy(inputs), targets, context, filled)
+    times = one.times.dates(one.rows) if one.times and len(one.rows) == len(one) else None
+    return Record(one.name, torch.from_numpy(inputs), targets, context, filled, times)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -266,6 +268,7 @@ class Datasets:
         missing, notes: sentences on missing values, and on what else was found.
         held_out: whole series that are not trained on, where `validation` holds windows of them.
         stored: all series of a training table that stays on the disk, of which `training` holds a part.
+        whole, whole_stored: the series of the training table, where `training` and `stored` hold parts of them.
         levels_differ: whether their levels differ (see `series_scales.levels_differ`); None if it stays in memory.
     """
 
@@ -279,7 +282,9 @@ class Datasets:
     missing: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     held_out: tuple[Record, ...] = ()
+    whole: tuple[Record, ...] = ()
     stored: StoredSeries | None = None
+    whole_stored: StoredSeries | None = None
     levels_differ: bool | None = None
     coding: Coding = dataclasses.field(default_factory=Coding)
 
@@ -338,9 +343,12 @@ class Datasets:
         notes += coding_in_words(coding) if coding.labels or coding.offsets else []
         if (series["train"][0].inputs % 1 == 0).all(0).any():
             notes += perhaps_labels(series["train"], inputs_of(columns), columns)
+        notes += perhaps_missing(series["train"], inputs_of(columns), columns.targets)
         if columns.context or columns.labels or columns.quantities:
             fields, remarks = fields_of(tables["train"], series["train"], columns, inputs_of(columns))
             notes += remarks
+        if columns.series:
+            notes += labels_alike({columns.series: [one.name for one in series["train"]]})
         times_of = {name: several[0].times for name, several in series.items()}
         found = {name: records(several, fields, columns) for name, several in series.items()}
         identity = _identity(sources, tables, columns)
@@ -387,12 +395,6 @@ class Datasets:
         from .._core.folds import fold
 
         return fold(self.training, index, folds, window, whole=whole)
-
-
-def same_tables(hashes: dict[str, str]) -> list[str]:
-    """Return a sentence for each table that is the training table, by the hashes of the tables."""
-    same = [name for name, found in hashes.items() if name != "train" and found == hashes["train"]]
-    return [f"`train` and `{name}` are the same table, so its errors are not those of new data." for name in same]
 
 
 def _identity(sources: dict[str, Source | None], tables: dict[str, Table], columns: TargetSettings) -> dict[str, Any]:

@@ -73,7 +73,9 @@ class Subwords:
     @functools.cached_property
     def _processor(self) -> Any:
         try:
-            return _sentencepiece().SentencePieceProcessor(model_proto=self.model)
+            found = _sentencepiece().SentencePieceProcessor(model_proto=self.model)
+            found.encode("a")  # an empty model is refused here only
+            return found
         except RuntimeError as error:
             raise InputError(f"the model of the subwords is damaged: {error}") from None
 

@@ -33,6 +33,7 @@ class Times:
         frequency: the step in words, such as "1 month".
         size: about how many microseconds a step has; None for integers.
         write: turns such numbers into cells of the column's own type and format.
+        local: (rows,) microseconds on the local clock; None unless the column holds dates.
     """
 
     index: np.ndarray
@@ -40,6 +41,20 @@ class Times:
     frequency: str
     write: Write
     size: int | None = None
+    local: np.ndarray | None = None
+
+    def dates(self, rows: np.ndarray) -> np.ndarray | None:
+        """Return the times of rows of a series as datetime64, (T,); None if they are not dates.
+
+        Those of absent rows (-1) lie at equal distances between the others.
+        """
+        if self.local is None:
+            return None
+        there = np.flatnonzero(rows >= 0)
+        found = self.local[rows[there]]
+        if len(there) < len(rows):
+            found = np.interp(np.arange(len(rows)), there, found).astype(np.int64)
+        return found.astype("datetime64[us]")
 
     def after(self, row: int, steps: int) -> pl.Series:
         """Return the cells of the `steps` times that follow a row.
@@ -124,7 +139,11 @@ def clock_of(table: Table, name: str) -> Clock:
     for row, cell in enumerate(cells):
         alone = cells[row : row + 1]
         if cell is None or (read_clock(alone) is None and not _is_ambiguous(alone)):
-            shown = "a time is missing" if cell is None or cell == "" else f"{cell!r} is not read as a time"
+            shown = (
+                "a time is missing"
+                if cell is None or (isinstance(cell, str) and not cell.strip())
+                else f"{cell!r} is not read as a time"
+            )
             break
     else:
         row, shown = 0, "the times have several formats, or day and month cannot be told apart"
@@ -141,7 +160,10 @@ def clock_of_cells(cells: pl.Series, table: Table, name: str) -> np.ndarray:
         InputError: the cells have another format than the column.
     """
     if cells.dtype.is_numeric():
-        return cells.to_numpy()
+        column = table.frame[name]
+        whole = column.cast(pl.Int64, strict=False) if column.dtype.is_numeric() else None
+        clock = None if whole is None else read_clock(pl.concat([cells.cast(pl.Int64), whole]))
+        return cells.to_numpy() if clock is None else clock.index[: len(cells)]
     try:
         return concatenated(table, name, cells).index[: len(cells)]
     except InputError:
@@ -199,6 +221,7 @@ def _calendar_months(clock: Clock) -> Clock | None:
                 months.astype(np.int64),
                 "month",
                 lambda found, moved=moved: write(_month_starts(found) + moved),  # type: ignore[misc]
+                local,
             )
     return None
 
@@ -223,7 +246,7 @@ def _business_days(clock: Clock, gaps: np.ndarray, expected: bool) -> Clock | No
     def back(found: np.ndarray) -> pl.Series:
         return write((found // 5 * 7 + found % 5 - 3) * DAY + within[0])
 
-    return Clock(days // 7 * 5 + days % 7, "business day", back)
+    return Clock(days // 7 * 5 + days % 7, "business day", back, local)
 
 
 def _most_common(steps: np.ndarray) -> int:
@@ -235,7 +258,7 @@ def _times(clock: Clock, first: np.ndarray, second: np.ndarray) -> Times:
     steps = clock.index[second] - clock.index[first]
     step = _most_common(steps) if len(steps) else 0
     size = step * SIZES[clock.unit] if clock.unit in SIZES else None
-    return Times(clock.index, step, _words(step, clock.unit), clock.write, size)
+    return Times(clock.index, step, _words(step, clock.unit), clock.write, size, clock.local)
 
 
 def _words(step: int, unit: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import dataclasses
 import importlib
@@ -13,6 +12,7 @@ from typing import Any, Literal, TypeVar
 
 from torch import nn
 
+from .._core.files import write_new
 from ..context import Label
 from ..errors import InputError
 from .check import check, largest_difference
@@ -202,22 +202,19 @@ def path_of(path: pathlib.Path, name: str) -> pathlib.Path:
 
 
 def write_all(contents: Mapping[pathlib.Path, bytes]) -> None:
-    """Write files, all or none; raise InputError if one of them exists, and OSError if the system refuses."""
-    parts = {path: path.with_name(f"{path.name}.part") for path in contents}
+    """Write files, all or none; raise InputError if one of them exists, and OSError if the system refuses.
+
+    Not even a file that has come into being since the check is replaced.
+    """
     written: list[pathlib.Path] = []
     try:
         for path, content in contents.items():
-            parts[path].write_bytes(content)
-        for path, part in parts.items():
-            with contextlib.suppress(FileExistsError):
-                os.link(part, path)  # fails if the file has come into being since the check
-                written.append(path)
-                continue
-            raise InputError(f"{path} exists already; give another `out`")
-    except (InputError, OSError):
+            try:
+                write_new(path, content)
+            except FileExistsError:
+                raise InputError(f"{path} exists already; give another `out`") from None
+            written.append(path)
+    except BaseException:
         for path in written:
             path.unlink(missing_ok=True)
         raise
-    finally:
-        for part in parts.values():
-            part.unlink(missing_ok=True)

@@ -99,10 +99,17 @@ def _nanmean(g: Graph, x: Value, dims: Any = None, keepdim: bool = False, **_: A
 
 
 def _variance(g: Graph, x: Value, dims: Any, correction: float) -> tuple[str, str]:
-    """Return the variance and the mean, with the reduced dimensions kept."""
-    axes = g.ints(*_axes(x, dims))
-    mean = g.builder.node("ReduceMean", x.name, axes, keepdims=1)
-    away = g.builder.node("Sub", x.name, mean)
+    """Return the variance and the mean, with the reduced dimensions kept.
+
+    Both are those of the differences from the first element, so that the variance of equal values is exactly 0, as it
+    is in PyTorch.
+    """
+    places = _axes(x, dims)
+    axes, zeros, ones = g.ints(*places), g.ints(*[0] * len(places)), g.ints(*[1] * len(places))
+    first = g.builder.node("Slice", x.name, zeros, ones, axes)
+    differences = g.builder.node("Sub", x.name, first)
+    average = g.builder.node("ReduceMean", differences, axes, keepdims=1)
+    mean, away = g.builder.node("Add", first, average), g.builder.node("Sub", differences, average)
     squares = g.builder.node("Mul", away, away)
     if not correction:
         return g.builder.node("ReduceMean", squares, axes, keepdims=1), mean
@@ -118,10 +125,20 @@ def _kept(g: Graph, name: str, x: Value, dims: Any, keepdim: bool) -> str:
     return name if keepdim else g.builder.node("Squeeze", name, g.ints(*_axes(x, dims)))
 
 
-@translates("std_mean", "var_mean")
+@translates("var_mean")
+def _var_mean(g: Graph, x: Value, dims: Any = None, correction: float = 1, keepdim: bool = False) -> list[str]:
+    return [_kept(g, one, x, dims, keepdim) for one in _variance(g, x, dims, correction)]
+
+
+@translates("std_mean")
 def _std_mean(g: Graph, x: Value, dims: Any = None, correction: float = 1, keepdim: bool = False) -> list[str]:
     variance, mean = _variance(g, x, dims, correction)
     return [_kept(g, one, x, dims, keepdim) for one in (g.builder.node("Sqrt", variance), mean)]
+
+
+@translates("var")
+def _var(g: Graph, x: Value, dims: Any = None, correction: float = 1, keepdim: bool = False) -> str:
+    return _kept(g, _variance(g, x, dims, correction)[0], x, dims, keepdim)
 
 
 @translates("std")

@@ -26,6 +26,10 @@ class ContextState(InitialState):
             it), the width of an `nn.Embedding`, or the width of the last layer of an `nn.Sequential` that has one.
         activation: an element-wise module applied after the maps; None leaves them linear.
 
+    Attributes:
+        maps: the linear maps W_l. They start at random, so h0 is not zero before training. With all of their parameters
+            set to zero, h0 starts at activation(0), as a core that was trained from zero expects.
+
     Raises:
         ValueError: `network` is none of these, or its width is not known; or, when called, there is no context, or the
             output of f is not (B, F).

@@ -40,7 +40,7 @@ NAMES = {
 }
 IMAGES = tuple(NAMES)
 FACTORS = ("image",)
-ACCURACY = Metric("accuracy", "share of images with both digits correct", "%")
+ACCURACY = Metric("accuracy", "share of images with both digits correct", "%", higher_is_better=True)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -18,7 +18,7 @@ from .._core.gpus import gpus_for
 from .._core.settings import check_count
 from ..errors import InputError
 from ..serialization import load, save
-from .fit import check_accelerator
+from .fit import check_accelerator, unsettled
 from .metric import Metric, Row
 from .parallel import Training, one_thread, run_all, run_directory
 from .run_folder import RunFolder, make_folder, read_json, write_json
@@ -37,7 +37,10 @@ def with_unit(metric: Metric) -> str:
 
 
 def text_table(columns: Sequence[str], rows: Iterable[Sequence[str]], width: int, **options: Any) -> str:
-    """Return a table as text of a width; `options` are those of `rich` for the columns after the first."""
+    """Return a table as text of a width, or wider where a word is too long for it.
+
+    `options` are those of `rich` for the columns after the first.
+    """
     from rich.console import Console
     from rich.table import Table
 
@@ -47,7 +50,9 @@ def text_table(columns: Sequence[str], rows: Iterable[Sequence[str]], width: int
     for row in rows:
         table.add_row(*row)
     text = io.StringIO()
-    Console(file=text, width=width, color_system=None, markup=False, emoji=False).print(table)
+    console = Console(file=text, width=width, color_system=None, markup=False, emoji=False)
+    needed = console.measure(table, options=console.options.update(max_width=1000)).minimum
+    console.print(table, width=max(width, needed), crop=False)
     return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
 
 
@@ -171,9 +176,10 @@ class Comparison:
         return text_table([self.heading, *names], self._cells(), width)
 
     def ranked(self) -> list[str]:
-        """Return the kinds and baselines by their mean of the first metric, the lowest first; those without it last."""
+        """Return the kinds and baselines by their mean of the first metric, the best first; those without it last."""
         rows = [row for row in self.table_rows() if row["metric"] == self.metrics[0].key]
-        ranked = [row[self.factor] for row in sorted(rows, key=lambda row: row["mean"])]
+        in_order = sorted(rows, key=lambda row: row["mean"], reverse=self.metrics[0].higher_is_better)
+        ranked = [row[self.factor] for row in in_order]
         return list(dict.fromkeys([*ranked, *(row[self.factor] for row in self.table_rows())]))
 
     def plot_errors(self) -> Figure:
@@ -182,7 +188,7 @@ class Comparison:
 
         kinds = dict.fromkeys(row[self.factor] for row in self.table_rows())
         values = {metric.key: {kind: self._values(kind, metric) for kind in kinds} for metric in self.metrics}
-        return plot_runs(values, self.metrics, self.unit)
+        return plot_runs(values, self.metrics, self.unit, self.heading)
 
     def plot_learning(self) -> Figure:
         """Draw the training loss, and every validation metric, of each run by epoch."""
@@ -230,6 +236,12 @@ class Comparison:
 
     def keep(self, trained: Trained) -> Self:
         """Write the results to the run folder; or load every model if the folder is temporary."""
+        higher = [f"validation_{metric.key}" for metric in self.metrics if metric.higher_is_better]
+        falling = unsettled([history for several in self._histories().values() for history in several], higher)
+        if falling and " matter? Yes. " in self.answer:
+            self.note = f"{self.note} {falling} More epochs may change these errors.".strip()
+        elif falling:  # the answer is least certain where no benefit was found
+            self.answer += f" {falling} More epochs may change this answer."
         if trained.out is None:
             self.models.load_all()
         else:

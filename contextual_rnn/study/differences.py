@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -207,7 +208,14 @@ def answer(subject: str, row: Row | None, metric: Metric, items: str | None = No
         return f"Does {subject} matter? {reason} {in_words(row, metric, items)}"
     if not found(row):
         return f"Does {subject} matter? No difference was found. {in_words(row, metric, items)}"
-    return f"Does {subject} matter? Yes. {in_words(row, metric, items)}"
+    but = f", but {row['a']} does worse" if _is_worse(row, metric) else ""
+    return f"Does {subject} matter? Yes{but}. {in_words(row, metric, items)}"
+
+
+def _is_worse(row: Row, metric: Metric) -> bool:
+    """Return whether a difference that was found is in favour of kind `b`."""
+    is_higher = row["ratio"] > 1 if "ratio" in row else row["shift"] > 0
+    return bool(is_higher != metric.higher_is_better)
 
 
 def findings(
@@ -266,11 +274,21 @@ def findings(
 
 
 def _nevertheless(main: Row | None, rows: Sequence[Row], metric: Metric, items: str | None) -> str:
-    """Return what else was found of the kind of an answer that found no difference: the first of its differences."""
-    if main is None or found(main) is not False:
+    """Return what else was found of a kind that an answer does not find better.
+
+    This is the first of its differences that was found; if none was, its comparison with a start from zero.
+    """
+    if main is None or found(main) is None or (found(main) and not _is_worse(main, metric)):
         return ""
-    others = (row for row in rows if row["a"] == main["a"] and row is not main and found(row))
-    return next((f" But {said[0].lower()}{said[1:]}" for row in others if (said := in_words(row, metric, items))), "")
+    others = [row for row in rows if row["a"] == main["a"] and row is not main]
+    chosen = [row for row in others if found(row)] or [
+        row for row in others if row["b"] == "zero" and found(row) is False
+    ]
+    if not chosen:
+        return ""
+    said = in_words(chosen[0], metric, items)
+    better = found(chosen[0]) and not _is_worse(chosen[0], metric)
+    return f" But {said[0].lower()}{said[1:]}" if better else f" {said}"
 
 
 def worse_than_baselines(
@@ -289,17 +307,28 @@ def worse_than_baselines(
 
 
 def kinds_worse_than_baselines(
-    runs: Sequence[Row], baselines: dict[str, dict[str, float]], metric: Metric
+    runs: Sequence[Row], baselines: dict[str, dict[str, float]], metrics: Sequence[Metric]
 ) -> list[str]:
-    """Return a sentence for every kind whose mean over seeds is higher than a baseline's value; see `findings`."""
-    values: dict[str, list[float]] = {}
-    for run in runs:
-        values.setdefault(run[FACTOR], []).append(run["metrics"][metric.key])
-    return [
-        sentence
-        for kind, found in values.items()
-        for sentence in worse_than_baselines(repr(kind), sum(found) / len(found), baselines, metric)
-    ]
+    """Return a sentence for the kinds whose means over seeds are higher than the same baselines' values.
+
+    Args:
+        runs: as of `findings`.
+        baselines: the metrics of every baseline, by its name.
+        metrics: to compare by, which are to be low; those that the runs lack are left out.
+    """
+    means, sentences = summarise(runs, [FACTOR]), []
+    for metric in metrics:
+        behind: dict[tuple[str, ...], list[str]] = {}
+        for row in means:
+            if row["metric"] == metric.key:
+                lower = tuple(name for name, one in baselines.items() if one.get(metric.key, math.inf) < row["mean"])
+                behind.setdefault(lower, []).append(row[FACTOR])
+        sentences += [
+            f"{listed(kinds)} {'has' if len(kinds) == 1 else 'have'} a higher {metric.name} than {listed(lower)}."
+            for lower, kinds in behind.items()
+            if lower
+        ]
+    return sentences
 
 
 def _primary(rows: list[Row], preferred: Sequence[tuple[str, str]]) -> Row | None:

@@ -111,7 +111,9 @@ def subplots(
 
 
 @styled
-def plot_runs(values: dict[str, dict[str, list[float]]], metrics: Sequence[Metric], unit: str = "") -> Figure:
+def plot_runs(
+    values: dict[str, dict[str, list[float]]], metrics: Sequence[Metric], unit: str = "", heading: str = ""
+) -> Figure:
     """Draw one panel per metric: a dot for every run, and the mean of every kind with its 95% interval.
 
     Panels of errors in the unit of the targets share their axis.
@@ -120,6 +122,7 @@ def plot_runs(values: dict[str, dict[str, list[float]]], metrics: Sequence[Metri
         values: for every metric and kind, the values of the runs.
         metrics: what the panels show.
         unit: of the targets, in words.
+        heading: what the parts of the names of kinds are, separated by commas.
     """
     kinds = [kind for by_kind in values.values() for kind in by_kind]
     width = 4 + 0.08 * max(map(len, without_shared(kinds))) / len(metrics)
@@ -136,17 +139,29 @@ def plot_runs(values: dict[str, dict[str, list[float]]], metrics: Sequence[Metri
             end_at_hundred(place)
     for place in axes[0]:
         logarithmic_where_wide(place, "x")
+    if ", " in heading:  # a single part explains itself
+        axes[0, 0].set_ylabel(_parts(heading, _differing(list(values[metrics[0].key]))))
     return figure
 
 
 def without_shared(names: Sequence[str]) -> list[str]:
     """Return names without the parts, separated by commas, that all names of several parts share."""
-    parts = [name.split(", ") for name in names]
-    several = [one for one in parts if len(one) > 1]
+    kept = _differing(names)
+    return [_parts(name, kept) for name in names]
+
+
+def _differing(names: Sequence[str]) -> list[int]:
+    """Return the places of the parts in which names of several parts differ; none if the names do not match."""
+    several = [name.split(", ") for name in names if ", " in name]
     if len(several) < 2 or len(set(map(len, several))) > 1:
-        return list(names)
-    kept = [place for place in range(len(several[0])) if len({one[place] for one in several}) > 1]
-    return [", ".join(one[place] for place in kept) if len(one) > 1 and kept else ", ".join(one) for one in parts]
+        return []
+    return [place for place in range(len(several[0])) if len({one[place] for one in several}) > 1]
+
+
+def _parts(name: str, places: Sequence[int]) -> str:
+    """Return some parts of a name, by their places; the whole name if it has one part, or there are no places."""
+    parts = name.split(", ")
+    return ", ".join(parts[place] for place in places) if places and len(parts) > max(places) else name
 
 
 def end_at_hundred(axes: Axes) -> None:

@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import math
 import pathlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -47,6 +47,35 @@ class TrainingSettings(Settings):
         "Precision of the computation: 32 bits, or bfloat16 where it is safe, with weights of 32 bits.",
         group="training",
     )
+
+
+SETTLED = {"validation": 0.05, "loss": 0.25}  # the most that an error of a finished training falls at its end
+
+
+def unsettled(histories: Sequence[Sequence[Metrics]], higher: Sequence[str] = ()) -> str:
+    """Return a sentence on the runs whose error was still falling when they ended; empty if most had settled.
+
+    The lowest error of the last quarter of the epochs is compared with the lowest one before. The error is that of
+    validation where a run has one, else the training loss. Runs of fewer than four epochs do not count.
+
+    Args:
+        histories: the metrics of every epoch of every run.
+        higher: the validation metrics of which a higher value is better, which are passed over.
+    """
+    falling, name = 0, ""
+    long = [history for history in histories if len(history) >= 4]
+    for history in long:
+        validated = [key for key in history[0] if "validation" in key and key not in higher]
+        name = (validated or ["loss"])[0]
+        values = [epoch[name] for epoch in history]
+        start = len(values) - len(values) // 4
+        before, last = min(values[:start]), min(values[start:])
+        falling += before > 0 and last < (1 - SETTLED["validation" if validated else "loss"]) * before
+    if not long or 2 * falling < len(long):
+        return ""
+    runs = f"In {falling} of {len(long)} runs, the" if len(histories) > 1 else "The"
+    error, most = ("validation error", "validation") if name != "loss" else ("training loss", "loss")
+    return f"{runs} {error} still fell by more than {SETTLED[most]:.0%} in the last quarter of the epochs."
 
 
 class DivergedError(InputError):

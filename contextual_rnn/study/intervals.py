@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from .t_distribution import quantile, survival
+
 FEWEST = 5  # with fewer seeds an interval would say almost nothing, and none is given
 
 Row = dict[str, Any]
@@ -44,7 +46,7 @@ class Estimate:
 
     def interval(self, alpha: float = 0.05) -> Interval:
         """Return the t interval of level 1 - alpha."""
-        half = self._quantile(1 - alpha / 2) * self.error
+        half = quantile(1 - alpha / 2, self.freedom) * self.error
         ends = (self.value, self.value - half, self.value + half)
         return Interval(*(self._on_scale(end) for end in ends)) if math.isfinite(half) else self.without_interval()
 
@@ -54,23 +56,17 @@ class Estimate:
 
     def p_value(self) -> float:
         """Return the two-sided p value of the t test that the value is 0, or the ratio 1."""
-        from scipy import stats
-
         if self.error == 0:
             return float(self.value == 0)
-        return float(2 * stats.t.sf(abs(self.value) / self.error, self.freedom))
+        return 2 * survival(abs(self.value) / self.error, self.freedom)
 
     def detectable(self, alpha: float = 0.05, power: float = 0.8) -> float:
         """Return the smallest effect that a test of level alpha finds with this power, as a difference or a ratio > 1.
 
         It is the sum of the two t quantiles, times the standard error.
         """
-        return self._on_scale((self._quantile(1 - alpha / 2) + self._quantile(power)) * self.error)
-
-    def _quantile(self, share: float) -> float:
-        from scipy import stats
-
-        return float(stats.t.ppf(share, self.freedom))
+        quantiles = quantile(1 - alpha / 2, self.freedom) + quantile(power, self.freedom)
+        return self._on_scale(quantiles * self.error)
 
     def _on_scale(self, value: float) -> float:
         return math.exp(min(value, 700)) if self.is_log else value

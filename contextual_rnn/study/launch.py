@@ -11,7 +11,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 import warnings
 from collections.abc import Sequence
@@ -20,6 +19,7 @@ from typing import Any
 from .._core.files import read_json, write_bytes
 from .._core.group import Group, LostProcessError, is_launched, is_slurm_task, join_group, training_in
 from .._core.settings import check_count
+from .._core.temporary import temporary_folder
 from ..errors import DataWarning, InputError
 from ..serialization import MODEL
 from .fit import DivergedError, TrainingSettings
@@ -87,8 +87,8 @@ def train(
     if together.devices == 1:
         (result,) = run_all([run], work, out, resume=resume, title=title, jobs=1)
         return result
-    with tempfile.TemporaryDirectory(prefix="contextual-rnn-") as folder:
-        _start(pathlib.Path(folder), (run, work, out, resume, title), together)
+    with temporary_folder() as folder:
+        _start(folder, (run, work, out, resume, title), together)
     finished = RunFolder(out / run.name).finished_results()
     if finished is None:
         raise InputError(f"{out / run.name} holds no finished run, although all processes have ended; give `resume`")
@@ -116,9 +116,15 @@ def lead(run: Run, work: Work, out: pathlib.Path, *, resume: bool, title: str, g
     return result
 
 
-def follow(work: Work, group: Group) -> bytes:
-    """Do what process 0 of a group announces, and keep no files; return the content of the file of the model."""
-    with tempfile.TemporaryDirectory(prefix="contextual-rnn-") as folder, one_thread():
+def follow(work: Work, group: Group, folder: pathlib.Path) -> bytes:
+    """Do what process 0 of a group announces; return the content of the file of the model.
+
+    Args:
+        work: executes a run.
+        group: of the processes.
+        folder: a temporary one, for the files of this process.
+    """
+    with one_thread():
         while True:
             what, content = group.broadcast()
             if what == "end":
@@ -126,7 +132,7 @@ def follow(work: Work, group: Group) -> bytes:
             config, hashes = content
             _check_same(hashes, _hashes(work), group.rank)
             with training_in(group):
-                work(config, pathlib.Path(folder))
+                work(config, folder)
 
 
 def _hashes(work: Work) -> dict[str, str]:
@@ -244,7 +250,9 @@ def execute(folder: pathlib.Path, parent: int) -> int:
             task, together = pickle.loads((folder / TASK).read_bytes())
             group = together.join()
             if group.rank:
-                follow(task[1], group)
+                own = folder / f"process-{rank}"
+                own.mkdir()
+                follow(task[1], group, own)
             else:
                 run, work, out, resume, title = task
                 lead(run, work, out, resume=resume, title=title, group=group)

@@ -19,6 +19,7 @@ class Metric:
         unit: in words; empty where it has none.
         compared_by: "ratio" for positive values, "difference" for values that may be negative or are percentages.
         of_targets: whether its unit is that of the targets, which differs between data.
+        higher_is_better: whether a higher value is better, as of an accuracy.
     """
 
     key: str
@@ -26,6 +27,7 @@ class Metric:
     unit: str = ""
     compared_by: Literal["ratio", "difference"] = "ratio"
     of_targets: bool = dataclasses.field(default=False, kw_only=True)
+    higher_is_better: bool = dataclasses.field(default=False, kw_only=True)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,7 +8,6 @@ import html
 import io
 import os
 import pathlib
-import tempfile
 import textwrap
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -16,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 from .._core.gpus import gpus_for
 from .._core.group import Group
 from .._core.settings import check_count, check_seed
+from .._core.temporary import temporary_folder
 from ..serialization import MODEL, load
 from .comparison import figure_files, html_table, text_table, with_unit
-from .fit import check_accelerator
+from .fit import check_accelerator, unsettled
 from .launch import Together, follow, train
 from .metric import Metric, Row
 from .parallel import Training, caller_unchanged, one_thread, run_directory
@@ -179,6 +179,8 @@ def fit_one(
         with one_thread():
             found = report(model, result, history)
             found.history, found.validation = history, choice.validation
+            falling = unsettled([history])
+            found.sentences += [f"{falling} More epochs may lower the error."] if falling else []
             if choice.in_words():
                 chosen_on = "the validation data" if training.data.validation else "folds"
                 found.sentences.append(f"Chosen on {chosen_on}: {choice.in_words()}.")
@@ -190,9 +192,9 @@ def fit_one(
 
 def _follow(training: Training, group: Group) -> Any:
     """Train as a process of a group that is not process 0; return the model that process 0 has written."""
-    with tempfile.TemporaryDirectory(prefix="contextual-rnn-") as folder, caller_unchanged():
-        path = pathlib.Path(folder, MODEL)
-        path.write_bytes(follow(training, group))
+    with temporary_folder() as folder, caller_unchanged():
+        path = folder / MODEL
+        path.write_bytes(follow(training, group, folder))
         model = load(path)
     model.report = FitReport([], [], {})
     return model

@@ -30,7 +30,7 @@ from ..errors import InputError
 SUMS = "SHA256SUMS"  # the SHA-256 of the files of a finished run
 KEPT = ("metrics.jsonl", "model.safetensors", "answers.tsv")  # what a finished run has, besides its results
 RUN_FILES = ("config.json", "provenance.json", "results.json", SUMS, *KEPT, BEST, NAME, PREVIOUS)
-PACKAGES = ("contextual-rnn", "torch", "numpy", "scipy", "polars", "safetensors", "lightning-fabric")
+PACKAGES = ("contextual-rnn", "torch", "numpy", "polars", "safetensors", "lightning-fabric")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import os
+import math
 import pathlib
 from collections.abc import Collection, Iterable
 from typing import Any
@@ -11,11 +11,16 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from .._core.extras import require
 from ..errors import InputError
+from .memory import check_fits
 from .unchanged import Unchanged
 
 ARROW = (".feather", ".arrow", ".ipc")
+NUMBER_BYTES = 8  # of a number in a MATLAB file, at most
 BYTES = 32  # memory that a cell takes while it is read and converted
+TEXTS = (pl.String, pl.Categorical, pl.Enum, pl.Binary)
+TEXT_BYTES, CHARACTER_BYTES = 100, 4  # that a cell of text takes as an object of Python, and that each character adds
 
 
 class BinaryColumns:
@@ -36,7 +41,8 @@ class BinaryColumns:
     def __init__(self, path: pathlib.Path) -> None:
         self.path, self.unchanged = path, Unchanged(path)
         self.is_arrow = path.suffix.lower() in ARROW
-        self.columns = self._scan().collect_schema().names()
+        self.schema = self._scan().collect_schema()
+        self.columns = self.schema.names()
         self.height = self._scan().select(pl.len()).collect().item()
         self.found: dict[str, pl.Series] = {}
         self.firsts: pl.DataFrame | None = None
@@ -59,15 +65,14 @@ class BinaryColumns:
     def load(self, names: Iterable[str], numbers: Collection[str] = ()) -> None:
         """Read columns together."""
         names = [name for name in names if name not in self.found]
-        needed, memory = self.height * len(names) * BYTES, physical_memory()
-        if memory is not None and needed > memory:
-            raise InputError(
-                f"{self.path} has {self.height} rows, and reading {len(names)} columns of them takes about "
-                f"{needed / 1e9:.0f} GB, but this machine has {memory / 1e9:.0f} GB of memory"
-            )
+        doing = f"{self.path} has {self.height} rows, and reading {len(names)} columns of them"
+        sizes = (TEXT_BYTES if self.schema.get(name) in TEXTS else BYTES for name in names)
+        check_fits(self.height * sum(sizes), doing)
         if names:
             frame = self._scan().select(names).collect()
             self.unchanged.check()
+            characters = sum(int(frame[name].str.len_bytes().sum()) for name in names if frame[name].dtype == pl.String)
+            check_fits(frame.height * BYTES + characters * CHARACTER_BYTES, doing)
             self.found |= {name: frame[name] for name in names}
 
     def text(self, name: str) -> pl.Series:
@@ -101,14 +106,17 @@ class MatlabColumns(BinaryColumns):
         path: of the file.
 
     Raises:
-        InputError: the file is damaged, or of version 7.3, or has no vector, or another variable is asked for.
+        InputError: the file is damaged, or of version 7.3, or has no vector, or another variable is asked for; or the
+            extra `matlab` is not installed.
     """
 
     def __init__(self, path: pathlib.Path) -> None:
-        from scipy.io import loadmat
+        require("matlab", f"{path}: a MATLAB file")
+        from scipy.io import loadmat, whosmat
 
         self.path, self.unchanged = path, Unchanged(path)
         try:
+            check_fits(sum(NUMBER_BYTES * math.prod(shape) for _, shape, _ in whosmat(path)), f"reading {path}")
             self.variables: dict[str, Any] = loadmat(path, chars_as_strings=True)
         except NotImplementedError:
             raise InputError(f"{path} is a MATLAB file of version 7.3; save it with the option '-v7'") from None
@@ -146,11 +154,3 @@ class MatlabColumns(BinaryColumns):
     def first(self, name: str) -> pl.Series:
         """Return the first cell of a column: never a time, so that no variable need be a vector."""
         return pl.Series(name, [0.0])
-
-
-def physical_memory() -> int | None:
-    """Return the bytes of memory of this machine; None where the system does not say."""
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):
-        return None

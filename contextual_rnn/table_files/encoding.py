@@ -6,9 +6,11 @@ import codecs
 import gzip
 import io
 import pathlib
+import warnings
 from typing import IO
 
-from ..errors import InputError
+from ..errors import DataWarning, InputError
+from .memory import check_unzipped
 
 UTF8 = "utf-8"
 
@@ -32,10 +34,14 @@ def open_text(path: pathlib.Path, encoding: str = UTF8) -> IO[bytes]:
     """Open a file, gzipped if its name ends with .gz, to read bytes of UTF-8.
 
     Raises:
-        InputError: the file is not in a given encoding other than UTF-8; in UTF-8 itself, this is not checked.
+        InputError: the file is not in a given encoding other than UTF-8; in UTF-8 itself, this is not checked. Or it
+            does not fit into the memory once unzipped.
     """
     if is_utf8(encoding):
-        return gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb")  # type: ignore[return-value]
+        if path.suffix.lower() != ".gz":
+            return path.open("rb")
+        check_unzipped(path)
+        return gzip.open(path)  # type: ignore[return-value]
     with open_text(path) as file:
         return io.BytesIO(decode(file.read(), str(path), encoding).encode())
 
@@ -48,6 +54,19 @@ def decode(data: bytes, name: str, encoding: str) -> str:
         start = getattr(error, "start", None)
         where = "" if start is None else f", byte {start + 1}"
         raise InputError(f"{name}{where} is not in the `encoding` {encoding}; give another one") from None
+
+
+def warn_of_utf8(text: str, name: str, encoding: str) -> None:
+    """Warn if a text that was read in another encoding is not ASCII, but UTF-8."""
+    if is_utf8(encoding) or text.isascii():
+        return
+    try:
+        text.encode(encoding).decode()
+    except UnicodeError:
+        return
+    word = next(word for word in text.split() if not word.isascii())[:20]
+    said = f"{name} may be UTF-8: with the `encoding` {encoding} it has words such as {word!r}"
+    warnings.warn(said, DataWarning, stacklevel=2)
 
 
 def mend_of(line: bytes, is_first: bool) -> str:

@@ -18,12 +18,18 @@ from .settings import FileSettings
 from .text import TextColumns
 
 TEXT = (*SEPARATORS, ".txt", ".dat")
+BINARY = (".parquet", ".mat", *ARROW)
 FileColumns = TextColumns | BinaryColumns
 
 
 def is_table(path: pathlib.Path) -> bool:
     """Return whether a file is a table by the ending of its name."""
-    return ending_of(path) in TEXT or path.suffix.lower() in (".parquet", ".mat", *ARROW)
+    return ending_of(path) in TEXT or is_binary(path)
+
+
+def is_binary(path: str | pathlib.Path) -> bool:
+    """Return whether a file is a table, and no text, by the ending of its name."""
+    return pathlib.Path(path).suffix.lower() in BINARY
 
 
 def open_table(path: pathlib.Path, settings: FileSettings) -> FileColumns:

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..._core.settings import takes_settings
 from ...errors import InputError
+from ...table_files.open import is_binary
 from ..infer_unit import UNCLEAR, infer_unit
 from ..table import Table, is_path
 from ..units import PAIR_NAMES, Units
@@ -111,6 +112,10 @@ def _rows(part: Part, settings: PairFileSettings, notes: Notes) -> list[Row]:
 
 def _raw_rows(part: Part, settings: PairFileSettings, notes: Notes) -> list[Row]:
     """Return the rows of one file, data frame or list as they are, without a header."""
+    if is_path(part.data) and not settings.columns and is_binary(str(part.data)):
+        raise InputError(
+            f"{part.name} is no text file; name its columns of sources and targets in `columns`, such as source target"
+        )
     if (is_path(part.data) or isinstance(part.data, Parallel)) and not settings.columns:
         return without_header(text_rows(part, settings, notes), part.name, settings, notes)
     if settings.label_column is not None:

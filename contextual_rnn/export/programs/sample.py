@@ -25,6 +25,8 @@ class Model:
 
     def context(self, values: dict[str, Any], n: int) -> dict[str, np.ndarray]:
         """Return the context inputs for n series: labels by name, quantities in their own units."""
+        if n < 1:
+            raise ValueError(f"n must be at least 1; found {n}")
         if set(values) != set(self.about["context"]):
             wanted = ", ".join(self.about["context"]) or "none"
             raise ValueError(f"give every context column of the model, and no other: {wanted}")

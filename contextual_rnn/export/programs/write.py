@@ -39,6 +39,8 @@ class Model:
 
     def context(self, values: dict[str, Any], n: int) -> dict[str, np.ndarray]:
         """Return the context inputs for n texts: labels by name, quantities in their units; others are not known."""
+        if n < 1:
+            raise ValueError(f"n must be at least 1; found {n}")
         for name in values:
             if name not in self.about["context"]:
                 raise ValueError(

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from ..._core.records import Record, collate, last_known
+from ..._core.records import Record, collate, last_known, own_means
 from ...data.scaled_errors import ScaledErrors, scaled_errors
 from ...data.season import season, season_in_past, season_places
 from ...data.series import Datasets
@@ -26,8 +26,8 @@ CHUNK = 512  # windows read at once
 def baselines(model: ForecastModel, data: Datasets) -> dict[str, Forecast]:
     """Return the baselines by their names.
 
-    They are the last known targets (persistence), the mean of the training targets (mean), the targets one season ago
-    (seasonal; where the frequency has a season that fits into the past), and a linear model (linear; see
+    They are the last known targets (persistence), the mean of the series (mean), the targets one
+    season ago (seasonal; where the frequency has a season that fits into the past), and a linear model (linear; see
     `DirectLinear`). The linear model reads the same columns as the model, in the same scale; it is fitted to the
     training series, and its lags and penalty are chosen on the validation windows.
 
@@ -35,18 +35,23 @@ def baselines(model: ForecastModel, data: Datasets) -> dict[str, Forecast]:
         model: gives the length of the past and the horizon, and the scale.
         data: the training series, and the validation windows.
     """
-    found = naive_and_linear(model)
+    found = naive_and_linear(model, own_means(data.whole if model.settings.refit else data.training))
     return found if model.linear else {**found, "linear": _linear(model, fit_linear(model, data))}
 
 
-def naive_and_linear(model: ForecastModel) -> dict[str, Forecast]:
-    """Return the baselines that need no training data: all but linear, and that too if the model keeps one."""
+def naive_and_linear(model: ForecastModel, means: Mapping[str, Tensor]) -> dict[str, Forecast]:
+    """Return the baselines that need no training data: all but linear, and that too if the model keeps one.
+
+    Args:
+        model: gives the length of the past and the horizon.
+        means: those of series, (Y,), by name. That of another series is the mean of the past of each window.
+    """
     past, horizon, mean = model.settings.past, model.settings.horizon, model.target_mean.cpu()
     found: dict[str, Forecast] = {
         "persistence": lambda windows: [
             last_known(window.targets[:past], mean).expand(horizon, -1) for window in windows
         ],
-        "mean": lambda windows: [mean.expand(horizon, -1) for _ in windows],
+        "mean": lambda windows: [_mean_of(window, means, past, mean).expand(horizon, -1) for window in windows],
     }
     size = season_in_past(model.frequency, past)
     if size is not None:
@@ -84,7 +89,9 @@ def nearer_base(settings: ForecastSettings, data: Datasets) -> ForecastSettings:
 def scaled(
     errors: Mapping[str, Tensor], windows: Sequence[Record], model: ForecastModel, data: Datasets
 ) -> ScaledErrors:
-    """Return the MASE and RMSSE of forecasts by series; their season is that of the seasonal baseline, else one row.
+    """Return the MASE and RMSSE of forecasts by series, in the scale of the whole series of the training table.
+
+    Their season is that of the seasonal baseline, else one row.
 
     Args:
         errors: the results of `errors_of`, by the name of the forecast.
@@ -94,7 +101,7 @@ def scaled(
     """
     past, unit = model.settings.past, model.error_scale().double()
     season = season_in_past(data.frequency, past) or 1
-    known = known_series(windows, data.training, past)
+    known = known_series(windows, data.whole or data.training, past)
     return scaled_errors({name: one * unit for name, one in errors.items()}, names_of(windows), known, season)
 
 
@@ -123,6 +130,13 @@ def known_series(windows: Sequence[Record], training: Sequence[Record], past: in
     return known | trained
 
 
+def known_in_words(names: Sequence[str], data: Datasets) -> str:
+    """Return where the scale of MASE comes from; see `known_series`. `names` are those of the series of windows."""
+    new = set(names) - set(names_of(data.whole or data.training))
+    rows = "the past of its windows" if new == set(names) else "all its rows of the training table"
+    return rows + " (of the past of its windows, if it has none there)" * (0 < len(new) < len(set(names)))
+
+
 def why_not_seasonal(model: ForecastModel) -> list[str]:
     """Return a sentence if there is no seasonal baseline."""
     size, past = season(model.frequency), model.settings.past
@@ -131,6 +145,13 @@ def why_not_seasonal(model: ForecastModel) -> list[str]:
     if size is None:
         return [f"Rows that are {model.frequency} apart have no seasonal baseline."]
     return [f"A seasonal baseline needs a `past` of at least {size} steps."] if size > past else []
+
+
+def _mean_of(window: Record, means: Mapping[str, Tensor], past: int, otherwise: Tensor) -> Tensor:
+    """Return the mean of the series of a window, (Y,), or else of its past; `otherwise` where nothing is known."""
+    own = means.get(window.name)
+    found = window.targets[:past].nanmean(0) if own is None else own
+    return torch.where(found.isnan(), otherwise, found)
 
 
 def _one_season_ago(window: Record, size: int, past: int, horizon: int) -> Tensor:
@@ -146,12 +167,24 @@ def fit_linear(model: ForecastModel, data: Datasets) -> DirectLinear:
 
     If the training series have many windows, some of them are used, at equal distances.
     """
-    linear, settings = model.make_linear(), model.settings
-    outputs, series = settings.horizon * len(settings.targets), padded(data.training, settings)
-    missing = any(bool(record.targets.isnan().any()) for record in series)
-    training = every_window(series, settings, linear.rows(outputs if missing else 1))
+    linear = model.make_linear()
+    training = _windows_to_fit(linear, model, data)
     step = -(-len(data.validation) // VALIDATED)
     return linear.fit(*(_regression(model, linear, windows) for windows in (training, data.validation[::step])))
+
+
+@torch.no_grad()
+def refit_linear(model: ForecastModel, data: Datasets) -> None:
+    """Fit the linear model that a model keeps to other training series, with the lags and the penalty of before."""
+    assert model.linear is not None
+    model.linear.refit(_regression(model, model.linear, _windows_to_fit(model.linear, model, data)))
+
+
+def _windows_to_fit(linear: DirectLinear, model: ForecastModel, data: Datasets) -> list[Record]:
+    """Return the windows of the training series; of many windows, some at equal distances."""
+    settings, series = model.settings, padded(data.training, model.settings)
+    missing = any(bool(record.targets.isnan().any()) for record in series)
+    return every_window(series, settings, linear.rows(settings.horizon * len(settings.targets) if missing else 1))
 
 
 def _regression(model: ForecastModel, linear: DirectLinear, windows: Sequence[Record]) -> tuple[Tensor, Tensor]:

@@ -15,7 +15,7 @@ from ...scaling import error_unit, unit_of_errors
 from ...study.comparison import Comparison, train_kinds
 from ...study.differences import findings, kinds_worse_than_baselines, label
 from .base import base_in_words
-from .baselines import baselines, nearer_base, scaled, why_not_seasonal
+from .baselines import baselines, known_in_words, names_of, nearer_base, scaled, why_not_seasonal
 from .metrics import BY_SERIES, METRICS, errors_of, rmse_by_step, scores
 from .scale import with_scale
 from .settings import ForecastSettings
@@ -64,7 +64,7 @@ def compare(
     *,
     bridge: Sequence[str] = ("project", "zero"),
     attention: Sequence[str] = ("none",),
-    feeding: Sequence[str] = ("output", "truth"),
+    feeding: Sequence[str] = ("output",),
     seeds: int = 5,
     validation: Source | None = None,
     out: str | os.PathLike[str] | None = None,
@@ -135,8 +135,8 @@ def compare(
                     f"Errors are in {error_unit(base.targets)}; lower is better.",
                     scale_in_words(model.settings.scale, base.scale, "past"),
                     base_in_words(model.settings, data.frequency),
-                    *by_scale.in_words(),
-                    *kinds_worse_than_baselines(trained.runs, reference, METRICS[0]),
+                    *by_scale.in_words(known_in_words(names_of(data.test), data)),
+                    *kinds_worse_than_baselines(trained.runs, reference, METRICS[:1]),
                 ]
             ),
         )

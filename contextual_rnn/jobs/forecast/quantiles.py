@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ..._core.records import Record
+from .settings import ForecastSettings
 from .windows import every_window
 
 if TYPE_CHECKING:
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 
 LEAST = 20  # errors that the quantiles of a step are computed from
 MOST = 2000  # held-out windows
+BEYOND = 10  # errors that lie beyond an outer quantile which is not rough
 
 
 def fit_quantiles(model: ForecastModel, held_out: Sequence[Record]) -> None:
@@ -46,6 +49,27 @@ def fit_quantiles(model: ForecastModel, held_out: Sequence[Record]) -> None:
                 model.offsets[:, step, target] = known.quantile(levels)
 
 
+def number_in_words(held_out: Sequence[Record], settings: ForecastSettings) -> list[str]:
+    """Return a sentence that says how many windows the quantiles are computed from, and one if these are few.
+
+    Args:
+        held_out: see `fit_quantiles`.
+        settings: with quantiles.
+    """
+    number = len(every_window(held_out, settings, MOST))
+    overlap = ", which overlap" if number > len(held_out) else ""
+    said = f"Quantiles are those of the errors of {number} held-out windows{overlap}"
+    together = ", of all steps of the horizon together" if number < LEAST else ""
+    needed = {level: math.ceil(BEYOND / min(level, 1 - level) - 1e-9) for level in settings.quantiles}
+    rough = {level: least for level, least in needed.items() if number < least}
+    few = [
+        f"These are few: the quantile {level:g} needs at least {least}, so that {BEYOND} errors lie beyond it."
+        for level, least in rough.items()
+        if least == max(rough.values())
+    ]
+    return [f"{said}{together}.", *few[:1]]
+
+
 def quantile_forecasts(model: ForecastModel, windows: Sequence[Record], forecasts: Tensor) -> Tensor:
     """Return the quantiles of forecasts (N, horizon, Y), in the targets' units, (N, Q, horizon, Y)."""
     return forecasts.unsqueeze(1) + model.offsets.cpu() * model.scales_of(windows).unsqueeze(1)
@@ -68,8 +92,9 @@ def coverage_in_words(model: ForecastModel, windows: Sequence[Record], table: st
         f"{100 * share:.1f}% are below the quantile {level:g}"
         for level, share in zip(model.settings.quantiles, below.tolist(), strict=True)
     )
-    why = ", which the quantiles were computed from" if fitted else ""
-    return f"Of the targets of the {table} table{why}, {shares}."
+    of = f"the {len(windows)} windows of the {table} table"
+    why = ", from which the quantiles were computed (so they are nearer than those of new data)" if fitted else ""
+    return f"Of the targets of {of}{why}, {shares}."
 
 
 def names_of_quantiles(model: ForecastModel) -> list[tuple[str, int, int]]:

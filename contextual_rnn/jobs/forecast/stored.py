@@ -15,7 +15,7 @@ from ...data.stored import StoredSeries
 from ...data.stored_tables import FIRST, read_stored, stored_in_words
 from ...data.table import Source
 from .settings import ForecastSettings
-from .windows import beginnings_and_ends
+from .windows import beginnings_and_ends, not_validated_in_words
 
 Read = Callable[[Source, ForecastSettings], Datasets]
 
@@ -38,9 +38,10 @@ def read_from_disk(train: Source, settings: ForecastSettings, held_out: bool, re
     )
     assert data.stored is not None
     size, stored, validation = settings.past + settings.horizon, data.stored, data.validation
-    said = stored_in_words(stored)
+    said, whole, notes = stored_in_words(stored), stored.sample(FIRST, size), list(data.notes)
     if held_out:
         kept, ends = beginnings_and_ends(stored.sizes, size)
+        notes += not_validated_in_words(stored.names, stored.sizes, size)
         validation, stored = stored.parts(ends).sample(FIRST, size), stored.parts(kept)
         said += " but the ends of the series, which are held out"
     stored, means, deviations = stored.measured()
@@ -49,11 +50,18 @@ def read_from_disk(train: Source, settings: ForecastSettings, held_out: bool, re
     training = stored.sample(FIRST, size)
     rows = sum(map(len, training))
     note = (
-        f"{said}; `scale` window, the linear model and training errors come from {rows} of them, at equal distances, "
-        f"and validation errors from {sum(map(len, validation))} rows."
+        f"{said}; `scale` window, the linear model, MASE and training errors come from {rows} of them, at equal "
+        f"distances, and validation errors from {sum(map(len, validation))} rows."
     )
     return dataclasses.replace(
-        data, stored=stored, training=training, validation=validation, levels_differ=differ, notes=(*data.notes, note)
+        data,
+        stored=stored,
+        whole_stored=data.stored,
+        training=training,
+        whole=tuple(whole),
+        validation=validation,
+        levels_differ=differ,
+        notes=(*notes, note),
     )
 
 

@@ -16,6 +16,7 @@ from ...coding import Coding
 from ...context import Field
 from ...data.calendar import calendar_after
 from ...data.frame import make_frame
+from ...data.lengths import first_names
 from ...data.missing import filled_in_words
 from ...data.series import Series, context_of, inputs_of, make_record, names_of, read_series, time_column
 from ...data.table import Source, Table, free_name
@@ -294,6 +295,24 @@ def hold_out_ends(training: Sequence[Record], size: int) -> tuple[list[Record], 
         [training[place].part(first, first + count) for place, first, count in places] for places in (kept, ends)
     )
     return beginnings, held_out
+
+
+def not_validated_in_words(names: Sequence[str], sizes: Sequence[int], size: int) -> list[str]:
+    """Return a sentence on the series that are too short to be split by `hold_out_ends`, if there are any.
+
+    Args:
+        names: of the series.
+        sizes: their numbers of steps.
+        size: the number of steps of a window.
+    """
+    short = [name for name, steps in zip(names, sizes, strict=True) if steps < 2 * size]
+    if not short:
+        return []
+    return [
+        f"{len(short)} of {len(names)} series {'are' if len(short) > 1 else 'is'} too short to validate on, with fewer "
+        f"than {2 * size} steps (twice `past` and `horizon`), and trained on whole: {first_names(short)}. The other "
+        f"{len(names) - len(short)} alone decide on the epoch, the base and the quantiles."
+    ]
 
 
 Places = list[tuple[int, int, int]]  # of parts of series: the number of the series, the first step, and their number

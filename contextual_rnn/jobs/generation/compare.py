@@ -110,7 +110,7 @@ def compare(
                     *data.remarks,
                     scale_in_words(candidates[kinds[0]][0], given),
                     "Lower is better.",
-                    *kinds_worse_than_baselines(trained.runs, reference, METRICS[0]),
+                    *kinds_worse_than_baselines(trained.runs, reference, METRICS[:1]),
                 ]
             ),
         ).keep(trained)

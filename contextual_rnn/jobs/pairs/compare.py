@@ -55,11 +55,6 @@ class PairComparison(Comparison):
             for metric in self.metrics
         ]
 
-    def ranked(self) -> list[str]:
-        """Return the variants, the best first: by the highest BLEU of subwords, else by the lowest error rate."""
-        metrics: Any = self.metrics
-        return super().ranked()[::-1] if metrics[0].of_text else super().ranked()
-
     def plot_attention(self, shown: int = 6) -> Figure:
         """Draw the attention weights of the baseline model of seed 0 on some test sources.
 

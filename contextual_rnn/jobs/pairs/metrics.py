@@ -56,9 +56,17 @@ METRICS = (
     PairMetric("phone_error_rate", "symbol error rate", "%", "difference", compute=phone_error_rate),
 )
 TEXT_METRICS = (
-    PairMetric("bleu", "BLEU", "", "difference", compute=bleu, of_text=True),
-    PairMetric("bleu_lowercase", "BLEU in lower case", "", "difference", compute=bleu_lowercase, of_text=True),
-    PairMetric("chrf", "chrF", "", "difference", compute=chrf, of_text=True),
+    PairMetric("bleu", "BLEU", "", "difference", compute=bleu, of_text=True, higher_is_better=True),
+    PairMetric(
+        "bleu_lowercase",
+        "BLEU in lower case",
+        "",
+        "difference",
+        compute=bleu_lowercase,
+        of_text=True,
+        higher_is_better=True,
+    ),
+    PairMetric("chrf", "chrF", "", "difference", compute=chrf, of_text=True, higher_is_better=True),
 )
 
 
@@ -86,7 +94,9 @@ BY_WORD = ItemMetric(
     item="source",
     factor=100,
 )
-BY_TEXT = ItemMetric("chrf_of_each", "chrF of a sentence", "", "difference", "chrf_of_each", "sources", "source")
+BY_TEXT = ItemMetric(
+    "chrf_of_each", "chrF of a sentence", "", "difference", "chrf_of_each", "sources", "source", higher_is_better=True
+)
 
 
 def by_item(metrics: Sequence[PairMetric]) -> ItemMetric:

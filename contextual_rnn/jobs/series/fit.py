@@ -12,7 +12,7 @@ from torch import Tensor
 from ..._core.records import Record
 from ..._core.settings import takes_settings
 from ...cores import IN_WORDS
-from ...data.scaled_errors import SCALED, errors_by_series, scaled_errors, series_in_words
+from ...data.scaled_errors import MAE, SCALED, errors_by_series, mean_absolute, scaled_errors, series_in_words
 from ...data.season import season
 from ...data.series import Datasets
 from ...data.series_scales import scale_in_words
@@ -107,10 +107,14 @@ def _report(
     predict = {"the model": model.predictions, **baselines(model, data, folds)}
     errors = {name: errors_of(one, records, settings.window) for name, one in predict.items()}
     scaled = scaled_errors(errors, names, _known(records, data.training), season(data.frequency) or 1)
-    found = {
-        name: scores(one, records, scoring) | scaled.means(name) for name, one in predict.items() if name != "the model"
+    further = {
+        name: {MAE.key: mean_absolute([error / scoring.scale for error in several])} | scaled.means(name)
+        for name, several in errors.items()
     }
-    rows[last] |= scaled.means("the model")
+    found = {
+        name: scores(one, records, scoring) | further[name] for name, one in predict.items() if name != "the model"
+    }
+    rows[last] |= further["the model"]
     error = rows[last]["free_run_rmse"]
     rows |= {f"{name}, {last}": values for name, values in found.items()}
     nearest = min(found, key=lambda name: found[name]["free_run_rmse"])
@@ -121,19 +125,26 @@ def _report(
         scale_in_words(settings.scale, settings.scale, "window"),
         f"Errors are in {error_unit(settings.targets)}.",
         *in_own_units(settings.targets, last, rmse_by_target(errors["the model"])),
-        *scaled.in_words(),
+        *scaled.in_words(_known_in_words(names, data.training)),
         *worse_than_baselines(f"On the {last}, the model", error, found, METRICS[0]),
         *series_in_words(errors["the model"], errors[nearest], names, nearest),
     ]
     by_series = errors_by_series(errors, names, scaled)
     by_name = {"Errors by series": by_series} if len(by_series) > 1 else {}
-    return FitReport(sentences, (*METRICS, *SCALED), rows, tables=by_name)
+    return FitReport(sentences, (*METRICS, MAE, *SCALED), rows, tables=by_name)
 
 
 def _known(records: Sequence[Record], training: Sequence[Record]) -> dict[str, list[Tensor]]:
     """Return the training series of the name of each record; all training series if there is none of that name."""
     own, every = {record.name: [record.targets] for record in training}, [record.targets for record in training]
     return {record.name: own.get(record.name, every) for record in records}
+
+
+def _known_in_words(names: Sequence[str], training: Sequence[Record]) -> str:
+    """Return where the scale of MASE comes from; see `_known`."""
+    new = set(names) - {record.name for record in training}
+    rows = "the training table" if new == set(names) else "its rows of the training table"
+    return rows + " (in all of them, if it has none there)" * (0 < len(new) < len(set(names)))
 
 
 def _figures(record: Record, model: SeriesModel) -> dict[str, Callable[[], Figure]]:

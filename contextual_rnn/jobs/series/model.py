@@ -28,6 +28,9 @@ from ...data.season import season_in_past
 from ...data.series import context_width, input_width, target_width
 from ...data.series_scales import SeriesScales, split_level, usual_spread, window_scale
 from ...data.table import Source
+from ...explore.explorable import Explorable
+from ...explore.explored import Explored
+from ...explore.page import Page
 from ...export.files import Graphs
 from ...initial_state import ContextState
 from ...linear import LinearModel
@@ -45,7 +48,7 @@ ITERATIONS = 10  # of the estimate of an h0
 
 
 @register
-class SeriesModel(StandardisedColumns):
+class SeriesModel(StandardisedColumns, Explorable):
     """A recurrent core that simulates series, its initial state, and a linear readout.
 
     Args:
@@ -106,6 +109,13 @@ class SeriesModel(StandardisedColumns):
         if given.scale == "window":
             self.register_buffer("usual", torch.zeros(targets))
 
+    @classmethod
+    def page(cls, explored: Explored) -> Page:
+        """Return the page of such models; see `explore`."""
+        from .page import SeriesPage
+
+        return SeriesPage(explored)
+
     def standardise(self, records: Sequence[Record]) -> None:
         """Set the scales to those of training records; see `StandardisedColumns.standardise`."""
         super().standardise(records)
@@ -118,7 +128,9 @@ class SeriesModel(StandardisedColumns):
         """Return series with their levels; as they are, unless `scale` is series. See `SeriesScales.with_levels`."""
         return records if self.scales is None else self.scales.with_levels(records, self.settings.window)
 
-    def forward(self, inputs: Tensor, opening: Tensor, context: Tensor, lengths: Tensor) -> tuple[Tensor, State]:
+    def forward(
+        self, inputs: Tensor, opening: Tensor, context: Tensor, lengths: Tensor, estimate_weight: float | None = None
+    ) -> tuple[Tensor, State]:
         """Simulate from the start.
 
         Args:
@@ -126,6 +138,7 @@ class SeriesModel(StandardisedColumns):
             opening: (B, k, Y), the targets of the window; (B, k, 2Y) with indicators if missing ones are filled.
             context: (B, C), the context vector of each series; with `scale` series, followed by its mean and scale.
             lengths: (B,), the number of steps of each series, window included; more than k.
+            estimate_weight: estimate h0 from the window with this weight; see `predict`.
 
         Returns:
             Predictions (B, T - k, Y) in the targets' units; and the state to carry on from, which is the core's state
@@ -145,8 +158,10 @@ class SeriesModel(StandardisedColumns):
         read = torch.cat([inputs, joined], dim=-1) if self.joined_size else inputs
         lasting = _unless_equal(lengths, inputs)
         start = None
-        if kind.is_estimated and not self.training:
-            start, known = self._estimated(read, opening, known), None
+        if estimate_weight is None and kind.is_estimated and not self.training:
+            estimate_weight = self.settings.estimate_weight
+        if estimate_weight is not None:
+            start, known = self._estimated(read, opening, known, estimate_weight), None
         output, state = self.rnn(read, known, state=start, lengths=lasting)
         output = output[:, k:] if kind.runs_over_window else output
         kept = joined[:, -1] if kind.name == "every-step" else vector[:, :0]
@@ -172,14 +187,19 @@ class SeriesModel(StandardisedColumns):
         return self._carried(state[1])[1][1]
 
     @torch.no_grad()
-    def simulate(self, records: Sequence[Record]) -> Iterator[tuple[Record, Tensor, State]]:
-        """Yield every record with its predictions after the window (T - k, Y) and its final state."""
+    def simulate(
+        self, records: Sequence[Record], estimate_weight: float | None = None
+    ) -> Iterator[tuple[Record, Tensor, State]]:
+        """Yield every record with its predictions after the window (T - k, Y) and its final state.
+
+        With an `estimate_weight`, h0 is estimated from the window; see `predict`.
+        """
         k = self.settings.window
         for start in range(0, len(records), CHUNK):
             chunk = self.with_levels(records[start : start + CHUNK])
             batch = tuple(part.to(self.device) for part in collate(chunk))
             inputs, _, context, lengths = batch[:4]
-            predicted, state = self(inputs, read_targets(batch)[:, :k], context, lengths)
+            predicted, state = self(inputs, read_targets(batch)[:, :k], context, lengths, estimate_weight)
             predicted, state = predicted.cpu(), move(state, "cpu")
             for row, record in enumerate(chunk):
                 yield record, predicted[row, : len(record) - k], select_rows(state, torch.tensor([row]))
@@ -191,9 +211,9 @@ class SeriesModel(StandardisedColumns):
     def baselines(self) -> dict[str, Predict]:
         """Return the baselines that need no training data, by their names.
 
-        They are the mean of the training targets (mean); with a window, its last known targets (persistence) and the
-        repetition of its last season (seasonal; where the frequency has a season that fits into the window); and the
-        linear model (linear), if the model keeps one.
+        They are the mean of the training targets (mean; `fit` and `compare` take that of each training series); with a
+        window, its last known targets (persistence) and the repetition of its last season (seasonal; where the
+        frequency has a season that fits into the window); and the linear model (linear), if the model keeps one.
         """
         window, mean = self.settings.window, self.target_mean.cpu()
         found = {"mean": mean_baseline(mean, window)}
@@ -206,21 +226,31 @@ class SeriesModel(StandardisedColumns):
             found["linear"] = self.linear.predictions
         return found
 
-    def predict(self, table: Source, start: States | None = None) -> Prediction:
+    def predict(
+        self, table: Source, start: States | None = None, *, estimate_weight: float | None = None
+    ) -> Prediction:
         """Predict the targets of every series of a table.
+
+        Predictions begin after the window of k steps; with `start`, at the first row. The errors are over the rows that
+        are predicted.
 
         Args:
             table: the path of a file, or a data frame, with the input columns; also with the targets of the first k
                 steps if the model has a window of k steps and no `start` is given.
             start: the states to carry on from, which an earlier prediction returned; no window is read then.
+            estimate_weight: estimate h0 of every series, at its first row, from the targets of the window, as
+                `estimate_state` does, with this weight of its squared distance from the model's own h0. Choose it on
+                validation data. By default, only the kinds estimated and context+estimated do so, with the weight of
+                their settings.
 
         Returns:
             The predictions, in the same kind of frame, and the states at the end.
 
         Raises:
-            InputError: the table is wrong, or `start` lacks a series or belongs to another model.
+            InputError: the table is wrong, `start` lacks a series or belongs to another model, or the model cannot
+                estimate h0 from a window.
         """
-        return predict(self, table, start)
+        return predict(self, table, start, estimate_weight)
 
     def graphs(self) -> Graphs:
         """Return what `export` writes; see `graphs.series_graphs`."""
@@ -228,7 +258,7 @@ class SeriesModel(StandardisedColumns):
 
         return series_graphs(self)
 
-    def _estimated(self, inputs: Tensor, opening: Tensor, known: Tensor | None) -> State:
+    def _estimated(self, inputs: Tensor, opening: Tensor, known: Tensor | None, weight: float) -> State:
         """Return the h0 that fits the standardised targets of the window, near that of the initial state.
 
         The model was trained without this step: from its initial state, over the window, to the targets after it.
@@ -249,7 +279,7 @@ class SeriesModel(StandardisedColumns):
             inputs[:, :window].double(),
             measured.double(),
             start=move(self.rnn.initial_state(len(inputs), known), torch.float64),
-            weight=self.settings.estimate_weight,
+            weight=weight,
             iterations=ITERATIONS,
         )
         return move(found, inputs.dtype)

@@ -10,6 +10,7 @@ import pathlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import narwhals as nw
 import numpy as np
 import polars as pl
 import torch
@@ -28,6 +29,8 @@ from ...serialization import identity
 from .metrics import rmse_by_target
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from .model import SeriesModel
     from .settings import SeriesSettings
 
@@ -125,10 +128,12 @@ class Prediction:
             file): the series column if there is one, the column of times if the model has one, `step` (0 is the first
             step of a series in the table), the measured targets if the table has them, and the predicted targets, with
             `_predicted` after their names. A pandas index is kept.
-        state: the states at the end; give them as `start` to carry on.
+        state: the states at the end, by the name of the series ("the whole table" without a series column); give them
+            as `start` to carry on.
         rmse: the RMSE of each target over its measured values, by name; None if no target is measured.
         baselines: the same of each baseline, by its name; empty if no target is measured, or `start` was given.
         remarks: how much of what the model read was missing, and filled.
+        settings: of the model, whose columns `plot` draws.
     """
 
     frame: Any
@@ -136,15 +141,46 @@ class Prediction:
     rmse: dict[str, float] | None
     baselines: dict[str, dict[str, float]] = dataclasses.field(default_factory=dict)
     remarks: list[str] = dataclasses.field(default_factory=list)
+    settings: SeriesSettings | None = dataclasses.field(default=None, repr=False)
+
+    def plot(self, series: str | None = None, steps: int | None = None) -> Figure:
+        """Draw the targets of a series, measured and predicted.
+
+        Args:
+            series: the name of the series; by default, the first of the table.
+            steps: the number of predicted steps to show; by default, all.
+
+        Raises:
+            InputError: there is no such series.
+        """
+        from .figures import plot_columns
+
+        if self.settings is None:
+            raise InputError("only a prediction that `SeriesModel.predict` returned can be drawn")
+        if series is not None and series not in self.state:
+            raise InputError(f"there is no series {series!r}; the prediction has {', '.join(list(self.state)[:10])}")
+        names = [*self.settings.targets, *(f"{target}_predicted" for target in self.settings.targets)]
+        frame = nw.from_native(self.frame, eager_only=True)
+        columns = {name: frame[name].to_numpy() for name in ("step", *names) if name in frame.columns}
+        if self.settings.series is None:
+            return plot_columns(columns, self.settings.targets, steps, "")
+        name = next(iter(self.state)) if series is None else series
+        rows = np.array([str(cell) == name for cell in frame[self.settings.series]])
+        chosen = {key: values[rows] for key, values in columns.items()}
+        return plot_columns(chosen, self.settings.targets, steps, f"series {name}")
 
     def _repr_html_(self) -> str:
         shown = getattr(self.frame, "_repr_html_", None)
         return shown() if shown else f"<pre>{self.frame}</pre>"
 
 
-def predict(model: SeriesModel, table: Source, start: States | None = None) -> Prediction:
+def predict(
+    model: SeriesModel, table: Source, start: States | None = None, estimate_weight: float | None = None
+) -> Prediction:
     """Predict the targets of every series of a table; see `SeriesModel.predict`."""
     settings = model.settings
+    if estimate_weight is not None:
+        _check_estimate(settings, estimate_weight, start)
     window = 0 if start is not None else settings.window
     source = Table(table, "`table`", settings)
     series = read_series(
@@ -158,7 +194,7 @@ def predict(model: SeriesModel, table: Source, start: States | None = None) -> P
     known = records(series, model.fields, settings)
     keys = [record.name if settings.series else WHOLE for record in known]
     model.eval()
-    runs = list(model.simulate(known) if start is None else _carry_on(model, known, keys, start))
+    runs = list(model.simulate(known, estimate_weight) if start is None else _carry_on(model, known, keys, start))
     rows = np.concatenate([one.rows[window:] for one in series])
     columns = _columns(model, source, series, rows, np.concatenate([predicted for _, predicted, _ in runs]))
     rows = rows[rows >= 0]
@@ -167,7 +203,23 @@ def predict(model: SeriesModel, table: Source, start: States | None = None) -> P
     errors = _rmse([predicted for _, predicted, _ in runs], known, window, settings.targets)
     found = model.baselines() if errors and start is None else {}
     others = {name: _rmse(one(known), known, window, settings.targets) or {} for name, one in found.items()}
-    return Prediction(frame, states, errors, others, _remarks(source, known, window, settings))
+    return Prediction(frame, states, errors, others, _remarks(source, known, window, settings), settings)
+
+
+def _check_estimate(settings: SeriesSettings, weight: float, start: States | None) -> None:
+    kind = settings.kind
+    if not 0 <= weight < math.inf:
+        raise InputError(f"`estimate_weight` must be a finite number of at least 0; found {weight}")
+    if start is not None:
+        raise InputError("`estimate_weight` estimates the state at the first row, which `start` gives: leave one out")
+    if not settings.window:
+        raise InputError("`estimate_weight` needs the targets of a window, but the model was trained without `window`")
+    if not kind.runs_over_window or kind.is_control:
+        reason = "reads the targets of the window as inputs" if kind.is_control else "starts after the window"
+        raise InputError(
+            f"`estimate_weight` needs a core that starts before the window; that of {kind.name!r} {reason}: "
+            "fit with `initial_state` zero, free or context+estimated"
+        )
 
 
 def _columns(
@@ -221,7 +273,7 @@ def _carry_on(
     States(chosen, getattr(states, "model", None)).check(model, "`start`")
     for record, key in zip(known, keys, strict=True):
         if key not in states:
-            listed = ", ".join(list(states)[:10]) or "no series"
+            listed = ", ".join(map(repr, list(states)[:10])) or "no series"
             raise InputError(f"`start` has no state of series {key!r}; it has those of {listed}")
         length = torch.tensor([len(record)])
         predicted, state = model.carry_on(record.inputs.unsqueeze(0), states[key], length)

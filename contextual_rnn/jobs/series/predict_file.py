@@ -17,6 +17,7 @@ def predict_file(
     *,
     start: pathlib.Path | None = None,
     end: pathlib.Path | None = None,
+    estimate_weight: float | None = None,
 ) -> str:
     """Predict the targets of a table with a trained model of series, and write them to a file.
 
@@ -29,9 +30,12 @@ def predict_file(
         out: CSV, TSV or Parquet file to write.
         start: File of states to carry on from, which `end` of an earlier call wrote.
         end: File to write the final states to, so that a later call can carry on from them.
+        estimate_weight: Estimate the initial state of every series from the targets of its window, with this weight of
+            its squared distance from the model's own. For models that start before the window.
 
     Raises:
-        InputError: a file is wrong, or `start` lacks a series or belongs to another model.
+        InputError: a file is wrong, `start` lacks a series or belongs to another model, or the model cannot estimate
+            its initial state.
 
     Example:
         contextual-rnn predict runs/tank --inputs monday.csv --out predicted.csv
@@ -39,7 +43,7 @@ def predict_file(
     check_files(read={"run": run, "inputs": inputs, "start": start}, written={"out": out, "end": end})
     model = SeriesModel.load(run)
     states = States.load(start, model) if start else None
-    found = model.predict(inputs, states)
+    found = model.predict(inputs, states, estimate_weight=estimate_weight)
     write_table(out, found.frame)
     if end:  # keep the states of series that this table lacks, for a later call
         States({**(states or {}), **found.state}, found.state.model).save(end)

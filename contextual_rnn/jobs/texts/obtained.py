@@ -19,9 +19,9 @@ from .data import Texts
 from .draw import Sampling
 from .model import TextModel
 
-VALID = Metric("valid", "share of valid texts", "%", "difference")
-DISTINCT = Metric("distinct", "share of distinct texts among valid ones", "%", "difference")
-NEW = Metric("new", "share of new texts among valid ones", "%", "difference")
+VALID = Metric("valid", "share of valid texts", "%", "difference", higher_is_better=True)
+DISTINCT = Metric("distinct", "share of distinct texts among valid ones", "%", "difference", higher_is_better=True)
+NEW = Metric("new", "share of new texts among valid ones", "%", "difference", higher_is_better=True)
 
 
 def error_of(column: str) -> Metric:
@@ -31,12 +31,12 @@ def error_of(column: str) -> Metric:
 
 def correlation_of(column: str) -> Metric:
     """Return the metric of the correlation between the value asked for and the one obtained."""
-    return Metric(f"correlation_{column}", f"correlation of {column}", "", "difference")
+    return Metric(f"correlation_{column}", f"correlation of {column}", "", "difference", higher_is_better=True)
 
 
 def within_of(column: str) -> Metric:
     """Return the metric of how often the value obtained is within the tolerance."""
-    return Metric(f"within_{column}", f"{column} within the tolerance", "%", "difference")
+    return Metric(f"within_{column}", f"{column} within the tolerance", "%", "difference", higher_is_better=True)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -19,9 +19,9 @@ from .model import LABELS, PenModel, loss, scores
 
 FACTORS = ("label",)
 METRICS = (
-    Metric("tstr_accuracy", "accuracy, trained on generated and tested on real digits", "%"),
-    Metric("trts_accuracy", "accuracy, trained on real and tested on generated digits", "%"),
-    Metric("log_likelihood", "log likelihood of a test digit", "nats"),
+    Metric("tstr_accuracy", "accuracy, trained on generated and tested on real digits", "%", higher_is_better=True),
+    Metric("trts_accuracy", "accuracy, trained on real and tested on generated digits", "%", higher_is_better=True),
+    Metric("log_likelihood", "log likelihood of a test digit", "nats", higher_is_better=True),
     Metric("nearer", "generated digits nearer to training digits than test digits are", "%"),
 )
 

@@ -22,7 +22,7 @@ from .model import RetrievalModel, first_epoch, loss, scores
 
 FACTORS = ("initial_state",)
 LEVELS = (50, 90, 99)
-ACCURACY = Metric("accuracy", "accuracy (share of correct answers)")
+ACCURACY = Metric("accuracy", "accuracy (share of correct answers)", higher_is_better=True)
 EPOCHS = {level: Metric(f"epochs_to_{level}", f"number of epochs to {level}% accuracy") for level in LEVELS}
 
 
