@@ -262,7 +262,7 @@ def test_settings_are_checked(options, said):
 
 
 def test_compare_tries_each_factor_alone(tmp_path):
-    options = {**COLUMNS, **TINY, "seeds": 2, "jobs": 1, "out": tmp_path / "run"}
+    options = {**COLUMNS, **TINY, "feeding": ["output", "truth"], "seeds": 2, "jobs": 1, "out": tmp_path / "run"}
     train, test = table(4), table(10, first=8)
     found = forecast.compare(train, test, **options)
     assert found.answer.startswith(

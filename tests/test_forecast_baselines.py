@@ -1,5 +1,6 @@
 """Baselines of forecasts, the base that the decoder adds to, and errors that compare series of any level."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -16,6 +17,7 @@ from contextual_rnn.data.series import Datasets, Record
 from contextual_rnn.jobs import forecast
 from contextual_rnn.jobs.forecast.baselines import baselines, known_series, why_not_seasonal
 from contextual_rnn.jobs.forecast.direct_linear import PENALTIES, DirectLinear
+from contextual_rnn.jobs.forecast.forecast import forecast_file
 from contextual_rnn.jobs.forecast.metrics import errors_of, rmse
 from contextual_rnn.jobs.forecast.settings import ForecastSettings
 from contextual_rnn.jobs.forecast.windows import cut_windows
@@ -30,10 +32,15 @@ def test_baselines_are_the_last_values_and_the_mean():
     network = model()
     windows = cut_windows(records(), network.settings)
     found = baselines(network, tables(records(), records(), network.settings))
-    for name, expected in (("persistence", windows[0].targets[PAST - 1]), ("mean", network.target_mean)):
+    own = records()[0].targets.mean(0)
+    for name, expected in (("persistence", windows[0].targets[PAST - 1]), ("mean", own)):
         errors = errors_of(found[name], windows, network)
         wanted = (expected - windows[0].targets[PAST:]) / network.target_scale
         assert torch.allclose(errors[0], wanted.double(), atol=1e-6)
+    new = dataclasses.replace(windows[0], name="new")
+    assert torch.allclose(found["mean"]([new])[0][0], new.targets[:PAST].mean(0))
+    new.targets[:PAST] = torch.nan
+    assert torch.equal(found["mean"]([new])[0][0], network.target_mean)
 
 
 @pytest.mark.parametrize(
@@ -72,7 +79,7 @@ def test_scaled_errors_are_those_of_their_definition():
     found = scaled_errors(errors, names, known, 1)
     assert found.means("one") == pytest.approx({"mase": (3 / 1.5 + 3 / 4) / 2, "rmsse": (3 / 2.5**0.5 + 3 / 4) / 2})
     assert found.in_words("its past") == [
-        "MASE and RMSSE divide the errors of a series by its changes over 1 row in its past; both are plain means over "
+        "MASE and RMSSE divide the errors of a series by its changes over 1 row, in its past; both are plain means over "
         "series.",
         "MASE and RMSSE leave out 1 series, which repeats exactly.",
     ]
@@ -85,7 +92,7 @@ def test_scaled_errors_are_those_of_their_definition():
     seasonal = scaled_errors({"one": errors["one"][:1]}, names[:1], known, 2)
     assert seasonal.means("one")["mase"] == pytest.approx(3 / 3)
     assert len(seasonal.in_words("")) == 1
-    assert "over 2 rows in" in seasonal.in_words("")[0]
+    assert "over 2 rows, in" in seasonal.in_words("")[0]
     nothing = scaled_errors({"one": errors["one"][2:]}, names[2:], known, 1)
     assert nothing.means("one") == {}
 
@@ -135,13 +142,21 @@ def test_the_errors_of_a_forecast_are_shown_beside_those_of_the_baselines(tmp_pa
     table[:150].write_csv(tmp_path / "past.csv")
     table[150:156].write_csv(tmp_path / "future.csv")
     command = ["forecast", str(run), "--past", str(tmp_path / "past.csv"), "--out", str(out)]
-    main([*command, "--future", str(tmp_path / "future.csv")])
+    main([*command, "--future", str(tmp_path / "future.csv"), "--errors", str(tmp_path / "errors.csv")])
     said = capsys.readouterr().out
     written = pl.read_csv(out)
     errors = {"the model": written["y_predicted"] - written["y"], "persistence": table["y"][149] - written["y"]}
     errors["seasonal"] = table["y"][[146, 147, 148, 149, 146, 147]] - written["y"]
+    errors["mean"] = table["y"][:150].mean() - written["y"]
+    known, found = table["y"][:150].to_numpy(), load(run).errors(tmp_path / "past.csv", tmp_path / "future.csv")
     for name, error in errors.items():
         assert f"RMSE of {name}: {(error**2).mean() ** 0.5:.4g} (y)\n" in said
+        assert found.rows[name]["mae"] == pytest.approx(error.abs().mean(), rel=1e-4)
+        assert found.rows[name]["mase"] == pytest.approx(
+            error.abs().mean() / np.abs(known[4:] - known[:-4]).mean(), 1e-4
+        )
+    assert str(found).replace("`past`", "--past") in said
+    assert pl.read_csv(tmp_path / "errors.csv")["MAE of the model"][0] == pytest.approx(found.rows["the model"]["mae"])
     assert "RMSE of linear: 0.0" in said
     assert "The model has a higher RMSE of 'y' than" in said
     main(command)
@@ -149,6 +164,8 @@ def test_the_errors_of_a_forecast_are_shown_beside_those_of_the_baselines(tmp_pa
     table[150:156].drop("y").write_csv(tmp_path / "future.csv")
     with pytest.raises(SystemExit):
         main([*command, "--future", str(tmp_path / "future.csv")])
+    with pytest.raises(InputError, match="`errors` needs a `future` with the targets"):
+        forecast_file(run, tmp_path / "past.csv", out, errors=tmp_path / "errors.csv")
     assert "has no targets to compare with" in capsys.readouterr().err
 
 
@@ -159,7 +176,7 @@ def test_mase_is_scaled_by_all_rows_of_the_training_table():
     network = forecast.fit(train, test=test, targets=["y"], past=4, horizon=3, base="last", **TINY)
     row, words = network.report.rows["test"], " ".join(str(network.report).split())
     assert row["mase"] == pytest.approx(row["mae"] / np.abs(np.diff(y)).mean(), rel=1e-4)
-    assert "divide the errors of a series by its changes over 1 row in all its rows of the training table." in words
+    assert "divide the errors of a series by its changes over 1 row, in all its rows of the training table." in words
     assert "The errors of the test table are those of 32 forecasts, whose horizons do not overlap." in words
 
 

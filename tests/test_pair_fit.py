@@ -294,8 +294,9 @@ def test_the_attention_weights_of_a_symbol_sum_to_one_over_the_source_and_its_en
 @pytest.mark.skipif("CONTEXTUAL_RNN_DATA" not in os.environ, reason="CONTEXTUAL_RNN_DATA is not set")
 def test_real_words_are_learned_from_a_file(tmp_path):
     folder = pathlib.Path(os.environ["CONTEXTUAL_RNN_DATA"]) / "g2p"
-    lines = (folder / "hun_train.tsv").read_text(encoding="utf-8").splitlines(keepends=True)[::5]
-    (tmp_path / "train.tsv").write_text("".join(lines), encoding="utf-8")
+    for name, step in (("train", 5), ("test", 3)):
+        lines = (folder / f"hun_{name}.tsv").read_text(encoding="utf-8").splitlines(keepends=True)[::step]
+        (tmp_path / f"{name}.tsv").write_text("".join(lines), encoding="utf-8")
     options = {"epochs": 25, "hidden": 64, "dropout": 0.2, "learning_rate": 0.01}
-    model = pairs.fit(tmp_path / "train.tsv", test=folder / "hun_test.tsv", **options)
+    model = pairs.fit(tmp_path / "train.tsv", test=tmp_path / "test.tsv", **options)
     assert model.report.rows["test"]["phone_error_rate"] < 30

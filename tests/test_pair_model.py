@@ -26,7 +26,7 @@ def model(seed=0, **config):
     return PairModel(PairSettings(hidden=16, embedding=8, dropout=0.0, **config), *sides, UNITS)
 
 
-def train(network, feeding="truth", updates=150):
+def train(network, feeding="truth", updates=100):
     loss, optimizer = PairLoss(make_feeding(feeding, 0.3, 100, seed=0)), torch.optim.Adam(network.parameters(), 0.02)
     losses = []
     for _ in range(updates):
@@ -127,7 +127,7 @@ def test_a_label_is_read_in_a_first_symbol_or_in_the_encoders_h0(read_in, tmp_pa
     config = PairSettings(hidden=16, embedding=8, dropout=0.0, label=read_in)
     network = PairModel(config, *sides, UNITS, ["one", "two"])
     optimizer = torch.optim.Adam(network.parameters(), 0.02)
-    for _ in range(150):
+    for _ in range(100):
         for batch in bucketed(network.encode(LABELLED), 4):
             optimizer.zero_grad()
             PairLoss()(network, batch).backward()

@@ -81,7 +81,7 @@ def test_forecasts_from_the_disk_are_those_of_training_in_memory(table, tmp_path
     apart = table.with_columns(y=pl.col("y") + 40 * pl.col("id").str.slice(1).cast(pl.Float64))
     path = partitioned(pl.concat([apart, short]), tmp_path / "parts")
     columns = {"inputs": ["u"], "targets": ["y"], "series": "id", "past": 7, "horizon": 5, "base": "last"}
-    given = {"epochs": 2, "updates": 4, "batch_size": 16, "hidden": 4, "jobs": 1, **columns}
+    given = {"epochs": 2, "updates": 4, "batch_size": 16, "hidden": 4, "jobs": 1, "refit": True, **columns}
     found = forecast.fit(path, memory=1e-6, **given)
     wanted = forecast.fit(pl.concat([apart, short]), **given)
     assert found.settings.scale == wanted.settings.scale == "window"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
@@ -22,6 +23,7 @@ class Record:
         context: (C,), the context vector of the whole series.
         filled: (T, 2Y), the targets with missing ones filled, and their indicators; None if missing values are refused.
             NaN in inputs or filled targets stands for the training mean, which the model puts there.
+        times: (T,) datetime64, on the local clock, for figures; None where they are not known.
     """
 
     name: str
@@ -29,6 +31,7 @@ class Record:
     targets: Tensor
     context: Tensor
     filled: Tensor | None = None
+    times: np.ndarray | None = None
 
     @property
     def read(self) -> Tensor:
@@ -42,8 +45,9 @@ class Record:
     def part(self, start: int, stop: int) -> Record:
         """Return the steps from `start` up to `stop`."""
         filled = None if self.filled is None else self.filled[start:stop]
+        times = None if self.times is None else self.times[start:stop]
         inputs, targets = self.inputs[start:stop], self.targets[start:stop]
-        return dataclasses.replace(self, inputs=inputs, targets=targets, filled=filled)
+        return dataclasses.replace(self, inputs=inputs, targets=targets, filled=filled, times=times)
 
 
 def last_known(values: Tensor, otherwise: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 
 DAY = 86_400_000_000  # microseconds
+EPOCH = datetime.date(1970, 1, 1).toordinal()
 FIXED = {"week": 7 * DAY, "day": DAY, "hour": DAY // 24, "minute": 60_000_000, "second": 1_000_000, "millisecond": 1000}
 WEEK, QUARTER, MONTH = r"^(\d{4})(-?W)(\d{2})$", r"^(\d{4})([- ]?Q)([1-4])$", r"^(\d{4})([-/])(\d{2})$"
 OFFSET = r"(:\d\d(?:\.\d+)?)( ?(?:Z|[+-]\d\d:?\d\d))$"
@@ -32,7 +33,7 @@ class Clock:
         index: (rows,) the times, in units.
         unit: the name of the unit, such as month; for dates and times, microsecond.
         write: turns such numbers into cells of the column's own type and format.
-        local: (rows,) microseconds on the local clock, for dates and times.
+        local: (rows,) microseconds on the local clock, for dates, times and periods.
         write_local: the same as `write`, for microseconds on the local clock.
     """
 
@@ -89,7 +90,7 @@ def _weeks(year: np.ndarray, week: np.ndarray, between: str) -> Clock | None:
         parts = [datetime.date.fromordinal(int(number) * 7 + 1).isocalendar() for number in weeks]
         return pl.Series([f"{part.year}{between}{part.week:02}" for part in parts])
 
-    return Clock(np.array(days) // 7, "week", write)
+    return Clock(np.array(days) // 7, "week", write, (np.array(days) - EPOCH) * DAY)
 
 
 def _months(year: np.ndarray, number: np.ndarray, between: str, unit: str) -> Clock | None:
@@ -100,7 +101,9 @@ def _months(year: np.ndarray, number: np.ndarray, between: str, unit: str) -> Cl
     def write(periods: np.ndarray) -> pl.Series:
         return pl.Series([f"{int(n) // a_year:04}{between}{int(n) % a_year + 1:0{digits}}" for n in periods])
 
-    return Clock(year * a_year + number - 1, unit, write)
+    index = year * a_year + number - 1
+    months = (index * (12 // a_year) - 12 * 1970).astype("datetime64[M]")
+    return Clock(index, unit, write, months.astype("datetime64[us]").astype(np.int64))
 
 
 def _text(cells: pl.Series) -> Clock | None:

@@ -47,7 +47,7 @@ class ScaledErrors:
         """
         rows = f"{self.season} row{'s' * (self.season != 1)}"
         mean = "; both are plain means over series" if len(self.series) > 1 else ""
-        said = [f"MASE and RMSSE divide the errors of a series by its changes over {rows} in {known}{mean}."]
+        said = [f"MASE and RMSSE divide the errors of a series by its changes over {rows}, in {known}{mean}."]
         number = int(next(iter(self.mase.values())).isnan().sum())
         repeats = "1 series, which repeats" if number == 1 else f"{number} series, which repeat"
         return said + [f"MASE and RMSSE leave out {repeats} exactly."] * (number > 0)

@@ -23,7 +23,7 @@ from .input_labels import coding_in_words, inputs_with_labels, learn_labels, per
 from .lengths import left_out_in_words, too_short
 from .missing import REFUSE, check_known, filled_with_indicators, in_words
 from .stored import StoredSeries
-from .table import Source, Table, is_path
+from .table import Source, Table, is_path, same_tables
 from .time import NO_TIME, Times, check_order, common_frequency, read_times
 
 
@@ -248,7 +248,8 @@ def make_record(one: Series, context: Tensor, columns: TargetSettings) -> Record
         filled = torch.from_numpy(filled_with_indicators(one.targets, columns.missing))
     if one.calendar is not None:
         inputs = np.concatenate([inputs, one.calendar], axis=1)
-    return Record(one.name, torch.from_numpy(inputs), targets, context, filled)
+    times = one.times.dates(one.rows) if one.times and len(one.rows) == len(one) else None
+    return Record(one.name, torch.from_numpy(inputs), targets, context, filled, times)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -265,8 +266,8 @@ class Datasets:
         frequency: of the rows, in words; None without a column of times.
         missing, notes: sentences on missing values, and on what else was found.
         held_out: whole series that are not trained on, where `validation` holds windows of them.
-        whole: the series of the training table, where `training` holds parts of them.
         stored: all series of a training table that stays on the disk, of which `training` holds a part.
+        whole, whole_stored: the series of the training table, where `training` and `stored` hold parts of them.
         levels_differ: whether their levels differ (see `series_scales.levels_differ`); None if it stays in memory.
     """
 
@@ -282,6 +283,7 @@ class Datasets:
     held_out: tuple[Record, ...] = ()
     whole: tuple[Record, ...] = ()
     stored: StoredSeries | None = None
+    whole_stored: StoredSeries | None = None
     levels_differ: bool | None = None
     coding: Coding = dataclasses.field(default_factory=Coding)
 
@@ -389,12 +391,6 @@ class Datasets:
         from .._core.folds import fold
 
         return fold(self.training, index, folds, window, whole=whole)
-
-
-def same_tables(hashes: dict[str, str]) -> list[str]:
-    """Return a sentence for each table that is the training table, by the hashes of the tables."""
-    same = [name for name, found in hashes.items() if name != "train" and found == hashes["train"]]
-    return [f"`train` and `{name}` are the same table, so its errors are not those of new data." for name in same]
 
 
 def _identity(sources: dict[str, Source | None], tables: dict[str, Table], columns: TargetSettings) -> dict[str, Any]:

@@ -15,9 +15,9 @@ from .columns import ColumnSettings
 from .lengths import left_out_in_words, too_short
 from .missing import REFUSE
 from .parquet import hash_of, scan_columns
-from .series import Datasets, inputs_of, same_tables
+from .series import Datasets, inputs_of
 from .stored import StoredSeries, refuse_large, store
-from .table import Source
+from .table import Source, same_tables
 
 FIRST = 100_000  # rows of the training table that are read into memory
 PLAIN: dict[str, Any] = {

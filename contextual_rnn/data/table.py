@@ -365,3 +365,9 @@ def free_name(name: str, taken: Sequence[str]) -> str:
     while name in taken:
         name += "_"
     return name
+
+
+def same_tables(hashes: dict[str, str]) -> list[str]:
+    """Return a sentence for each table that is the training table, by the hashes of the tables."""
+    same = [name for name, found in hashes.items() if name != "train" and found == hashes["train"]]
+    return [f"`train` and `{name}` are the same table, so its errors are not those of new data." for name in same]

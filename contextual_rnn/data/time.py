@@ -33,6 +33,7 @@ class Times:
         frequency: the step in words, such as "1 month".
         size: about how many microseconds a step has; None for integers.
         write: turns such numbers into cells of the column's own type and format.
+        local: (rows,) microseconds on the local clock; None unless the column holds dates.
     """
 
     index: np.ndarray
@@ -40,6 +41,20 @@ class Times:
     frequency: str
     write: Write
     size: int | None = None
+    local: np.ndarray | None = None
+
+    def dates(self, rows: np.ndarray) -> np.ndarray | None:
+        """Return the times of rows of a series as datetime64, (T,); None if they are not dates.
+
+        Those of absent rows (-1) lie at equal distances between the others.
+        """
+        if self.local is None:
+            return None
+        there = np.flatnonzero(rows >= 0)
+        found = self.local[rows[there]]
+        if len(there) < len(rows):
+            found = np.interp(np.arange(len(rows)), there, found).astype(np.int64)
+        return found.astype("datetime64[us]")
 
     def after(self, row: int, steps: int) -> pl.Series:
         """Return the cells of the `steps` times that follow a row.
@@ -199,6 +214,7 @@ def _calendar_months(clock: Clock) -> Clock | None:
                 months.astype(np.int64),
                 "month",
                 lambda found, moved=moved: write(_month_starts(found) + moved),  # type: ignore[misc]
+                local,
             )
     return None
 
@@ -223,7 +239,7 @@ def _business_days(clock: Clock, gaps: np.ndarray, expected: bool) -> Clock | No
     def back(found: np.ndarray) -> pl.Series:
         return write((found // 5 * 7 + found % 5 - 3) * DAY + within[0])
 
-    return Clock(days // 7 * 5 + days % 7, "business day", back)
+    return Clock(days // 7 * 5 + days % 7, "business day", back, local)
 
 
 def _most_common(steps: np.ndarray) -> int:
@@ -235,7 +251,7 @@ def _times(clock: Clock, first: np.ndarray, second: np.ndarray) -> Times:
     steps = clock.index[second] - clock.index[first]
     step = _most_common(steps) if len(steps) else 0
     size = step * SIZES[clock.unit] if clock.unit in SIZES else None
-    return Times(clock.index, step, _words(step, clock.unit), clock.write, size)
+    return Times(clock.index, step, _words(step, clock.unit), clock.write, size, clock.local)
 
 
 def _words(step: int, unit: str) -> str:

@@ -26,8 +26,8 @@ CHUNK = 512  # windows read at once
 def baselines(model: ForecastModel, data: Datasets) -> dict[str, Forecast]:
     """Return the baselines by their names.
 
-    They are the last known targets (persistence), the mean of the training targets (mean), the targets one season ago
-    (seasonal; where the frequency has a season that fits into the past), and a linear model (linear; see
+    They are the last known targets (persistence), the mean of the series (mean; see `own_means`), the targets one
+    season ago (seasonal; where the frequency has a season that fits into the past), and a linear model (linear; see
     `DirectLinear`). The linear model reads the same columns as the model, in the same scale; it is fitted to the
     training series, and its lags and penalty are chosen on the validation windows.
 
@@ -35,18 +35,31 @@ def baselines(model: ForecastModel, data: Datasets) -> dict[str, Forecast]:
         model: gives the length of the past and the horizon, and the scale.
         data: the training series, and the validation windows.
     """
-    found = naive_and_linear(model)
+    found = naive_and_linear(model, own_means(data.whole if model.settings.refit else data.training))
     return found if model.linear else {**found, "linear": _linear(model, fit_linear(model, data))}
 
 
-def naive_and_linear(model: ForecastModel) -> dict[str, Forecast]:
-    """Return the baselines that need no training data: all but linear, and that too if the model keeps one."""
+def own_means(series: Sequence[Record]) -> dict[str, Tensor]:
+    """Return the means of the targets of series, (Y,), by name; several parts of a series count as one."""
+    parts: dict[str, list[Tensor]] = {}
+    for record in series:
+        parts.setdefault(record.name, []).append(record.targets)
+    return {name: torch.cat(several).double().nanmean(0).float() for name, several in parts.items()}
+
+
+def naive_and_linear(model: ForecastModel, means: Mapping[str, Tensor]) -> dict[str, Forecast]:
+    """Return the baselines that need no training data: all but linear, and that too if the model keeps one.
+
+    Args:
+        model: gives the length of the past and the horizon.
+        means: those of series, (Y,), by name. That of another series is the mean of the past of each window.
+    """
     past, horizon, mean = model.settings.past, model.settings.horizon, model.target_mean.cpu()
     found: dict[str, Forecast] = {
         "persistence": lambda windows: [
             last_known(window.targets[:past], mean).expand(horizon, -1) for window in windows
         ],
-        "mean": lambda windows: [mean.expand(horizon, -1) for _ in windows],
+        "mean": lambda windows: [_mean_of(window, means, past, mean).expand(horizon, -1) for window in windows],
     }
     size = season_in_past(model.frequency, past)
     if size is not None:
@@ -142,6 +155,13 @@ def why_not_seasonal(model: ForecastModel) -> list[str]:
     return [f"A seasonal baseline needs a `past` of at least {size} steps."] if size > past else []
 
 
+def _mean_of(window: Record, means: Mapping[str, Tensor], past: int, otherwise: Tensor) -> Tensor:
+    """Return the mean of the series of a window, (Y,), or else of its past; `otherwise` where nothing is known."""
+    own = means.get(window.name)
+    found = window.targets[:past].nanmean(0) if own is None else own
+    return torch.where(found.isnan(), otherwise, found)
+
+
 def _one_season_ago(window: Record, size: int, past: int, horizon: int) -> Tensor:
     """Return the targets of the last season that is known, (horizon, Y), repeated over the horizon."""
     last = last_known(window.targets[:past], torch.tensor(torch.nan))
@@ -155,12 +175,24 @@ def fit_linear(model: ForecastModel, data: Datasets) -> DirectLinear:
 
     If the training series have many windows, some of them are used, at equal distances.
     """
-    linear, settings = model.make_linear(), model.settings
-    outputs, series = settings.horizon * len(settings.targets), padded(data.training, settings)
-    missing = any(bool(record.targets.isnan().any()) for record in series)
-    training = every_window(series, settings, linear.rows(outputs if missing else 1))
+    linear = model.make_linear()
+    training = _windows_to_fit(linear, model, data)
     step = -(-len(data.validation) // VALIDATED)
     return linear.fit(*(_regression(model, linear, windows) for windows in (training, data.validation[::step])))
+
+
+@torch.no_grad()
+def refit_linear(model: ForecastModel, data: Datasets) -> None:
+    """Fit the linear model that a model keeps to other training series, with the lags and the penalty of before."""
+    assert model.linear is not None
+    model.linear.refit(_regression(model, model.linear, _windows_to_fit(model.linear, model, data)))
+
+
+def _windows_to_fit(linear: DirectLinear, model: ForecastModel, data: Datasets) -> list[Record]:
+    """Return the windows of the training series; of many windows, some at equal distances."""
+    settings, series = model.settings, padded(data.training, model.settings)
+    missing = any(bool(record.targets.isnan().any()) for record in series)
+    return every_window(series, settings, linear.rows(settings.horizon * len(settings.targets) if missing else 1))
 
 
 def _regression(model: ForecastModel, linear: DirectLinear, windows: Sequence[Record]) -> tuple[Tensor, Tensor]:

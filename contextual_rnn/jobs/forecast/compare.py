@@ -64,7 +64,7 @@ def compare(
     *,
     bridge: Sequence[str] = ("project", "zero"),
     attention: Sequence[str] = ("none",),
-    feeding: Sequence[str] = ("output", "truth"),
+    feeding: Sequence[str] = ("output",),
     seeds: int = 5,
     validation: Source | None = None,
     out: str | os.PathLike[str] | None = None,

@@ -48,6 +48,7 @@ class DirectLinear(nn.Module):
         rest = ahead * settings.horizon * self.reads_ahead + context + 1
         self.width = self.lags * (self.targets + inputs) + rest
         self.register_buffer("weight", torch.zeros(self.width, settings.horizon * self.targets))
+        self._chosen: tuple[int, int] | None = None
 
     def forward(self, past: Tensor, inputs: Tensor, ahead: Tensor, context: Tensor) -> Tensor:
         """Return z_(t+s) - z_t, (B, horizon, Y); see `features`."""
@@ -85,13 +86,21 @@ class DirectLinear(nn.Module):
             validation: the same of held-out windows.
         """
         found = [
-            (float(squares.nan_to_num(torch.inf)), position, weights)
+            (float(squares.nan_to_num(torch.inf)), position, penalty, weights)
             for position, candidate in enumerate(self._candidates())
-            for squares, weights in self._solve(candidate, training, validation)
+            for penalty, (squares, weights) in enumerate(self._solve(candidate, training, validation))
         ]
         if found:
-            self.weight.copy_(min(found, key=lambda one: one[:2])[2])
+            _, position, penalty, weights = min(found, key=lambda one: one[:2])
+            self.weight.copy_(weights)
+            self._chosen = position, penalty
         return self
+
+    def refit(self, training: tuple[Tensor, Tensor]) -> None:
+        """Find W for other windows, with the lags and the penalty that `fit` chose."""
+        if self._chosen is not None:
+            position, penalty = self._chosen
+            self.weight.copy_(self._solve(self._candidates()[position], training, training)[penalty][1])
 
     def _allows(self, lag: int, targets: int) -> bool:
         return lag == 1 or lag * (targets + self.inputs) <= MOST

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from ..._core.records import Record
+from ...data.series_axes import finish_times, share_y_where_alike
 from ...study.figures import (
     Figure,
     colours,
@@ -27,6 +28,8 @@ from .quantiles import quantile_forecasts
 def plot_forecasts(model: Any, windows: Sequence[Record], shown: int = 4) -> Figure:
     """Draw windows and their forecasts, evenly spaced over the table, with one row of panels per target.
 
+    Panels of a row share their y axis if no curve is flat then. The x axis has dates where they are known.
+
     Args:
         model: the forecasting model.
         windows: the windows, each of `past` + `horizon` steps.
@@ -34,15 +37,15 @@ def plot_forecasts(model: Any, windows: Sequence[Record], shown: int = 4) -> Fig
     """
     past, targets, restored = model.settings.past, model.settings.targets, model.coding.restored
     chosen = range(0, len(windows), max(1, len(windows) // shown))[:shown]
-    figure, axes = subplots(len(targets), len(chosen), width=4, height=2.6, sharey="row")
+    figure, axes = subplots(len(targets), len(chosen), width=4, height=2.6)
     drawn, levels = [windows[number] for number in chosen], model.settings.quantiles
     forecasts = torch.stack(list(model.forecasts(drawn)))
     bands = quantile_forecasts(model, drawn, forecasts) if len(levels) > 1 else None
     for place, (window, forecast) in enumerate(zip(drawn, forecasts, strict=True)):
         for row, target in enumerate(targets):
-            panel = axes[row, place]
-            panel.plot(restored(target, window.targets[:, row]), ".", color="black", markersize=4, label="measured")
-            steps = range(past, past + len(forecast))
+            panel, x = axes[row, place], np.arange(len(window)) if window.times is None else window.times
+            panel.plot(x, restored(target, window.targets[:, row]), ".", color="black", markersize=4, label="measured")
+            steps = x[past:]
             panel.plot(steps, restored(target, forecast[:, row]), color="#0072B2", linewidth=1.5, label="forecast")
             if bands is not None:
                 low, high, between = (
@@ -53,10 +56,13 @@ def plot_forecasts(model: Any, windows: Sequence[Record], shown: int = 4) -> Fig
                 panel.fill_between(
                     steps, low, high, color="#0072B2", alpha=0.2, linewidth=0, label=f"quantiles {between}"
                 )
-            panel.axvline(past - 0.5, color="grey", linestyle=":", label="start of the forecast")
+            start = x[past - 1] + (x[past] - x[past - 1]) / 2
+            panel.axvline(start, color="grey", linestyle=":", label="start of the forecast")
             several = len({one.name for one in windows}) > 1
             title = f"{f'series {window.name}, ' if several else ''}window {chosen[place] + 1} of {len(windows)}"
-            finish(panel, "step", "" if place else target, "" if row else title)
+            finish_times(panel, window.times, "" if place else target, "" if row else title)
+    for panels in axes:
+        share_y_where_alike(panels)
     return figure
 
 

@@ -11,9 +11,8 @@ al. 2022, reversible instance normalization).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +27,7 @@ from ...data.season import season_in_past, season_places
 from ...data.series import context_width, input_width, inputs_of, target_width
 from ...data.series_scales import SeriesScales, split_level, usual_spread, window_scale
 from ...data.table import Source
+from ...errors import InputError
 from ...export.files import Graphs
 from ...initial_state import ConstantState, ContextState, InitialState
 from ...mlp import MLP
@@ -38,6 +38,9 @@ from .direct_linear import DirectLinear
 from .quantiles import names_of_quantiles, quantile_forecasts
 from .settings import ForecastSettings
 from .windows import Question
+
+if TYPE_CHECKING:
+    from .errors import ForecastErrors
 
 CHUNK = 256  # windows forecast at once, which bounds the memory
 
@@ -255,7 +258,8 @@ class ForecastModel(StandardisedColumns):
                 of times, its rows are found by their time; without one, it must hold exactly those steps.
 
         Returns:
-            A data frame of the kind of `past`, polars for a file, with `horizon` rows per series: the series column if
+            A data frame of the kind of `past`, polars for a file, with `horizon` rows per series, in the order in which
+            the series first appear in `past`: the series column if
             there is one, the times if the model has a column of times, `step` (1 is the first step after the past), the
             measured targets if `future` has them, the forecasts, with `_predicted` after the targets' names, and their
             quantiles, such as `y_quantile_0.1`, if the model has any. Its pandas index is that of the rows of `future`,
@@ -266,25 +270,24 @@ class ForecastModel(StandardisedColumns):
         """
         return self.answer(self.question(past, future))
 
-    def errors(self, question: Question) -> dict[str, dict[str, float]]:
-        """Return the RMSE of every target that the future has, in its own unit, of the model and of each baseline.
+    def errors(self, past: Source, future: Source) -> ForecastErrors:
+        """Return the errors of forecasts whose targets are known by now, of the model and of the baselines.
+
+        They are RMSE, MAE, MASE and RMSSE, overall and by series. MASE and RMSSE are scaled by the rows of `past`, and
+        the mean of the baseline of that name is the mean of the series in `past`.
 
         Args:
-            question: the result of `question`.
+            past: see `forecast`.
+            future: the table of the steps that follow, with the targets, and with the inputs if the model has any.
 
-        Returns:
-            For the model and each baseline, the errors by target; empty if no target of the future is known.
+        Raises:
+            InputError: a table is wrong, or `future` has no targets.
         """
-        from .baselines import naive_and_linear
+        from .errors import forecast_errors
 
-        windows, measured = question.windows(self.settings, self.fields), question.targets(self.settings)
-        if measured is None or bool(measured.isnan().all()):
-            return {}
-        found = {}
-        for name, one in {"the model": self.eval().forecasts, **naive_and_linear(self)}.items():
-            squares = (torch.stack(list(one(windows))) - measured).square().nanmean((0, 1)).sqrt()
-            errors = zip(self.settings.targets, squares.tolist(), strict=True)
-            found[name] = {target: error for target, error in errors if not math.isnan(error)}
+        found = forecast_errors(self, self.question(past, future))
+        if found is None:
+            raise InputError("`future` has no targets to compare the forecasts with")
         return found
 
     def graphs(self) -> Graphs:

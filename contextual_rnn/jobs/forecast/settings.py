@@ -104,6 +104,13 @@ class ForecastSettings(MemorySettings, ColumnSettings, TrainingSettings):
     )
     updates: int = setting(50, "Minibatches per epoch, each of windows drawn at random.", group="training", least=1)
 
+    refit: bool = setting(
+        False,
+        "Train the chosen model again on all rows of the training table, with those that are held out, for the number "
+        "of epochs that was best.",
+        group="training",
+    )
+
     def __post_init__(self) -> None:
         """Check the settings."""
         super().__post_init__()

@@ -56,6 +56,7 @@ def read_from_disk(train: Source, settings: ForecastSettings, held_out: bool, re
     return dataclasses.replace(
         data,
         stored=stored,
+        whole_stored=data.stored,
         training=training,
         whole=tuple(whole),
         validation=validation,

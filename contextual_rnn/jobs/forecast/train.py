@@ -7,8 +7,8 @@ import dataclasses
 import functools
 import os
 import pathlib
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,37 +17,26 @@ from ..._core.checkpoint import best_epoch
 from ..._core.records import Batch, Record, random_windows
 from ..._core.settings import takes_settings
 from ...data.parquet import is_larger
-from ...data.scaled_errors import MAE, SCALED, errors_by_series, mean_absolute, series_in_words, squares_by_series
+from ...data.scaled_errors import squares_by_series
 from ...data.series import Datasets, inputs_of
-from ...data.series_scales import scale_in_words
 from ...data.table import Source
-from ...scaling import error_unit, in_own_units
 from ...seq2seq import ScheduledSampling, make_feeding
 from ...serialization import save
 from ...study import parallel
-from ...study.differences import worse_than_baselines
 from ...study.fit import fit as train_module
-from ...study.report import FitReport, epoch_in_words, fit_one
-from .base import base_in_words, with_bases
-from .baselines import baselines, fit_linear, known_in_words, names_of, scaled, scales_of, why_not_seasonal
-from .metrics import (
-    METRICS,
-    errors_of,
-    rmse,
-    rmse_by_step,
-    rmse_by_target,
-    scaled_rmse,
-    scores,
-)
+from ...study.report import fit_one
+from ...study.run_folder import make_folder
+from .base import with_bases
+from .baselines import fit_linear, names_of, scaled, scales_of
+from .metrics import errors_of, rmse, rmse_by_step, scaled_rmse, scores
 from .model import ForecastModel
-from .quantiles import coverage_in_words, fit_quantiles, number_in_words
+from .quantiles import fit_quantiles
+from .refit import REFIT, check_refit, refit
+from .report import errors_on, figures, report
 from .scale import with_scale
 from .settings import ForecastSettings
 from .stored import read_from_disk, windows_on_disk
 from .windows import cut_windows, hold_out_ends, not_validated_in_words, padded
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 MINIMISED = "scaled_validation_rmse"  # the weights of the epoch with the lowest one are kept
 
@@ -57,6 +46,7 @@ def read_tables(train: Source, validation: Source | None, test: Source | None, s
 
     Without a validation table, the ends of the training series are held out.
     """
+    check_refit(settings, validation)
     if settings.memory is not None and is_larger(train, len(inputs_of(settings) + settings.targets), settings.memory):
         data = read_from_disk(train, settings, validation is None, functools.partial(_read, validation, test))
         return _cut(data, data.training, data.validation, settings)
@@ -101,38 +91,48 @@ class Training(parallel.Training):
         model = ForecastModel(settings, data.fields, data.frequency, True, scales, data.coding)
         data.standardise(model)
         model.linear = fit_linear(model, data)
-        feeding = make_feeding(settings.feeding, settings.sampling, settings.epochs * settings.updates, seed)
+        untrained = copy.deepcopy(model.state_dict())
+
+        def train(data: Datasets, folder: pathlib.Path, **further: Any) -> list[dict[str, Any]]:
+            feeding = make_feeding(settings.feeding, settings.sampling, settings.epochs * settings.updates, seed)
+            return train_module(
+                model,
+                ForecastLoss(feeding),
+                _windows_of(model, data),
+                settings,
+                seed=seed,
+                schedule="cosine",
+                count=lambda _, batch: float((~batch[1][:, settings.past :].isnan()).sum()),
+                folder=folder,
+                **further,
+            )
 
         def evaluate(model: ForecastModel) -> dict[str, float]:
             errors = errors_of(model.forecasts, data.validation, model)
             return {"validation_rmse": rmse(errors), MINIMISED: scaled_rmse(errors, data.validation, model)}
 
-        history = train_module(
-            model,
-            ForecastLoss(feeding),
-            _windows_of(model, data),
-            settings,
-            seed=seed,
-            schedule="cosine",
-            count=lambda _, batch: float((~batch[1][:, settings.past :].isnan()).sum()),
-            evaluate=evaluate,
-            minimise=self.minimise,
-            folder=folder,
-        )
+        history = train(data, folder, evaluate=evaluate, minimise=self.minimise)
         best = history[best_epoch(history, self.minimise) - 1]
         if settings.base == "linear":
             best = _best_with_linear(model, best, evaluate)
         if settings.quantiles:
             fit_quantiles(model, data.held_out)
+        before: dict[str, Any] = {}
+        if settings.refit and config["fold"] is None:
+            tables = {"training": cut_windows(data.training, settings), "validation": data.validation}
+            before["before_refit"] = errors_on(tables, model, data)
+            make_folder(folder / REFIT)
+            refit(model, untrained, data, best["epoch"], functools.partial(train, folder=folder / REFIT))
         save(model, folder / "model.safetensors")
         metrics = {name: best[name] for name in ("validation_rmse", MINIMISED, "epoch")}
         if not data.test or config["fold"] is not None:  # a trial does not read the test table
-            return {"metrics": metrics}
+            return {"metrics": metrics, **before}
         errors = errors_of(model.forecasts, data.test, model)
         return {
             "metrics": {**scores(errors), **metrics, **scaled({"it": errors}, data.test, model, data).means("it")},
             "squared_error_by_series": squares_by_series(errors, names_of(data.test)),
             "rmse_by_step": rmse_by_step(errors),
+            **before,
         }
 
 
@@ -190,7 +190,8 @@ def fit(
     """Train an encoder and decoder to forecast series.
 
     The weights of the epoch with the lowest validation error are kept. Without `base`, a model is trained with each
-    base, and the one with the lowest validation error is trained again.
+    base, and the one with the lowest validation error is trained again, on the same rows. With `refit`, the chosen
+    model is then trained on all rows of the training table.
 
     Args:
         train: Training table with one row per time step, in order: a CSV, TSV or Parquet file; in Python, also a data
@@ -216,13 +217,12 @@ def fit(
     """
     settings = ForecastSettings.of(options)
     data = read_tables(train, validation, test, settings)
-    report, figures = functools.partial(_report, data, settings), functools.partial(_figures, data)
     candidates = with_bases(with_scale(settings, data.training, data.levels_differ), data.frequency)
     return fit_one(
         Training(data),
         candidates,
-        report,
-        figures,
+        functools.partial(report, data, settings),
+        functools.partial(figures, data),
         seed=seed,
         out=out,
         resume=resume,
@@ -230,63 +230,3 @@ def fit(
         devices=devices,
         nodes=nodes,
     )
-
-
-def _report(
-    data: Datasets, given: ForecastSettings, model: ForecastModel, result: dict[str, Any], history: list[dict[str, Any]]
-) -> FitReport:
-    """Return the report: the errors of the model on every table, and those of the baselines on the last of them."""
-    settings, epoch = model.settings, result["metrics"]["epoch"]
-    trained = len(data.training if data.stored is None else data.stored.names)
-    tables = {"training": cut_windows(data.training, settings), "validation": data.validation, "test": data.test}
-    own = {name: errors_of(model.forecasts, windows, model) for name, windows in tables.items() if windows}
-    last = list(own)[-1]
-    windows, unit = tables[last], model.error_scale().double()
-    others = {name: errors_of(one, windows, model) for name, one in baselines(model, data).items()}
-    shown = {"the model": own[last], **others}
-    by_scale, names = scaled(shown, windows, model, data), names_of(windows)
-    found = {name: _scores(errors) | by_scale.means(name) for name, errors in others.items()}
-    rows = {name: _scores(errors) for name, errors in own.items()}
-    rows[last] |= by_scale.means("the model")
-    sentences = [
-        f"Trained an encoder and decoder ({settings.cell}, {settings.hidden} units) to forecast {settings.horizon} "
-        f"steps from {settings.past}, on {trained} series for {len(history)} epochs.",
-        epoch_in_words(epoch, len(history), "the lowest validation error in the scale of the training loss")
-        if epoch
-        else "No epoch has a lower validation error than the linear model, so the forecasts are those of the linear "
-        "model.",
-        scale_in_words(settings.scale, given.scale, "past"),
-        base_in_words(settings, data.frequency),
-        *data.remarks,
-        f"Errors are in {error_unit(settings.targets)}.",
-        *in_own_units(settings.targets, f"{last} table", rmse_by_target(own[last] * unit)),
-        f"The errors of the {last} table are those of {_forecasts_in_words(names)}.",
-        *by_scale.in_words(known_in_words(names, data)),
-        *why_not_seasonal(model),
-        *worse_than_baselines(f"On the {last} table, the model", rows[last]["rmse"], found, METRICS[0]),
-        *(number_in_words(data.held_out, settings) if settings.quantiles else []),
-        *([coverage_in_words(model, windows, last, last == "validation")] if settings.quantiles else []),
-        *series_in_words(own[last], others["persistence"], names, "persistence"),
-    ]
-    rows |= {f"{name}, {last}": values for name, values in found.items()}
-    by_series = errors_by_series(shown, names, by_scale, "forecasts")
-    by_name = {"Errors by series": by_series} if len(by_series) > 1 else {}
-    return FitReport(sentences, (*METRICS, MAE, *SCALED), rows, tables=by_name)
-
-
-def _scores(errors: Tensor) -> dict[str, float]:
-    """Return the metrics of the report."""
-    return {**scores(errors), MAE.key: mean_absolute(errors)}
-
-
-def _forecasts_in_words(names: Sequence[str]) -> str:
-    """Return how many forecasts there are of series; `names` are those of their series."""
-    series, several = len(set(names)), len(names) > 1
-    of = f" of {series} series" if series > 1 else ""
-    return f"{len(names)} forecast{'s' * several}{of}" + ", whose horizons do not overlap" * several
-
-
-def _figures(data: Datasets, model: ForecastModel) -> dict[str, Callable[[], Figure]]:
-    from .figures import plot_forecasts
-
-    return {"forecasts": lambda: plot_forecasts(model, data.test or data.validation)}

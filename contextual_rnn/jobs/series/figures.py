@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from ..._core.records import Record
+from ...data.series_axes import finish_times
 from ...study.figures import PALETTE, Figure, colour, finish, styled, subplots
 from .model import SeriesModel
 
@@ -24,17 +25,20 @@ def plot_prediction(models: Mapping[str, SeriesModel], record: Record, steps: in
     window, targets = model.settings.window, model.settings.targets
     part = record.part(0, window + steps)
     figure, axes = subplots(len(targets), width=8, height=2.8)
+    x = np.arange(len(part)) if part.times is None else part.times
     for place, target, column in zip(axes[:, 0], targets, part.targets.T, strict=True):
-        place.plot(model.coding.restored(target, column), ".", color="black", markersize=4, label="measured")
+        place.plot(x, model.coding.restored(target, column), ".", color="black", markersize=4, label="measured")
         if window:
-            place.axvspan(-0.5, window - 0.5, color="grey", alpha=0.2, linewidth=0, label="known window")
+            half = (x[1] - x[0]) / 2
+            place.axvspan(x[0] - half, x[window - 1] + half, color="grey", alpha=0.2, linewidth=0, label="known window")
     for kind, model in models.items():
         (predicted,) = model.predictions([part])
         for place, target, column in zip(axes[:, 0], targets, predicted.T, strict=True):
             shown = model.coding.restored(target, column)
-            place.plot(range(window, window + len(column)), shown, color=colour(kind), label=f"predicted from {kind}")
+            place.plot(x[window:], shown, color=colour(kind), label=f"predicted from {kind}")
     for place, target in zip(axes[:, 0], targets, strict=True):
-        finish(place, "step", target, f"series {record.name}" if model.settings.series and place is axes[0, 0] else "")
+        title = f"series {record.name}" if model.settings.series and place is axes[0, 0] else ""
+        finish_times(place, part.times, target, title)
     return figure
 
 
