@@ -8,12 +8,13 @@ TORCH_INDEX ?=
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt
 
-.PHONY: help demo test test-fast docs links compatibility package versions lint clean
+.PHONY: help demo test test-fast test-page docs links compatibility package versions lint clean
 
 help:
 	@echo "make demo   see where the initial state matters, and the paper's figures 4 to 6, in runs/demo; takes 3 minutes"
 	@echo "make test   run the tests; takes 8 minutes on two cores"
 	@echo "make test-fast  run the tests of the library and of tables, without long trainings; takes 2 minutes"
+	@echo "make test-page  try the page of explore in a browser"
 	@echo "make docs   build the documentation in build/docs/index.html"
 	@echo "make links  check the documentation's links to other sites"
 	@echo "make compatibility  install the tools of docs/compatibility.md and try every class with them; takes 30 minutes"
@@ -33,7 +34,7 @@ help:
 	@touch $@
 
 .venv/tested: .venv/installed
-	$(PIP) --editable ".[pairs,translation,cluster,fast,digits,export,test,lint]"
+	$(PIP) --editable ".[pairs,translation,cluster,fast,digits,export,explore,test,lint]"
 	@touch $@
 
 demo: .venv/installed
@@ -51,6 +52,12 @@ test: .venv/tested
 
 test-fast: .venv/tested
 	$(BIN)/python -m pytest --numprocesses 2 -m "not slow"
+
+# Every job and control of the page in Chromium, which reaches this machine alone.
+test-page: .venv/tested
+	$(PIP) --editable ".[page]"
+	.ci/chromium
+	$(BIN)/python -m pytest tests/browser_page.py
 
 # opacus asks for packages that it needs only for its own examples; what it imports is opt_einsum.
 compatibility: .venv/tested

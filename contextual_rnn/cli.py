@@ -21,6 +21,7 @@ from ._core.choices import listed
 from ._core.extras import require
 from ._core.stopping import Stopped, stopping_on_signals
 from ._core.streams import Tolerant, discard, open_closed_streams
+from .config_file import HELP, ConfigFiles
 from .errors import DataWarning, InputError
 from .options import (
     ORDER,
@@ -28,11 +29,10 @@ from .options import (
     PROGRAM,
     WIDTH,
     Option,
-    as_arguments,
     description,
+    hint,
     in_words,
     option_of,
-    read_config,
     settings_of_fit,
 )
 
@@ -45,6 +45,7 @@ MODULES = {
     "jobs.pairs": ("fit pairs", "compare pairs", "transcribe", "translate", "score pairs"),
     "jobs.texts": ("fit texts", "compare texts", "sample texts", "score"),
     "export_run": ("export",),
+    "explore_run": ("explore",),
     "jobs.texts.molecules": ("reproduce molecules",),
     "papers.decay": ("reproduce lcd",),
     "papers.retrieval": ("reproduce art", "reproduce associative-retrieval-table"),
@@ -57,7 +58,6 @@ BY_MODEL = {
     "score": {"PairModel": "score pairs"},
 }  # the command that runs instead, by the class of the model in RUN
 LONGEST = 500  # characters of an error
-CONFIG_HELP = "YAML file of options, such as `hidden: 64`; options on the command line take precedence."
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -146,7 +146,7 @@ def find_command(arguments: list[str]) -> tuple[Command, list[str]] | None:
         if group and arguments[1:] in ([], ["-h"], ["--help"]):
             print_commands(group)
             return None
-        raise InputError(f"there is no command {name!r}{_hint(name, names, 'lists the commands')}")
+        raise InputError(f"there is no command {name!r}{hint(name, names, 'lists the commands')}")
     return Command(_renamed(name, rest)), rest
 
 
@@ -180,14 +180,6 @@ def _class_of_model(arguments: list[str]) -> str | None:
         return None
 
 
-def _hint(name: str, known: Sequence[str], help_does: str, command: str = "") -> str:
-    """Return "; did you mean ...?", or what `--help` does if no known name is similar."""
-    from ._core.choices import nearest
-
-    close = nearest(name, known).replace("'", "")
-    return close or f"; `{PROGRAM} {command}{' ' * bool(command)}--help` {help_does}"
-
-
 def print_commands(names: Sequence[str]) -> None:
     """Print commands with the first sentence of their documentation."""
     print(f"usage: {PROGRAM} COMMAND [OPTIONS]\n\n`{PROGRAM} COMMAND --help` describes a command.\n")
@@ -209,10 +201,11 @@ class Command:
         self.function: Callable[..., Any] = importlib.import_module(f"{__package__}.{module}").COMMANDS[name]
         parameters = inspect.signature(self.function).parameters.values()
         self.options = {parameter.name: option_of(name, self.function, parameter) for parameter in parameters}
-        self.options["config"] = Option("config", str | None, None, CONFIG_HELP, "execution", "PATH")
+        self.options["config"] = Option("config", str | None, None, HELP, "execution", "PATH")
         if name.startswith("compare "):
             text = "Print every comparison with its interval, not only the answer and the table."
             self.options["verbose"] = Option("verbose", bool, False, text, "output", None)
+        self.config: ConfigFiles | None = None  # until `parse` has read them
 
     def in_options(self, message: str) -> str:
         """Return an error's message with the names of arguments, which stand in backticks, as options."""
@@ -221,8 +214,9 @@ class Command:
         )
 
     def in_error(self, message: str) -> str:
-        """Return an error's message in options, and which of its settings `fit` takes."""
-        return self.in_options(message) + (settings_of_fit(message, self.options) if "run" in self.options else "")
+        """Return an error's message in options, which of its settings `fit` takes, and which files give them."""
+        of_fit = settings_of_fit(message, self.options) if "run" in self.options else ""
+        return self.in_options(message) + of_fit + (self.config.remark(message) if self.config else "")
 
     def parse(self, arguments: list[str]) -> dict[str, Any]:
         """Return the arguments of the function. Tyro prints help, or an error that is not checked here, and exits.
@@ -233,7 +227,8 @@ class Command:
         import tyro
 
         conf: Any = tyro.conf
-        arguments = self._with_config(arguments)
+        self.config = ConfigFiles(arguments, self.options, self.name)
+        arguments = self.config.arguments
         self._check_names(arguments)
         if not {"-h", "--help"}.intersection(arguments):
             self._check_values(arguments)
@@ -261,8 +256,8 @@ class Command:
         for argument in arguments:
             name = argument.partition("=")[0].replace("_", "-")
             if name.startswith("--") and name not in (*flags, "--help"):
-                hint = _hint(name, flags, "lists the options", self.name)
-                raise InputError(f"`{PROGRAM} {self.name}` has no option {name}{hint}")
+                end = hint(name, flags, "lists the options", self.name)
+                raise InputError(f"`{PROGRAM} {self.name}` has no option {name}{end}")
 
     def _check_values(self, arguments: list[str]) -> None:
         """Raise InputError for the first value that an option does not allow, and for values that are missing."""
@@ -305,29 +300,6 @@ class Command:
             is_option = flag in [option.flag for option in self.options.values()]
             mend = f"; did you mean {flag}?" if is_option else "; options start with --, such as --out"
             raise InputError(f"`{PROGRAM} {self.name}` does not take {value!r} here{mend}")
-
-    def _with_config(self, arguments: list[str]) -> list[str]:
-        """Return the arguments with the options of `--config` files before them, so that later ones take precedence."""
-        kept, given, rest = list[str](), list[str](), iter(arguments)
-        for argument in rest:
-            if argument.partition("=")[0] != "--config":
-                given.append(argument)
-                continue
-            path = argument.partition("=")[2] or next(rest, "")
-            if not path:
-                raise InputError("--config needs the path of a YAML file")
-            kept += self._options_of(path)
-        return kept + given
-
-    def _options_of(self, path: str) -> list[str]:
-        found: list[str] = []
-        for key, value in read_config(path).items():
-            name = str(key).replace("-", "_")
-            if name not in self.options or name in ("config", *POSITIONAL):
-                hint = _hint(name, [*self.options], "lists the options", self.name)
-                raise InputError(f"--config {path}: `{self.name}` has no option {str(key)!r}{hint}")
-            found += as_arguments(self.options[name], value)
-        return found
 
     def _field(self, option: Option) -> tuple[str, Any, Any]:
         """Return a field of the dataclass that tyro reads."""

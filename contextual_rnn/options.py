@@ -14,7 +14,7 @@ import typing
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
-from ._core.choices import check_choice
+from ._core.choices import check_choice, nearest
 from ._core.settings import choices_of, described
 from .errors import InputError
 
@@ -159,47 +159,10 @@ def in_words(default: Any) -> str:
     return f"(default: {' '.join(map(str, values))})"
 
 
-def as_arguments(option: Option, value: Any) -> list[str]:
-    """Return an option of a `--config` file as arguments."""
-    if value is None or value is False:
-        return []
-    if value is True:
-        return [option.flag]
-    return [option.flag, *(str(one) for one in (value if isinstance(value, list) else [value]))]
-
-
-def read_config(path: str) -> dict[Any, Any]:
-    """Return the options of a YAML file.
-
-    Raises:
-        InputError: it cannot be read, or gives an option twice.
-    """
-    import yaml
-
-    try:
-        kept = yaml.load(pathlib.Path(path).read_text(encoding="utf-8"), _loader())
-    except FileNotFoundError:
-        raise InputError(f"--config {path}: there is no such file") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(f"--config {path} cannot be read: {' '.join(str(error).split())}") from None
-    if not isinstance(kept, dict):
-        raise InputError(f"--config {path} must hold one option per line, such as `hidden: 64`")
-    return kept
-
-
-def _loader() -> Any:
-    """Return a loader of YAML that refuses a key that stands twice."""
-    import yaml
-
-    class Loader(yaml.SafeLoader):
-        def construct_mapping(self, node: Any, deep: bool = False) -> Any:
-            keys = [key.value for key, _ in node.value]
-            twice = next((key for key, _ in reversed(node.value) if keys.count(key.value) > 1), None)
-            if twice is not None:
-                raise yaml.YAMLError(f"{twice.value!r} stands twice, again in line {twice.start_mark.line + 1}")
-            return super().construct_mapping(node, deep)
-
-    return Loader
+def hint(name: str, known: Sequence[str], help_does: str, command: str = "") -> str:
+    """Return "; did you mean ...?", or what `--help` does if no known name is similar."""
+    close = nearest(name, known).replace("'", "")
+    return close or f"; `{PROGRAM} {command}{' ' * bool(command)}--help` {help_does}"
 
 
 def settings_of_fit(message: str, options: Mapping[str, Any]) -> str:

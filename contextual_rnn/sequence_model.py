@@ -237,9 +237,11 @@ class SequenceModel(nn.Module):
         first: Tensor | None = None,
         batch_size: int = 4000,
         stop: bool = True,
+        state: State | None = None,
     ) -> Samples:
         """Generate sequences; the arguments are those of `samples`, which returns them batch by batch."""
         options: dict[str, Any] = {"temperature": temperature, "seed": seed, "first": first, "batch_size": batch_size}
+        options["state"] = state
         return Samples(*map(torch.cat, zip(*self.samples(context, n, steps, stop=stop, **options), strict=True)))
 
     @torch.no_grad()
@@ -254,6 +256,7 @@ class SequenceModel(nn.Module):
         first: Tensor | None = None,
         batch_size: int = 4000,
         stop: bool = True,
+        state: State | None = None,
     ) -> Iterator[Samples]:
         """Generate sequences, `batch_size` at a time.
 
@@ -269,22 +272,28 @@ class SequenceModel(nn.Module):
                 start, and not accepted by others.
             batch_size: the number of sequences that are generated at once.
             stop: whether sequences stop at their end; if False, all have `steps` elements.
+            state: a state to start from instead of the initial state, batch first: n rows, or one row for all. The
+                context is then read by `every_step` only.
 
         Raises:
-            ValueError: the context does not have n rows or one row; or `first` is missing, or not accepted.
+            ValueError: the context or the state does not have n rows or one row, or the state is not one of the core;
+                or `first` is missing, or not accepted.
         """
         if (first is None) != (self.start is not None):
             raise ValueError("first is required by a model without a learned start, and not accepted by one with it")
-        count = number_of_sequences(context, first) if n is None else n
+        count = number_of_sequences(context, first, state) if n is None else n
         for at in range(0, count, batch_size):
             size = min(batch_size, count - at)
-            known, given = (select_batch(part, at, size, count) for part in (context, first))
+            known, given, own = (select_batch(part, at, size, count) for part in (context, first, state))
+            seeds = TrajectorySeeds(seed, at)
             with evaluation_mode(self):
-                batch = self._generate(known, given, size, steps, temperature, TrajectorySeeds(seed, at), stop)
+                h0 = own if state is not None else self.rnn.start(size, known, sample=temperature > 0, generator=seeds)
+                batch = self._generate(h0, known, given, size, steps, temperature, seeds, stop)
             yield batch
 
     def _generate(
         self,
+        h0: State,
         context: Any,
         first: Tensor | None,
         size: int,
@@ -302,7 +311,7 @@ class SequenceModel(nn.Module):
         if first is not None:
             found[0] = last
         inputs = self.start.expand(size, -1) if self.start is not None else self.inputs(last)
-        step = self.rnn.stepper(self.rnn.start(size, context, sample=temperature > 0, generator=seeds))
+        step = self.rnn.stepper(h0)
         control = self.control(context)
         for t in range(0 if first is None else 1, steps):
             hidden = step(inputs if control is None else torch.cat([inputs, control], dim=1))
@@ -344,9 +353,9 @@ class SequenceModel(nn.Module):
         return None if self.every_step is None else self.every_step(context)
 
 
-def number_of_sequences(context: Any, first: Tensor | None) -> int:
-    """Return the number of rows of the context, or of the first elements if there is no context."""
-    for part in (context, first):
+def number_of_sequences(*parts: Any) -> int:
+    """Return the number of rows of the first of several parts that is there, such as the context."""
+    for part in parts:
         count = count_rows(part)
         if count is not None:
             return count
@@ -365,7 +374,9 @@ def select_batch(part: Any, at: int, size: int, count: int) -> Any:
         if found == count:
             return take_rows(column, slice(at, at + size))
         if found != 1:
-            raise ValueError(f"the context or first has {found} rows; expected {count}, or one row for all sequences")
+            raise ValueError(
+                f"the context, first or state has {found} rows; expected {count}, or one row for all sequences"
+            )
         return repeat_row(column, size)
 
     return map_columns(select, part)

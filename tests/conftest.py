@@ -22,7 +22,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 # fmt: off
 SLOW = (
     "associative_retrieval", "cli", "cli_streams", "cluster", "commands_in_documents", "compatibility",
-    "compatibility_graphs", "compatibility_training", "documents", "endurance", "examples", "explore", "export",
+    "compatibility_graphs", "compatibility_training", "documents", "endurance", "examples", "explore", "explore_jobs", "export",
     "export_jobs", "export_torch", "extras", "forecast", "generation", "group", "image_context", "latent",
     "linear_cosine_decay", "notebooks", "pair_commands", "pair_fit", "pair_model", "parallel", "pen_digits",
     "readme", "seq2seq_interface", "series_compare", "system_identification", "texts", "texts_check", "tracing",

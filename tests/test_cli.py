@@ -10,6 +10,7 @@ from tanks import OPTIONS, write
 import contextual_rnn
 from contextual_rnn import cli
 from contextual_rnn.cli import MODULES, Command, main
+from contextual_rnn.config_file import ConfigFiles
 
 COMMANDS = [name for room in MODULES.values() for name in room]
 
@@ -106,11 +107,10 @@ def test_a_config_file_gives_options_and_the_command_line_takes_precedence(table
     assert (settings["hidden"], settings["learning_rate"], settings["epochs"], settings["clip"]) == (4, 0.001, 1, 1.0)
     other = tmp_path / "other.yaml"
     other.write_text("hidden: [3, 5]\nresume: true\n")
-    one, other = (
-        Command("fit series")._with_config(["--config", str(config), f"--config={other}", "--seed", "2"]),
-        other,
-    )
-    assert one[-6:] == ["--hidden", "3", "5", "--resume", "--seed", "2"]
+    options = Command("fit series").options
+    both = ConfigFiles(["--config", str(config), f"--config={other}", "--seed", "2"], options, "fit series")
+    assert both.arguments[-6:] == ["--hidden", "3", "5", "--resume", "--seed", "2"]
+    assert both.remark("`hidden` and `seed`") == f" ('hidden' is given in --config {other})"
 
 
 @pytest.mark.parametrize(
@@ -123,6 +123,17 @@ def test_a_config_file_gives_options_and_the_command_line_takes_precedence(table
         ("", "must hold one option per line"),
         (None, "--config CONFIG: there is no such file"),
         (b"\xff", "--config CONFIG cannot be read: "),
+        ("window: x\n", "--window must be an integer; found 'x' ('window' is given in --config CONFIG)"),
+        ("window: -1\n", "--window must be at least 0; found -1 ('window' is given in --config CONFIG)"),
+        ("cell: foo\n", "found 'foo' ('cell' is given in --config CONFIG)"),
+        ("context: [yes, 1.10]\n", "has no column 'yes'; it has 'id', "),
+        ("time: 1.10\n", "has no column '1.10'"),
+        ("time: t\n", "('time' is given in --config CONFIG)"),
+        ("test: no.csv\n", "no.csv: there is no such file ('test' is given in --config CONFIG)"),
+        ("hidden: {a: 1}\n", "--config CONFIG: 'hidden' must be a number or text, or a list of them; found {'a': '1'}"),
+        ("context: [null]\n", "found no value; put a text such as null in quotation marks"),
+        ("cell: [gru, lstm]\n", "--config CONFIG: 'cell' takes one value; found ['gru', 'lstm']"),
+        ("resume: 3\n", "--config CONFIG: 'resume' must be true or false; found '3'"),
     ],
 )
 def test_a_wrong_config_file_is_named(table, tmp_path, capsys, text, words):

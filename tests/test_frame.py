@@ -72,7 +72,7 @@ def test_truth_values_are_0_and_1(values):
     assert numbers(panda(values)) == [1, 0, 1]
 
 
-@pytest.mark.parametrize("kind", [pl.Int8, pl.UInt64, pl.Float32, pl.Decimal(9, 2), pl.String])
+@pytest.mark.parametrize("kind", [pl.Int8, pl.UInt64, pl.Int128, pl.Float32, pl.Decimal(9, 2), pl.String])
 def test_polars_numbers_are_read_whatever_their_type(kind):
     frame = pl.DataFrame({"u": [1, 2, 3], "y": [1, 2, 3]})
     assert numbers(frame.with_columns(pl.col("u").cast(kind))) == [1, 2, 3]

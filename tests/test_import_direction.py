@@ -26,8 +26,11 @@ LAYERS = (
     ("study",),
     ("table_files",),
     ("data",),
+    ("explore",),
     ("jobs", "papers", "export_run"),
+    ("explore_run",),
     ("options",),
+    ("config_file",),
     ("copy_example",),
     ("cli",),
     ("__main__",),
@@ -51,6 +54,7 @@ NOT_FOR_IMPORT = (
         "sentencepiece",
         "sacrebleu",
     ),
+    *("starlette", "uvicorn"),
 )
 NOT_FOR_SERIES = (
     "matplotlib",
@@ -275,7 +279,7 @@ def options_named(modules):
     """The places outside the command line where a text names an option; a docstring's example is a command line."""
     found = []
     for module, text in modules.items():
-        if part(module) in ("cli", "options"):
+        if part(module) in ("cli", "config_file", "options"):
             continue
         for said in texts(text):
             without_examples = re.sub(r"^ *Example:\n(?: +.*\n?|\n)+", "", said, flags=re.MULTILINE)

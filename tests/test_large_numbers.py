@@ -11,8 +11,12 @@ from tanks import QUICK
 from contextual_rnn.cli import main
 from contextual_rnn.data.columns import ColumnSettings
 from contextual_rnn.data.series import Datasets
+from contextual_rnn.data.stored import store
+from contextual_rnn.data.table import Table
+from contextual_rnn.errors import InputError
 from contextual_rnn.jobs import forecast, generation, series
 from contextual_rnn.jobs.forecast import ForecastModel
+from contextual_rnn.jobs.forecast.report import figures
 from contextual_rnn.jobs.generation import SeriesGenerator
 from contextual_rnn.jobs.series import SeriesModel
 
@@ -83,6 +87,57 @@ def test_other_columns_have_no_offset(values):
     np.testing.assert_array_equal(data.training[0].inputs[:, 0], values.astype(np.float32))
 
 
+HUGE = [2**60 + int(step) for step in WAVE]
+REFUSED = r"'u': found 115292150460684\d+; double precision does not tell such numbers apart"
+
+
+@pytest.mark.parametrize(
+    "kind", ["csv", "comma", "parquet", "decimal", "polars", "pandas", "nullable", "arrow", "hole"]
+)
+def test_integers_that_double_precision_merges_are_refused(tmp_path, kind):
+    frame = pl.DataFrame({"u": HUGE, "y": np.arange(60) / 4})
+    options, source = {}, frame
+    if kind in ("csv", "comma"):
+        source = tmp_path / "a.csv"
+        frame.write_csv(source, separator=";", decimal_comma=kind == "comma")
+        options = {"separator": ";", "decimal": "," if kind == "comma" else "."}
+    elif kind in ("parquet", "decimal"):
+        source = tmp_path / "a.parquet"
+        frame.with_columns(frame["u"].cast(pl.Decimal(38, 0) if kind == "decimal" else pl.UInt64)).write_parquet(source)
+    elif kind in ("pandas", "nullable"):
+        source = pd.DataFrame(frame.to_dict(as_series=False)).astype({"u": "int64" if kind == "pandas" else "Int64"})
+    elif kind == "arrow":
+        pytest.importorskip("pyarrow")
+        source = frame.to_arrow()
+    elif kind == "hole":
+        source = frame.with_columns(pl.Series("u", [None, *HUGE[1:]]))
+        options = {"missing": "hold"}
+    with pytest.raises(InputError, match=REFUSED):
+        Datasets.read(source, None, None, ColumnSettings(inputs=["u"], targets=["y"], **options))
+
+
+def test_large_integers_that_double_precision_tells_apart_are_read():
+    """Random identifiers, and times in nanoseconds a second apart."""
+    numbers = np.random.default_rng(0).integers(2**62, size=50)
+    frame = pl.DataFrame({"u": numbers, "y": 10**18 + 10**9 * np.arange(50)})
+    (record,) = Datasets.read(frame, None, None, ColumnSettings(inputs=["u"], targets=["y"])).training
+    assert np.allclose(np.diff(record.targets[:, 0]), 1e9)
+
+
+def test_context_and_tables_on_the_disk_refuse_them_too(tmp_path):
+    frame = pl.DataFrame(
+        {"id": np.arange(60) // 2, "c": [HUGE[i // 2] for i in range(60)], "u": HUGE, "y": np.arange(60.0)}
+    )
+    columns = ColumnSettings(inputs=["y"], targets=["y2"], context=["c"], series="id")
+    with pytest.raises(InputError, match=r"column 'c': found 115292150460684.*give `labels`"):
+        Datasets.read(frame.with_columns(y2="y"), None, None, columns)
+    with pytest.raises(InputError, match=f"it changes from {2**60} to {2**60 + 1}"):
+        Table(frame).constants({"c": np.array([str(2**60), f"{2**60}.0", str(2**60 + 1)])}, "s", np.arange(3))
+    frame.select("y", u=pl.lit(2**60) + pl.col("y").cast(pl.Int64) % 3).write_parquet(tmp_path / "a.parquet")
+    with pytest.raises(InputError, match=r"column 'u'.*does not tell its numbers apart"):
+        store(tmp_path / "a.parquet", ("u",), ("y",), None)
+
+
 def test_missing_values_are_marked_and_sentinels_do_not_move_the_offset():
     frame = table(dtype=pl.Float64).with_columns(pl.Series("u", [None, -200.0, *(LARGE + WAVE[2:])]))
     columns = ColumnSettings(inputs=["u"], targets=["y"], missing="hold", missing_values=[-200])
@@ -116,10 +171,8 @@ def test_forecasts_and_their_quantiles_have_the_offset(tmp_path):
     for name in ("y_predicted", "y_quantile_0.1", "y_quantile_0.9"):
         assert np.abs(differences(found[name])).max() < 20
     np.testing.assert_array_equal(differences(found["y"]), WAVE[50:53])
-    assert model.errors(model.question(table()[:50], table()[50:53]))["persistence"]["y"] < 10
-    figure = forecast.train._figures(forecast.train.read_tables(table(), None, None, model.settings), model)[
-        "forecasts"
-    ]()
+    assert model.errors(table()[:50], table()[50:53]).by_target["persistence"]["y"] < 10
+    figure = figures(forecast.train.read_tables(table(), None, None, model.settings), model)["forecasts"]()
     assert abs(figure.axes[0].lines[0].get_ydata()[0] - LARGE) < 20
 
 

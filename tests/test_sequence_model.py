@@ -158,6 +158,22 @@ def test_saved_and_loaded_it_generates_the_same(name, tmp_path):
     torch.testing.assert_close(generated(again, 3, seed=1), generated(model, 3, seed=1), rtol=0, atol=0)
 
 
+def test_sequences_start_from_a_state_that_is_given():
+    torch.manual_seed(0)
+    model = mixture()
+    h0 = model.rnn.start(3, known(3), sample=False)
+    options = {"steps": 6, "temperature": 0}
+    found = model.sample(known(3), **options).elements
+    torch.testing.assert_close(model.sample(n=3, state=h0, **options).elements, found)
+    alone = model.sample(n=3, state=tuple(leaf[:1] for leaf in h0), **options).elements
+    torch.testing.assert_close(alone, found[:1].expand(3, -1, -1))
+    parts = model.sample(n=3, state=h0, batch_size=2, **options).elements
+    torch.testing.assert_close(parts, found)
+    assert len(model.sample(state=h0, **options).elements) == 3
+    with pytest.raises(ValueError, match="has 3 rows; expected 4"):
+        model.sample(n=4, state=h0)
+
+
 def test_bad_arguments_get_one_sentence():
     core = nn.LSTM(2, 8)
     with pytest.raises(ValueError, match="batch_first=True"):

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from contextual_rnn import InputError
 from contextual_rnn.data.columns import ColumnSettings
 from contextual_rnn.data.series import read_series
+from contextual_rnn.errors import DataWarning
 from contextual_rnn.jobs.series.settings import SeriesSettings
 
 NAMED = {"no_header": True, "columns": ("u", "y")}
@@ -269,3 +270,37 @@ def test_a_folder_of_files_of_several_forms_names_the_pattern_of_one_form(tmp_pa
         assert read_series(str(folder / "*_streamflow_qc.txt"), flow)[0].targets[0].item() >= 200
     with pytest.raises(InputError, match=r"line 4: 6 cells where the header has 1; .* header, give `skip_rows` 3"):
         read_series(str(tmp_path / "*_forcing.txt"), forcing.replace(skip_rows=0))
+
+
+@pytest.mark.parametrize("cells", [("1.234", "2.500"), ("1.234", "2,5")])
+def test_a_context_column_of_decimal_commas_with_points_is_refused(tmp_path, cells):
+    """1.234 may be a thousand."""
+    path = write(tmp_path, f"id;c;u;y\na;{cells[0]};1;2\nb;{cells[1]};1;2\n")
+    options = {"separator": ";", "decimal": ",", "series": "id", "context": ("c",)}
+    assert "a.csv, line 2, column 'c': expected a number with a decimal comma" in sentence(path, **options)
+
+
+def test_hidden_files_of_a_folder_are_not_read(tmp_path):
+    write(tmp_path, "u,y\n1,2\n")
+    write(tmp_path, b"\0\5\x16\7", "._a.csv")
+    assert read(tmp_path, series_from_file="id") == ([1], [2])
+
+
+@pytest.mark.parametrize("other", [pl.Series(["1", "x"]), pl.Series([1, 2], dtype=pl.Duration)])
+def test_files_with_columns_of_different_types_are_refused(tmp_path, other):
+    pl.DataFrame({"u": [1, 2], "y": [3, 4]}).write_parquet(tmp_path / "a.parquet")
+    pl.DataFrame({"u": other, "y": [3, 4]}).write_parquet(tmp_path / "b.parquet")
+    with pytest.raises(InputError, match=r"b.parquet, column 'u': its type is .*, but Int64 in .*a.parquet"):
+        read_series(tmp_path, ColumnSettings(inputs=["u"], targets=["y"], series_from_file="id"))
+
+
+def test_utf_8_read_in_another_encoding_is_warned_of(tmp_path):
+    path = write(tmp_path, "c;u;y\nmé;1;2\n")
+    with pytest.warns(
+        DataWarning, match="a.csv may be UTF-8: with the `encoding` latin-1 it has words such as 'mÃ©;1;2'"
+    ):
+        read(path, separator=";", encoding="latin-1", context=("c",))
+
+
+def test_a_comment_above_the_header_is_named(tmp_path):
+    assert 'are comments, give `comment` "#"' in sentence(write(tmp_path, "# by hand\nu,y\n1,2\n"))

@@ -36,6 +36,10 @@ def zoned(start, stop, every):
         (["2024-11", "2024-12"], "1 month", ["2025-01", "2025-02"]),
         (["2024Q3", "2024Q4"], "1 quarter", ["2025Q1", "2025Q2"]),
         (["2023", "2024"], "a step of 1", [2025, 2026]),
+        ([20240130, 20240131, 20240201], "1 day", [20240202, 20240203]),
+        (["20240122", "20240129"], "1 week", ["20240205", "20240212"]),
+        ([202311, 202312, 202401], "1 month", [202402, 202403]),
+        ([202312, 202313, 202314], "a step of 1", [202315, 202316]),
         ([30, 10, 20], "a step of 10", [40, 50]),
         (["2024-01-31", "2024-02-29"], "1 month", ["2024-03-31", "2024-04-30"]),
         (["2022-07-01", "2023-07-01", "2024-07-01"], "1 year", ["2025-07-01", "2026-07-01"]),
@@ -186,3 +190,20 @@ def test_year_month_and_day_in_columns_of_their_own():
     (one,) = read_series(table.reverse(), columns)
     assert one.targets[:, 0].tolist() == list(range(len(days)))
     assert one.times.frequency == "1 day"
+
+
+def test_dates_written_as_whole_numbers_are_aligned_and_continued():
+    """20240131 is followed by 20240201."""
+    days = [
+        int(day.strftime("%Y%m%d")) for day in (datetime.date(2024, 1, 1) + datetime.timedelta(n) for n in range(40))
+    ]
+    table = pl.DataFrame({"t": days, "u": range(40), "y": range(40)})
+    options = {"epochs": 1, "updates": 2, "hidden": 4, "past": 4, "horizon": 2, "jobs": 1}
+    model = forecast.fit(table[:30], targets=["y"], inputs=["u"], time="t", **options)
+    assert model.forecast(table[:30], table[10:])["t"].to_list() == [20240131, 20240201]
+
+
+@pytest.mark.parametrize("cells", [[[1], [2]], [{"a": 1}, {"a": 2}]])
+def test_a_column_of_lists_is_no_time(cells):
+    with pytest.raises(InputError, match="is not read as a time"):
+        after(cells)

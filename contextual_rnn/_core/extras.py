@@ -18,6 +18,7 @@ EXTRAS = {
     "cluster": ("distributed",),
     "digits": ("sklearn",),
     "export": ("onnx", "onnxruntime"),
+    "explore": ("starlette", "uvicorn"),
     "molecules": ("rdkit",),
 }
 

@@ -17,6 +17,7 @@ DAY = 86_400_000_000  # microseconds
 EPOCH = datetime.date(1970, 1, 1).toordinal()
 FIXED = {"week": 7 * DAY, "day": DAY, "hour": DAY // 24, "minute": 60_000_000, "second": 1_000_000, "millisecond": 1000}
 WEEK, QUARTER, MONTH = r"^(\d{4})(-?W)(\d{2})$", r"^(\d{4})([- ]?Q)([1-4])$", r"^(\d{4})([-/])(\d{2})$"
+COMPACT = {8: ("day", "%Y%m%d"), 6: ("month", "%Y%m")}  # digits of dates that are written as whole numbers
 OFFSET = r"(:\d\d(?:\.\d+)?)( ?(?:Z|[+-]\d\d:?\d\d))$"
 DATES = ("%Y-%m-%d", "%Y/%m/%d", "%Y %m %d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y")
 CLOCKS = ("", "%H:%M", "%H:%M:%S", "%H:%M:%S%.f")
@@ -48,7 +49,7 @@ def read_clock(cells: pl.Series) -> Clock | None:
     """Return the times of a column; None if a cell is missing or no time, or if day and month cannot be told apart."""
     if cells.dtype == pl.Object:
         cells = pl.Series(cells.name, [None if cell is None else str(cell) for cell in cells], dtype=pl.String)
-    if cells.null_count() or not len(cells):
+    if cells.null_count() or not len(cells) or cells.dtype.is_nested():
         return None
     if cells.dtype == pl.String:
         return _periods(cells.str.strip_chars()) or _text(cells.str.strip_chars())
@@ -63,7 +64,7 @@ def read_clock(cells: pl.Series) -> Clock | None:
     if cells.dtype.is_numeric():
         whole = cells.cast(pl.Int64, strict=False)
         exact = not whole.null_count() and bool((whole == cells).all())
-        return Clock(whole.to_numpy(), "integer", pl.Series) if exact else None
+        return _integers(whole, lambda found: found.cast(pl.Int64)) if exact else None
     return None
 
 
@@ -71,13 +72,32 @@ def _periods(cells: pl.Series) -> Clock | None:
     """Read integers and years, ISO weeks, months and quarters."""
     if re.fullmatch(r"[+-]?\d+", cells[0]):
         index = cells.cast(pl.Int64, strict=False)
-        return None if index.null_count() else Clock(index.to_numpy(), "integer", pl.Series)
+        return None if index.null_count() else _integers(index, lambda found: found)
     for pattern, unit in ((WEEK, "week"), (QUARTER, "quarter"), (MONTH, "month")):
         if re.match(pattern, cells[0]) and cells.str.contains(pattern).all():
             year, number = (cells.str.extract(pattern, group).cast(pl.Int64).to_numpy() for group in (1, 3))
             between = str(cells.str.extract(pattern, 2)[0])
             return _weeks(year, number, between) if unit == "week" else _months(year, number, between, unit)
     return None
+
+
+def _integers(index: pl.Series, written: Callable[[pl.Series], pl.Series]) -> Clock:
+    """Read whole numbers: dates such as 20240131 and months such as 202401 if all are of the years 1900 to 2099."""
+    text = index.cast(pl.String)
+    unit, form = COMPACT.get(len(text[0]), ("", ""))
+    if form and text.str.contains(r"^(19|20)\d+$").all() and (text.str.len_chars() == len(text[0])).all():
+        dates = (text + "01" * (unit == "month")).str.to_date("%Y%m%d", strict=False)
+        if not dates.null_count() and unit == "month":
+            months = dates.dt.year() * 12 + dates.dt.month() - 1
+            return Clock(months.cast(pl.Int64).to_numpy(), unit, lambda found: written(_compact_months(found)))
+        if not dates.null_count():
+            times = dates.cast(pl.Int64).to_numpy() * DAY
+            return _temporal(times, lambda found: written(_datetimes(found).dt.strftime(form)))
+    return Clock(index.to_numpy(), "integer", pl.Series)
+
+
+def _compact_months(months: np.ndarray) -> pl.Series:
+    return pl.Series([f"{int(n) // 12:04}{int(n) % 12 + 1:02}" for n in months])
 
 
 def _weeks(year: np.ndarray, week: np.ndarray, between: str) -> Clock | None:

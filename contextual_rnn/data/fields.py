@@ -12,7 +12,9 @@ from torch import Tensor
 
 from ..context import Field, Label, Quantity
 from ..errors import DataWarning, InputError
+from ..table_files.doubtful import labels_alike
 from .columns import TargetSettings
+from .remarks import leading_zeros, perhaps_numbers
 from .table import Table, number
 
 if TYPE_CHECKING:
@@ -35,8 +37,19 @@ def fields_of(
         inputs: the names of its input columns.
     """
     check_roles(columns.context, columns.labels, columns.quantities, inputs)
-    fields = learn_fields(series, columns, [name for name in columns.context if table.is_category(name)])
-    return fields, perhaps_labels(series, fields, columns)
+    categories = [name for name in columns.context if table.is_category(name)]
+    fields = learn_fields(series, columns, categories)
+    labels = {name: list(field.names or []) for name, field in fields.items() if isinstance(field, Label)}
+    inferred = {name: found for name, found in labels.items() if name not in (*columns.labels, *categories)}
+    cells = {
+        name: [one.context[name] for one in series] for name in fields if name not in (*labels, *columns.quantities)
+    }
+    return fields, [
+        *perhaps_labels(series, fields, columns),
+        *leading_zeros(cells),
+        *perhaps_numbers(inferred),
+        *labels_alike(labels),
+    ]
 
 
 def learn_fields(

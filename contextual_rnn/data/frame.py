@@ -75,6 +75,9 @@ class FrameColumns:
         if name in self.added:
             return self.added[name]
         column = self.frame.get_column(self.keys[name])
+        native = column.to_native()
+        if isinstance(native, pl.Series) and native.dtype.is_numeric():
+            return native.alias(name)
         if column.dtype.is_numeric() and not column.dtype.is_decimal():
             return pl.Series(name, _numbers(column))
         values = [None if _is_missing(value) else value for value in column.to_list()]
@@ -82,7 +85,7 @@ class FrameColumns:
             values = [None if value is None else str(value) for value in values]
         try:
             return pl.Series(name, values, strict=False)
-        except (ValueError, TypeError):  # of a type that polars does not know
+        except (ValueError, TypeError, pl.exceptions.PolarsError):  # of a type that polars does not know, or of several
             return pl.Series(name, values, dtype=pl.Object)
 
     def is_category(self, name: str) -> bool:

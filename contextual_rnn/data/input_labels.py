@@ -10,10 +10,12 @@ import polars as pl
 
 from ..coding import Coding
 from ..errors import InputError
+from ..table_files.doubtful import labels_alike
 from .clock import read_clock
 from .columns import TargetSettings
 from .fields import FEW, WHOLE, check_roles, in_order, known_labels, spelling
 from .missing import REFUSE
+from .remarks import LIKE_A_NUMBER
 from .table import FILLS, MISSING, Table
 
 if TYPE_CHECKING:
@@ -21,8 +23,6 @@ if TYPE_CHECKING:
 
 MOST = 1000  # labels of a column
 ROWS = 10_000  # of each series, of which distinct numbers are counted
-# Numbers that are not read as such: with a percent or currency sign, with blanks or commas between digits, or a time.
-LIKE_A_NUMBER = r"^[$€£]?\s*[+-]?\d[\d.,:_' ]*\s*[%$€£]?$"
 
 
 def learn_labels(table: Table, names: Sequence[str], columns: TargetSettings) -> dict[str, list[str]]:
@@ -60,6 +60,7 @@ def coding_in_words(coding: Coding) -> list[str]:
             f"Input {name!r} is a label with {len(known)} value{'s' * (len(known) != 1)}: {known_labels(known)}."
             + (f" If {marks[0]} stands for a missing value, give `missing_values` {marks[0]}." if marks else "")
         )
+    sentences += labels_alike(coding.labels)
     for name, offset in coding.offsets.items():
         sentences.append(
             f"The numbers of {name!r} are large and differ little, so {offset:.17g} is subtracted from them."

@@ -16,6 +16,7 @@ from ..coding import Coding
 from ..context import Field
 from ..errors import InputError
 from ..scaling import StandardisedColumns
+from ..table_files.doubtful import labels_alike, perhaps_missing
 from .calendar import calendar_inputs
 from .columns import TargetSettings
 from .fields import fields_of
@@ -127,7 +128,7 @@ def read_series(
     outputs = table.numbers(targets, known, columns.missing_values, coding.offsets)
     if not targets:
         outputs = np.full((len(table), len(columns.targets)), np.nan, np.float32)
-    context = {name: table.context(name, name in columns.labels) for name in columns.context}
+    context = {name: table.context(name, name in columns.labels, columns.missing_values) for name in columns.context}
     if scored_from is not None and np.isnan(outputs).any():
         after = f" after the first {scored_from} steps" if scored_from else ""
         for name, places in rows.items():
@@ -342,9 +343,12 @@ class Datasets:
         notes += coding_in_words(coding) if coding.labels or coding.offsets else []
         if (series["train"][0].inputs % 1 == 0).all(0).any():
             notes += perhaps_labels(series["train"], inputs_of(columns), columns)
+        notes += perhaps_missing(series["train"], inputs_of(columns), columns.targets)
         if columns.context or columns.labels or columns.quantities:
             fields, remarks = fields_of(tables["train"], series["train"], columns, inputs_of(columns))
             notes += remarks
+        if columns.series:
+            notes += labels_alike({columns.series: [one.name for one in series["train"]]})
         times_of = {name: several[0].times for name, several in series.items()}
         found = {name: records(several, fields, columns) for name, several in series.items()}
         identity = _identity(sources, tables, columns)

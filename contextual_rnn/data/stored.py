@@ -19,6 +19,7 @@ import torch
 from .._core.records import Batch, Record
 from ..errors import InputError
 from ..table_files.open import reading
+from ..table_files.precision import beyond, merged
 from ..table_files.unchanged import Unchanged
 from .moments import Moments
 from .parquet import PIECE, pieces
@@ -235,4 +236,8 @@ def _numbers(frame: pl.DataFrame, names: list[str], path: pathlib.Path, row: int
                 f"{path}, row {row + place + 1}, column {name!r}: expected a finite number, found {column[place]}; a "
                 "table that stays on the disk has no missing numbers"
             )
-    return frame.select(pl.col(names).cast(pl.Float64)).to_numpy()
+    values = frame.select(pl.col(names).cast(pl.Float64)).to_numpy()
+    for name, column in zip(names, values.T, strict=True):
+        if not frame[name].dtype.is_float() and beyond(column) and merged(frame[name]) is not None:
+            refuse_large(path, name)
+    return values

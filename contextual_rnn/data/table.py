@@ -15,6 +15,18 @@ import polars as pl
 
 from ..errors import InputError
 from ..table_files.open import FileColumns, open_table, reading
+from ..table_files.precision import (
+    REFUSED,
+    TOO_LARGE,
+    TOO_SMALL,
+    beyond,
+    exact,
+    merged,
+    merges,
+    sample,
+    some,
+    to_single,
+)
 from ..table_files.settings import PLAIN, FileSettings
 from ..table_files.several import SeveralColumns, files_of
 from .frame import FrameColumns
@@ -22,10 +34,9 @@ from .mends import mend_of_name, mend_of_number, number, shown
 
 Source = str | os.PathLike[str] | Any  # the path of a table file, or a data frame
 MISSING = ["", "nan", "na", "null"]
-SMALL = 100_000  # rows of which distinct numbers are counted
-PIECE = 1 << 15  # rows that are converted at once
 
 
+LONG = (pl.Int128, pl.UInt128)  # integers that NumPy does not have
 FILLS = "`missing` (such as hold) fills missing values"
 
 
@@ -89,7 +100,8 @@ class Table:
         for name in names:
             if name in self.frame.columns:
                 column = self.frame[name]
-                cells = column.to_numpy().tobytes() if column.dtype.is_numeric() else repr(column.to_list()).encode()
+                plain = column.dtype.is_float() or (column.dtype.is_integer() and column.dtype not in LONG)
+                cells = column.to_numpy().tobytes() if plain else repr(column.to_list()).encode()
                 digest.update(name.encode() + b"\0" + cells)
         return digest.hexdigest()
 
@@ -139,11 +151,21 @@ class Table:
         found = np.empty((len(self), len(names)), np.float32)
         for place, name in enumerate(names):
             column = found[:, place]
-            if absent or name in offsets or not _to_single(self.frame[name], column):
+            if absent or name in offsets or not to_single(self.frame[name], column):
                 column[:] = self._column(name, needed, absent, offsets.get(name, 0.0))
             else:
-                self._check_distinct(name, *_sample(self.frame[name], column))
+                self.check_doubles(name, column)
+                self._check_distinct(name, *sample(self.frame[name], column))
         return found
+
+    def check_doubles(self, name: str, values: np.ndarray) -> None:
+        """Raise InputError if double precision, in which a column has been read, does not tell its numbers apart."""
+        if not beyond(values):
+            return
+        cells = self.frame[name] if isinstance(self.frame, FrameColumns) else self.frame.text(name)
+        row = None if cells.dtype.is_float() else merged(cells)
+        if row is not None:
+            raise InputError(f"{self.where(row, name)}: found {cells[row]}; {REFUSED}")
 
     def offsets(self, names: Sequence[str], absent: Sequence[Any] = ()) -> dict[str, float]:
         """Return an offset for each column whose numbers, or some of them, single precision does not tell apart.
@@ -154,8 +176,13 @@ class Table:
         for name in names:
             if self.frame[name].dtype == pl.String or self.frame[name].dtype.is_numeric():
                 values = self._exact(name, absent)[0]
-                values = _some(values[np.isfinite(values)])
-                if len(values) and _merges(values):
+                values = some(values[np.isfinite(values)])
+                if len(values) and 0 < np.ptp(values) < TOO_SMALL:
+                    raise InputError(
+                        f"{self.name}, column {name!r}: its numbers differ by {np.ptp(values):.3g} at most, too little "
+                        "to compute with in single precision; use a smaller unit"
+                    )
+                if len(values) and merges(values):
                     found[name] = float(np.sort(values)[len(values) // 2])
         return found
 
@@ -169,8 +196,11 @@ class Table:
         else:
             values = self._cast(name).to_numpy()
             missing = np.isnan(values)
+        self.check_doubles(name, values)
         if absent:
-            missing = missing | np.isin(values, [one for one in map(number, absent) if one is not None])
+            marks = np.array([one for one in map(number, absent) if one is not None], np.float64)
+            marks = marks.astype(np.float32) if cells.dtype == pl.Float32 else marks
+            missing = missing | np.isin(values, marks)
             values = np.where(missing, np.nan, values)
         return values, missing
 
@@ -179,7 +209,7 @@ class Table:
         values = exact = exact - offset if offset else exact
         with np.errstate(over="ignore"):
             values = values.astype(np.float32)
-        wrong = ~np.isfinite(values) & (needed | ~missing)
+        wrong = ~(np.abs(values) < TOO_LARGE) & (needed | ~missing)
         if wrong.any():
             row = int(wrong.argmax())
             if missing[row]:
@@ -189,7 +219,7 @@ class Table:
                 raise InputError(f"{self.where(row, name)}: {shown(found)} is too large to compute with")
             mend = mend_of_number(self, name, row, found)
             raise InputError(f"{self.where(row, name)}: expected a finite number, found {shown(found)}{mend}")
-        self._check_distinct(name, *_sample(pl.Series(exact), values))
+        self._check_distinct(name, *sample(pl.Series(exact), values))
         return values
 
     def _check_distinct(self, name: str, exact: np.ndarray, single: np.ndarray) -> None:
@@ -208,6 +238,22 @@ class Table:
         if self.files.decimal == "," and not self.from_frame:
             cells = cells.str.replace_all(".", "?", literal=True).str.replace(",", ".", literal=True)
         return cells.cast(pl.Float64, strict=False)
+
+    def with_point(self, name: str, text: pl.Series) -> pl.Series:
+        """Return the text of a column with decimal points, if it has decimal commas and all other cells are missing.
+
+        Raises:
+            InputError: it has numbers with decimal points, too, so that 1.234 may be a thousand.
+        """
+        if self.files.decimal != "," or self.from_frame or self.frame[name].dtype != pl.String:
+            return text
+        commas = self.parsed(text).is_not_null()
+        points = ~commas & text.cast(pl.Float64, strict=False).is_not_null()
+        if not (commas | points | text.str.to_lowercase().is_in(MISSING)).all():
+            return text
+        mend = 'write numbers without separators of thousands, or give `decimal` "." if it is a decimal point'
+        self._refuse(name, points, f"expected a number with a decimal comma; {mend}")
+        return text.str.replace(",", ".", literal=True)
 
     def _cast(self, name: str) -> pl.Series:
         cells = self.frame[name]
@@ -239,7 +285,8 @@ class Table:
     def identifiers(self, name: str, rows: np.ndarray) -> Any:
         """Return the cells of a series column at some rows: integers stay integers, all else is text."""
         column = self.frame[name]
-        return (column.to_numpy() if column.dtype.is_integer() else self.labels(name))[rows]
+        is_integer = column.dtype.is_integer() and column.dtype not in LONG
+        return (column.to_numpy() if is_integer else self.labels(name))[rows]
 
     def cells(self, name: str, rows: Sequence[int] | np.ndarray) -> list[Any]:
         """Return the cells of a column at some rows, as they are."""
@@ -261,7 +308,7 @@ class Table:
         """Return whether a column may hold labels: all but columns of numbers may."""
         return self.is_category(name) or not self.frame[name].dtype.is_numeric()
 
-    def context(self, name: str, is_label: bool = False) -> np.ndarray:
+    def context(self, name: str, is_label: bool = False, absent: Sequence[Any] = ()) -> np.ndarray:
         """Return a context column as text.
 
         `true`, `True` and `TRUE` become `true`, and so for false. Texts such as NA are labels if other cells hold text,
@@ -270,21 +317,25 @@ class Table:
         Args:
             name: of the column.
             is_label: whether it is known to hold labels, so that NA is one.
+            absent: numbers and texts that stand for a missing value, and are refused.
 
         Raises:
             InputError: a cell is missing, or is a number that is not finite.
         """
         text = pl.Series(self.labels(name))
-        if self.files.decimal == "," and not self.parsed(text).null_count():
-            text = text.str.replace(",", ".", literal=True)
         lower = text.str.to_lowercase()
         text = pl.select(pl.when(lower.is_in(["true", "false"])).then(lower).otherwise(text)).to_series()
         perhaps_missing = lower.is_in(MISSING)
+        text = self.with_point(name, text)
         numbers = text.cast(pl.Float64, strict=False)
         others = numbers.filter(~perhaps_missing)
         if not (is_label or others.null_count() or self.is_category(name)):
             self._refuse(name, perhaps_missing, "a value is missing")
             self._refuse(name, ~perhaps_missing & ~numbers.is_finite(), "expected a finite number")
+            self.check_doubles(name, numbers.to_numpy())
+        marks = [one for one in map(number, absent) if one is not None]
+        sentinel = lower.is_in(_lower(absent)) | numbers.is_in(marks).fill_null(False)
+        self._refuse(name, sentinel, "a value is missing, as `missing_values` says, but a context must be known")
         return text.to_numpy()
 
     def constants(self, context: dict[str, np.ndarray], series: str, rows: np.ndarray) -> dict[str, str]:
@@ -294,8 +345,8 @@ class Table:
             own = cells[rows]
             changed = own != own[0]
             if changed.any():  # 5 and 5.0 are the same number
-                numbers = pl.Series(own).cast(pl.Float64, strict=False)
-                changed = changed if numbers.null_count() else (numbers != numbers[0]).to_numpy()
+                same = {cell for cell in set(own) if exact(cell) == exact(own[0]) is not None}
+                changed = ~np.isin(own, list(same | {own[0]}))
             if changed.any():
                 row = int(changed.argmax())
                 raise InputError(
@@ -305,55 +356,6 @@ class Table:
                 )
             values[name] = str(own[0])
         return values
-
-
-def _to_single(cells: pl.Series, found: np.ndarray) -> bool:
-    """Write the numbers of a column to an array of float32, piece by piece; return whether all are finite numbers.
-
-    Pieces that fit into the cache are several times faster than the whole column.
-    """
-    if not cells.dtype.is_numeric() or cells.dtype.is_decimal() or cells.null_count():
-        return False
-    start = 0
-    with np.errstate(over="ignore"):
-        for chunk in cells.get_chunks():
-            for first in range(0, len(chunk), PIECE):
-                values = chunk[first : first + PIECE].cast(pl.Float64).to_numpy()
-                part = found[start : start + len(values)]
-                part[:] = values
-                if not np.isfinite(part).all():
-                    return False
-                start += len(values)
-    return True
-
-
-def _sample(exact: pl.Series, single: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the numbers of a column, exactly and in single precision: all, or some rows drawn from many."""
-    if len(single) <= SMALL:
-        return exact.cast(pl.Float64).to_numpy(), single
-    rows = np.random.default_rng(0).integers(len(single), size=SMALL)
-    return exact.gather(rows).cast(pl.Float64).to_numpy(), single[rows]
-
-
-def _some(values: np.ndarray) -> np.ndarray:
-    """Return all numbers, or some drawn from many."""
-    return values if len(values) <= SMALL else np.random.default_rng(0).choice(values, SMALL)
-
-
-def _merges(exact: np.ndarray) -> bool:
-    """Return whether single precision rounds numbers by 0.0003 of their range, or merges many of them.
-
-    Many are a tenth of distinct integers, and half of other distinct numbers, whose last digits may be noise.
-    """
-    with np.errstate(over="ignore"):
-        single = exact.astype(np.float32)
-    if np.array_equal(exact, single):
-        return False
-    rounded = float(np.abs(exact - single).max()) if np.isfinite(single).all() else 0.0
-    if rounded > 3e-4 * float(np.ptp(exact)) > 0:
-        return True
-    whole = bool((exact % 1 == 0).all())
-    return len(np.unique(single)) < (0.9 if whole else 0.5) * len(np.unique(exact))
 
 
 def _lower(texts: Sequence[str]) -> list[str]:

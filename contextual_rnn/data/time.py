@@ -139,7 +139,11 @@ def clock_of(table: Table, name: str) -> Clock:
     for row, cell in enumerate(cells):
         alone = cells[row : row + 1]
         if cell is None or (read_clock(alone) is None and not _is_ambiguous(alone)):
-            shown = "a time is missing" if cell is None or cell == "" else f"{cell!r} is not read as a time"
+            shown = (
+                "a time is missing"
+                if cell is None or (isinstance(cell, str) and not cell.strip())
+                else f"{cell!r} is not read as a time"
+            )
             break
     else:
         row, shown = 0, "the times have several formats, or day and month cannot be told apart"
@@ -156,7 +160,10 @@ def clock_of_cells(cells: pl.Series, table: Table, name: str) -> np.ndarray:
         InputError: the cells have another format than the column.
     """
     if cells.dtype.is_numeric():
-        return cells.to_numpy()
+        column = table.frame[name]
+        whole = column.cast(pl.Int64, strict=False) if column.dtype.is_numeric() else None
+        clock = None if whole is None else read_clock(pl.concat([cells.cast(pl.Int64), whole]))
+        return cells.to_numpy() if clock is None else clock.index[: len(cells)]
     try:
         return concatenated(table, name, cells).index[: len(cells)]
     except InputError:

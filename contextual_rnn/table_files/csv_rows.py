@@ -8,7 +8,7 @@ import pathlib
 from collections.abc import Iterator, Sequence
 
 from ..errors import InputError
-from .encoding import mend_of, open_text
+from .encoding import mend_of, open_text, warn_of_utf8
 from .settings import BLANKS, FileSettings
 
 
@@ -63,6 +63,7 @@ def _decoded(path: pathlib.Path, encoding: str) -> str:
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
         raise InputError(f"{path}, line {line}: the text is not UTF-8; {mend_of(data, line == 1)}") from None
+    warn_of_utf8(text, str(path), encoding)
     if not text.strip():
         raise InputError(f"{path} is empty; it needs a header and rows")
     return text
@@ -73,7 +74,9 @@ def _wrong_count(row: Sequence[str], header: Sequence[str], settings: FileSettin
     if settings.no_header:
         return f"{count} where `columns` has {len(header)} name{'s' * (len(header) != 1)}"
     mend = "; put a cell that holds the separator in quotation marks, or give another `separator`"
-    if is_first and len(row) == len(header) + 1:
+    if is_first and header[0].startswith("#"):
+        mend = '; if the lines that start with # are comments, give `comment` "#"'
+    elif is_first and len(row) == len(header) + 1:
         mend = (
             f"; if each row starts with its name, give `skip_rows` {settings.skip_rows + 1}, `no_header`, and "
             f"`columns` with {len(row)} names"

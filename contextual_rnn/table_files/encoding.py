@@ -6,9 +6,10 @@ import codecs
 import gzip
 import io
 import pathlib
+import warnings
 from typing import IO
 
-from ..errors import InputError
+from ..errors import DataWarning, InputError
 from .memory import check_unzipped
 
 UTF8 = "utf-8"
@@ -53,6 +54,19 @@ def decode(data: bytes, name: str, encoding: str) -> str:
         start = getattr(error, "start", None)
         where = "" if start is None else f", byte {start + 1}"
         raise InputError(f"{name}{where} is not in the `encoding` {encoding}; give another one") from None
+
+
+def warn_of_utf8(text: str, name: str, encoding: str) -> None:
+    """Warn if a text that was read in another encoding is not ASCII, but UTF-8."""
+    if is_utf8(encoding) or text.isascii():
+        return
+    try:
+        text.encode(encoding).decode()
+    except UnicodeError:
+        return
+    word = next(word for word in text.split() if not word.isascii())[:20]
+    said = f"{name} may be UTF-8: with the `encoding` {encoding} it has words such as {word!r}"
+    warnings.warn(said, DataWarning, stacklevel=2)
 
 
 def mend_of(line: bytes, is_first: bool) -> str:

@@ -13,6 +13,7 @@ import polars as pl
 from ..errors import InputError
 from .open import FileColumns, is_table, open_table, reading
 from .settings import FileSettings
+from .text import TextColumns
 
 
 def files_of(source: Any) -> list[pathlib.Path] | None:
@@ -27,7 +28,7 @@ def files_of(source: Any) -> list[pathlib.Path] | None:
         return None
     path = pathlib.Path(source)
     if path.is_dir():
-        found = sorted(one for one in path.iterdir() if is_table(one))
+        found = sorted(one for one in path.iterdir() if is_table(one) and not one.name.startswith("."))
         what = f"{path} is a folder without tables"
     elif any(mark in str(path) for mark in "*?[") and not path.exists():
         found = sorted(pathlib.Path(path.anchor).glob(str(path.relative_to(path.anchor))))
@@ -81,6 +82,13 @@ def _header(path: pathlib.Path, settings: FileSettings) -> list[str] | None:
         return open_table(path, settings).columns
     except InputError:
         return None
+
+
+def _alike(one: pl.DataType, other: pl.DataType) -> bool:
+    """Return whether columns of two types may stand below each other: of one type, or both of numbers."""
+    zones = [getattr(kind, "time_zone", None) for kind in (one, other)]
+    same = one == other or (one.is_temporal() and one.base_type() == other.base_type() and zones[0] == zones[1])
+    return same or pl.Null in (one, other) or (one.is_numeric() and other.is_numeric())
 
 
 class SeveralColumns:
@@ -144,8 +152,13 @@ class SeveralColumns:
         if name in self.found:
             return self.found[name]
         cells = [part[name] for part in self.parts]
-        if len({one.dtype for one in cells}) > 1 and any(one.dtype == pl.String for one in cells):
+        texts = [one.dtype == pl.String for one in cells]
+        if any(texts) and not all(texts) and all(isinstance(part, TextColumns) for part in self.parts):
             return self.text(name)
+        for part, one in zip(self.parts, cells, strict=True):
+            if not _alike(one.dtype, cells[0].dtype):
+                first = f"{cells[0].dtype} in {self.parts[0].path}"
+                raise InputError(f"{part.path}, column {name!r}: its type is {one.dtype}, but {first}")
         return pl.concat([one.to_frame() for one in cells], how="vertical_relaxed").to_series()
 
     def with_columns(self, cells: pl.Series) -> SeveralColumns:

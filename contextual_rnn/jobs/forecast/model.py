@@ -28,6 +28,9 @@ from ...data.series import context_width, input_width, inputs_of, target_width
 from ...data.series_scales import SeriesScales, split_level, usual_spread, window_scale
 from ...data.table import Source
 from ...errors import InputError
+from ...explore.explorable import Explorable
+from ...explore.explored import Explored
+from ...explore.page import Page
 from ...export.files import Graphs
 from ...initial_state import ConstantState, ContextState, InitialState
 from ...mlp import MLP
@@ -54,7 +57,7 @@ def known_ahead(settings: ForecastSettings) -> list[int]:
 
 
 @register
-class ForecastModel(StandardisedColumns):
+class ForecastModel(StandardisedColumns, Explorable):
     """An encoder over the past and a decoder over the horizon.
 
     Args:
@@ -128,6 +131,13 @@ class ForecastModel(StandardisedColumns):
         columns, context = input_width(self.settings), context_width(self.fields)
         inputs = encoded_width(columns, self.label_counts) + indicators
         return DirectLinear(self.settings, inputs, len(self.read_ahead), context)
+
+    @classmethod
+    def page(cls, explored: Explored) -> Page:
+        """Return the page of such models; see `explore`."""
+        from .page import ForecastPage
+
+        return ForecastPage(explored)
 
     def standardise(self, records: Sequence[Record]) -> None:
         """Set the scales to those of training records; see `StandardisedColumns.standardise`."""

@@ -25,6 +25,9 @@ from ...data.frame import FrameColumns, make_frame
 from ...data.missing import REFUSE
 from ...data.series import context_width, target_width
 from ...errors import InputError
+from ...explore.explorable import Explorable
+from ...explore.explored import Explored
+from ...explore.page import Page
 from ...export.field_columns import FieldColumns
 from ...export.files import Graphs, program
 from ...export.sequence_graphs import RESERVED, Scale, generator_graphs
@@ -57,7 +60,7 @@ class Indicated(nn.Module):
 
 
 @register
-class SeriesGenerator(StandardisedColumns):
+class SeriesGenerator(StandardisedColumns, Explorable):
     """A sequence model of standardised targets with an end flag.
 
     Args:
@@ -170,6 +173,13 @@ class SeriesGenerator(StandardisedColumns):
         described["offsets"] = self.coding.offsets
         described["context"] = columns.names
         return Graphs(specs, described, {"-sample.py": program("sample")})
+
+    @classmethod
+    def page(cls, explored: Explored) -> Page:
+        """Return the page of generators; see `explore`."""
+        from .page import GenerationPage
+
+        return GenerationPage(explored)
 
     def trajectories(self, context: Tensor, n: int, steps: int, **options: Any) -> Samples:
         """Generate series as tensors, in the targets' units.

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from ..._core.state import State
+from ..._core.state import State, map_state
 from ...data.encoded_pairs import END, START, UNKNOWN, PairBatch, collate
 from ...data.pairs import Pair
 from ...data.units import join
@@ -45,6 +45,7 @@ def decode(
     n_best: int = 1,
     batch_size: int = 100,
     max_steps: int = 100,
+    from_zero: bool = False,
 ) -> list[list[Target]]:
     """Return the targets of every source, the best first.
 
@@ -59,6 +60,7 @@ def decode(
         n_best: the number of different targets per source, at most `width`.
         batch_size: the number of sources decoded at once.
         max_steps: the largest number of symbols of a target, its end included.
+        from_zero: whether the decoder starts from zero instead of from its bridge.
 
     Raises:
         ValueError: `n_best` is not in 1 to `width`.
@@ -71,7 +73,8 @@ def decode(
     found: dict[int, list[Target]] = {}
     for at in range(0, len(pairs), batch_size):
         rows = order[at : at + batch_size]
-        targets = _decode_batch(models, [pairs[row] for row in rows], width, (alpha, coverage), n_best, max_steps)
+        chosen, penalties = [pairs[row] for row in rows], (alpha, coverage)
+        targets = _decode_batch(models, chosen, width, penalties, n_best, max_steps, from_zero)
         found |= zip(rows, targets, strict=True)
     return [found[row] for row in range(len(pairs))]
 
@@ -83,11 +86,14 @@ def _decode_batch(
     penalties: tuple[float, float],
     n_best: int,
     max_steps: int,
+    from_zero: bool,
 ) -> list[list[Target]]:
     alpha, coverage = penalties
     batch = PairBatch(*(part.to(models[0].device) for part in collate(models[0].encode(pairs))))
     with torch.no_grad():
         begun = [model.pairs.begin(batch.source, batch.source_lengths, model.context(batch.label)) for model in models]
+    if from_zero:
+        begun = [(step, (map_state(torch.zeros_like, state), sources)) for step, (state, sources) in begun]
     steps = [step for step, _ in begun]
     step = _without_start_and_unknown(Ensemble(steps))
     state = tuple(step.covering(state) if coverage else state for step, state in begun)

@@ -7,13 +7,16 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ..._core.module_config import register
+from ...explore.explorable import Explorable
+from ...explore.explored import Explored
+from ...explore.page import Page
 from .decode import Target
 from .network import PairNetwork
 from .transcribe import transcribe
 
 
 @register
-class PairModel(PairNetwork):
+class PairModel(PairNetwork, Explorable):
     """A `PairNetwork` that transcribes sources and reads files of version 0.1."""
 
     @classmethod
@@ -26,6 +29,13 @@ class PairModel(PairNetwork):
             settings["input_feeding"] = False
         others = {name: value for name, value in arguments.items() if name != "config"}
         return {"settings": settings, **others}
+
+    @classmethod
+    def page(cls, explored: Explored) -> Page:
+        """Return the page of such models; see `explore`."""
+        from .page import PairPage
+
+        return PairPage(explored)
 
     def transcribe(
         self,

@@ -28,6 +28,9 @@ from ...data.season import season_in_past
 from ...data.series import context_width, input_width, target_width
 from ...data.series_scales import SeriesScales, split_level, usual_spread, window_scale
 from ...data.table import Source
+from ...explore.explorable import Explorable
+from ...explore.explored import Explored
+from ...explore.page import Page
 from ...export.files import Graphs
 from ...initial_state import ContextState
 from ...linear import LinearModel
@@ -45,7 +48,7 @@ ITERATIONS = 10  # of the estimate of an h0
 
 
 @register
-class SeriesModel(StandardisedColumns):
+class SeriesModel(StandardisedColumns, Explorable):
     """A recurrent core that simulates series, its initial state, and a linear readout.
 
     Args:
@@ -105,6 +108,13 @@ class SeriesModel(StandardisedColumns):
         self.add_scales(columns, targets)
         if given.scale == "window":
             self.register_buffer("usual", torch.zeros(targets))
+
+    @classmethod
+    def page(cls, explored: Explored) -> Page:
+        """Return the page of such models; see `explore`."""
+        from .page import SeriesPage
+
+        return SeriesPage(explored)
 
     def standardise(self, records: Sequence[Record]) -> None:
         """Set the scales to those of training records; see `StandardisedColumns.standardise`."""
@@ -201,9 +211,9 @@ class SeriesModel(StandardisedColumns):
     def baselines(self) -> dict[str, Predict]:
         """Return the baselines that need no training data, by their names.
 
-        They are the mean of the training targets (mean); with a window, its last known targets (persistence) and the
-        repetition of its last season (seasonal; where the frequency has a season that fits into the window); and the
-        linear model (linear), if the model keeps one.
+        They are the mean of the training targets (mean; `fit` and `compare` take that of each training series); with a
+        window, its last known targets (persistence) and the repetition of its last season (seasonal; where the
+        frequency has a season that fits into the window); and the linear model (linear), if the model keeps one.
         """
         window, mean = self.settings.window, self.target_mean.cpu()
         found = {"mean": mean_baseline(mean, window)}

@@ -111,7 +111,7 @@ def column_values(table: Table, name: str, settings: TextSettings) -> list[Any]:
     if name in settings.labels or table.is_category(name):
         return [spelling(cell) if cell else None for cell in cells]
     missing = text.str.to_lowercase().is_in(MISSING)
-    decimal = text.str.replace(",", ".", literal=True) if table.files.decimal == "," else text
+    decimal = table.with_point(name, text)
     numbers = decimal.cast(pl.Float64, strict=False)
     wrong = (~missing & ~numbers.is_finite().fill_null(value=False)).arg_true().to_list()
     if wrong and name in settings.quantities:
@@ -119,6 +119,7 @@ def column_values(table: Table, name: str, settings: TextSettings) -> list[Any]:
         raise InputError(f"{table.where(wrong[0], name)}: {found!r} is no finite number, but `quantities` names it")
     if wrong:
         return [spelling(cell) if cell else None for cell in cells]
+    table.check_doubles(name, numbers.to_numpy())
     return [None if absent else value for absent, value in zip(missing.to_list(), numbers.to_list(), strict=True)]
 
 

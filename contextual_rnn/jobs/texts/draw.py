@@ -13,8 +13,9 @@ from ..._core.categorical import draw_category
 from ..._core.evaluation import evaluation_mode
 from ..._core.noise import TrajectorySeeds
 from ..._core.settings import check_count
+from ..._core.state import State
 from ...errors import InputError
-from ...sequence_model import SequenceModel
+from ...sequence_model import SequenceModel, select_batch
 from .batches import END
 
 KEPT = 0.8  # texts that have ended are run on, until fewer than this share of those that are run has not
@@ -68,7 +69,7 @@ def restricted(logits: Tensor, top_k: int | None, top_p: float) -> Tensor:
 @torch.no_grad()
 def draw(
     sequences: SequenceModel, context: Tensor | None, size: int, steps: int, how: Sampling, seeds: TrajectorySeeds,
-    prefix: Sequence[int] = (),
+    prefix: Sequence[int] = (), state: State | None = None,
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
     """Draw texts.
 
@@ -80,13 +81,16 @@ def draw(
         how: how symbols are drawn.
         seeds: the random numbers. They depend on the number of a text, not on `size`.
         prefix: the numbers of the symbols that every text starts with.
+        state: a state to start from instead of h0, of one row or `size` rows.
 
     Returns:
         The numbers of the symbols, (B, T), `END` past the end of a text, and whether each text has ended, (B,).
     """
     assert sequences.start is not None
     with evaluation_mode(sequences):
-        h0 = sequences.rnn.start(size, context, sample=how.temperature > 0, generator=seeds)
+        h0 = select_batch(state, 0, size, size)
+        if state is None:
+            h0 = sequences.rnn.start(size, context, sample=how.temperature > 0, generator=seeds)
         step, control = sequences.rnn.stepper(h0), sequences.control(context)
         inputs = sequences.start.expand(size, -1)
         rows, running, found = torch.arange(size), torch.ones(size, dtype=torch.bool), []  # rows: those that are run

@@ -27,6 +27,9 @@ from ...data.held_out import hash_of
 from ...data.table import Source, free_name, number
 from ...data.units import join, pattern_of, split
 from ...errors import DataWarning, InputError
+from ...explore.explorable import Explorable
+from ...explore.explored import Explored
+from ...explore.page import Page
 from ...export.field_columns import FieldColumns
 from ...export.files import Graphs, program
 from ...export.sequence_graphs import RESERVED, generator_graphs
@@ -46,7 +49,7 @@ MOST_DRAWS = 20  # texts drawn for each one that is asked for, where texts of th
 
 
 @register
-class TextModel(SavedModel):
+class TextModel(SavedModel, Explorable):
     """A sequence model of symbols with an end symbol, whose initial state or inputs are a function of the context.
 
     Args:
@@ -128,6 +131,13 @@ class TextModel(SavedModel):
         described |= {"pattern": pattern_of(self.settings.unit), "usual_length": self.usual_length}
         specs = generator_graphs(self.sequences, columns, None)
         return Graphs(specs, {**described, "context": columns.names}, {"-sample.py": program("write")})
+
+    @classmethod
+    def page(cls, explored: Explored) -> Page:
+        """Return the page of such models; see `explore`."""
+        from .page import TextPage
+
+        return TextPage(explored)
 
     def losses(self, batch: TextBatch) -> Tensor:
         """Return the negative log-likelihood of every symbol of a minibatch, the ends included, (B, T) in nats."""
@@ -222,7 +232,7 @@ class TextModel(SavedModel):
             prefix: the text that every text starts with.
             first: the number of the first text.
         """
-        start = self._prefix(prefix)
+        start = self.prefix_numbers(prefix)
         most = max(1 + (steps or 2 * self.usual_length), len(start) + 1)
         for at in range(0, len(rows), CHUNK):
             part = rows[at : at + CHUNK]
@@ -232,7 +242,8 @@ class TextModel(SavedModel):
             for numbers, end in zip(found.tolist(), ended.tolist(), strict=True):
                 yield tuple(self.symbols[number - 1] for number in numbers if number != END), end
 
-    def _prefix(self, prefix: str) -> list[int]:
+    def prefix_numbers(self, prefix: str) -> list[int]:
+        """Return the numbers of the symbols that texts start with; raise InputError for an unknown symbol."""
         if not prefix:
             return []
         numbers = {symbol: place for place, symbol in enumerate(self.symbols, start=1)}

@@ -1,0 +1,64 @@
+"""`Page`: what a job shows of its trained models, as a description and calls that a browser makes with JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from ..errors import InputError
+from .asked import Asked
+from .explored import Explored
+
+Call = Callable[[Asked], dict[str, Any]]
+
+
+class Page:
+    """The page of a job; a subclass says what it shows.
+
+    Args:
+        explored: the trained models, and what is known of their run.
+
+    Attributes:
+        script: the name of the script in the folder `static` that draws the page.
+        job: in words, for the title.
+    """
+
+    script: str
+    job: str
+
+    def __init__(self, explored: Explored) -> None:
+        self.explored = explored
+        for model in explored.models.values():
+            model.eval()
+
+    def describe(self) -> dict[str, Any]:
+        """Return what the browser needs before its first call."""
+        about = {"script": self.script, "job": self.job, "name": self.explored.name, "verdict": self.explored.verdict}
+        facts = {name: self.facts(model) for name, model in self.explored.models.items()}
+        return {**about, "models": list(self.explored.models), "facts": facts}
+
+    def facts(self, model: Any) -> list[str]:
+        """Return sentences on a model: what it reads, and what its h0 is."""
+        raise NotImplementedError
+
+    def calls(self) -> dict[str, Call]:
+        """Return the calls that the browser may make, by name."""
+        raise NotImplementedError
+
+    def answer(self, name: str, asked: Asked) -> dict[str, Any]:
+        """Return the result of a call.
+
+        Raises:
+            InputError: there is no such call, or what it asks is wrong.
+        """
+        calls = self.calls()
+        if name not in calls:
+            raise InputError(f"there is no call {name!r}; the calls are {', '.join(calls)}")
+        with torch.no_grad():
+            return calls[name](asked)
+
+    def model(self, asked: Asked) -> Any:
+        """Return the model that a call names; without a name, the first."""
+        return self.explored.models[asked.choice("model", list(self.explored.models))]

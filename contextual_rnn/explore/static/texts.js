@@ -1,0 +1,110 @@
+// Texts as they are written: each symbol with its probability, molecules where they can be drawn, and the map of h0.
+
+import { asker, facts, verdict } from "./api.js";
+import { check, context, line, models, slider, whole } from "./controls.js";
+import { html, shown } from "./dom.js";
+import { map } from "./map.js";
+
+const PAUSE = 60; // milliseconds between symbols that appear
+
+export function start(about, main) {
+  let place = null, texts = [], chosen = 0, timer = 0;
+  const moved = () => { place = null; ask(); };
+  const model = models(about.models, () => { showModel(); moved(); });
+  const fields = context(about.fields, moved);
+  const temperature = slider("Temperature (1: the model's distribution; 0: the most likely symbol)", { least: 0, most: 2, step: 0.05, value: 1 }, () => ask());
+  const among = slider("Top p (draw among the likely symbols only; 1: all)", { least: 0.05, most: 1, step: 0.05, value: 1 }, () => ask());
+  const seed = whole("Seed", 0, 0, 2 ** 31, () => ask());
+  const prefix = line("Texts begin with", "", () => ask());
+  const count = slider("Texts", { least: 1, most: 30, step: 1, value: 8 }, () => ask());
+  const zero = check("also from h0 = 0, with the same random numbers", true, () => ask());
+  const said = html("div", { class: "facts" });
+  const symbols = html("ul", { class: "symbols" }), inspected = html("div", { class: "note", "aria-live": "polite" });
+  const from = html("ol", { class: "texts" }), without = html("ol", { class: "texts" });
+  const withoutPart = html("section", {}, html("h2", {}, "The same from h0 = 0"), without);
+  const molecules = html("div", { class: "molecules" });
+  const plane = map(about.fields, (next) => { place = next; ask(); }, (values) => { fields.set(values); moved(); });
+  const heading = html("h2", {}, "Texts");
+  main.append(
+    html("form", { class: "controls", "aria-label": "Controls", onsubmit: (event) => event.preventDefault() },
+      html("h2", {}, about.fields.length ? "What is known about the text" : "Sampling"),
+      model.element, fields.elements, temperature.element, among.element, seed.element, prefix.element, count.element, zero.element),
+    html("div", { class: "figures" }, said,
+      html("section", { class: "wide" }, html("h2", {}, "One text, symbol by symbol"), symbols,
+        html("p", { class: "note" }, "Bars and numbers: the probability of each symbol, given those before it. Choose a symbol to see what else was likely there."), inspected),
+      html("section", {}, heading, html("p", { class: "note" }, "Choose a text to see its symbols."), from), withoutPart,
+      about.molecules && html("section", { class: "wide" }, html("h2", {}, "Molecules"), molecules),
+      plane.element,
+      verdict(about)),
+  );
+
+  const ask = asker("write", () => ({
+    model: model.value(), context: fields.value(), temperature: temperature.value(), top_p: among.value(), seed: seed.value(),
+    prefix: prefix.value(), n: count.value(), zero: zero.value(), place, steps: about.longest,
+  }), draw);
+
+  function showModel() {
+    said.replaceChildren(...facts(about.facts[model.value()]).childNodes);
+    plane.show(about.maps[model.value()]);
+  }
+
+  function draw(found) {
+    texts = found.texts;
+    chosen = Math.min(chosen, texts.length - 1);
+    heading.textContent = place ? "Texts from the chosen h0" : "Texts from h0";
+    from.replaceChildren(...texts.map((one, i) => html("li", {}, html("button", { type: "button", "aria-pressed": String(i === chosen), onclick: () => inspect(i) }, one.text || "(empty)"), ` ${cost(one)}`)));
+    withoutPart.hidden = !found.zero;
+    without.replaceChildren(...(found.zero || []).map((one) => html("li", {}, one.text || "(empty)", " ", html("span", { class: "note" }, cost(one)))));
+    if (about.molecules) molecules.replaceChildren(...texts.map(molecule));
+    plane.mark(found.here);
+    write(texts[chosen]);
+  }
+
+  const cost = (one) => `${one.nats === null ? "" : `${shown(one.nats)} nats`}${one.ended ? "" : ", not ended"}`;
+
+  function inspect(i) {
+    chosen = i;
+    [...from.querySelectorAll("button")].forEach((one, j) => one.setAttribute("aria-pressed", String(i === j)));
+    write(texts[i]);
+  }
+
+  // Symbols appear one after the other, as they were drawn.
+  function write(text) {
+    clearInterval(timer);
+    inspected.textContent = "";
+    const parts = text.symbols.map((symbol, i) => {
+      const bar = html("span", {}), chance = text.probabilities[i];
+      bar.style.width = `${100 * chance}%`;
+      const name = symbol === "end" && i === text.symbols.length - 1 && text.ended ? "⏎" : symbol === " " ? "␣" : symbol;
+      return html("li", {}, html("button", { type: "button", "aria-label": `${symbol}, probability ${shown(chance)}`, onclick: () => alternatives(text, i) }, name),
+        html("div", { class: "bar", "aria-hidden": "true" }, bar), html("small", {}, i < text.given ? "given" : chance.toFixed(2)));
+    });
+    if (matchMedia("(prefers-reduced-motion: reduce)").matches) {
+      symbols.replaceChildren(...parts);
+      return;
+    }
+    parts.forEach((one) => { one.style.visibility = "hidden"; });
+    symbols.replaceChildren(...parts);
+    let next = 0;
+    timer = setInterval(() => {
+      if (next < parts.length) parts[next].style.visibility = "visible";
+      else clearInterval(timer);
+      next += 1;
+    }, PAUSE);
+  }
+
+  function alternatives(text, i) {
+    const rows = text.alternatives[i].map(([symbol, chance]) => html("tr", {}, html("td", {}, symbol === " " ? "␣" : symbol), html("td", { class: "number" }, chance.toFixed(3))));
+    inspected.replaceChildren(html("p", {}, `Most likely as symbol ${i + 1}, where ${text.symbols[i] === " " ? "a space" : text.symbols[i]} was drawn:`), html("table", {}, html("thead", {}, html("tr", {}, html("th", {}, "symbol"), html("th", { class: "number" }, "probability"))), html("tbody", {}, rows)));
+  }
+
+  function molecule(one) {
+    const known = Object.entries(one.properties).map(([name, value]) => `${name} ${shown(value)}`).join(", ");
+    const picture = one.formula ? new DOMParser().parseFromString(one.formula, "image/svg+xml").documentElement : html("p", {}, "no valid molecule");
+    if (one.formula) { picture.setAttribute("role", "img"); picture.setAttribute("aria-label", one.text); }
+    return html("figure", {}, picture, html("figcaption", {}, known || one.text));
+  }
+
+  showModel();
+  ask();
+}
