@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -41,6 +42,10 @@ class Record:
     def __len__(self) -> int:
         """Return T, the number of time steps."""
         return len(self.inputs)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the fields for pickle; a tensor that is a part of a series is pickled without the rest of it."""
+        return {name: value.clone() if isinstance(value, Tensor) else value for name, value in vars(self).items()}
 
     def part(self, start: int, stop: int) -> Record:
         """Return the steps from `start` up to `stop`."""
