@@ -63,7 +63,7 @@ test-page: .venv/tested
 compatibility: .venv/tested
 	$(PIP) lightning skorch huggingface_hub onnx onnxscript onnxruntime opt_einsum
 	$(PIP) --no-deps opacus
-	EVERY_CASE=1 $(BIN)/python -m pytest tests/test_compatibility*.py tests/test_examples.py
+	EVERY_CASE=1 $(BIN)/python -m pytest tests/test_compatibility*.py tests/test_examples.py tests/test_export*.py
 
 .venv/docs: .venv/tested
 	$(PIP) --editable ".[docs]"

@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import pickle
 import re
 
 import numpy as np
@@ -89,6 +90,13 @@ def test_horizons_follow_one_another():
     whole = records(1, steps=60)[0].targets[:, 0]
     assert [float(one.targets[PAST, 0]) for one in windows] == [float(whole[PAST + HORIZON * k]) for k in range(3)]
     assert all(len(one) == PAST + HORIZON for one in windows)
+
+
+def test_a_pickled_window_does_not_hold_the_whole_series():
+    (whole,) = records(1, steps=50_000)
+    window = pickle.loads(pickle.dumps(whole.part(10, 20)))
+    assert torch.equal(window.targets, whole.targets[10:20])
+    assert len(pickle.dumps(window)) < 5000 < len(pickle.dumps(whole))
 
 
 def test_a_report_counts_the_series_in_which_the_model_is_better(fitted):
