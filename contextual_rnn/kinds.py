@@ -29,8 +29,8 @@ class Kind:
         meaning: what it is, in a few words.
         build: `build(core, make_context_state)` returns the initial state; the second argument makes
             `ContextState(core, network)` for the kinds that use one.
-        colour: its colour in every figure, from the palette of Okabe and Ito, which colour-blind readers can
-            distinguish.
+        colour: its colour in every figure, which colour-blind readers can distinguish; most are of the palette of Okabe
+            and Ito.
         needs_context: whether it is a function of a context.
         needs_window: whether it is a function of the first steps of a series.
         is_control: whether it starts from zero and uses the context in another way.
@@ -129,7 +129,7 @@ _KINDS = (
         "estimated",
         "free in training, then fitted to each window by least squares",
         lambda core, _: FreeState(core),
-        "#F0E442",
+        "#8C7000",
         needs_window=True,
         is_estimated=True,
         by_default=False,

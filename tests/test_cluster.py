@@ -15,6 +15,7 @@ from tanks import write
 from contextual_rnn import InputError
 from contextual_rnn._core.gpus import gpus_for, own_gpu, taking_gpu
 from contextual_rnn.jobs import series
+from contextual_rnn.study import cluster as cluster_module
 from contextual_rnn.study.cluster import run_on_cluster
 from contextual_rnn.study.parallel import Run, run_all
 
@@ -58,6 +59,13 @@ def test_an_address_of_another_form_is_refused(tmp_path, address):
         InputError, match=r"`cluster` must be the address of a Dask scheduler, such as dask://host:8786"
     ):
         list(run_on_cluster(address, [], gpu_of, tmp_path, resume=False, timeout=1))
+
+
+def test_an_address_that_does_not_answer_is_named_soon(tmp_path, monkeypatch):
+    pytest.importorskip("distributed")
+    monkeypatch.setattr(cluster_module, "CONNECT", 1.0)
+    with pytest.raises(InputError, match=r"`cluster` dask://127\.0\.0\.1:9: no Dask scheduler answers there"):
+        list(run_on_cluster("dask://127.0.0.1:9", [], gpu_of, tmp_path, resume=False, timeout=1))
 
 
 SLOW = """

@@ -21,14 +21,12 @@ from contextual_rnn import (
     FreeState,
     InputError,
     Label,
-    Quantity,
 )
 from contextual_rnn.cli import main
 from contextual_rnn.export import check, onnx_format
 from contextual_rnn.export.check import difference
 from contextual_rnn.export.files import graphs_of, write_all
 from contextual_rnn.jobs.series import SeriesModel, SeriesSettings
-from contextual_rnn.kinds import KINDS
 
 onnx = pytest.importorskip("onnx", reason="pip install 'contextual-rnn[export]'")
 onnxruntime = pytest.importorskip("onnxruntime", reason="pip install 'contextual-rnn[export]'")
@@ -142,34 +140,6 @@ def test_a_full_disk_leaves_no_file(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-SERIES = [  # kind, cell, layers, missing
-    ("zero", "rnn", 1, "refuse"),
-    ("free", "lstm", 2, "hold"),
-    ("error-noise", "gru", 1, "zero"),
-    ("warm-up", "gru", 2, "interpolate"),
-    ("every-step", "lstm", 1, "refuse"),
-    ("context", "fast-weights", 1, "zero"),
-    ("gaussian", "lstm", 1, "interpolate"),
-    ("handoff", "gru", 2, "refuse"),
-]
-
-
-@pytest.mark.parametrize(("kind", "cell", "layers", "missing"), SERIES if EVERY_CASE else SERIES[5:6])
-def test_onnx_runtime_simulates_series_as_the_model(kind, cell, layers, missing):
-    settings = SeriesSettings(
-        inputs=("u", "v"), targets=("y",), context=("a", "b"), window=3, hidden=5, initial_state=kind,
-        cell=cell, layers=layers, missing=missing,
-    )  # fmt: skip
-    model = SeriesModel(settings, {"a": Quantity(mean=2020.0, deviation=2.0), "b": Label(["x", "y", "z"])})
-    model.target_scale.fill_(30.0)
-    if cell == "fast-weights":
-        model.rnn.core.backend = "reference"  # needs no compilation
-    sizes = SIZES if cell != "fast-weights" else SIZES[:2]
-    found = differences(model, sizes)
-    assert max(found.values()) <= 1e-5, found
-    assert {graph for graph, *_ in found} == {"", "continue", "step"}
-
-
 def test_equal_targets_of_a_window_have_no_spread_in_the_graph_either():
     settings = SeriesSettings(inputs=("u",), targets=("y",), window=3, hidden=3, scale="window", initial_state="zero")
     spec = graphs_of(SeriesModel(settings)).specs[0]  # whose `usual` spread is 0
@@ -255,10 +225,3 @@ def test_bad_use_of_the_command_is_one_sentence_and_overwrites_nothing(saved, tm
     assert "run pip install 'contextual-rnn[export]'" in refused(run, "--out", tmp_path / "other.onnx")
     assert (tmp_path / "model-step.onnx").read_text() == "mine"
     assert {path.name for path in tmp_path.glob("*.*")} == {"run.safetensors", "model-step.onnx", "model-step.pt2"}
-
-
-def test_every_kind_of_series_is_tested():
-    tested = {kind for kind, *_ in SERIES} | {"estimated", "context+estimated"}
-    assert tested == set(KINDS)
-    assert {cell for _, cell, *_ in SERIES} == {"gru", "lstm", "rnn", "fast-weights"}
-    assert {missing for *_, missing in SERIES} == {"refuse", "hold", "zero", "interpolate"}

@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import pickle
 import re
 
 import numpy as np
@@ -89,6 +90,13 @@ def test_horizons_follow_one_another():
     whole = records(1, steps=60)[0].targets[:, 0]
     assert [float(one.targets[PAST, 0]) for one in windows] == [float(whole[PAST + HORIZON * k]) for k in range(3)]
     assert all(len(one) == PAST + HORIZON for one in windows)
+
+
+def test_a_pickled_window_does_not_hold_the_whole_series():
+    (whole,) = records(1, steps=50_000)
+    window = pickle.loads(pickle.dumps(whole.part(10, 20)))
+    assert torch.equal(window.targets, whole.targets[10:20])
+    assert len(pickle.dumps(window)) < 5000 < len(pickle.dumps(whole))
 
 
 def test_a_report_counts_the_series_in_which_the_model_is_better(fitted):
@@ -289,7 +297,9 @@ def test_compare_tries_each_factor_alone(tmp_path):
 
 def test_compare_of_a_single_variant_compares_nothing():
     options = {**COLUMNS, **TINY, "seeds": 1, "jobs": 1}
-    found = forecast.compare(table(2), table(1), bridge=["zero"], feeding="truth", **options)
+    found = forecast.compare(table(2), table(1), bridge=["zero"], feeding="truth", refit=True, **options)
+    assert "Each model was fitted again to all rows of the training table (refit)." in found.note
+    assert "Errors are in the unit of the target, of 9 forecasts, whose horizons do not overlap; lower is" in found.note
     assert not found.differences
     assert "nothing to compare" in found.answer
     with pytest.raises(InputError, match="`test` is required"):

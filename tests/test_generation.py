@@ -405,3 +405,8 @@ def test_scores_of_calibration():
     known = known + 2 * torch.exp(-(truth**2) / 2) / math.sqrt(2 * math.pi) - 1 / math.sqrt(math.pi)
     assert (crps(samples, truth) - known).abs().mean() < 0.05
     assert crps(torch.full((1, 3), 2.0), torch.tensor([5.0])) == 3
+
+
+def test_few_series_are_trained_to_the_last_epoch():
+    report = generation.fit(ramps(4), **COLUMNS, **TINY).report
+    assert "The weights are those of the last epoch, since fewer than 10 series" in " ".join(str(report).split())

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import types
 
 import polars as pl
 import pytest
@@ -22,7 +23,7 @@ from contextual_rnn.jobs.generation.settings import GenerationSettings
 from contextual_rnn.jobs.pairs.settings import PairSettings
 from contextual_rnn.jobs.series.settings import SeriesSettings
 from contextual_rnn.jobs.texts.settings import TextSettings
-from contextual_rnn.study.launch import Together, train
+from contextual_rnn.study.launch import Together, follow, train
 from contextual_rnn.study.parallel import Run
 
 STEPS = {"epochs": 2, "batch_size": 5}
@@ -174,6 +175,20 @@ def test_a_process_that_is_killed_ends_all_and_one_process_resumes(tmp_path):
     alone = series.fit(str(table), **options)
     for name, tensor in alone.state_dict().items():
         assert torch.allclose(tensor, resumed.state_dict()[name], rtol=1e-2, atol=1e-3), name
+
+
+def test_a_process_that_has_read_other_data_is_named(tmp_path):
+    class Told:
+        rank = 1
+
+        def broadcast(self):
+            return "train", ({}, {"train": "a", "test": "b"})
+
+    class Work:
+        data = types.SimpleNamespace(identity={"sha256": {"train": "c", "test": "b"}})
+
+    with pytest.raises(InputError, match="process 1 has read other data in `train` than process 0; give every machine"):
+        follow(Work(), Told(), tmp_path)
 
 
 def test_other_numbers_of_processes_than_were_started_are_refused(monkeypatch):

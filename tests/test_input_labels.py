@@ -65,7 +65,7 @@ def test_forecasts_read_labels_of_the_past_and_of_the_future(base, tmp_path):
     model = forecast.fit(table[:100], base=base, out=tmp_path / "run", jobs=1, **options)
     assert model.coding.labels == {"day": sorted(DAYS), "past": sorted(DAYS)}
     assert (model.known_ahead, model.read_ahead) == ([0, 1], [0, 1, 2, 3, 4])
-    errors = model.errors(model.question(table[:100], table[100:104].drop("past")))
+    errors = model.errors(table[:100], table[100:104].drop("past")).by_target
     assert errors["linear"]["y"] < 0.3 < errors["persistence"]["y"]
     if base == "linear":
         assert errors["the model"]["y"] < 0.3

@@ -16,6 +16,7 @@ from contextual_rnn.data.table import Table
 from contextual_rnn.errors import InputError
 from contextual_rnn.jobs import forecast, generation, series
 from contextual_rnn.jobs.forecast import ForecastModel
+from contextual_rnn.jobs.forecast.report import figures
 from contextual_rnn.jobs.generation import SeriesGenerator
 from contextual_rnn.jobs.series import SeriesModel
 
@@ -170,10 +171,8 @@ def test_forecasts_and_their_quantiles_have_the_offset(tmp_path):
     for name in ("y_predicted", "y_quantile_0.1", "y_quantile_0.9"):
         assert np.abs(differences(found[name])).max() < 20
     np.testing.assert_array_equal(differences(found["y"]), WAVE[50:53])
-    assert model.errors(model.question(table()[:50], table()[50:53]))["persistence"]["y"] < 10
-    figure = forecast.train._figures(forecast.train.read_tables(table(), None, None, model.settings), model)[
-        "forecasts"
-    ]()
+    assert model.errors(table()[:50], table()[50:53]).by_target["persistence"]["y"] < 10
+    figure = figures(forecast.train.read_tables(table(), None, None, model.settings), model)["forecasts"]()
     assert abs(figure.axes[0].lines[0].get_ydata()[0] - LARGE) < 20
 
 

@@ -194,6 +194,9 @@ def test_a_log_has_one_line_per_finished_run(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "stderr", io.StringIO())
     run_all([Run(name, {"number": 1}, 1) for name in "ab"], count, tmp_path / "o", resume=False, title="t", jobs=1)
     assert sys.stderr.getvalue() == "t: a finished, 1 of 2\nt: b finished, 2 of 2\n"
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    run_all([Run(name, {"number": 1}, 1) for name in "abc"], count, tmp_path / "o", resume=True, title="t", jobs=1)
+    assert sys.stderr.getvalue() == "t: 2 of 3 runs were finished before\nt: c finished, 3 of 3\n"
 
 
 def test_a_closed_standard_error_is_no_obstacle(tmp_path, monkeypatch):

@@ -26,6 +26,9 @@ def the_bytes(folder):
     return (pathlib.Path(folder) / "model.safetensors").read_bytes()
 
 
+PAIRS = (("a", 0.0), ("b", 1000.0), ("new", 1e6))
+
+
 @pytest.fixture
 def undrawn(monkeypatch):
     """Leave out the figures of run folders, which take longer than the training."""
@@ -263,6 +266,16 @@ def test_series_too_short_to_train_on_are_left_out_and_named():
     assert "on 7 series for 1 epochs" in words
     with pytest.raises(InputError, match="series 'b0' has 2 steps, but at least 3 are needed"):
         series.fit(table[table["id"].str[0] == "b"], series="id", inputs=["u"], targets=["y"], window=1)
+
+
+def test_the_mean_baseline_of_a_training_series_is_its_own_mean():
+    frames = [pl.DataFrame({"id": [name] * 20, "u": np.zeros(20), "y": y + np.arange(20.0)}) for name, y in PAIRS]
+    options = {"inputs": ["u"], "targets": ["y"], "series": "id", "initial_state": "zero"}
+    network = series.fit(pl.concat(frames[:2]), test=pl.concat(frames[1:]), epochs=1, updates=1, hidden=2, **options)
+    rows = network.report.tables["Errors by series"]
+    new, overall = 1e6 + np.arange(20.0), 500 + 9.5
+    wanted = [np.arange(20.0).std(), np.sqrt(np.mean((new - overall) ** 2))]
+    assert [row["RMSE of mean"] for row in rows] == pytest.approx(wanted, rel=1e-4)
 
 
 def test_a_test_table_that_is_the_training_table_is_remarked_on():

@@ -10,8 +10,10 @@ from tanks import QUICK, columns
 
 from contextual_rnn import InputError
 from contextual_rnn._core.records import random_windows
+from contextual_rnn.data import row_groups, stored_tables
 from contextual_rnn.data import stored as module
 from contextual_rnn.data.columns import ColumnSettings
+from contextual_rnn.data.row_groups import check_row_groups, sizes_of_row_groups
 from contextual_rnn.data.series import Datasets
 from contextual_rnn.data.stored import store
 from contextual_rnn.jobs import forecast, series
@@ -148,3 +150,39 @@ def test_what_is_wrong_is_named(table, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="empty is a folder without Parquet files"):
         series.fit(tmp_path / "empty", memory=1.0, jobs=1, **TANK, **QUICK)
+
+
+def test_a_set_whose_files_differ_or_grow_is_refused(table, tmp_path, monkeypatch):
+    folder = tmp_path / "set"
+    folder.mkdir()
+    given = {"memory": 1e-6, "jobs": 1, "inputs": ["u"], "targets": ["y"], **QUICK}
+
+    def fails(other, match):
+        other.write_parquet(folder / "b.parquet")
+        with pytest.raises(InputError, match=match):
+            series.fit(folder, **given)
+
+    table[:200].write_parquet(folder / "a.parquet")
+    fails(table[200:].drop("y"), r"b.parquet: column 'y' is absent, but in .*a.parquet it is Float64; all files of")
+    fails(table[200:].with_columns(u=pl.lit(1)), r"b.parquet: column 'u' is Int32, but in .*a.parquet it is Float64")
+    table[:0].write_parquet(folder / "b.parquet")  # without rows
+    assert store(folder, ("u",), ("y",), None).sizes == (200,)
+    found = stored_tables.hash_of
+
+    def grows(path):
+        table.write_parquet(folder / "c.parquet")
+        return found(path)
+
+    monkeypatch.setattr(stored_tables, "hash_of", grows)
+    fails(table[200:], "set has changed while it was read; start again when it is complete")
+
+
+def test_a_row_group_that_takes_more_than_the_memory_is_refused(table, tmp_path, monkeypatch):
+    monkeypatch.setattr(row_groups, "LEAST", 0.0)
+    table.write_parquet(tmp_path / "a.parquet", row_group_size=100)
+    sizes = sizes_of_row_groups(tmp_path / "a.parquet", ["u", "y"])
+    assert len(sizes) == 4
+    assert sizes[0] == pytest.approx(2 * 800, rel=0.2)
+    check_row_groups(tmp_path / "a.parquet", ["u", "y"], 1e-5)
+    with pytest.raises(InputError, match=r"`memory` 1e-06: a row group of .*a.parquet takes about 3.*e-06 GB"):
+        series.fit(tmp_path, memory=1e-6, jobs=1, **TANK, **QUICK)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -42,6 +43,10 @@ class Record:
         """Return T, the number of time steps."""
         return len(self.inputs)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the fields for pickle; a tensor that is a part of a series is pickled without the rest of it."""
+        return {name: value.clone() if isinstance(value, Tensor) else value for name, value in vars(self).items()}
+
     def part(self, start: int, stop: int) -> Record:
         """Return the steps from `start` up to `stop`."""
         filled = None if self.filled is None else self.filled[start:stop]
@@ -55,6 +60,14 @@ def last_known(values: Tensor, otherwise: Tensor) -> Tensor:
     steps = torch.arange(len(values), device=values.device)[:, None]
     last = torch.where(values.isnan(), -1, steps).amax(dim=0)
     return torch.where(last < 0, otherwise, values.gather(0, last.clamp(min=0)[None])[0])
+
+
+def own_means(series: Sequence[Record]) -> dict[str, Tensor]:
+    """Return the means of the targets of series, (Y,), by name; several parts of a series count as one."""
+    parts: dict[str, list[Tensor]] = {}
+    for record in series:
+        parts.setdefault(record.name, []).append(record.targets)
+    return {name: torch.cat(several).double().nanmean(0).float() for name, several in parts.items()}
 
 
 # Inputs (B, T, U), targets (B, T, Y), context (B, C) and lengths (B,); and the filled targets (B, T, 2Y), if missing

@@ -15,6 +15,7 @@ from .columns import ColumnSettings
 from .lengths import left_out_in_words, too_short
 from .missing import REFUSE
 from .parquet import hash_of, scan_columns
+from .row_groups import check_row_groups
 from .series import Datasets, inputs_of
 from .stored import StoredSeries, refuse_large, store
 from .table import Source, same_tables
@@ -58,6 +59,7 @@ def read_stored(
     if getattr(columns, "scale", None) not in scales:
         raise _refused("scale")
     unchanged = Unchanged(path)
+    check_row_groups(path, [*inputs_of(columns), *columns.targets], getattr(columns, "memory", None) or 0.0)
     stored, notes = _long_enough(store(path, inputs_of(columns), columns.targets, columns.series), path, least, columns)
     data = read(_first_rows(path, stored, columns))
     for name in data.coding.offsets:

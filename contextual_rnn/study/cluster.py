@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from .parallel import Run, Work
 
 SCHEME = "dask://"
-TIMEOUT = 60.0  # seconds to wait for the scheduler, and for the first worker
+CONNECT = 10.0  # seconds to wait for the scheduler
+TIMEOUT = 60.0  # seconds to wait for the first worker
 LEFT = ("config.json", "provenance.json", "results.json", BEST, NAME, PREVIOUS, LOCK, OWNER)  # files that stay there
 _ONE = threading.Lock()  # a process trains one model at a time
 
@@ -115,7 +116,7 @@ def _client(address: str) -> Any:
     except ImportError:
         raise InputError("`cluster` needs Dask: pip install 'contextual-rnn[cluster]'") from None
     try:
-        return Client(address.replace(SCHEME, "tcp://", 1), timeout=TIMEOUT, set_as_default=False)
+        return Client(address.replace(SCHEME, "tcp://", 1), timeout=CONNECT, set_as_default=False)
     except (OSError, TimeoutError):
         raise InputError(f"`cluster` {address}: no Dask scheduler answers there; is it started?") from None
 

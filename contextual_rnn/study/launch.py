@@ -103,7 +103,7 @@ class _Announced:
     group: Group
 
     def __call__(self, config: dict[str, Any], folder: pathlib.Path) -> dict[str, Any]:
-        self.group.broadcast(("train", config))
+        self.group.broadcast(("train", (config, _hashes(self.work))))
         with training_in(self.group):
             return self.work(config, folder)
 
@@ -129,8 +129,25 @@ def follow(work: Work, group: Group, folder: pathlib.Path) -> bytes:
             what, content = group.broadcast()
             if what == "end":
                 return content
+            config, hashes = content
+            _check_same(hashes, _hashes(work), group.rank)
             with training_in(group):
-                work(content, folder)
+                work(config, folder)
+
+
+def _hashes(work: Work) -> dict[str, str]:
+    """Return the SHA-256 of every table that a process has read, by its name; none if the work has no tables."""
+    return dict(getattr(getattr(work, "data", None), "identity", {}).get("sha256", {}))
+
+
+def _check_same(first: dict[str, str], own: dict[str, str], rank: int) -> None:
+    """Raise InputError if a process has read other tables than process 0."""
+    for name in dict.fromkeys([*first, *own]):
+        if first.get(name) != own.get(name):
+            raise InputError(
+                f"process {rank} has read other data in `{name}` than process 0; give every machine the same files, "
+                "and start again when they are complete"
+            )
 
 
 def _start(folder: pathlib.Path, task: tuple[Any, ...], together: Together) -> None:

@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -112,8 +112,9 @@ def run_all(
 
     processes = min(jobs or (gpus if gpus > 1 else joblib.cpu_count()), len(runs)) or 1
     results: dict[str, dict[str, Any]] = {}
+    before = {run.name for run in runs if resume and RunFolder(out / run.name).results_path.exists()}
     with (
-        Progress([(run.name, run.epochs) for run in runs], out, title, processes) as finished,
+        Progress([(run.name, run.epochs) for run in runs], out, title, processes, before) as finished,
         temporary_folder() as locks,
     ):
         shared = gpus, processes, locks
@@ -264,15 +265,25 @@ class Progress:
         out: the folder that holds the runs' folders.
         title: of the bar.
         processes: the number of processes; several take some time to start, which a line announces.
+        before: the names of the runs that an earlier call finished.
     """
 
-    def __init__(self, runs: Sequence[tuple[str, int]], out: pathlib.Path, title: str, processes: int) -> None:
-        self.runs, self.out, self.title, self.processes = runs, out, title, processes
+    def __init__(
+        self,
+        runs: Sequence[tuple[str, int]],
+        out: pathlib.Path,
+        title: str,
+        processes: int,
+        before: Collection[str] = (),
+    ) -> None:
+        self.runs, self.out, self.title, self.processes, self.before = runs, out, title, processes, before
         self.stop, self.finished = threading.Event(), 0
         self.is_live = sys.stderr is not None and (sys.stderr.isatty() or _in_notebook())
         self.bar: Any = None
 
     def __enter__(self) -> Callable[[str], None]:
+        if self.before:
+            self._write(f"{self.title}: {len(self.before)} of {len(self.runs)} runs were finished before")
         if self.is_live:
             if self.processes > 1:
                 self._write(f"{self.title}: starting {self.processes} worker processes")
@@ -321,7 +332,7 @@ class Progress:
 
     def _run_finished(self, name: str) -> None:
         self.finished += 1
-        if not self.is_live:
+        if not self.is_live and name not in self.before:
             self._write(f"{self.title}: {name} finished, {self.finished} of {len(self.runs)}")
 
     def _write(self, line: str) -> None:

@@ -12,6 +12,7 @@ import textwrap
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from .._core.gpus import gpus_for
 from .._core.group import Group
 from .._core.settings import check_count, check_seed
 from .._core.temporary import temporary_folder
@@ -169,7 +170,8 @@ def fit_one(
     flat = [settings.to_json() for settings in candidates]
     config = {"candidates": flat, **training.data.identity, "folds": training.folds, "seed": seed}
     with run_directory(out) as path, RunFolder.open(path, config, resume=resume) as folder:
-        choice = choose(training, {"model": list(candidates)}, path / "tuning", resume=resume, jobs=jobs)["model"]
+        several: dict[str, Any] = {"jobs": jobs, "gpus": gpus_for(candidates[0].accelerator, None)}
+        choice = choose(training, {"model": list(candidates)}, path / "tuning", resume=resume, **several)["model"]
         run = training.run("final", choice.settings, seed)
         result = train(run, training, path, resume=resume, title="training", together=together, group=group)
         model, history = load(path / "final"), read_lines(path / "final" / "metrics.jsonl")

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from ..._core.records import Record, collate, last_known
+from ..._core.records import Record, collate, last_known, own_means
 from ...data.scaled_errors import ScaledErrors, scaled_errors
 from ...data.season import season, season_in_past, season_places
 from ...data.series import Datasets
@@ -26,7 +26,7 @@ CHUNK = 512  # windows read at once
 def baselines(model: ForecastModel, data: Datasets) -> dict[str, Forecast]:
     """Return the baselines by their names.
 
-    They are the last known targets (persistence), the mean of the series (mean; see `own_means`), the targets one
+    They are the last known targets (persistence), the mean of the series (mean), the targets one
     season ago (seasonal; where the frequency has a season that fits into the past), and a linear model (linear; see
     `DirectLinear`). The linear model reads the same columns as the model, in the same scale; it is fitted to the
     training series, and its lags and penalty are chosen on the validation windows.
@@ -37,14 +37,6 @@ def baselines(model: ForecastModel, data: Datasets) -> dict[str, Forecast]:
     """
     found = naive_and_linear(model, own_means(data.whole if model.settings.refit else data.training))
     return found if model.linear else {**found, "linear": _linear(model, fit_linear(model, data))}
-
-
-def own_means(series: Sequence[Record]) -> dict[str, Tensor]:
-    """Return the means of the targets of series, (Y,), by name; several parts of a series count as one."""
-    parts: dict[str, list[Tensor]] = {}
-    for record in series:
-        parts.setdefault(record.name, []).append(record.targets)
-    return {name: torch.cat(several).double().nanmean(0).float() for name, several in parts.items()}
 
 
 def naive_and_linear(model: ForecastModel, means: Mapping[str, Tensor]) -> dict[str, Forecast]:

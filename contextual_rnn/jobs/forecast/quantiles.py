@@ -57,7 +57,8 @@ def number_in_words(held_out: Sequence[Record], settings: ForecastSettings) -> l
         settings: with quantiles.
     """
     number = len(every_window(held_out, settings, MOST))
-    said = f"Quantiles are those of the errors of {number} held-out windows, which overlap"
+    overlap = ", which overlap" if number > len(held_out) else ""
+    said = f"Quantiles are those of the errors of {number} held-out windows{overlap}"
     together = ", of all steps of the horizon together" if number < LEAST else ""
     needed = {level: math.ceil(BEYOND / min(level, 1 - level) - 1e-9) for level in settings.quantiles}
     rough = {level: least for level, least in needed.items() if number < least}

@@ -197,7 +197,7 @@ def _report(
     sentences = [
         f"Trained {IN_WORDS[settings.cell]} of {settings.hidden} units, with initial state {settings.kind.name!r}, on "
         f"{len(training)} series for {settings.epochs} epochs.",
-        _epoch(result["metrics"]["epoch"], len(history), data, held_out),
+        _epoch(result["metrics"].get("epoch", len(history)), len(history), data, held_out),
         *data.remarks,
         scale_in_words(settings, given),
         "Lower is better.",

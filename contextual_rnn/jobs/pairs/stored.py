@@ -22,6 +22,7 @@ from ...data.pairs.labels import USUAL, tags_of
 from ...data.parquet import hash_of as hash_of_file
 from ...data.parquet import is_larger, pieces, scan, texts_are_larger
 from ...data.piece import Piece
+from ...data.row_groups import check_row_groups
 from ...data.stored_rows import Rows, StoredRows
 from ...errors import InputError
 from ...table_files.open import reading
@@ -190,6 +191,7 @@ class _Table:
     def __init__(self, path: pathlib.Path, files: PairSettings) -> None:
         self.path, self.files = path, files
         self.names = list(files.columns) or scan(path).collect_schema().names()
+        check_row_groups(path, self.names, files.memory or 0.0)
         _, frame = next(pieces(path, self.names, PAIRS))
         self.head = read_pairs(Piece(frame, path, 0), name=str(path), **files.options())
         self.notes, self.sources = list(self.head.notes), np.zeros(0, np.int64)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -112,11 +112,21 @@ def persistence(window: int, mean: Tensor | None = None) -> Predict:
     return predict
 
 
-def mean_baseline(mean: Tensor, window: int) -> Predict:
-    """Return the baseline that always predicts the mean (Y,) of the training targets."""
+def mean_baseline(mean: Tensor, window: int, own: Mapping[str, Tensor] | None = None) -> Predict:
+    """Return the baseline that always predicts a mean.
+
+    Args:
+        mean: (Y,) of the training targets.
+        window: the known steps at the start of a series.
+        own: the means of series, (Y,), by name, which are predicted instead; NaN where no target is known.
+    """
 
     def predict(records: Sequence[Record]) -> list[Tensor]:
-        return [mean.expand(len(record) - window, -1) for record in records]
+        means = [mean if own is None else own.get(record.name, mean) for record in records]
+        return [
+            torch.where(one.isnan(), mean, one).expand(len(record) - window, -1)
+            for one, record in zip(means, records, strict=True)
+        ]
 
     return predict
 

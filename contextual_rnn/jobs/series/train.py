@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ..._core.folds import can_fold
-from ..._core.records import Batch, Record, random_windows, read_targets
+from ..._core.records import Batch, Record, own_means, random_windows, read_targets
 from ..._core.settings import check_count
 from ...data.parquet import is_larger
 from ...data.series import Datasets
@@ -27,7 +27,7 @@ from ...serialization import save
 from ...study import parallel
 from ...study.fit import check_finite
 from ...study.fit import fit as train_module
-from .metrics import Predict, Scoring, errors_by_series, free_run_rmse, scores
+from .metrics import Predict, Scoring, errors_by_series, free_run_rmse, mean_baseline, scores
 from .model import SeriesModel
 from .settings import SeriesSettings
 
@@ -195,12 +195,15 @@ def windows_of(training: Sequence[Record] | StoredSeries, settings: SeriesSettin
 def baselines(model: SeriesModel, data: Datasets, folds: int) -> dict[str, Predict]:
     """Return the baselines by their names: those of `SeriesModel.baselines`, and a linear model.
 
+    The mean of a series that is in the training table, too, is its own.
+
     Args:
         model: gives the window.
         data: the tables.
         folds: of the training table; see `fit_linear`.
     """
-    found = model.baselines()
+    mean = mean_baseline(model.target_mean.cpu(), model.settings.window, own_means(data.training))
+    found = {**model.baselines(), "mean": mean}
     return found if model.linear else {**found, "linear": fit_linear(data, folds, model.settings).predictions}
 
 

@@ -23,6 +23,7 @@ from ...data.moments import Moments
 from ...data.parquet import hash_of as hash_of_file
 from ...data.parquet import pieces
 from ...data.piece import Piece
+from ...data.row_groups import check_row_groups
 from ...data.stored_rows import Rows, StoredRows
 from ...data.table import Source, Table, is_path
 from ...errors import InputError
@@ -120,6 +121,7 @@ def read_from_disk(train: Source, validation: Source | None, test: Source | None
     """
     path, memory = pathlib.Path(train), settings.memory or 0.0
     unchanged, given = Unchanged(path), {"validation": validation, "test": test}
+    check_row_groups(path, [settings.text, *settings.context], memory)
     with reading(path):
         settings = settings.replace(labels=(*settings.labels, *_columns_of_labels(path, settings)))
         survey = _Survey.of(path, settings)
