@@ -10,12 +10,22 @@ import argparse
 import json
 import os
 import pathlib
+import statistics
 import subprocess
 import sys
 import tempfile
+import time
 
 import numpy as np
 import polars as pl
+import torch
+
+from contextual_rnn._core.flat_adamw import FlatAdamW
+from contextual_rnn._core.records import random_windows
+from contextual_rnn.data.stored import store
+from contextual_rnn.jobs.series.model import SeriesModel
+from contextual_rnn.jobs.series.settings import SeriesSettings
+from contextual_rnn.jobs.series.train import SquaredLoss
 
 from . import provenance
 
@@ -54,12 +64,45 @@ print(json.dumps([read, times[len(times) // 2] * 1000, peak, len(times) + epochs
 """
 
 
+def steps(rows: int) -> dict[str, float]:
+    """Return the median milliseconds of the processor of a training step, with windows from memory and from the disk.
+
+    Both take turns in one process: six steps each, 24 times.
+    """
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as name:
+        path = pathlib.Path(name, "a.parquet")
+        generator = np.random.default_rng(0)
+        pl.DataFrame({one: generator.normal(size=rows) for one in COLUMNS}).write_parquet(path)
+        found = store(path, COLUMNS[:3], COLUMNS[3:], None)
+        settings = SeriesSettings(inputs=COLUMNS[:3], targets=COLUMNS[3:], window=4, hidden=32)
+        records, model, loss = found.sample(rows, 1), SeriesModel(settings, {}), SquaredLoss(0)
+        model.standardise(records)
+        optimiser = FlatAdamW(model.parameters(), 0.001, max_norm=1.0)
+        draws = {"memory": random_windows(records, 132, 32, 6), "disk": found.random_windows(132, 32, 6)}
+        times: dict[str, list[float]] = {name: [] for name in draws}
+        for turn in range(24):
+            for name, draw in draws.items():
+                started = time.process_time()
+                for batch in draw():
+                    optimiser.zero_grad()
+                    loss(model, batch).backward()
+                    optimiser.step()
+                times[name] += [1000 * (time.process_time() - started) / 6] * bool(turn)
+    return {name: statistics.median(several) for name, several in times.items()}
+
+
 def main() -> None:
     """Measure, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=2_000_000)
     parser.add_argument("--epochs", type=int, default=10, help="of 50 updates each")
+    parser.add_argument("--steps", action="store_true", help="only the time of a step, of a table that fits")
     given = parser.parse_args()
+    if given.steps:
+        found = steps(given.rows)
+        print(f"{provenance()}\n\n{given.rows} rows, ms of the processor per step: {found}")
+        return
     print(f"{provenance()}\n\n{given.rows} rows, {len(COLUMNS)} columns\n")
     print("| table | seconds to read | ms of the processor per step (median) | peak GiB | updates |")
     print("| --- | --- | --- | --- | --- |")
