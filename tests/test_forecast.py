@@ -297,7 +297,9 @@ def test_compare_tries_each_factor_alone(tmp_path):
 
 def test_compare_of_a_single_variant_compares_nothing():
     options = {**COLUMNS, **TINY, "seeds": 1, "jobs": 1}
-    found = forecast.compare(table(2), table(1), bridge=["zero"], feeding="truth", **options)
+    found = forecast.compare(table(2), table(1), bridge=["zero"], feeding="truth", refit=True, **options)
+    assert "Each model was fitted again to all rows of the training table (refit)." in found.note
+    assert "Errors are in the unit of the target, of 9 forecasts, whose horizons do not overlap; lower is" in found.note
     assert not found.differences
     assert "nothing to compare" in found.answer
     with pytest.raises(InputError, match="`test` is required"):

@@ -17,6 +17,7 @@ from contextual_rnn.cli import main
 from contextual_rnn.data.pairs import read_pairs
 from contextual_rnn.data.pairs.parts import Parallel
 from contextual_rnn.data.units import Units, join
+from contextual_rnn.errors import DataWarning
 from contextual_rnn.jobs import pairs
 
 LINES = [f"{'abcde'[number % 5]}{'fghij'[number // 5]}\tx y" for number in range(12)]
@@ -381,3 +382,10 @@ def test_a_binary_table_of_pairs_needs_columns(tmp_path):
         read_pairs(tmp_path / "pairs.parquet")
     found = read_pairs(tmp_path / "pairs.parquet", columns=("left", "right"), source_unit="characters")
     assert found.pairs[0].target == ("b", "a")
+
+
+def test_labels_in_several_forms_are_said_and_utf_8_in_another_encoding_is_warned_of(tmp_path):
+    path = write(tmp_path, "aé\tA\tN\nb\tB\tn\n")
+    with pytest.warns(DataWarning, match="may be UTF-8: with the `encoding` latin-1 it has words such as 'aÃ©'"):
+        found = read_pairs(path, label_column=3, encoding="latin-1")
+    assert "'N', 'n' are different values of column 'label'; if they mean the same, spell them alike." in found.notes

@@ -305,11 +305,9 @@ class Datasets:
 
         Args:
             train: the training table.
-            validation: the validation table, if there is one.
-            test: the test table, if there is one.
+            validation, test: the other tables, if there are any.
             columns: the names of their columns.
-            least_training: the smallest number of steps that a series of the training table may have.
-            least: the same for the other tables.
+            least_training, least: the smallest number of steps of a series of the training table, and of the others.
             window: the steps at the start of each series that are not predicted.
             reads_targets: whether the model reads targets, anywhere in a series.
 

@@ -83,9 +83,8 @@ def serve(page: Page, port: int = 0, *, browser: bool = False) -> Running:
 
     listening = _listen(port)
     app = make_app(page, listening.getsockname()[1])
-    config = uvicorn.Config(
-        app, log_config=None, access_log=False, lifespan="off", ws="none", timeout_graceful_shutdown=1
-    )
+    quiet: Any = {"log_config": None, "log_level": "critical", "access_log": False}
+    config = uvicorn.Config(app, **quiet, lifespan="off", ws="none", timeout_graceful_shutdown=1)
     running = Running(uvicorn.Server(config), listening)
     if browser:
         webbrowser.open(running.url)

@@ -58,7 +58,7 @@ def decode(data: bytes, name: str, encoding: str) -> str:
 
 def warn_of_utf8(text: str, name: str, encoding: str) -> None:
     """Warn if a text that was read in another encoding is not ASCII, but UTF-8."""
-    if is_utf8(encoding) or text.isascii():
+    if codecs.lookup(encoding).name.startswith("utf") or text.isascii():
         return
     try:
         text.encode(encoding).decode()

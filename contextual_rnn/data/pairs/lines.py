@@ -7,7 +7,7 @@ import pathlib
 from collections.abc import Iterable, Iterator
 
 from ...errors import InputError
-from ...table_files.encoding import UTF8, decode, is_utf8, mend_of, open_text
+from ...table_files.encoding import UTF8, decode, is_utf8, mend_of, open_text, warn_of_utf8
 from ...table_files.open import reading
 
 
@@ -53,4 +53,5 @@ def _utf8(name: str, number: int, line: bytes) -> str:
 def _in_encoding(lines: Iterable[bytes], name: str, encoding: str) -> Iterator[tuple[int, str]]:
     """Yield the numbered lines of a stream in any encoding."""
     text = decode(b"".join(lines), name, encoding).removesuffix("\n")
+    warn_of_utf8(text, name, encoding)
     yield from ((number, line.rstrip("\r")) for number, line in enumerate(text.split("\n"), start=1))

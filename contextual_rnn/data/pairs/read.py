@@ -7,6 +7,7 @@ from typing import Any
 
 from ..._core.settings import takes_settings
 from ...errors import InputError
+from ...table_files.doubtful import labels_alike
 from ...table_files.open import is_binary
 from ..infer_unit import UNCLEAR, infer_unit
 from ..table import Table, is_path
@@ -75,7 +76,8 @@ def read_pairs(
         for row in rows
     ]
     labels = list(dict.fromkeys(tag for row in rows for tag in tags_of(row.label, separator)))
-    return Pairs(pairs, labels, units, _files(parts), separator, notes.sentences())
+    sentences = [*notes.sentences(), *labels_alike({"label": labels})]
+    return Pairs(pairs, labels, units, _files(parts), separator, sentences)
 
 
 def in_one(parts: Sequence[Part]) -> str:

@@ -22,7 +22,10 @@ export function slider(name, { least, most, step, value, low, high, range }, cha
   const element = html("div", { class: "control" }, children);
   return {
     element,
-    value: () => Number(exact.value === "" ? input.value : exact.value),
+    value: () => {
+      const found = Number(exact.value === "" ? input.value : exact.value);
+      return low === undefined ? Math.min(Math.max(found, Number(input.min)), Number(input.max)) : found; // a context may lie outside
+    },
     set: (next) => { input.value = next; exact.value = written(next); },
     limit: (from, to, by = step) => {
       for (const [part, size] of [[input, by], [exact, "any"]]) Object.assign(part, { min: from, max: to, step: size });
@@ -52,7 +55,7 @@ export function check(name, on, changed) {
 export function whole(name, value, least, most, changed) {
   const id = newId();
   const input = html("input", { type: "number", id, min: least, max: most, step: 1, value, oninput: () => input.value !== "" && changed() });
-  return { element: html("div", { class: "control" }, html("label", { for: id }, name), input), value: () => Number(input.value), set: (next) => { input.value = next; } };
+  return { element: html("div", { class: "control" }, html("label", { for: id }, name), input), value: () => Math.min(Math.max(Math.round(Number(input.value)), least), most), set: (next) => { input.value = next; } };
 }
 
 export function line(name, value, changed, attributes = {}) {

@@ -25,7 +25,9 @@ export function start(about, main) {
       html("h2", {}, about.fields.length ? "What is known about the series" : "Sampling"),
       model.element, fields.elements, temperature.element, seed.element, steps.element, count.element, zero.element),
     html("div", { class: "figures" }, said, charts.map((one) => one.element),
-      strokes && html("section", {}, html("h2", {}, `Strokes: ${about.targets[1]} over ${about.targets[0]}`), strokes),
+      strokes && html("section", {}, html("h2", {}, `Strokes: ${about.targets[1]} over ${about.targets[0]}`),
+        html("ul", { class: "legend" }, [[1, "generated"], [7, "training series of the nearest context"]].map(([colour, name]) => html("li", {}, svg("svg", { viewBox: "0 0 30 12" }, svg("path", { d: "M0 6H30", class: `linelike stroke-${colour}` })), name))),
+        strokes, html("p", { class: "note" }, "A dot is the start of a stroke.")),
       plane.element,
       verdict(about)),
   );

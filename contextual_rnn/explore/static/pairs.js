@@ -60,14 +60,14 @@ export function start(about, main) {
 
   // The attention weights: a row for each symbol of the target, a column for each of the source.
   function weights(target) {
-    const cell = 30, left = 90, top = 70, columns = found.columns, rows = target.symbols;
+    const cell = 30, left = 40 + 8 * Math.max(...target.symbols.map((one) => one.length)), top = found.columns.some((one) => one.length > 3) ? 80 : 46, columns = found.columns, rows = target.symbols;
     const width = left + columns.length * cell, height = top + rows.length * cell;
     const name = (one) => (one === "end" ? "⏎" : one === " " ? "␣" : one);
     const picture = svg("svg", { class: "heat", viewBox: `0 0 ${width} ${height}`, width, height, role: "img" },
       svg("title", {}, "Attention weights of every symbol of the target over the symbols of the source"),
       svg("text", { x: left + (columns.length * cell) / 2, y: 14, "text-anchor": "middle" }, "source"),
       svg("text", { transform: `translate(12 ${top + (rows.length * cell) / 2}) rotate(-90)`, "text-anchor": "middle" }, "target"),
-      columns.map((one, i) => svg("text", { transform: `translate(${left + (i + 0.5) * cell + 4} ${top - 6}) rotate(${one.length > 2 ? -45 : 0})`, "text-anchor": one.length > 2 ? "start" : "middle" }, name(one))),
+      columns.map((one, i) => svg("text", { transform: `translate(${left + (i + 0.5) * cell + 4} ${top - 6}) rotate(${name(one).length > 2 ? -45 : 0})`, "text-anchor": name(one).length > 2 ? "start" : "middle" }, name(one))),
       rows.map((one, i) => svg("text", { x: left - 6, y: top + (i + 0.5) * cell + 4, "text-anchor": "end" }, name(one))),
       target.attention.map((row, i) => row.map((weight, j) => svg("g", {}, svg("title", {}, `${rows[i]} reads ${columns[j]}: ${weight.toFixed(2)}`),
         svg("rect", { x: left + j * cell, y: top + i * cell, width: cell - 1, height: cell - 1, class: "fill-1", "fill-opacity": 0.04 + 0.96 * weight }),

@@ -17,6 +17,7 @@ from ...study.differences import findings, kinds_worse_than_baselines, label
 from .base import base_in_words
 from .baselines import baselines, known_in_words, names_of, nearer_base, scaled, why_not_seasonal
 from .metrics import BY_SERIES, METRICS, errors_of, rmse_by_step, scores
+from .report import forecasts_in_words
 from .scale import with_scale
 from .settings import ForecastSettings
 from .train import Training, read_tables
@@ -132,7 +133,9 @@ def compare(
                 [
                     *data.remarks,
                     *why_not_seasonal(model),
-                    f"Errors are in {error_unit(base.targets)}; lower is better.",
+                    *["Each model was fitted again to all rows of the training table (refit)."] * base.refit,
+                    f"Errors are in {error_unit(base.targets)}, of {forecasts_in_words(names_of(data.test))}; lower is "
+                    "better.",
                     scale_in_words(model.settings.scale, base.scale, "past"),
                     base_in_words(model.settings, data.frequency),
                     *by_scale.in_words(known_in_words(names_of(data.test), data)),

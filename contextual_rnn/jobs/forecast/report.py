@@ -98,7 +98,7 @@ def errors_on(tables: Mapping[str, Sequence[Record]], model: ForecastModel, data
     rows[last] |= by_scale.means("the model")
     sentences = [
         *in_own_units(settings.targets, f"{last} table", rmse_by_target(own[last] * unit)),
-        f"The errors of the {last} table are those of {_forecasts_in_words(names)}.",
+        f"The errors of the {last} table are those of {forecasts_in_words(names)}.",
         *by_scale.in_words(known_in_words(names, data)),
         *worse_than_baselines(f"On the {last} table, the model", rows[last]["rmse"], found, METRICS[0]),
         *(number_in_words(data.held_out, settings) if settings.quantiles else []),
@@ -114,7 +114,7 @@ def _scores(errors: Tensor) -> dict[str, float]:
     return {**scores(errors), MAE.key: mean_absolute(errors)}
 
 
-def _forecasts_in_words(names: Sequence[str]) -> str:
+def forecasts_in_words(names: Sequence[str]) -> str:
     """Return how many forecasts there are of series; `names` are those of their series."""
     series, several = len(set(names)), len(names) > 1
     of = f" of {series} series" if series > 1 else ""

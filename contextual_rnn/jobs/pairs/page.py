@@ -63,7 +63,12 @@ class PairPage(Page):
             if settings.attention == "none"
             else f"At every symbol, its {settings.attention} attention reads the source too."
         )
-        return ["An encoder reads the source; a decoder writes the target, symbol by symbol.", bridge, attention]
+        return [
+            "An encoder reads the source; a decoder writes the target, symbol by symbol.",
+            bridge,
+            attention,
+            "The target from h0 = 0 is that of the same network; what differs is what h0 changes.",
+        ][: 3 if settings.bridge == "zero" else 4]
 
     def calls(self) -> dict[str, Call]:
         """Return the calls that the browser may make, by name."""
