@@ -81,7 +81,12 @@ def test_the_graphs_of_a_job_agree_with_its_model(name):
 def choices(settings, name):
     """The values that a setting may have."""
     return set(
-        settings.__dataclass_fields__[name].type.removeprefix("Literal[").rstrip("]").replace('"', "").split(", ")
+        settings.__dataclass_fields__[name]
+        .type.removeprefix("Literal[")
+        .rstrip("]")
+        .replace('"', "")
+        .replace("'", "")
+        .split(", ")
     )
 
 

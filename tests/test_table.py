@@ -10,10 +10,10 @@ import pytest
 
 from contextual_rnn import InputError
 from contextual_rnn.coding import Coding
-from contextual_rnn.data import table as table_module
 from contextual_rnn.data.columns import ColumnSettings
 from contextual_rnn.data.series import read_series
 from contextual_rnn.data.table import Table
+from contextual_rnn.table_files import precision
 
 
 def Columns(inputs, targets, context=(), series=None):
@@ -110,7 +110,7 @@ def test_tabs_and_capital_endings_are_read(table):
 
 @pytest.mark.parametrize(
     ("cell", "value"),
-    [("1e-3", 1e-3), (" 2.5 ", 2.5), ("+3", 3), (".5", 0.5), ("-0", 0), ("5.", 5), ("1E5", 1e5), ("9" * 30, 1e30)],
+    [("1e-3", 1e-3), (" 2.5 ", 2.5), ("+3", 3), (".5", 0.5), ("-0", 0), ("5.", 5), ("1E5", 1e5), ("9" * 18, 1e18)],
 )
 def test_numbers_may_be_written_in_any_usual_way(table, cell, value):
     (series,) = read_series(table(f"u,y\n{cell},1\n"), UY)
@@ -291,7 +291,7 @@ def test_a_long_column_is_checked_for_single_precision_too(rows):
 
 
 def test_columns_are_converted_piece_by_piece_with_chunks_and_a_bad_cell_after_the_first_piece(monkeypatch):
-    monkeypatch.setattr(table_module, "PIECE", 2)
+    monkeypatch.setattr(precision, "PIECE", 2)
     frame = pl.concat([pl.DataFrame({"a": [1.5, 2.0, 3.0], "b": [1, 2, 3]}) for _ in range(2)], rechunk=False)
     found = Table(frame).numbers(("b", "a"), np.ones(6, bool))
     assert found.dtype == np.float32
