@@ -153,6 +153,7 @@ def test_pairs_have_scores_attention_and_the_states_of_the_bridge(pairs):
     names = [part["name"] for part in found["states"]]
     assert names[:2] == ["encoder h, forward", "encoder h, backward"]
     assert names[-1] == "decoder's h0 c"
+    assert pairs.describe()["facts"]["model"][0].startswith("An encoder reads the source (characters); a decoder")
     assert found["zero"]["score"] != scores[0]
     for target in found["targets"]:  # with an alpha of 0, the score is the log probability
         assert target["log_probability"] == pytest.approx(target["score"], abs=1e-3)

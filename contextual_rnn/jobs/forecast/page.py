@@ -79,7 +79,7 @@ class ForecastPage(Page):
             f"{settings.horizon} steps of {', '.join(settings.targets)}{ahead}.",
             f"The decoder's initial state h0 is {bridge}.{attention}",
             "The line from h0 = 0 is that of the same network, whose decoder starts from zero: the distance is what h0 "
-            "changes, which may be little where the last known values and the attention say enough.",
+            "changes, which may be little for one forecast.",
         ][: 2 if settings.bridge == "zero" else 3]
 
     def calls(self) -> dict[str, Call]:

@@ -65,8 +65,8 @@ class PairPage(Page):
             else f"At every symbol, its {settings.attention} attention reads the source too."
         )
         return [
-            f"An encoder reads the source ({settings.source_unit}); a decoder writes the target "
-            f"({settings.target_unit}), symbol by symbol.",
+            f"An encoder reads the source ({model.units.source}); a decoder writes the target "
+            f"({model.units.target}), symbol by symbol.",
             bridge,
             attention,
             "The target from h0 = 0 is that of the same network; what differs is what h0 changes.",
