@@ -5,9 +5,10 @@ import json
 import pytest
 from explored_runs import forecast_run, pairs_run, series_run, texts_run
 
-from contextual_rnn import load
+from contextual_rnn import Label, load
 from contextual_rnn.errors import InputError
 from contextual_rnn.explore.asked import Asked
+from contextual_rnn.explore.contexts import drawn_as, made_up_contexts
 from contextual_rnn.explore.explorable import Explorable
 from contextual_rnn.explore.explored import open_run
 
@@ -56,6 +57,12 @@ def test_texts_have_the_probability_of_every_symbol(texts):
         assert all(0 < one <= 1 for one in text["probabilities"])
         for drawn, chance, others in zip(text["symbols"], text["probabilities"], text["alternatives"], strict=True):
             assert dict(map(tuple, others)).get(drawn, chance) == pytest.approx(chance, abs=2e-3)
+    for text, other in zip(found["texts"], found["zero"], strict=True):
+        assert len(text["nats_of_others"]) == len(other["nats_of_others"]) == 1
+        if text["text"] == other["text"] and text["ended"] and other["ended"]:
+            assert text["nats_of_others"][0] == pytest.approx(other["nats"], abs=1e-3)
+            assert other["nats_of_others"][0] == pytest.approx(text["nats"], abs=1e-3)
+        assert text["nats"] != text["nats_of_others"][0]
     model = texts.explored.first
     wanted = [text for text, _ in model.texts({"size": "short"}, 3, steps=20)]
     assert [text["text"] for text in found["texts"]] == wanted
@@ -90,6 +97,7 @@ def test_series_are_predicted_by_every_kind_from_the_window(series):
     assert about["kinds"] == ["zero", "context"]
     assert about["verdict"].startswith("Does the initial state matter?")
     assert about["window"] == 3
+    assert {name: one["knows"] for name, one in about["meanings"].items()} == {"zero": False, "context": True}
     found = ask(series, "predict", series=1, start=4, steps=13)
     assert len(found["measured"][0]) == 13
     for kind in found["kinds"]:
@@ -145,7 +153,11 @@ def test_pairs_have_scores_attention_and_the_states_of_the_bridge(pairs):
     names = [part["name"] for part in found["states"]]
     assert names[:2] == ["encoder h, forward", "encoder h, backward"]
     assert names[-1] == "decoder's h0 c"
+    assert pairs.describe()["facts"]["model"][0].startswith("An encoder reads the source (characters); a decoder")
     assert found["zero"]["score"] != scores[0]
+    for target in found["targets"]:  # with an alpha of 0, the score is the log probability
+        assert target["log_probability"] == pytest.approx(target["score"], abs=1e-3)
+    assert found["zero"]["log_probability_from_zero"] == pytest.approx(found["zero"]["score"], abs=1e-3)
     wanted = pairs.explored.first.transcribe(["ab"], n_best=2, beam=3)
     again = ask(pairs, "write", source="ab", n_best=2, beam=3)
     assert [target["text"] for target in again["targets"]] == [target.text for target in wanted[0]]
@@ -186,5 +198,15 @@ def test_forecasts_are_beside_what_came_with_quantiles_and_baselines(forecast):
 
 def test_every_job_has_a_page_in_python(texts, pairs, forecast):
     for page in (texts, pairs, forecast):
+        assert page.describe()["facts"]["model"][-1].startswith("Try: ")
         with load(page.explored.folder).explore() as running:
             assert str(running).startswith("The page is at")
+
+
+def test_a_map_of_labels_has_a_point_for_each_combination():
+    fields = {"language": Label(4), "size": Label(2)}
+    made = made_up_contexts(fields, 300)
+    assert len(made) == len({tuple(one.items()) for one in made}) == 8
+    assert drawn_as(fields, 300) == "one for every language and size"
+    assert len(made_up_contexts(fields, 5)) == 5
+    assert "at random" in drawn_as(fields, 5)

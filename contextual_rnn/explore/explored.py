@@ -50,7 +50,7 @@ class Explored:
         """
         columns = self.first.settings
         if self.data is not None:
-            return Table(self.data, "`data`", columns), "The table is the one that was given as data."
+            return Table(self.data, "`data`", columns), "Data: the table that was given as data."
         files, hashes = self.config.get("files") or {}, self.config.get("sha256") or {}
         reasons = []
         for role in roles:
@@ -62,7 +62,7 @@ class Explored:
                 continue
             table, reason = self._unchanged(path, hashes[role], columns)
             if table is not None:
-                return table, f"The table is the {role} table of the run, {path}."
+                return table, f"Data: {path}, the {role} table of the run."
             reasons.append(f"The {role} table, {path}, {reason}")
         return None, f"{'. '.join(reasons) or 'The run names no table'}; give a table as data to see it here."
 

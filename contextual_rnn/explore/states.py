@@ -66,7 +66,11 @@ class Plane:
 
     def described(self) -> dict[str, Any]:
         """Return the map for the browser, without what its points are."""
-        return {"places": rounded(self.places), "shares": self.shares.tolist()}
+        return {
+            "places": rounded(self.places),
+            "shares": self.shares.tolist(),
+            "zero": (-self.mean @ self.axes.T).tolist(),
+        }
 
 
 def flat(state: State) -> Tensor:

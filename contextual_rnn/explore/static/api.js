@@ -54,10 +54,11 @@ export async function describe() {
 
 export const facts = (sentences) => html("div", { class: "facts" }, sentences.map((one) => html("p", {}, one)));
 
-// What a comparison found: the answer, and every sentence behind it.
+// What a comparison found: the answer, what it is about, and every sentence behind it.
 export function verdict(about) {
   if (!about.verdict) return null;
   const [answer, ...more] = about.verdict.split("\n");
   return html("section", {}, html("h2", {}, "What the comparison found"), html("p", {}, answer),
+    html("p", { class: "note" }, "The answer is about the two kinds of h0 that it names, over all series or texts of the test and all seeds. Every comparison is below. The pictures show the models of the first seed alone."),
     more.length > 0 && html("details", {}, html("summary", {}, "Every comparison"), html("pre", { class: "verdict" }, more.join("\n"))));
 }

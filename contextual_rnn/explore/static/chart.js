@@ -57,7 +57,7 @@ function xs(layer) {
 const swatch = (layer) => svg("svg", { viewBox: "0 0 30 12", "aria-hidden": "true" },
   layer.kind === "band" ? svg("rect", { x: 0, y: 1, width: 30, height: 10, class: `band ${layer.inner ? "inner" : ""} fill-${layer.colour}` })
     : layer.kind === "points" ? svg("circle", { cx: 15, cy: 6, r: 4.5, class: `fill-${layer.colour}` })
-      : svg("path", { d: "M0 6H30", class: `linelike stroke-${layer.colour}`, "stroke-dasharray": layer.dash }));
+      : svg("path", { d: "M0 6H30", class: `linelike stroke-${layer.colour}`, "stroke-dasharray": layer.kind === "rule" ? "3 3" : layer.dash }));
 
 // A chart in a section with a heading. `draw(layers, options)` replaces what it shows.
 //   layers: { kind: "line" | "lines" | "band" | "points" | "rule", name, colour: 1 to 8, dash, x, y | rows | low, high }

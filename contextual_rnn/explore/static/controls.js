@@ -46,10 +46,10 @@ export function list(name, options, changed, note) {
   };
 }
 
-export function check(name, on, changed) {
+export function check(name, on, changed, note) {
   const input = html("input", { type: "checkbox", onchange: changed });
   input.checked = on;
-  return { element: html("label", { class: "check" }, input, name), value: () => input.checked, set: (next) => { input.checked = next; } };
+  return { element: html("label", { class: "check" }, input, html("span", {}, name, note && html("span", { class: "note" }, ` ${note}`))), value: () => input.checked, set: (next) => { input.checked = next; } };
 }
 
 export function whole(name, value, least, most, changed) {
@@ -69,7 +69,7 @@ export function context(fields, changed) {
   const parts = fields.map((field) => {
     const control = field.kind === "label" ? list(field.name, field.labels, changed) : slider(field.name, field, changed);
     if (!field.unknown) return { field, control, known: () => true };
-    const unknown = check("not known", false, () => { control.disable(unknown.value()); changed(); });
+    const unknown = check("not known", false, () => { control.disable(unknown.value()); changed(); }, "(a learned value then stands for it)");
     control.element.append(unknown.element);
     return { field, control, unknown, known: () => !unknown.value() };
   });

@@ -24,13 +24,13 @@ export function start(about, main) {
   const kinds = about.kinds.map((name) => check(name, name !== "mean", () => draw(last)));
   const unit = about.frequency ? `step, 0 is the first of the forecast (${about.frequency} each)` : "step, 0 is the first of the forecast";
   const charts = about.targets.map((target) => chart(`${target}: forecast and what came`, { x: unit, y: target, height: 340, wide: true }));
-  const errors = html("div", { class: "scroll" });
+  const errors = html("div", { class: "scroll" }), apart = html("p", { class: "note" });
   main.append(
     html("form", { class: "controls", "aria-label": "Controls", onsubmit: (event) => event.preventDefault() },
       series.element, begin.element, time && time.element, before.element,
       html("fieldset", { class: "control" }, html("legend", {}, "Forecasts"), kinds.map((one) => one.element))),
     html("div", { class: "figures" }, said, charts.map((one) => one.element),
-      html("section", {}, html("h2", {}, "Errors of these forecasts"), errors), verdict(about), html("p", { class: "note wide" }, about.table)),
+      html("section", {}, html("h2", {}, "Errors of these forecasts"), errors, apart), verdict(about), html("p", { class: "note wide" }, about.table)),
   );
 
   const ask = asker("forecast", () => ({ series: Number(series.value()), start: begin.value() - about.past }), (found) => {
@@ -72,11 +72,19 @@ export function start(about, main) {
       layers.push({ kind: "line", name: "past", colour: 7, x, y: past });
       layers.push({ kind: "line", name: "what came", colour: 7, dash: "2 3", x: [-1, ...ahead], y: [past.at(-1), ...found.measured[target]] });
       for (const [item, i] of shownLines) layers.push({ kind: "line", name: item.name, ...style(item.name, i), x: ahead, y: item.forecast[target] });
-      layers.push({ kind: "rule", at: -0.5, colour: 7 });
+      layers.push({ kind: "rule", at: -0.5, colour: 7, name: "start of the forecast" });
       one.draw(layers, { note: found.time ? `The first forecast step is ${found.time}.` : `The first forecast step is step ${begin.value()} of the series.` });
     });
     errors.replaceChildren(html("table", {}, html("thead", {}, html("tr", {}, html("th", {}, "forecast"), about.targets.map((target) => html("th", { class: "number" }, `RMSE of ${target}`)))),
       html("tbody", {}, found.lines.map((one) => html("tr", {}, html("td", {}, one.name), one.rmse.map((value) => html("td", { class: "number" }, shown(value))))))));
+    apart.textContent = difference(found.lines);
+  }
+
+  // How far the first two forecasts are apart, if they are of one network.
+  function difference([own, zero]) {
+    if (!zero || !zero.name.startsWith("h0 = 0")) return "";
+    const most = about.targets.map((target, place) => `${shown(Math.max(...own.forecast[place].map((value, i) => Math.abs(value - zero.forecast[place][i]))))} (${target})`);
+    return `For this forecast alone, h0 changes a value by at most ${most.join(", ")}. Other starts may differ.`;
   }
 
   fit();

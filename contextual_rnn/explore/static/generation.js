@@ -45,7 +45,7 @@ export function start(about, main) {
   function draw(found) {
     charts.forEach((one, target) => {
       const bands = found.bands[target], layers = [
-        { kind: "lines", rows: found.trajectories[target], colour: 1 },
+        { kind: "lines", rows: found.trajectories[target], colour: 1, name: "each series (thin)" },
         { kind: "band", low: bands[0], high: bands[4], colour: 1, name: "90% of the series" },
         { kind: "band", low: bands[1], high: bands[3], colour: 1, inner: true, name: "50%" },
         { kind: "line", y: bands[2], colour: 1, name: place ? "median from the chosen h0" : "median from h0" },
@@ -63,7 +63,7 @@ export function start(about, main) {
 
   function noteOf(found) {
     const nearest = found.nearest.length ? `Dotted: training series ${found.nearest.map((one) => `${one.name} (${named(one.context) || "no context"})`).join("; ")}.` : "";
-    return `${found.ended} of ${found.trajectories[0].length} series ended by themselves. ${nearest} ${about.training}`;
+    return `A series ends where the model draws its end: ${found.ended} of ${found.trajectories[0].length} did so within these steps. Bands and medians are of the series that go on, and stop where fewer than a tenth do. ${nearest} ${about.training}`;
   }
 
   showModel();

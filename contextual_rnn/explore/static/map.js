@@ -28,7 +28,7 @@ export function map(fields, choose, chooseContext) {
   const legend = html("ul", { class: "legend" }), said = html("p", { class: "note", "aria-live": "polite" });
   const colour = list("Colour", fields.map((one) => one.name), () => paint());
   const note = html("p", { class: "note" });
-  const helped = html("p", { class: "note", id: help }, "Each point is the h0 of one context. Click anywhere to start sequences from the h0 there. With the keyboard: arrow keys move the ring, N and P go to the next and the previous point, Enter takes the context of the point.");
+  const helped = html("p", { class: "note", id: help }, "Click anywhere to start sequences from the h0 there. With the keyboard: arrow keys move the ring, N and P go to the next and the previous point, Enter takes the context of the point.");
   const whole = html("div", {}, colour.element, legend, picture, said, helped, note);
   const element = html("section", {}, html("h2", {}, "Map of h0"), whole, html("p", { class: "note" }));
   const none = element.lastChild;
@@ -109,7 +109,7 @@ export function map(fields, choose, chooseContext) {
         box[`${name}0`] = low - room;
         box[`${name}1`] = high + room;
       }
-      note.textContent = `Points: ${next.whose}.`;
+      note.textContent = `Each point is the h0 of one context: ${next.whose}. h0 = 0 lies at ${shown(next.zero[0])}, ${shown(next.zero[1])} of this plane.`;
       paint();
     },
     mark(place) {

@@ -9,7 +9,7 @@ import { look } from "./kinds.js";
 const MOST_CELLS = 60; // values of the window that have a field of their own
 
 export function start(about, main) {
-  const said = facts([...about.facts[about.models[0]].slice(0, 2), about.models.length > 1 ? "Each line is a network with its own kind of initial state h0, trained on the same data; the first seed of each. Their distance is what h0 changes." : `${about.facts[about.models[0]][2]} The line from h0 = 0 is that of the same network: the distance is what h0 changes.`]);
+  const said = facts([...about.facts[about.models[0]].slice(0, 2), about.models.length > 1 ? "Each line is a network with its own kind of initial state h0, trained on the same data; the first seed of each. They differ by the kind of h0, and by what training made of it." : `${about.facts[about.models[0]][2]} The line from h0 = 0 is that of the same network: the distance is what h0 changes.`, about.facts[about.models[0]].at(-1)]);
   if (!about.series.length) {
     main.append(html("div", { class: "figures wide" }, said, html("p", { class: "remark" }, about.table)));
     return;
@@ -21,18 +21,20 @@ export function start(about, main) {
   const series = list("Series", about.series.map((one, i) => ({ value: String(i), text: one.name })), () => { begin.set(0); fit(); again(); });
   const begin = slider(k ? "Window starts at step" : "Start at step", { least: 0, most: 1, step: 1, value: 0 }, () => again());
   const length = slider("Steps to predict", { least: 1, most: 100, step: 1, value: 50 }, () => ask());
-  const kinds = about.kinds.map((name) => check(name, true, () => draw(last)));
+  const kinds = about.kinds.map((name) => check(name, true, () => draw(last), `(${about.meanings[name].meaning})`));
+  const group = (knows) => kinds.filter((_, i) => about.meanings[about.kinds[i]].knows === knows).map((one) => one.element);
+  const known = k ? "the first samples" : "the context";
   const shift = slider("Shift all by", { least: -1, most: 1, step: 0.01, value: 0 }, moved);
   const table = html("div", { class: "scroll" });
   const reset = html("button", { type: "button", onclick: again }, "Measured values again");
   const charts = about.targets.map((target) => chart(`${target}: measured and predicted`, { x: "step of the series", y: target, height: 320, wide: true }));
-  const errors = chart("Error as it accumulates", { x: "step of the series", y: `RMSE so far${about.targets.length > 1 ? ` of ${about.targets[0]}` : ` of ${about.targets[0]}`}` });
+  const errors = chart("RMSE from the first predicted step up to each step", { x: "step of the series", y: `RMSE${about.targets.length > 1 ? ` of ${about.targets[0]}` : ` of ${about.targets[0]}`}` });
   const inputs = about.inputs.length ? chart("Inputs", { x: "step of the series", y: about.inputs.length > 1 ? "inputs" : about.inputs[0] }) : null;
   let last = null;
   main.append(
     html("form", { class: "controls", "aria-label": "Controls", onsubmit: (event) => event.preventDefault() },
       series.element, begin.element, length.element,
-      html("fieldset", { class: "control" }, html("legend", {}, "Initial states"), kinds.map((one) => one.element)),
+      html("fieldset", { class: "control" }, html("legend", {}, "Initial states"), [[`Know ${known}`, group(true)], [`Do not know ${known}`, group(false)]].map(([name, some]) => some.length > 0 && [html("div", { class: "note" }, name), some])),
       k ? html("fieldset", { class: "control" }, html("legend", {}, "What if the first samples were these?"), shift.element, table, reset) : html("p", { class: "note" }, "The model has no window of known first samples.")),
     html("div", { class: "figures" }, said, charts.map((one) => one.element), errors.element, verdict(about), inputs && inputs.element,
       html("p", { class: "note wide" }, about.table)),
@@ -102,11 +104,11 @@ export function start(about, main) {
     charts.forEach((one, target) => {
       const layers = [{ kind: "line", name: "measured", colour: 7, dash: "2 3", x: x(found.measured[target], 0), y: found.measured[target] }];
       for (const kind of shownKinds) layers.push({ kind: "line", name: kind.name, ...look(kind.name), x: x(kind.predicted[target], k), y: kind.predicted[target] });
-      if (k) layers.push({ kind: "points", name: window ? "window, changed" : "window (drag to change)", colour: window ? 2 : 7, x: x(found.window[target], 0), y: found.window[target], radius: 5 });
+      if (k) layers.push({ kind: "points", name: window ? "window, changed" : "window (drag a dot up or down)", colour: window ? 2 : 7, x: x(found.window[target], 0), y: found.window[target], radius: 5 });
       one.draw(layers, { after: (scale) => handles(scale, found, target, from), note: found.time ? `Step ${from} is ${found.time}.` : "" });
     });
     errors.draw(shownKinds.map((kind) => ({ kind: "line", name: kind.name, ...look(kind.name), x: x(kind.errors[0], k), y: kind.errors[0] })), {
-      note: shownKinds.map((kind) => `${kind.name}: ${shown(kind.errors[0].at(-1))}`).join("; ") + (window ? ". The measured series is that of the measured window." : ""),
+      note: "This series, and the model of one seed, at the last step: " + shownKinds.map((kind) => `${kind.name}: ${shown(kind.errors[0].at(-1))}`).join("; ") + (window ? ". The measured series is that of the measured window." : ""),
     });
     if (inputs) inputs.draw(found.inputs.map((values, i) => values && { kind: "line", name: about.inputs[i], colour: (i % 8) + 1, x: x(values, 0), y: values }).filter(Boolean));
   }

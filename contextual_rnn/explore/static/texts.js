@@ -31,8 +31,8 @@ export function start(about, main) {
       model.element, fields.elements, temperature.element, among.element, seed.element, prefix.element, count.element, zero.element),
     html("div", { class: "figures" }, said,
       html("section", { class: "wide" }, html("h2", {}, "One text, symbol by symbol"), symbols,
-        html("p", { class: "note" }, "Bars and numbers: the probability of each symbol, given those before it. Choose a symbol to see what else was likely there."), inspected),
-      html("section", {}, heading, html("p", { class: "note" }, "Choose a text to see its symbols."), from), withoutPart,
+        html("p", { class: "note" }, "Bars and numbers: the probability of each symbol, given those before it. ⏎ is the end of the text. Choose a symbol to see what else was likely there."), inspected),
+      html("section", {}, heading, html("p", { class: "note" }, "Choose a text to see its symbols. Nats: the negative natural logarithm of the probability of the whole text. Of two numbers for the same text, the lower one is of the h0 that makes it more probable. Longer texts have more nats."), from), withoutPart,
       about.molecules && html("section", { class: "wide" }, html("h2", {}, "Molecules"), molecules),
       plane.element,
       verdict(about)),
@@ -52,15 +52,15 @@ export function start(about, main) {
     texts = found.texts;
     chosen = Math.min(chosen, texts.length - 1);
     heading.textContent = place ? "Texts from the chosen h0" : "Texts from h0";
-    from.replaceChildren(...texts.map((one, i) => html("li", {}, html("button", { type: "button", "aria-pressed": String(i === chosen), onclick: () => inspect(i) }, one.text || "(empty)"), ` ${cost(one)}`)));
+    from.replaceChildren(...texts.map((one, i) => html("li", {}, html("button", { type: "button", "aria-pressed": String(i === chosen), onclick: () => inspect(i) }, one.text || "(empty)"), ` ${cost(one, "from h0 = 0")}`)));
     withoutPart.hidden = !found.zero;
-    without.replaceChildren(...(found.zero || []).map((one) => html("li", {}, one.text || "(empty)", " ", html("span", { class: "note" }, cost(one)))));
+    without.replaceChildren(...(found.zero || []).map((one) => html("li", {}, one.text || "(empty)", " ", html("span", { class: "note" }, cost(one, "from the other h0")))));
     if (about.molecules) molecules.replaceChildren(...texts.map(molecule));
     plane.mark(found.here);
     write(texts[chosen]);
   }
 
-  const cost = (one) => `${one.nats === null ? "" : `${shown(one.nats)} nats`}${one.ended ? "" : ", not ended"}`;
+  const cost = (one, other) => `${one.nats === null ? "" : `${shown(one.nats)} nats`}${one.nats_of_others.length ? `, ${other} ${shown(one.nats_of_others[0])}` : ""}${one.ended ? "" : ", not ended"}`;
 
   function inspect(i) {
     chosen = i;

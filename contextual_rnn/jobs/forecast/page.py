@@ -28,6 +28,7 @@ class ForecastPage(Page):
     """The page of models that forecast series; see `Page`."""
 
     script, job = "forecast", "Forecast series"
+    hint = "move the start of the forecast, and compare the line from h0 = 0 with that of the model."
 
     def __init__(self, explored: Explored) -> None:
         super().__init__(explored)
@@ -67,17 +68,18 @@ class ForecastPage(Page):
     def facts(self, model: Any) -> list[str]:
         """Return sentences on a model: what it reads, and what its h0 is."""
         settings = model.settings
-        ahead = f", and {', '.join(settings.inputs)} of the steps to come" if settings.inputs else ""
+        read = [*settings.targets, *settings.inputs, *settings.past_inputs]
+        ahead = f", and reads {', '.join(settings.inputs)} of the steps to come" if settings.inputs else ""
         bridge = (
             "zero" if settings.bridge == "zero" else f"made of the encoder's final state (bridge: {settings.bridge})"
         )
         attention = "" if settings.attention == "none" else f" Its {settings.attention} attention reads the past too."
         return [
-            f"An encoder reads the last {settings.past} steps{ahead}; a decoder forecasts {settings.horizon} steps of "
-            f"{', '.join(settings.targets)}.",
+            f"An encoder reads the last {settings.past} steps of {', '.join(read)}; a decoder forecasts "
+            f"{settings.horizon} steps of {', '.join(settings.targets)}{ahead}.",
             f"The decoder's initial state h0 is {bridge}.{attention}",
             "The line from h0 = 0 is that of the same network, whose decoder starts from zero: the distance is what h0 "
-            "changes.",
+            "changes, which may be little for one forecast.",
         ][: 2 if settings.bridge == "zero" else 3]
 
     def calls(self) -> dict[str, Call]:

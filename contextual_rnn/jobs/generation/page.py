@@ -12,11 +12,12 @@ from ..._core.state import State
 from ...data.series import Series, context_of, read_series
 from ...errors import InputError
 from ...explore.asked import Asked
-from ...explore.contexts import context_facts, made_up_contexts, meaning_of
+from ...explore.contexts import context_facts, drawn_as, made_up_contexts, meaning_of
 from ...explore.controls import controls
 from ...explore.explored import Explored
 from ...explore.page import Call, Page
 from ...explore.states import MOST, Plane, rounded, zeros
+from ...kinds import Kind
 from ...sequence_model import Samples
 from .frames import context_vector
 from .model import SeriesGenerator
@@ -30,6 +31,7 @@ class GenerationPage(Page):
     """The page of models that generate series; see `Page`."""
 
     script, job = "generation", "Generate series"
+    hint = "move a value past the training range, or click the map far from its points."
 
     def __init__(self, explored: Explored) -> None:
         super().__init__(explored)
@@ -63,7 +65,7 @@ class GenerationPage(Page):
         kind = model.settings.kind
         return [
             context_facts(model.settings.context, "series"),
-            f"Its initial state h0 is {meaning_of(kind)}.",
+            f"Its initial state h0 is {meaning_of(kind)}. {_read_at(kind)}",
             "Every step is drawn given the step before and the hidden state, which begins as h0.",
             "The line from h0 = 0 has the same network, context and random numbers: the distance is what h0 changes.",
         ]
@@ -157,8 +159,17 @@ class GenerationPage(Page):
         plane, contexts = self.planes[name]
         if plane is None:
             return None
-        whose = "training series" if self.series else "contexts drawn at random from the training range"
+        whose = "training series" if self.series else drawn_as(self.explored.first.fields, MOST)
         return {**plane.described(), "contexts": contexts, "whose": whose}
+
+
+def _read_at(kind: Kind) -> str:
+    """Return where the network reads the context, in a sentence."""
+    if kind.name == "every-step":
+        return "The network reads the context at every step."
+    if kind.needs_context:
+        return "The network reads the context in h0 alone, and not at the steps."
+    return "The network does not read the context."
 
 
 def _ended(drawn: Samples) -> np.ndarray:

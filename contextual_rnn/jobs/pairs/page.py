@@ -31,6 +31,7 @@ class PairPage(Page):
     """The page of models that write the target of a source; see `Page`."""
 
     script, job = "pairs", "Turn texts into texts"
+    hint = "type a source of your own, and choose a target to see its symbols and its attention."
 
     def __init__(self, explored: Explored) -> None:
         super().__init__(explored)
@@ -64,7 +65,8 @@ class PairPage(Page):
             else f"At every symbol, its {settings.attention} attention reads the source too."
         )
         return [
-            "An encoder reads the source; a decoder writes the target, symbol by symbol.",
+            f"An encoder reads the source ({model.units.source}); a decoder writes the target "
+            f"({model.units.target}), symbol by symbol.",
             bridge,
             attention,
             "The target from h0 = 0 is that of the same network; what differs is what h0 changes.",
@@ -120,20 +122,25 @@ class PairPage(Page):
     def _target(
         self, model: PairModel, line: SourceLine, label: str | None, target: Target, from_zero: bool = False
     ) -> dict[str, Any]:
-        """Return a target, the probability of each of its symbols, and its attention weights (T, S)."""
+        """Return a target, the probability of each of its symbols, its attention (T, S), and its score from h0 = 0."""
         batch = self._batch(model, line, label, target.symbols)
         inputs, labels = model.pairs.framed(batch.target, batch.target_lengths)
         state, memory = model.pairs.encode(batch.source, batch.source_lengths, model.context(batch.label), sample=False)
         start = map_state(torch.zeros_like, state) if from_zero else state
         decoded: Decoded = model.pairs.decoder(inputs, start, memory)
-        chances = decoded.outputs[0].softmax(1).gather(1, labels[0].unsqueeze(1))[:, 0]
+        other = model.pairs.decoder(inputs, map_state(torch.zeros_like, state), memory)
+        logs, from_zero_logs = (
+            one.outputs[0].log_softmax(1).gather(1, labels[0].unsqueeze(1))[:, 0] for one in (decoded, other)
+        )
         steps = len(target.symbols) + int(target.ended)
         return {
             "text": target.text,
             "symbols": [*target.symbols, *(["end"] if target.ended else [])],
             "score": target.score,
             "ended": target.ended,
-            "probabilities": rounded(chances[:steps], 3),
+            "log_probability": float(logs[:steps].sum()),
+            "log_probability_from_zero": float(from_zero_logs[:steps].sum()),
+            "probabilities": rounded(logs[:steps].exp(), 3),
             "attention": None if decoded.weights is None else rounded(decoded.weights[0, :steps], 3),
         }
 

@@ -19,6 +19,7 @@ from ...explore.explored import Explored
 from ...explore.page import Call, Page
 from ...explore.states import rounded
 from ...initial_state import ConstantState
+from ...kinds import Kind
 from .model import SeriesModel
 
 MOST_STEPS = 2000
@@ -29,6 +30,7 @@ class SeriesPage(Page):
     """The page of models that simulate series; see `Page`."""
 
     script, job = "series", "Simulate series from inputs"
+    hint = "drag a dot of the window up or down, or shift all its values."
 
     def __init__(self, explored: Explored) -> None:
         super().__init__(explored)
@@ -60,6 +62,7 @@ class SeriesPage(Page):
             "targets": list(settings.targets),
             "inputs": list(settings.inputs),
             "kinds": list(self.models),
+            "meanings": {name: self._meaning(name, one.settings.kind) for name, one in self.models.items()},
             "most": MOST_STEPS,
         }
 
@@ -77,6 +80,12 @@ class SeriesPage(Page):
             known,
             f"Its initial state h0 is {meaning_of(settings.kind)}.",
         ]
+
+    def _meaning(self, name: str, kind: Kind) -> dict[str, Any]:
+        """Return what a kind is, and whether a model of it knows more of a series than the inputs."""
+        if name == FROM_ZERO:
+            return {"meaning": "all zeros, in the trained network", "knows": False}
+        return {"meaning": kind.meaning, "knows": kind.needs_context or kind.is_estimated}
 
     def calls(self) -> dict[str, Call]:
         """Return the calls that the browser may make, by name."""

@@ -14,7 +14,7 @@ from ..._core.state import State
 from ...data.units import join
 from ...errors import InputError
 from ...explore.asked import Asked
-from ...explore.contexts import context_facts, made_up_contexts
+from ...explore.contexts import context_facts, drawn_as, made_up_contexts
 from ...explore.controls import controls
 from ...explore.explored import Explored
 from ...explore.page import Call, Page
@@ -39,6 +39,7 @@ class TextPage(Page):
     """The page of models of texts; see `Page`."""
 
     script, job = "texts", "Write texts"
+    hint = "change a value and keep the seed, and choose a symbol to see what else was likely."
 
     def __init__(self, explored: Explored) -> None:
         super().__init__(explored)
@@ -49,7 +50,7 @@ class TextPage(Page):
     def describe(self) -> dict[str, Any]:
         """Return what the browser needs before its first call."""
         first: TextModel = self.explored.first
-        whose = "contexts drawn at random from the training range"
+        whose = drawn_as(first.fields, MOST)
         maps = {
             name: plane and {**plane.described(), "contexts": self.contexts, "whose": whose}
             for name, plane in self.planes.items()
@@ -92,11 +93,14 @@ class TextPage(Page):
             if plane is None:
                 raise InputError("h0 is the same for all contexts, so that there is no map to start from")
             state = plane.state(place, next(model.parameters()))
-        found: dict[str, Any] = {"texts": self._texts(model, features, n, state, **options)}
+        from_zero = asked.flag("zero")
+        zero = zeros(model.sequences.rnn)
+        others = [zero] if from_zero else []
+        found: dict[str, Any] = {"texts": self._texts(model, features, n, state, others, **options)}
         if plane is not None:
             found["here"] = place or plane.place_of(model.sequences.rnn.start(1, _first(features), sample=False))
-        if asked.flag("zero"):
-            found["zero"] = self._texts(model, features, n, zeros(model.sequences.rnn), **options)
+        if from_zero:
+            found["zero"] = self._texts(model, features, n, zero, [state], **options)
         return found
 
     def _texts(
@@ -105,19 +109,25 @@ class TextPage(Page):
         features: Tensor | None,
         n: int,
         state: State | None,
+        others: list[State | None],
         how: Sampling,
         seed: int,
         start: list[int],
         steps: int,
     ) -> list[dict[str, Any]]:
+        """Return texts that start from a state, with their nats from it and from each of the other states."""
         most = max(1 + steps, len(start) + 1)
         numbers, ended = draw(model.sequences, features, n, most, how, TrajectorySeeds(seed), start, state)
         lengths = [int((row != END).sum()) + int(end) for row, end in zip(numbers, ended, strict=True)]
         rows = [row[:length] for row, length in zip(numbers, lengths, strict=True)]
         probabilities = self._probabilities(model, rows, features, state)
+        elsewhere = [self._probabilities(model, rows, features, other) for other in others]
         return [
-            self._text(model, row.tolist(), bool(end), of_row[: len(row)], how, len(start))
-            for row, end, of_row in zip(rows, ended, probabilities, strict=True)
+            {
+                **self._text(model, row.tolist(), bool(end), probabilities[place, : len(row)], how, len(start)),
+                "nats_of_others": [_nats(logits[place, : len(row)], row) for logits in elsewhere],
+            }
+            for place, (row, end) in enumerate(zip(rows, ended, strict=True))
         ]
 
     def _probabilities(
@@ -137,7 +147,6 @@ class TextPage(Page):
         chances = (logits / (how.temperature or 1)).softmax(1)
         of_drawn = chances.gather(1, torch.tensor(numbers).unsqueeze(1))[:, 0]
         likely = chances.topk(min(ALTERNATIVES, chances.shape[1]), dim=1)
-        nats = -logits.log_softmax(1).gather(1, torch.tensor(numbers).unsqueeze(1)).sum()
         text = join([names[number] for number in numbers if number != END], model.settings.unit)
         return {
             "text": text,
@@ -149,7 +158,7 @@ class TextPage(Page):
             ],
             "given": given,
             "ended": ended,
-            "nats": float(nats),
+            "nats": _nats(logits, torch.tensor(numbers)),
             **(self._molecule(text, model) if self.draws else {}),
         }
 
@@ -168,6 +177,11 @@ class TextPage(Page):
         with torch.no_grad():
             features = model.features(model.columns([model.values(one) for one in self.contexts]))
         return Plane.of(model.sequences.rnn, features, len(self.contexts))
+
+
+def _nats(logits: Tensor, numbers: Tensor) -> float:
+    """Return the negative log probability of symbols (T,), whose logits are (T, K)."""
+    return -float(logits.log_softmax(1).gather(1, numbers.unsqueeze(1)).sum())
 
 
 def _first(features: Tensor | None) -> Tensor | None:
