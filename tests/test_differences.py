@@ -151,20 +151,23 @@ def test_the_answer_comes_in_one_sentence():
     )
 
 
-def test_an_answer_without_a_difference_says_what_else_was_found():
-    errors = {"h0": [1.0, 2, 3, 4, 5], "read": [2.0, 1, 4, 3, 5.1], "zero": [10.0, 20, 30, 40, 50]}
+def answer_of(errors, *pairs):
+    """The answer of findings on the errors of every kind and seed; h0 against read is its question."""
     runs = [
         {"initial_state": kind, "seed": seed, "metrics": {ERROR.key: value}, "squares": [value]}
         for kind, values in errors.items()
         for seed, value in enumerate(values)
     ]
     item = ItemMetric("squares", "error of an item", values="squares")
-    pairs = [("h0", "zero", "Being told"), ("h0", "read", "Where")]
-    reply = findings(runs, pairs, [ERROR], item, {}, primary=[("h0", "read")])["answer"]
+    return findings(runs, pairs, [ERROR], item, {}, primary=[("h0", "read")])["answer"]
+
+
+def test_an_answer_without_a_difference_says_what_else_was_found():
+    errors = {"h0": [1.0, 2, 3, 4, 5], "read": [2.0, 1, 4, 3, 5.1], "zero": [10.0, 20, 30, 40, 50]}
+    reply = answer_of(errors, ("h0", "zero", "Being known"), ("h0", "read", "Where"))
     assert reply.startswith("Does the initial state matter? No difference was found. No difference in test error was")
     assert "But the test error of h0 is 90% lower than that of zero (ratio 0.1" in reply
-    alone = findings(runs, pairs[1:], [ERROR], item, {})["answer"]
-    assert "But" not in alone
+    assert "But" not in answer_of(errors, ("h0", "read", "Where"))
 
 
 @pytest.mark.parametrize(
@@ -178,14 +181,7 @@ def test_an_answer_without_a_difference_says_what_else_was_found():
 def test_an_answer_against_the_first_kind_says_so_and_compares_it_with_zero(zero, second):
     own = [1.0, 2, 3, 4, 5.1]
     errors = {"h0": own, "read": [0.5, 1, 1.5, 2, 2.5], "zero": [zero * value for value in (1.01, 1.9, 3, 4.2, 5)]}
-    runs = [
-        {"initial_state": kind, "seed": seed, "metrics": {ERROR.key: value}, "squares": [value]}
-        for kind, values in errors.items()
-        for seed, value in enumerate(values)
-    ]
-    item = ItemMetric("squares", "error of an item", values="squares")
-    pairs = [("h0", "zero", "Being told"), ("h0", "read", "Where")]
-    reply = findings(runs, pairs, [ERROR], item, {}, primary=[("h0", "read")])["answer"]
+    reply = answer_of(errors, ("h0", "zero", "Being known"), ("h0", "read", "Where"))
     assert reply.startswith("Does the initial state matter? Yes, but h0 does worse. The test error of h0 is")
     assert f".{second}" in reply
 
