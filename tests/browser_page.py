@@ -185,6 +185,17 @@ def test_a_window_is_changed_by_dragging(browser, runs):
         assert "window, changed" not in picture(page)
 
 
+def test_beam_and_targets_take_each_other_along(browser, runs):
+    with opened(browser, runs("pairs")) as page:
+        beam, best = (page.get_by_role("slider", name=name) for name in ("Beam", "Targets to show"))
+        changes(page, lambda: beam.press("Home"), "a beam of 1")
+        assert best.input_value() == "1"
+        assert page.locator("tbody tr").count() == 1
+        changes(page, lambda: best.press("ArrowRight"), "two targets")
+        assert beam.input_value() == "2"
+        assert page.locator("tbody tr").count() == 2
+
+
 def test_a_symbol_shows_what_else_was_likely(browser, runs):
     with opened(browser, runs("texts")) as page:
         changes(page, lambda: page.locator(".symbols button").first.press("Enter"), "a symbol was chosen")

@@ -162,6 +162,8 @@ def test_pairs_have_scores_attention_and_the_states_of_the_bridge(pairs):
     again = ask(pairs, "write", source="ab", n_best=2, beam=3)
     assert [target["text"] for target in again["targets"]] == [target.text for target in wanted[0]]
     assert ask(pairs, "write", source="")["targets"] == []
+    with pytest.raises(InputError, match="`n_best` must be at most `beam`, 2; found 3"):
+        ask(pairs, "write", source="ab", n_best=3, beam=2)
 
 
 def test_pairs_without_attention_show_the_bridge(folder):

@@ -10,21 +10,22 @@ export function start(about, main) {
   const hints = newId();
   const source = line("Source", about.source, () => ask(), { list: hints });
   const label = about.labels.length === 0 ? null : about.separator ? line(`Label: tags, separated by ${about.separator}`, about.labels[0], () => ask()) : list("Label", about.labels, () => ask());
-  const beam = slider("Beam", { least: 1, most: 20, step: 1, value: 5 }, () => ask());
-  const best = slider("Targets to show", { least: 1, most: 20, step: 1, value: 5 }, () => ask());
+  // A beam finds at most as many targets as it is wide: either control takes the other one along.
+  const beam = slider("Beam", { least: 1, most: 20, step: 1, value: 5 }, () => { best.set(Math.min(best.value(), beam.value())); ask(); });
+  const best = slider("Targets to show", { least: 1, most: 20, step: 1, value: 5 }, () => { beam.set(Math.max(best.value(), beam.value())); ask(); });
   const alpha = slider("Length penalty (alpha)", { least: 0, most: 2, step: 0.1, value: about.alpha }, () => ask());
   const zero = check("also from h0 = 0 of the decoder", true, () => ask());
   const said = html("div", { class: "facts" });
-  const read = html("p", {}), targets = html("div", { class: "scroll" }), without = html("p", {});
+  const read = html("p", {}), targets = html("div", { class: "scroll" }), fewer = html("p", {}), without = html("p", {});
   const symbols = html("ul", { class: "symbols" }), attention = html("section", { class: "wide" });
   const states = html("div", {});
   main.append(
     html("form", { class: "controls", "aria-label": "Controls", onsubmit: (event) => event.preventDefault() },
       model.element, source.element, html("datalist", { id: hints }, about.examples.map((one) => html("option", { value: one }))),
-      label && label.element, beam.element, best.element, alpha.element, zero.element),
+      label && label.element, beam.element, best.element, html("p", { class: "note" }, "A beam finds at most as many targets as it is wide."), alpha.element, zero.element),
     html("div", { class: "figures" }, said,
       html("section", { class: "wide" }, html("h2", {}, "What the model reads"), read),
-      html("section", { class: "wide" }, html("h2", {}, "Targets, the best first"), targets, without,
+      html("section", { class: "wide" }, html("h2", {}, "Targets, the best first"), targets, fewer, without,
         html("p", { class: "note" }, "The score is the sum of the log probabilities of the symbols, divided by the length to the power of alpha: nearer 0 is more probable. With an alpha of 0, short targets have better scores. To see what h0 does, compare the two log probabilities of the same target.")),
       html("section", { class: "wide" }, html("h2", {}, "The chosen target, symbol by symbol"), symbols, html("p", { class: "note" }, "Bars and numbers: the probability of each symbol, given the source and the symbols before it. ⏎ is the end of the target.")),
       attention,
@@ -49,6 +50,8 @@ export function start(about, main) {
     targets.replaceChildren(html("table", {}, html("thead", {}, html("tr", {}, html("th", {}, "rank"), html("th", {}, "target"), html("th", { class: "number" }, "score"), found.zero && html("th", { class: "number" }, "log probability from h0"), found.zero && html("th", { class: "number" }, "from h0 = 0"), html("th", {}, ""))),
       html("tbody", {}, found.targets.map((one, i) => html("tr", {}, html("td", {}, String(i + 1)), html("td", {}, html("button", { type: "button", "aria-pressed": String(i === chosen), onclick: () => { chosen = i; draw(); } }, one.text || "(empty)")),
         html("td", { class: "number" }, one.score.toFixed(3)), found.zero && html("td", { class: "number" }, one.log_probability.toFixed(3)), found.zero && html("td", { class: "number" }, one.log_probability_from_zero.toFixed(3)), html("td", { class: "note" }, one.ended ? "" : "cut"))))));
+    const count = found.targets.length;
+    fewer.textContent = count && count < best.value() ? `The search found only ${count} different target${count > 1 ? "s" : ""}.` : "";
     without.replaceChildren(...(found.zero ? ["From h0 = 0, the best target is ", html("strong", {}, found.zero.text || "(empty)"), ` (score ${found.zero.score.toFixed(3)}).`] : []));
     const target = found.targets[chosen];
     symbols.replaceChildren(...(target ? target.symbols.map((symbol, i) => {

@@ -102,7 +102,7 @@ class PairPage(Page):
     def _search(self, model: PairModel, asked: Asked) -> Search:
         beam = asked.count("beam", 5, 1, 20)
         label = asked.text("label", LONGEST) or None
-        options: dict[str, Any] = {"beam": beam, "n_best": min(asked.count("n_best", 5, 1, 20), beam)}
+        options: dict[str, Any] = {"beam": beam, "n_best": asked.count("n_best", beam, 1, 20)}
         search = Search(label if model.needs_label else None, alpha=asked.number("alpha", 0, 0, 5), **options)
         search.check_models([model], ["the model"])
         return search
