@@ -23,12 +23,10 @@ class Page:
     Attributes:
         script: the name of the script in the folder `static` that draws the page.
         job: in words, for the title.
-        hint: something to try, in a sentence.
     """
 
     script: str
     job: str
-    hint: str
 
     def __init__(self, explored: Explored) -> None:
         self.explored = explored
@@ -38,7 +36,7 @@ class Page:
     def describe(self) -> dict[str, Any]:
         """Return what the browser needs before its first call."""
         about = {"script": self.script, "job": self.job, "name": self._name(), "verdict": self.explored.verdict}
-        facts = {name: [*self.facts(model), f"Try: {self.hint}"] for name, model in self.explored.models.items()}
+        facts = {name: [*self.facts(model), f"Try: {self.hint(model)}"] for name, model in self.explored.models.items()}
         return {**about, "models": list(self.explored.models), "facts": facts}
 
     def _name(self) -> str:
@@ -47,6 +45,10 @@ class Page:
 
     def facts(self, model: Any) -> list[str]:
         """Return sentences on a model: what it reads, and what its h0 is."""
+        raise NotImplementedError
+
+    def hint(self, model: Any) -> str:
+        """Return something to try, in a sentence."""
         raise NotImplementedError
 
     def calls(self) -> dict[str, Call]:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ..._core.state import State
+from ...context import Label
 from ...data.series import Series, context_of, read_series
 from ...errors import InputError
 from ...explore.asked import Asked
@@ -31,7 +32,6 @@ class GenerationPage(Page):
     """The page of models that generate series; see `Page`."""
 
     script, job = "generation", "Generate series"
-    hint = "move a value past the training range, or click the map far from its points."
 
     def __init__(self, explored: Explored) -> None:
         super().__init__(explored)
@@ -69,6 +69,12 @@ class GenerationPage(Page):
             "Every step is drawn given the step before and the hidden state, which begins as h0.",
             "The line from h0 = 0 has the same network, context and random numbers: the distance is what h0 changes.",
         ]
+
+    def hint(self, model: Any) -> str:
+        """Return something to try, in a sentence."""
+        labels = all(isinstance(field, Label) for field in model.fields.values())
+        first = "choose another label and keep the seed" if labels else "move a value past the training range"
+        return f"{first}, or click the map far from its points."
 
     def calls(self) -> dict[str, Call]:
         """Return the calls that the browser may make, by name."""
@@ -159,7 +165,7 @@ class GenerationPage(Page):
         plane, contexts = self.planes[name]
         if plane is None:
             return None
-        whose = "training series" if self.series else drawn_as(self.explored.first.fields, MOST)
+        whose = "the context of a training series" if self.series else drawn_as(self.explored.first.fields, MOST)
         return {**plane.described(), "contexts": contexts, "whose": whose}
 
 

@@ -31,7 +31,6 @@ class PairPage(Page):
     """The page of models that write the target of a source; see `Page`."""
 
     script, job = "pairs", "Turn texts into texts"
-    hint = "type a source of your own, and choose a target to see its symbols and its attention."
 
     def __init__(self, explored: Explored) -> None:
         super().__init__(explored)
@@ -71,6 +70,11 @@ class PairPage(Page):
             attention,
             "The target from h0 = 0 is that of the same network; what differs is what h0 changes.",
         ][: 3 if settings.bridge == "zero" else 4]
+
+    def hint(self, model: Any) -> str:
+        """Return something to try, in a sentence."""
+        attention = "" if model.settings.attention == "none" else " and its attention"
+        return f"type a source of your own, and choose a target to see its symbols{attention}."
 
     def calls(self) -> dict[str, Call]:
         """Return the calls that the browser may make, by name."""
@@ -149,7 +153,7 @@ class PairPage(Page):
         pairs = model.pairs
         encoded = pairs.encoder(batch.source, batch.source_lengths, model.context(batch.label))
         h0 = pairs.decoder.rnn.start(1, encoded.state, sample=False)
-        return [*_parts("encoder", encoded.state, 2), *_parts("decoder's h0", h0, 1)]
+        return [*_parts("encoder's final state", encoded.state, 2), *_parts("decoder's h0", h0, 1)]
 
 
 def _parts(whose: str, state: State, directions: int) -> list[dict[str, Any]]:
@@ -159,7 +163,7 @@ def _parts(whose: str, state: State, directions: int) -> list[dict[str, Any]]:
         for place, values in enumerate(leaf[0]):
             layer = f", layer {place // directions + 1}" if len(leaf[0]) > directions else ""
             direction = f", {('forward', 'backward')[place % 2]}" if directions == 2 else ""
-            parts.append({"name": f"{whose} {letter}{layer}{direction}", "values": rounded(values, 3)})
+            parts.append({"name": f"{whose}: {letter}{layer}{direction}", "values": rounded(values, 3)})
     return parts
 
 
