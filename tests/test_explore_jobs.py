@@ -49,6 +49,12 @@ def ask(page, name, **values):
     return page.answer(name, Asked(values))
 
 
+@pytest.mark.parametrize("job", ["texts", "series", "pairs", "forecast"])
+def test_the_first_call_of_a_page_can_be_answered(job, request):
+    page = request.getfixturevalue(job)
+    assert ask(page, page.first[0], **page.first[1])
+
+
 def test_texts_have_the_probability_of_every_symbol(texts):
     found = ask(texts, "write", context={"size": "short"}, n=3, steps=20, zero=True)
     assert len(found["texts"]) == len(found["zero"]) == 3

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
+import warnings
 from collections.abc import Callable
 from typing import Any
 
 import torch
 
 from ..errors import InputError
+from ..study.parallel import one_thread
 from .asked import Asked
 from .explored import Explored
 
@@ -23,13 +27,16 @@ class Page:
     Attributes:
         script: the name of the script in the folder `static` that draws the page.
         job: in words, for the title.
+        first: a quick call, which has the model do everything once; see `prepare`.
     """
 
     script: str
     job: str
+    first: tuple[str, dict[str, Any]]
 
     def __init__(self, explored: Explored) -> None:
         self.explored = explored
+        self.lock = threading.Lock()  # one answer at a time
         for model in explored.models.values():
             model.eval()
 
@@ -56,7 +63,7 @@ class Page:
         raise NotImplementedError
 
     def answer(self, name: str, asked: Asked) -> dict[str, Any]:
-        """Return the result of a call.
+        """Return the result of a call, computed in one thread: the browser needs the other processor.
 
         Raises:
             InputError: there is no such call, or what it asks is wrong.
@@ -64,8 +71,15 @@ class Page:
         calls = self.calls()
         if name not in calls:
             raise InputError(f"there is no call {name!r}; the calls are {', '.join(calls)}")
-        with torch.no_grad():
+        with self.lock, one_thread(), torch.no_grad():
             return calls[name](asked)
+
+    def prepare(self) -> None:
+        """Make a first call, so that the compiled loops are loaded when the browser makes its own."""
+        name, values = self.first
+        with contextlib.suppress(Exception), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            self.answer(name, Asked(values))
 
     def model(self, asked: Asked) -> Any:
         """Return the model that a call names; without a name, the first."""

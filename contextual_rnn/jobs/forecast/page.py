@@ -29,6 +29,7 @@ class ForecastPage(Page):
     """The page of models that forecast series; see `Page`."""
 
     script, job = "forecast", "Forecast series"
+    first = ("forecast", {})
 
     def __init__(self, explored: Explored) -> None:
         super().__init__(explored)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,14 @@ def context_vector(context: dict[str, Any], settings: GenerationSettings, fields
     empty = np.empty((0, 0), np.float32)
     one = Series("sample", empty, empty, values, np.empty(0, int), place="`context`")
     return context_of([one], fields, names)
+
+
+def context_vectors(contexts: Sequence[dict[str, Any]], fields: dict[str, Field]) -> Tensor:
+    """Return the context vectors (N, C) of contexts, whose values are known to be right."""
+    empty = np.empty((0, 0), np.float32)
+    rows = [{name: str(value) for name, value in context.items()} for context in contexts]
+    series = [Series("sample", empty, empty, row, np.empty(0, int)) for row in rows]
+    return context_of(series, fields, tuple(fields))
 
 
 def sampled_columns(

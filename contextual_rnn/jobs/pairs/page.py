@@ -35,6 +35,8 @@ class PairPage(Page):
     def __init__(self, explored: Explored) -> None:
         super().__init__(explored)
         self.examples = _examples(explored)
+        label = next(iter(explored.first.labels), "") if explored.first.needs_label else ""
+        self.first = ("write", {"source": "a", "beam": 2, "label": label})
 
     def describe(self) -> dict[str, Any]:
         """Return what the browser needs before its first call."""

@@ -30,6 +30,7 @@ class SeriesPage(Page):
     """The page of models that simulate series; see `Page`."""
 
     script, job = "series", "Simulate series from inputs"
+    first = ("predict", {})
 
     def __init__(self, explored: Explored) -> None:
         super().__init__(explored)

@@ -39,6 +39,7 @@ class TextPage(Page):
     """The page of models of texts; see `Page`."""
 
     script, job = "texts", "Write texts"
+    first = ("write", {"n": 1, "steps": 2})
 
     def __init__(self, explored: Explored) -> None:
         super().__init__(explored)
