@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..._core.counted import counted
 from ..._core.records import Record
 from ...data.series import Series, read_series, records, time_column
 from ...errors import InputError
@@ -75,8 +76,8 @@ class ForecastPage(Page):
         )
         attention = "" if settings.attention == "none" else f" Its {settings.attention} attention reads the past too."
         return [
-            f"An encoder reads the last {settings.past} steps of {', '.join(read)}; a decoder forecasts "
-            f"{settings.horizon} steps of {', '.join(settings.targets)}{ahead}.",
+            f"An encoder reads the last {counted(settings.past, 'step')} of {', '.join(read)}; a decoder forecasts "
+            f"{counted(settings.horizon, 'step')} of {', '.join(settings.targets)}{ahead}.",
             f"The decoder's initial state h0 is {bridge}.{attention}",
             "The line from h0 = 0 is that of the same network, whose decoder starts from zero: the distance is what h0 "
             "changes, which may be little for one forecast.",
