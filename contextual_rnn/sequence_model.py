@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -233,7 +234,7 @@ class SequenceModel(nn.Module):
         steps: int = 100,
         *,
         temperature: float = 1.0,
-        seed: int = 0,
+        seed: int | TrajectorySeeds = 0,
         first: Tensor | None = None,
         batch_size: int = 4000,
         stop: bool = True,
@@ -252,7 +253,7 @@ class SequenceModel(nn.Module):
         steps: int = 100,
         *,
         temperature: float = 1.0,
-        seed: int = 0,
+        seed: int | TrajectorySeeds = 0,
         first: Tensor | None = None,
         batch_size: int = 4000,
         stop: bool = True,
@@ -267,7 +268,8 @@ class SequenceModel(nn.Module):
             n: the number of sequences; None is the number of rows of the context.
             steps: the number of elements of each, at most.
             temperature: the temperature of the head. 1 samples from the model; at 0, h0 and every element are the mode.
-            seed: the seed of the random numbers. Trajectory i of a seed is the same for every `batch_size`.
+            seed: the seed of the random numbers, or what draws them. Trajectory i of a seed is the same for every
+                `batch_size`.
             first: the first elements (n, D), or one for all sequences. It is required by a model without a learned
                 start, and not accepted by others.
             batch_size: the number of sequences that are generated at once.
@@ -285,7 +287,9 @@ class SequenceModel(nn.Module):
         for at in range(0, count, batch_size):
             size = min(batch_size, count - at)
             known, given, own = (select_batch(part, at, size, count) for part in (context, first, state))
-            seeds = TrajectorySeeds(seed, at)
+            seeds = (
+                dataclasses.replace(seed, first=at) if isinstance(seed, TrajectorySeeds) else TrajectorySeeds(seed, at)
+            )
             with evaluation_mode(self):
                 h0 = own if state is not None else self.rnn.start(size, known, sample=temperature > 0, generator=seeds)
                 batch = self._generate(h0, known, given, size, steps, temperature, seeds, stop)

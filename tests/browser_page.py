@@ -72,8 +72,9 @@ def opened(browser, run, expected=None, **options):
 
 
 def picture(page):
+    """Return what the figures hold, without the controls among them."""
     page.wait_for_selector(ANSWERED)
-    return page.locator(".figures").inner_html()
+    return "".join(page.locator(".figures > :not(.controls)").evaluate_all("all => all.map((one) => one.innerHTML)"))
 
 
 def changes(page, move, what):
@@ -185,11 +186,22 @@ def test_a_window_is_changed_by_dragging(browser, runs):
         assert "window, changed" not in picture(page)
 
 
+def test_beam_and_targets_take_each_other_along(browser, runs):
+    with opened(browser, runs("pairs")) as page:
+        beam, best = (page.get_by_role("slider", name=name) for name in ("Beam", "Targets to show"))
+        changes(page, lambda: beam.press("Home"), "a beam of 1")
+        assert best.input_value() == "1"
+        assert page.locator("tbody tr").count() == 1
+        changes(page, lambda: best.press("ArrowRight"), "two targets")
+        assert beam.input_value() == "2"
+        assert page.locator("tbody tr").count() == 2
+
+
 def test_a_symbol_shows_what_else_was_likely(browser, runs):
     with opened(browser, runs("texts")) as page:
         changes(page, lambda: page.locator(".symbols button").first.press("Enter"), "a symbol was chosen")
         assert "Most likely as symbol 1" in picture(page)
-        changes(page, lambda: page.locator(".texts button").nth(1).press("Enter"), "another text was chosen")
+        changes(page, lambda: page.locator("table.texts button").nth(1).press("Enter"), "another text was chosen")
         assert page.locator(".molecules svg").count() >= 0
 
 

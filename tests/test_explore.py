@@ -14,9 +14,12 @@ from contextual_rnn import load
 from contextual_rnn._core import extras
 from contextual_rnn.cli import main
 from contextual_rnn.errors import InputError
+from contextual_rnn.explore.asked import Asked
 from contextual_rnn.explore.explorable import Explorable
 from contextual_rnn.explore.explored import open_run
 from contextual_rnn.explore.server import serve
+from contextual_rnn.explore.states import zeros
+from contextual_rnn.jobs.generation.frames import context_vectors
 
 CONTEXT = {"period": 9.0, "material": "steel"}
 
@@ -157,10 +160,19 @@ def test_a_generator_answers_with_trajectories_bands_and_the_nearest_series(runn
     low, _, median, _, high = (levels[3] for levels in found["bands"][0])
     assert low <= median <= high
     assert found["zero"] != found["bands"]
+    model = load(run).eval()
+    alone = model.trajectories(context_vectors([CONTEXT], model.fields), 7, 15, state=zeros(model.sequences.rnn))
+    assert found["zero"][0][2][0] == pytest.approx(float(alone.elements[:, 0, 0].median()), abs=1e-4)
     assert found["nearest"][0]["context"] == {"period": "9.0", "material": "steel"}
     table = load(run).sample(CONTEXT, n=7, steps=15)
     first = table.filter(table["id"] == "sample-0")["x"].to_list()
     assert found["trajectories"][0][0] == pytest.approx(first, abs=1e-4)
+
+
+def test_the_first_call_of_a_page_can_be_answered(run):
+    explored = open_run(run, Explorable)
+    page = explored.first.page(explored)
+    assert page.answer(page.first[0], Asked(page.first[1]))["trajectories"]
 
 
 def test_a_place_of_the_map_is_an_h0(running):

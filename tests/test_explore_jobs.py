@@ -49,6 +49,12 @@ def ask(page, name, **values):
     return page.answer(name, Asked(values))
 
 
+@pytest.mark.parametrize("job", ["texts", "series", "pairs", "forecast"])
+def test_the_first_call_of_a_page_can_be_answered(job, request):
+    page = request.getfixturevalue(job)
+    assert ask(page, page.first[0], **page.first[1])
+
+
 def test_texts_have_the_probability_of_every_symbol(texts):
     found = ask(texts, "write", context={"size": "short"}, n=3, steps=20, zero=True)
     assert len(found["texts"]) == len(found["zero"]) == 3
@@ -151,8 +157,8 @@ def test_pairs_have_scores_attention_and_the_states_of_the_bridge(pairs):
         for row in target["attention"]:
             assert sum(row) == pytest.approx(1, abs=0.01)
     names = [part["name"] for part in found["states"]]
-    assert names[:2] == ["encoder h, forward", "encoder h, backward"]
-    assert names[-1] == "decoder's h0 c"
+    assert names[:2] == ["encoder's final state: h, forward", "encoder's final state: h, backward"]
+    assert names[-1] == "decoder's h0: c"
     assert pairs.describe()["facts"]["model"][0].startswith("An encoder reads the source (characters); a decoder")
     assert found["zero"]["score"] != scores[0]
     for target in found["targets"]:  # with an alpha of 0, the score is the log probability
@@ -162,6 +168,8 @@ def test_pairs_have_scores_attention_and_the_states_of_the_bridge(pairs):
     again = ask(pairs, "write", source="ab", n_best=2, beam=3)
     assert [target["text"] for target in again["targets"]] == [target.text for target in wanted[0]]
     assert ask(pairs, "write", source="")["targets"] == []
+    with pytest.raises(InputError, match="`n_best` must be at most `beam`, 2; found 3"):
+        ask(pairs, "write", source="ab", n_best=3, beam=2)
 
 
 def test_pairs_without_attention_show_the_bridge(folder):
@@ -207,6 +215,6 @@ def test_a_map_of_labels_has_a_point_for_each_combination():
     fields = {"language": Label(4), "size": Label(2)}
     made = made_up_contexts(fields, 300)
     assert len(made) == len({tuple(one.items()) for one in made}) == 8
-    assert drawn_as(fields, 300) == "one for every language and size"
+    assert drawn_as(fields, 300) == "one language and one size"
     assert len(made_up_contexts(fields, 5)) == 5
     assert "at random" in drawn_as(fields, 5)

@@ -207,6 +207,8 @@ def test_a_trajectory_is_the_same_alone_and_in_any_split_into_batches(kind, seed
 
 
 def test_trajectories_and_seeds_differ():
+    alone = TrajectorySeeds(3, 2).uniform(4, 5)
+    assert torch.equal(TrajectorySeeds(3, 2, groups=2).uniform(8, 5), torch.cat([alone, alone]))
     draws = [TrajectorySeeds(seed, first).draw(1, 5) for seed in (0, 1) for first in (0, 1)]
     assert len({tuple(draw[0].tolist()) for draw in draws}) == 4
 

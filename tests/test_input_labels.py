@@ -134,7 +134,9 @@ def test_missing_labels_are_held_or_none_of_the_known_ones_and_marked(how, expec
     np.testing.assert_array_equal(data.training[0].inputs[:, 0], expected)
     assert data.training[0].inputs[:, 1].tolist() == [1, 0, 1, 0, 0, 1]
     assert any("If NA stands for a missing value, give `missing_values` NA." in remark for remark in data.remarks)
-    with pytest.raises(InputError, match=r"a.csv, line 2, column 'day': the label is missing; correct the cell, or give `missing` hold"):
+    with pytest.raises(
+        InputError, match=r"a.csv, line 2, column 'day': the label is missing; correct the cell, or give `missing` hold"
+    ):
         read(tmp_path / "a.csv")
 
 

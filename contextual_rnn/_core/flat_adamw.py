@@ -20,7 +20,8 @@ class FlatAdamW:
     the function `torch.optim.adamw.adamw`, since the class imports PyTorch's compiler, which takes seconds.
 
     AdamW leaves a parameter without a gradient alone, which one tensor cannot do. From the first step in which a
-    parameter has no gradient, and for parameters of several dtypes or devices, the optimiser steps them one by one.
+    parameter has no gradient, and for parameters of several dtypes or on a GPU, the optimiser steps them one by one:
+    there one fused operation does so, and cuDNN has its own order for the weights of a recurrent layer.
 
     Args:
         parameters: the parameters; each becomes a view of the common tensor until `release` is called. Those that need
@@ -45,7 +46,10 @@ class FlatAdamW:
         self.param_groups = [_settings(lr, weight_decay, len(given))]
         self.state: dict[int, dict[str, Tensor]] = {}  # by the number of the parameter
         self.flat: nn.Parameter | None = None
-        if len({(parameter.dtype, parameter.device) for parameter in self.parameters}) == 1:
+        self.joined = False  # whether the parameters are views of one tensor
+        if {parameter.device.type for parameter in self.parameters} == {"cpu"} and len(
+            {parameter.dtype for parameter in self.parameters}
+        ) == 1:
             self._join()
 
     def zero_grad(self) -> None:
@@ -98,6 +102,8 @@ class FlatAdamW:
 
     def release(self) -> None:
         """Give each parameter memory of its own again; take no step afterwards."""
+        if not self.joined:
+            return
         for parameter in self.parameters:
             parameter.data = parameter.detach().clone()
 
@@ -137,6 +143,7 @@ class FlatAdamW:
         flat = torch.cat([parameter.detach().reshape(-1) for parameter in self.parameters])
         for parameter, view in zip(self.parameters, self._views(flat), strict=True):
             parameter.data = view
+        self.joined = True
         self.flat = nn.Parameter(flat)
         self.flat.grad = torch.zeros_like(flat)
         self._gradients = self._views(self.flat.grad)

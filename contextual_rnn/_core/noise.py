@@ -26,11 +26,13 @@ class TrajectorySeeds:
         first: the index of the trajectory in row 0.
         stream: the stream of random numbers, which separates independent draws for the same trajectory. If an initial
             state contains another and both draw, each uses its own stream.
+        groups: the number of groups of a batch, one after the other, that have the same random numbers.
     """
 
     seed: int
     first: int = 0
     stream: int = 0
+    groups: int = 1
 
     def draw(self, batch_size: int, size: int) -> Tensor:
         """Return (batch_size, size) standard normal numbers in float32.
@@ -47,6 +49,8 @@ class TrajectorySeeds:
 
     def uniform(self, batch_size: int, size: int) -> Tensor:
         """Return (batch_size, size) numbers in float32, uniform in the open interval (0, 1)."""
+        if self.groups > 1:
+            return dataclasses.replace(self, groups=1).uniform(batch_size // self.groups, size).repeat(self.groups, 1)
         blocks = -(-size // 8)  # the generator makes blocks of 256 bits, eight numbers each
         bits = np.random.Philox(key=[self.seed, self.stream], counter=self.first * blocks)
         words = bits.random_raw(batch_size * blocks * 4).view(np.uint32).reshape(batch_size, blocks * 8)

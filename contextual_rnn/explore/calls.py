@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import math
 import sys
 import warnings
 from typing import Any
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
 from ..errors import InputError
 from .asked import Asked
 from .page import Page
-from .server import body_of, in_thread
+from .server import body_of
 
 
 class Calls:
@@ -27,7 +27,6 @@ class Calls:
 
     def __init__(self, page: Page) -> None:
         self.page = page
-        self.lock = asyncio.Lock()
         self.description: dict[str, Any] = page.describe()
 
     async def describe(self, request: Request) -> Response:
@@ -39,7 +38,7 @@ class Calls:
         name = request.path_params["name"]
         try:
             asked = Asked(_parsed(await body_of(request)))
-            return _json(await in_thread(self.lock, self._run, name, asked))
+            return _json(await run_in_threadpool(self._run, name, asked))
         except InputError as error:
             return _json({"error": str(error).replace("`", "")}, 400)
         except Exception as error:  # the page shows one sentence, the terminal what to report
@@ -62,7 +61,11 @@ def _parsed(body: bytes) -> Any:
 
 
 def _json(value: Any, status: int = 200) -> Response:
-    return Response(json.dumps(_finite(value)), status, media_type="application/json")
+    try:
+        text = json.dumps(value, allow_nan=False)
+    except ValueError:
+        text = json.dumps(_finite(value))
+    return Response(text, status, media_type="application/json")
 
 
 def _finite(value: Any) -> Any:

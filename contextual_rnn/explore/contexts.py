@@ -33,10 +33,10 @@ def made_up_contexts(fields: Mapping[str, Field], count: int) -> list[dict[str, 
 
 
 def drawn_as(fields: Mapping[str, Field], count: int) -> str:
-    """Return what the contexts of `made_up_contexts` are, in words."""
+    """Return what a context of `made_up_contexts` is, in words."""
     if not _combinations(fields, count):
-        return "contexts drawn at random from the training range"
-    return f"one for every {' and '.join(fields)}"
+        return "a context drawn at random from the training range"
+    return f"one {' and one '.join(fields)}"
 
 
 def _combinations(fields: Mapping[str, Field], count: int) -> list[dict[str, Any]]:
@@ -57,6 +57,11 @@ def context_facts(names: Sequence[str], what: str) -> str:
         return f"The model is given nothing that is known about a {what}."
     listed = [", ".join(names[:-1])] * bool(names[1:]) + [names[-1]]
     return f"The model is given the {' and the '.join(listed)} of a {what}."
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return names in words, such as "a, b and c"."""
+    return " and ".join([*[", ".join(names[:-1])] * (len(names) > 1), *names[-1:]])
 
 
 def meaning_of(kind: Kind) -> str:

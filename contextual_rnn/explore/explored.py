@@ -14,6 +14,7 @@ from ..errors import InputError
 from ..serialization import MODEL, load
 from ..study.run_folder import read_json
 
+ROLES = {"train": "training"}  # what tables are called
 SEED = "-seed-0"  # the end of the name of a comparison's first run of a kind
 
 
@@ -50,7 +51,9 @@ class Explored:
         """
         columns = self.first.settings
         if self.data is not None:
-            return Table(self.data, "`data`", columns), "Data: the table that was given as data."
+            return Table(
+                self.data, "`data`", columns
+            ), "Data: the table that was given as data. Values are in its units."
         files, hashes = self.config.get("files") or {}, self.config.get("sha256") or {}
         reasons = []
         for role in roles:
@@ -58,12 +61,12 @@ class Explored:
                 continue
             path = files.get(role)
             if path is None:
-                reasons.append(f"The {role} table of the run was a data frame or several files")
+                reasons.append(f"The {ROLES.get(role, role)} table of the run was a data frame or several files")
                 continue
             table, reason = self._unchanged(path, hashes[role], columns)
             if table is not None:
-                return table, f"Data: {path}, the {role} table of the run."
-            reasons.append(f"The {role} table, {path}, {reason}")
+                return table, f"Data: {path}, the {ROLES.get(role, role)} table of the run. Values are in its units."
+            reasons.append(f"The {ROLES.get(role, role)} table, {path}, {reason}")
         return None, f"{'. '.join(reasons) or 'The run names no table'}; give a table as data to see it here."
 
     def _unchanged(self, name: str, wanted: str, columns: Any) -> tuple[Table | None, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import pathlib
 import socket
@@ -35,11 +34,13 @@ class Running:
         url: of the page.
     """
 
-    def __init__(self, server: Any, listening: socket.socket) -> None:
+    def __init__(self, server: Any, listening: socket.socket, page: Page) -> None:
         self.url = f"http://{HOST}:{listening.getsockname()[1]}"
         self._server = server
         self._thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
         self._thread.start()
+        self._prepared = threading.Thread(target=page.prepare, daemon=True)
+        self._prepared.start()
 
     def wait(self) -> None:
         """Serve until an interrupt, such as Ctrl-C."""
@@ -52,6 +53,7 @@ class Running:
         """Stop serving."""
         self._server.should_exit = True
         self._thread.join(10)
+        self._prepared.join(10)
 
     def __enter__(self) -> Running:
         return self
@@ -85,7 +87,7 @@ def serve(page: Page, port: int = 0, *, browser: bool = False) -> Running:
     app = make_app(page, listening.getsockname()[1])
     quiet: Any = {"log_config": None, "log_level": "critical", "access_log": False}
     config = uvicorn.Config(app, **quiet, lifespan="off", ws="none", timeout_graceful_shutdown=1)
-    running = Running(uvicorn.Server(config), listening)
+    running = Running(uvicorn.Server(config), listening, page)
     if browser:
         webbrowser.open(running.url)
     return running
@@ -190,11 +192,3 @@ async def body_of(request: Any) -> bytes:
         if len(body) > LARGEST:
             raise InputError(f"the request must have at most {LARGEST} bytes")
     return body
-
-
-async def in_thread(lock: asyncio.Lock, function: Any, *arguments: Any) -> Any:
-    """Return a function's result, computed in a thread, one at a time, so that the server goes on answering."""
-    from starlette.concurrency import run_in_threadpool
-
-    async with lock:
-        return await run_in_threadpool(function, *arguments)

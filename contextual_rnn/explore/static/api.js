@@ -35,7 +35,7 @@ export function asker(name, body, draw) {
         say((found.remarks || []).join(" "));
         draw(found);
         main.dataset.answers = Number(main.dataset.answers || 0) + 1;
-        main.dataset.took = (performance.now() - started).toFixed(1);
+        requestAnimationFrame(() => setTimeout(() => { main.dataset.took = (performance.now() - started).toFixed(1); })); // the frame is painted
       } catch (error) {
         if (!waiting) say(error instanceof TypeError ? "The server does not answer; is the command still running?" : error.message);
       }

@@ -2,18 +2,28 @@
 
 import { html, shown, svg } from "./dom.js";
 
-const LEFT = 56, RIGHT = 10, TOP = 8, BOTTOM = 38;
+const RIGHT = 10, TOP = 8, BOTTOM = 38;
+
+function stepOf(low, high, count) {
+  const rough = (high - low) / count, power = 10 ** Math.floor(Math.log10(rough) + 1e-9);
+  return [1, 2, 5, 10].map((one) => one * power).find((one) => one >= rough * (1 - 1e-9));
+}
 
 // Round numbers that divide a range into about `count` parts.
 export function ticks(low, high, count) {
-  const rough = (high - low) / count, power = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 5, 10].map((one) => one * power).find((one) => one >= rough);
-  const found = [];
+  const step = stepOf(low, high, count), found = [];
   for (let at = Math.ceil(low / step - 1e-9); at * step <= high + 1e-9 * step; at += 1) found.push(Number((at * step).toPrecision(12)));
   return found;
 }
 
-function extent(values) {
+// Ticks whose first and last enclose all values, with labels that have equally many decimals.
+function scaleOf(values, count, zero) {
+  const [low, high] = extent(zero ? [0, ...values] : values, 0), step = stepOf(low, high, count);
+  const first = Math.floor(low / step + 1e-9), last = Math.ceil(high / step - 1e-9);
+  return ticks(first * step, last * step, (last - first) || 1);
+}
+
+function extent(values, share = 0.04) {
   let low = Infinity, high = -Infinity;
   for (const one of values) {
     if (one === null || one === undefined) continue;
@@ -21,8 +31,8 @@ function extent(values) {
     if (one > high) high = one;
   }
   if (low > high) return [0, 1];
-  const room = (high - low) * 0.04 || Math.abs(high) * 0.1 || 1;
-  return [low - room, high + room];
+  const room = (high - low) * share || Math.abs(high) * 0.1 || 1;
+  return high > low && !share ? [low, high] : [low - room, high + room];
 }
 
 const path = (xs, ys, fx, fy) => {
@@ -59,28 +69,34 @@ const swatch = (layer) => svg("svg", { viewBox: "0 0 30 12", "aria-hidden": "tru
     : layer.kind === "points" ? svg("circle", { cx: 15, cy: 6, r: 4.5, class: `fill-${layer.colour}` })
       : svg("path", { d: "M0 6H30", class: `linelike stroke-${layer.colour}`, "stroke-dasharray": layer.kind === "rule" ? "3 3" : layer.dash }));
 
+// The labels of ticks, with equally many decimals where these are few.
+function labelsOf(ticks) {
+  const most = Math.max(...ticks.map(Math.abs)), decimals = Math.max(0, -Math.floor(Math.log10(ticks[1] - ticks[0]) + 1e-9));
+  return decimals > 6 || most >= 1e8 ? ticks.map(shown) : ticks.map((one) => one.toFixed(decimals));
+}
+
 // A chart in a section with a heading. `draw(layers, options)` replaces what it shows.
 //   layers: { kind: "line" | "lines" | "band" | "points" | "rule", name, colour: 1 to 8, dash, x, y | rows | low, high }
-export function chart(title, { x, y, height = 260, equal = false, wide = false }) {
+export function chart(title, { x, y, height = 260, zero = false, wide = false, near = false }) {
   const legend = html("ul", { class: "legend" }), picture = svg("svg", { class: "chart", role: "img", height });
   const note = html("p", { class: "note" });
-  const element = html("section", { class: wide ? "wide" : null }, html("h2", {}, title), legend, picture, note);
+  const element = html("section", { class: [wide && "wide", near && "near"].filter(Boolean).join(" ") || null }, html("h2", {}, title), legend, picture, note);
   let kept = [], shownAs = {};
   function paint() {
     const width = Math.max(picture.clientWidth || 480, 160);
-    const [x0, x1] = shownAs.xRange || extent(kept.flatMap(xs));
-    const [y0, y1] = shownAs.yRange || extent(kept.flatMap(ys));
-    const fx = (value) => LEFT + ((value - x0) / (x1 - x0)) * (width - LEFT - RIGHT);
+    const [x0, x1] = extent(kept.flatMap(xs));
+    const up = scaleOf(kept.flatMap(ys), Math.max(2, Math.floor(height / 45)), zero), [y0, y1] = [up[0], up.at(-1)];
+    const written = labelsOf(up), left = 26 + 7.2 * Math.max(4, ...written.map((one) => one.length));
+    const fx = (value) => left + ((value - x0) / (x1 - x0)) * (width - left - RIGHT);
     const fy = (value) => height - BOTTOM - ((value - y0) / (y1 - y0)) * (height - TOP - BOTTOM);
-    const across = ticks(x0, x1, Math.max(2, Math.floor(width / 90))), up = ticks(y0, y1, Math.max(2, Math.floor(height / 60)));
-    const labels = shownAs.xTick || shown;
+    const across = ticks(x0, x1, Math.max(2, Math.floor(width / 90))), named = labelsOf(across);
     picture.setAttribute("viewBox", `0 0 ${width} ${height}`);
     picture.replaceChildren(
       svg("title", {}, `${title}: ${kept.map((one) => one.name).filter(Boolean).join(", ")}`),
-      ...up.map((one) => svg("g", {}, svg("path", { class: "axis", d: `M${LEFT} ${fy(one)}H${width - RIGHT}` }), svg("text", { x: LEFT - 6, y: fy(one) + 4, "text-anchor": "end" }, shown(one)))),
-      ...across.map((one) => svg("g", {}, svg("path", { class: "axis", d: `M${fx(one)} ${height - BOTTOM}v4` }), svg("text", { x: fx(one), y: height - BOTTOM + 17, "text-anchor": "middle" }, labels(one)))),
-      svg("path", { class: "frame", d: `M${LEFT} ${TOP}V${height - BOTTOM}H${width - RIGHT}` }),
-      svg("text", { x: (LEFT + width - RIGHT) / 2, y: height - 4, "text-anchor": "middle" }, x),
+      ...up.map((one, i) => svg("g", {}, svg("path", { class: "axis", d: `M${left} ${fy(one)}H${width - RIGHT}` }), svg("text", { x: left - 6, y: fy(one) + 4, "text-anchor": "end" }, written[i]))),
+      ...across.map((one, i) => svg("g", {}, svg("path", { class: "axis", d: `M${fx(one)} ${height - BOTTOM}v4` }), svg("text", { x: fx(one), y: height - BOTTOM + 17, "text-anchor": "middle" }, named[i]))),
+      svg("path", { class: "frame", d: `M${left} ${TOP}V${height - BOTTOM}H${width - RIGHT}` }),
+      svg("text", { x: (left + width - RIGHT) / 2, y: height - 4, "text-anchor": "middle" }, x),
       svg("text", { transform: `translate(12 ${(height - BOTTOM) / 2}) rotate(-90)`, "text-anchor": "middle" }, y),
       ...kept.map((layer) => layerOf(layer, fx, fy, height)),
     );

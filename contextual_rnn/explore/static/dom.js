@@ -24,4 +24,14 @@ export function shown(value) {
   return String(Number(value.toPrecision(4)));
 }
 
+// The number of decimals with which numbers as large as this one have four significant digits.
+const decimals = (largest) => Math.min(Math.max(3 - Math.floor(Math.log10(largest)), 0), 10);
+
+// A function that writes numbers with equally many decimals, of which the largest, or `spread`, has four significant digits.
+export function evenly(values, spread) {
+  const largest = spread || Math.max(...values.flat(Infinity).filter((one) => Number.isFinite(one)).map(Math.abs), 0);
+  if (!(largest >= 1e-6 && largest < 1e9)) return shown;
+  return (value) => (value === null || value === undefined ? "–" : value.toFixed(decimals(largest)));
+}
+
 export const named = (context) => Object.entries(context).map(([name, value]) => `${name} ${value}`).join(", ");

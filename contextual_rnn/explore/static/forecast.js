@@ -3,7 +3,7 @@
 import { asker, facts, verdict } from "./api.js";
 import { chart } from "./chart.js";
 import { check, line, list, slider } from "./controls.js";
-import { html, shown } from "./dom.js";
+import { evenly, html, shown } from "./dom.js";
 import { look } from "./kinds.js";
 
 const COLOURS = [[1, null], [2, "7 4"], [3, null], [4, null], [8, null], [5, null]];
@@ -23,7 +23,7 @@ export function start(about, main) {
   const before = slider("Past steps shown", { least: 1, most: about.past, step: 1, value: Math.min(about.past, 3 * about.horizon) }, () => draw(last));
   const kinds = about.kinds.map((name) => check(name, name !== "mean", () => draw(last)));
   const unit = about.frequency ? `step, 0 is the first of the forecast (${about.frequency} each)` : "step, 0 is the first of the forecast";
-  const charts = about.targets.map((target) => chart(`${target}: forecast and what came`, { x: unit, y: target, height: 340, wide: true }));
+  const charts = about.targets.map((target) => chart(`${target}: forecast and what came`, { x: unit, y: target, height: 340, wide: true, near: true }));
   const errors = html("div", { class: "scroll" }), apart = html("p", { class: "note" });
   main.append(
     html("form", { class: "controls", "aria-label": "Controls", onsubmit: (event) => event.preventDefault() },
@@ -75,8 +75,9 @@ export function start(about, main) {
       layers.push({ kind: "rule", at: -0.5, colour: 7, name: "start of the forecast" });
       one.draw(layers, { note: found.time ? `The first forecast step is ${found.time}.` : `The first forecast step is step ${begin.value()} of the series.` });
     });
+    const written = about.targets.map((_, place) => evenly(found.lines.map((one) => one.rmse[place])));
     errors.replaceChildren(html("table", {}, html("thead", {}, html("tr", {}, html("th", {}, "forecast"), about.targets.map((target) => html("th", { class: "number" }, `RMSE of ${target}`)))),
-      html("tbody", {}, found.lines.map((one) => html("tr", {}, html("td", {}, one.name), one.rmse.map((value) => html("td", { class: "number" }, shown(value))))))));
+      html("tbody", {}, found.lines.map((one) => html("tr", {}, html("td", {}, one.name), one.rmse.map((value, place) => html("td", { class: "number" }, written[place](value))))))));
     apart.textContent = difference(found.lines);
   }
 

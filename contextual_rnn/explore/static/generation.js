@@ -16,7 +16,8 @@ export function start(about, main) {
   const steps = slider("Steps at most", { least: 2, most: Math.min(about.steps.most, Math.max(100, 3 * about.steps.value)), step: 1, value: about.steps.value }, () => ask());
   const count = slider("Trajectories", { least: 1, most: 300, step: 1, value: 100 }, () => ask());
   const zero = check("also from h0 = 0, with the same random numbers", true, () => ask());
-  const charts = about.targets.map((target) => chart(`Generated ${target}`, { x: "step", y: target, height: 300 }));
+  const charts = about.targets.map((target) => chart(`Generated ${target}`, { x: "step", y: target, height: 300, near: true }));
+  const note = html("p", { class: "note wide near" });
   const strokes = about.targets.length === 2 ? html("div", { class: "multiples" }) : null;
   const said = html("div", { class: "facts" });
   const plane = map(about.fields, (next) => { place = next; ask(); }, (values) => { fields.set(values); moved(); });
@@ -24,7 +25,7 @@ export function start(about, main) {
     html("form", { class: "controls", "aria-label": "Controls", onsubmit: (event) => event.preventDefault() },
       html("h2", {}, about.fields.length ? "What is known about the series" : "Sampling"),
       model.element, fields.elements, temperature.element, seed.element, steps.element, count.element, zero.element),
-    html("div", { class: "figures" }, said, charts.map((one) => one.element),
+    html("div", { class: "figures" }, said, charts.map((one) => one.element), note,
       strokes && html("section", {}, html("h2", {}, `Strokes: ${about.targets[1]} over ${about.targets[0]}`),
         html("ul", { class: "legend" }, [[1, "generated"], [7, "training series of the nearest context"]].map(([colour, name]) => html("li", {}, svg("svg", { viewBox: "0 0 30 12" }, svg("path", { d: "M0 6H30", class: `linelike stroke-${colour}` })), name))),
         strokes, html("p", { class: "note" }, "A dot is the start of a stroke.")),
@@ -47,13 +48,14 @@ export function start(about, main) {
       const bands = found.bands[target], layers = [
         { kind: "lines", rows: found.trajectories[target], colour: 1, name: "each series (thin)" },
         { kind: "band", low: bands[0], high: bands[4], colour: 1, name: "90% of the series" },
-        { kind: "band", low: bands[1], high: bands[3], colour: 1, inner: true, name: "50%" },
+        { kind: "band", low: bands[1], high: bands[3], colour: 1, inner: true, name: "50% of the series" },
         { kind: "line", y: bands[2], colour: 1, name: place ? "median from the chosen h0" : "median from h0" },
       ];
       if (found.zero) layers.push({ kind: "line", y: found.zero[target][2], colour: 2, dash: "7 4", name: "median from h0 = 0" });
       found.nearest.forEach((series, rank) => layers.push({ kind: "line", y: series.targets[target], colour: 7, dash: "2 3", name: rank ? null : "training series of the nearest context" }));
-      one.draw(layers, { note: noteOf(found) });
+      one.draw(layers);
     });
+    note.textContent = noteOf(found);
     if (strokes) {
       const boxes = [...found.trajectories[0].slice(0, 12).map((x, i) => drawing(x, found.trajectories[1][i], 1)), ...found.nearest.map((one) => drawing(one.targets[0], one.targets[1], 7, `training series ${one.name}`))];
       strokes.replaceChildren(...boxes);

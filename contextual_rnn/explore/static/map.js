@@ -1,7 +1,7 @@
 // The map of h0: initial states of contexts at their first two principal components; a click starts sequences there.
 
 import { list } from "./controls.js";
-import { html, named, newId, shown, svg } from "./dom.js";
+import { evenly, html, named, newId, shown, svg } from "./dom.js";
 
 const SIZE = 360, EDGE = 44;
 const LABELS = [1, 2, 3, 4, 6, 8, 5, 7];
@@ -13,6 +13,8 @@ function marker(shape, x, y, attributes) {
   if (shape === "diamond") return svg("path", { d: `M${x} ${y - 6}l5 6-5 6-5-6z`, ...attributes });
   return svg("circle", { cx: x, cy: y, r: 4.5, ...attributes });
 }
+
+const cross = (x, y) => `M${x - 5} ${y - 5}l10 10M${x - 5} ${y + 5}l10-10`;
 
 // From dark blue to yellow, in even steps of lightness (a cut of the map cividis).
 const CIVIDIS = [[0, 34, 78], [53, 69, 108], [102, 105, 112], [148, 142, 119], [200, 184, 102], [254, 232, 56]];
@@ -32,7 +34,7 @@ export function map(fields, choose, chooseContext) {
   const whole = html("div", {}, colour.element, legend, picture, said, helped, note);
   const element = html("section", {}, html("h2", {}, "Map of h0"), whole, html("p", { class: "note" }));
   const none = element.lastChild;
-  let shownMap = null, here = null, at = -1;
+  let shownMap = null, here = null, zero = null, at = -1;
   const box = {};
 
   const fx = (x) => EDGE + ((x - box.x0) / (box.x1 - box.x0)) * (SIZE - EDGE - 8);
@@ -56,12 +58,27 @@ export function map(fields, choose, chooseContext) {
       svg("text", { x: (EDGE + SIZE) / 2, y: SIZE - 12, "text-anchor": "middle" }, axis(1)),
       svg("text", { transform: `translate(16 ${(SIZE - EDGE) / 2}) rotate(-90)`, "text-anchor": "middle" }, axis(2)),
       ...shownMap.places.map(([x, y], i) => marker(style(values[i])[0], fx(x), fy(y), style(values[i])[1])),
+      zero ? svg("path", { class: "cross", d: cross(fx(zero[0]), fy(zero[1])) }, svg("title", {}, "h0 = 0")) : svg("g", {}),
       here ? svg("g", {}, svg("circle", { cx: fx(here[0]), cy: fy(here[1]), r: 9, class: "here" }), svg("circle", { cx: fx(here[0]), cy: fy(here[1]), r: 2, class: "fill-7" })) : svg("g", {}),
     );
+    const shares = [0, 0.25, 0.5, 0.75, 1], valueAt = (share) => field.low + share * (field.high - field.low), written = evenly(labels ? [] : shares.map(valueAt));
     const keys = labels
       ? labels.slice(0, 32).map((one) => html("li", {}, svg("svg", { viewBox: "0 0 12 12" }, marker(style(one)[0], 6, 6, style(one)[1])), one))
-      : [0, 0.25, 0.5, 0.75, 1].map((share) => html("li", {}, svg("svg", { viewBox: "0 0 12 12" }, svg("circle", { cx: 6, cy: 6, r: 5, fill: graded(share), class: "dot" })), shown(field.low + share * (field.high - field.low))));
-    legend.replaceChildren(...keys, html("li", {}, svg("svg", { viewBox: "0 0 12 12" }, svg("circle", { cx: 6, cy: 6, r: 4.5, class: "here", "stroke-width": 1.5 })), "the h0 in use"));
+      : shares.map((share) => html("li", {}, svg("svg", { viewBox: "0 0 12 12" }, svg("circle", { cx: 6, cy: 6, r: 5, fill: graded(share), class: "dot" })), written(valueAt(share))));
+    legend.replaceChildren(...[...keys, html("li", {}, svg("svg", { viewBox: "0 0 12 12" }, svg("circle", { cx: 6, cy: 6, r: 4.5, class: "here", "stroke-width": 1.5 })), "the h0 in use"),
+      zero && html("li", {}, svg("svg", { viewBox: "0 0 12 12" }, svg("path", { class: "cross", d: cross(6, 6) })), "h0 = 0")].filter(Boolean));
+  }
+
+  // Choose what the map shows: all points, and h0 = 0 if this makes no side more than twice as long. Returns h0 = 0 if it is shown.
+  function enclose(places, origin) {
+    const sides = (points) => ["x", "y"].map((_, axis) => [Math.min(...points.map((one) => one[axis])), Math.max(...points.map((one) => one[axis]))]);
+    const without = sides(places), all = sides([...places, origin]);
+    const near = without.every(([low, high], axis) => all[axis][1] - all[axis][0] <= 2 * (high - low) + 1e-9);
+    (near ? all : without).forEach(([low, high], axis) => {
+      const room = (high - low) * 0.12 || 1;
+      [box[`${"xy"[axis]}0`], box[`${"xy"[axis]}1`]] = [low - room, high + room];
+    });
+    return near ? origin : null;
   }
 
   function go(place, words) {
@@ -103,13 +120,8 @@ export function map(fields, choose, chooseContext) {
       whole.hidden = !next;
       none.textContent = next ? "" : "This model has the same h0 whatever is known, so that there is no map.";
       if (!next) return;
-      const xs = next.places.map((one) => one[0]), ys = next.places.map((one) => one[1]);
-      for (const [name, values] of [["x", xs], ["y", ys]]) {
-        const low = Math.min(...values), high = Math.max(...values), room = (high - low) * 0.12 || 1;
-        box[`${name}0`] = low - room;
-        box[`${name}1`] = high + room;
-      }
-      note.textContent = `Each point is the h0 of one context: ${next.whose}. h0 = 0 lies at ${shown(next.zero[0])}, ${shown(next.zero[1])} of this plane.`;
+      zero = enclose(next.places, next.zero);
+      note.textContent = `Each point is the h0 of ${next.whose}. ${zero ? "The cross is h0 = 0, projected onto this plane." : `h0 = 0 lies far outside this map, at ${shown(next.zero[0])}, ${shown(next.zero[1])}.`}`;
       paint();
     },
     mark(place) {

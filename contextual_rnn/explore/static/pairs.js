@@ -10,23 +10,24 @@ export function start(about, main) {
   const hints = newId();
   const source = line("Source", about.source, () => ask(), { list: hints });
   const label = about.labels.length === 0 ? null : about.separator ? line(`Label: tags, separated by ${about.separator}`, about.labels[0], () => ask()) : list("Label", about.labels, () => ask());
-  const beam = slider("Beam", { least: 1, most: 20, step: 1, value: 5 }, () => ask());
-  const best = slider("Targets to show", { least: 1, most: 20, step: 1, value: 5 }, () => ask());
+  // A beam finds at most as many targets as it is wide: either control takes the other one along.
+  const beam = slider("Beam", { least: 1, most: 20, step: 1, value: 5 }, () => { best.set(Math.min(best.value(), beam.value())); ask(); });
+  const best = slider("Targets to show", { least: 1, most: 20, step: 1, value: 5 }, () => { beam.set(Math.max(best.value(), beam.value())); ask(); });
   const alpha = slider("Length penalty (alpha)", { least: 0, most: 2, step: 0.1, value: about.alpha }, () => ask());
   const zero = check("also from h0 = 0 of the decoder", true, () => ask());
   const said = html("div", { class: "facts" });
-  const read = html("p", {}), targets = html("div", { class: "scroll" }), without = html("p", {});
+  const read = html("p", {}), targets = html("div", { class: "scroll targets" }), fewer = html("p", {}), without = html("p", {});
   const symbols = html("ul", { class: "symbols" }), attention = html("section", { class: "wide" });
   const states = html("div", {});
   main.append(
     html("form", { class: "controls", "aria-label": "Controls", onsubmit: (event) => event.preventDefault() },
       model.element, source.element, html("datalist", { id: hints }, about.examples.map((one) => html("option", { value: one }))),
-      label && label.element, beam.element, best.element, alpha.element, zero.element),
+      label && label.element, beam.element, best.element, html("p", { class: "note" }, "A beam finds at most as many targets as it is wide."), alpha.element, zero.element),
     html("div", { class: "figures" }, said,
       html("section", { class: "wide" }, html("h2", {}, "What the model reads"), read),
-      html("section", { class: "wide" }, html("h2", {}, "Targets, the best first"), targets, without,
-        html("p", { class: "note" }, "The score is the sum of the log probabilities of the symbols, divided by the length to the power of alpha: nearer 0 is more probable. With an alpha of 0, short targets have better scores. To see what h0 does, compare the two log probabilities of the same target.")),
-      html("section", { class: "wide" }, html("h2", {}, "The chosen target, symbol by symbol"), symbols, html("p", { class: "note" }, "Bars and numbers: the probability of each symbol, given the source and the symbols before it. ⏎ is the end of the target.")),
+      html("section", { class: "wide" }, html("h2", {}, "Targets, the best first"), targets, fewer, without,
+        html("p", { class: "note" }, "The score is the sum of the log probabilities of the symbols, divided by the length to the power of alpha: nearer 0 is more probable. With an alpha of 0, short targets have better scores. log p is the log probability of the whole target: to see what h0 does, compare the two of the same target.")),
+      html("section", { class: "wide" }, html("h2", {}, "The chosen target, symbol by symbol"), symbols, html("p", { class: "note" }, "Bars and numbers: the probability of each symbol, given the source and the symbols before it. ⏎ is the end of the target, and ␣ a space.")),
       attention,
       html("section", { class: "wide" }, html("h2", {}, "The bridge: from the encoder's final state to the decoder's h0"),
         html("ul", { class: "legend" }, [["-1 or less", -1], ["0", 0], ["1 or more", 1]].map(([name, value]) => html("li", {}, svg("svg", { viewBox: "0 0 30 12" }, svg("rect", { width: 30, height: 12, ...paint(value) }), svg("rect", { width: 30, height: 12, class: "frame" })), name))), states,
@@ -46,9 +47,11 @@ export function start(about, main) {
     const unknown = found.symbols.filter((one) => !one.known).length;
     read.replaceChildren(...found.symbols.flatMap((one) => [html("span", { class: one.known ? null : "unknown", title: one.known ? null : "did not occur in training" }, one.symbol === " " ? "␣" : one.symbol), " "]),
       unknown ? html("strong", { class: "remark" }, ` (underlined: ${unknown} not seen in training)`) : "", found.symbols.length ? "" : "Type a source.");
-    targets.replaceChildren(html("table", {}, html("thead", {}, html("tr", {}, html("th", {}, "rank"), html("th", {}, "target"), html("th", { class: "number" }, "score"), found.zero && html("th", { class: "number" }, "log probability from h0"), found.zero && html("th", { class: "number" }, "from h0 = 0"), html("th", {}, ""))),
+    targets.replaceChildren(html("table", {}, html("thead", {}, html("tr", {}, html("th", {}, "rank"), html("th", {}, "target"), html("th", { class: "number" }, "score"), found.zero && html("th", { class: "number" }, "log p from h0"), found.zero && html("th", { class: "number" }, "log p from h0\u00a0=\u00a00"), html("th", {}, ""))),
       html("tbody", {}, found.targets.map((one, i) => html("tr", {}, html("td", {}, String(i + 1)), html("td", {}, html("button", { type: "button", "aria-pressed": String(i === chosen), onclick: () => { chosen = i; draw(); } }, one.text || "(empty)")),
         html("td", { class: "number" }, one.score.toFixed(3)), found.zero && html("td", { class: "number" }, one.log_probability.toFixed(3)), found.zero && html("td", { class: "number" }, one.log_probability_from_zero.toFixed(3)), html("td", { class: "note" }, one.ended ? "" : "cut"))))));
+    const count = found.targets.length;
+    fewer.textContent = count && count < best.value() ? `The search found only ${count} different target${count > 1 ? "s" : ""}.` : "";
     without.replaceChildren(...(found.zero ? ["From h0 = 0, the best target is ", html("strong", {}, found.zero.text || "(empty)"), ` (score ${found.zero.score.toFixed(3)}).`] : []));
     const target = found.targets[chosen];
     symbols.replaceChildren(...(target ? target.symbols.map((symbol, i) => {
@@ -62,7 +65,7 @@ export function start(about, main) {
 
   // The attention weights: a row for each symbol of the target, a column for each of the source.
   function weights(target) {
-    const cell = 30, left = 40 + 8 * Math.max(...target.symbols.map((one) => one.length)), top = found.columns.some((one) => one.length > 3) ? 80 : 46, columns = found.columns, rows = target.symbols;
+    const cell = 34, left = 40 + 8 * Math.max(...target.symbols.map((one) => one.length)), top = found.columns.some((one) => one.length > 3) ? 80 : 46, columns = found.columns, rows = target.symbols;
     const width = left + columns.length * cell, height = top + rows.length * cell;
     const name = (one) => (one === "end" ? "⏎" : one === " " ? "␣" : one);
     const picture = svg("svg", { class: "heat", viewBox: `0 0 ${width} ${height}`, width, height, role: "img" },
@@ -73,8 +76,8 @@ export function start(about, main) {
       rows.map((one, i) => svg("text", { x: left - 6, y: top + (i + 0.5) * cell + 4, "text-anchor": "end" }, name(one))),
       target.attention.map((row, i) => row.map((weight, j) => svg("g", {}, svg("title", {}, `${rows[i]} reads ${columns[j]}: ${weight.toFixed(2)}`),
         svg("rect", { x: left + j * cell, y: top + i * cell, width: cell - 1, height: cell - 1, class: "fill-1", "fill-opacity": 0.04 + 0.96 * weight }),
-        weight >= 0.1 ? svg("text", { x: left + (j + 0.5) * cell, y: top + (i + 0.5) * cell + 4, "text-anchor": "middle", class: weight > 0.55 ? "on-dark" : null }, weight.toFixed(2).replace("0.", ".")) : null))));
-    return html("div", {}, html("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Attention" }, picture), html("p", { class: "note" }, "The darker a cell, the more of the target's symbol is read from that of the source; numbers from 0.1. Rows sum to 1."));
+        weight >= 0.1 ? svg("text", { x: left + (j + 0.5) * cell, y: top + (i + 0.5) * cell + 4, "text-anchor": "middle", class: weight > 0.55 ? "on-dark" : null }, weight.toFixed(2)) : null))));
+    return html("div", {}, html("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Attention" }, picture), html("p", { class: "note" }, "The stronger the colour of a cell, the more the symbol of the target reads that of the source. Numbers are given from 0.1. Rows sum to 1."));
   }
 
   function strip(part) {

@@ -3,7 +3,7 @@
 import { asker, facts, verdict } from "./api.js";
 import { chart } from "./chart.js";
 import { check, list, slider } from "./controls.js";
-import { html, svg, shown } from "./dom.js";
+import { evenly, html, svg } from "./dom.js";
 import { look } from "./kinds.js";
 
 const MOST_CELLS = 60; // values of the window that have a field of their own
@@ -25,18 +25,24 @@ export function start(about, main) {
   const group = (knows) => kinds.filter((_, i) => about.meanings[about.kinds[i]].knows === knows).map((one) => one.element);
   const known = k ? "the first samples" : "the context";
   const shift = slider("Shift all by", { least: -1, most: 1, step: 0.01, value: 0 }, moved);
-  const table = html("div", { class: "scroll" });
+  const table = html("div", {}), scores = html("div", { class: "scroll" });
   const reset = html("button", { type: "button", onclick: again }, "Measured values again");
-  const charts = about.targets.map((target) => chart(`${target}: measured and predicted`, { x: "step of the series", y: target, height: 320, wide: true }));
-  const errors = chart("RMSE from the first predicted step up to each step", { x: "step of the series", y: `RMSE${about.targets.length > 1 ? ` of ${about.targets[0]}` : ` of ${about.targets[0]}`}` });
-  const inputs = about.inputs.length ? chart("Inputs", { x: "step of the series", y: about.inputs.length > 1 ? "inputs" : about.inputs[0] }) : null;
+  const step = about.frequency ? `step of the series (${about.frequency} each)` : "step of the series";
+  const charts = about.targets.map((target) => chart(`${target}: measured and predicted`, { x: step, y: target, height: 320, wide: true, near: true }));
+  const errors = about.targets.map((target) => chart(`RMSE of ${target}, from the first predicted step up to each step`, { x: step, y: `RMSE of ${target}`, zero: true }));
+  const inputs = about.inputs.length ? chart("Inputs", { x: step, y: about.inputs.length > 1 ? "inputs" : about.inputs[0] }) : null;
   let last = null;
   main.append(
     html("form", { class: "controls", "aria-label": "Controls", onsubmit: (event) => event.preventDefault() },
       series.element, begin.element, length.element,
       html("fieldset", { class: "control" }, html("legend", {}, "Initial states"), [[`Know ${known}`, group(true)], [`Do not know ${known}`, group(false)]].map(([name, some]) => some.length > 0 && [html("div", { class: "note" }, name), some])),
-      k ? html("fieldset", { class: "control" }, html("legend", {}, "What if the first samples were these?"), shift.element, table, reset) : html("p", { class: "note" }, "The model has no window of known first samples.")),
-    html("div", { class: "figures" }, said, charts.map((one) => one.element), errors.element, verdict(about), inputs && inputs.element,
+      !k && html("p", { class: "note" }, "The model has no window of known first samples.")),
+    html("div", { class: "figures" }, said, charts.map((one) => one.element),
+      k && html("section", { class: "controls wide near" }, html("h2", {}, "What if the first samples were these?"), shift.element, table, reset),
+      errors.map((one) => one.element),
+      html("section", {}, html("h2", {}, "Errors of these predictions"), scores,
+        html("p", { class: "note" }, "RMSE up to the last step shown, in the unit of the target: of this series alone, by one model of each kind.")),
+      verdict(about), inputs && inputs.element,
       html("p", { class: "note wide" }, about.table)),
   );
 
@@ -79,11 +85,11 @@ export function start(about, main) {
       table.replaceChildren(html("p", { class: "note" }, `The window has ${k} steps. Drag its points in the picture, or shift all.`));
       return;
     }
-    table.replaceChildren(html("table", {}, html("thead", {}, html("tr", {}, html("th", {}, "step"), about.targets.map((one) => html("th", {}, one)))),
-      html("tbody", {}, Array.from({ length: k }, (_, step) => html("tr", {}, html("td", {}, begin.value() + step), about.targets.map((target, column) => html("td", {}, html("input", {
-        type: "number", step: "any", value: values[column][step] === null ? "" : shown(values[column][step]), "aria-label": `${target} at step ${begin.value() + step}`,
-        oninput: (event) => { if (event.target.value !== "") { set(column, step, Number(event.target.value)); } },
-      }))))))));
+    const written = evenly([], reachOf(last));
+    table.replaceChildren(...about.targets.map((target, column) => html("div", { class: "samples", role: "group", "aria-label": target }, html("strong", {}, target), values[column].map((value, i) => html("label", {}, `step ${begin.value() + i}`, html("input", {
+      type: "number", step: "any", value: value === null ? "" : written(value), "aria-label": `${target} at step ${begin.value() + i}`,
+      oninput: (event) => { if (event.target.value !== "") set(column, i, Number(event.target.value)); },
+    }))))));
   }
 
   function reachOf(found) {
@@ -107,9 +113,12 @@ export function start(about, main) {
       if (k) layers.push({ kind: "points", name: window ? "window, changed" : "window (drag a dot up or down)", colour: window ? 2 : 7, x: x(found.window[target], 0), y: found.window[target], radius: 5 });
       one.draw(layers, { after: (scale) => handles(scale, found, target, from), note: found.time ? `Step ${from} is ${found.time}.` : "" });
     });
-    errors.draw(shownKinds.map((kind) => ({ kind: "line", name: kind.name, ...look(kind.name), x: x(kind.errors[0], k), y: kind.errors[0] })), {
-      note: "This series, and the model of one seed, at the last step: " + shownKinds.map((kind) => `${kind.name}: ${shown(kind.errors[0].at(-1))}`).join("; ") + (window ? ". The measured series is that of the measured window." : ""),
-    });
+    errors.forEach((one, target) => one.draw(shownKinds.map((kind) => ({ kind: "line", name: kind.name, ...look(kind.name), x: x(kind.errors[target], k), y: kind.errors[target] })), {
+      note: window ? "The measured series is that of the measured window." : "",
+    }));
+    const written = about.targets.map((_, target) => evenly(found.kinds.map((kind) => kind.errors[target].at(-1))));
+    scores.replaceChildren(html("table", {}, html("thead", {}, html("tr", {}, html("th", {}, "initial state"), about.targets.map((target) => html("th", { class: "number" }, `RMSE of ${target}`)))),
+      html("tbody", {}, shownKinds.map((kind) => html("tr", {}, html("td", {}, kind.name), about.targets.map((_, target) => html("td", { class: "number" }, written[target](kind.errors[target].at(-1)))))))));
     if (inputs) inputs.draw(found.inputs.map((values, i) => values && { kind: "line", name: about.inputs[i], colour: (i % 8) + 1, x: x(values, 0), y: values }).filter(Boolean));
   }
 

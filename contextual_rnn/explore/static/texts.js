@@ -2,7 +2,7 @@
 
 import { asker, facts, verdict } from "./api.js";
 import { check, context, line, models, slider, whole } from "./controls.js";
-import { html, shown } from "./dom.js";
+import { evenly, html, shown } from "./dom.js";
 import { map } from "./map.js";
 
 const PAUSE = 60; // milliseconds between symbols that appear
@@ -20,7 +20,7 @@ export function start(about, main) {
   const zero = check("also from h0 = 0, with the same random numbers", true, () => ask());
   const said = html("div", { class: "facts" });
   const symbols = html("ul", { class: "symbols" }), inspected = html("div", { class: "note", "aria-live": "polite" });
-  const from = html("ol", { class: "texts" }), without = html("ol", { class: "texts" });
+  const from = html("div", { class: "scroll" }), without = html("div", { class: "scroll" });
   const withoutPart = html("section", {}, html("h2", {}, "The same from h0 = 0"), without);
   const molecules = html("div", { class: "molecules" });
   const plane = map(about.fields, (next) => { place = next; ask(); }, (values) => { fields.set(values); moved(); });
@@ -30,8 +30,8 @@ export function start(about, main) {
       html("h2", {}, about.fields.length ? "What is known about the text" : "Sampling"),
       model.element, fields.elements, temperature.element, among.element, seed.element, prefix.element, count.element, zero.element),
     html("div", { class: "figures" }, said,
-      html("section", { class: "wide" }, html("h2", {}, "One text, symbol by symbol"), symbols,
-        html("p", { class: "note" }, "Bars and numbers: the probability of each symbol, given those before it. ⏎ is the end of the text. Choose a symbol to see what else was likely there."), inspected),
+      html("section", { class: "wide near" }, html("h2", {}, "One text, symbol by symbol"), symbols,
+        html("p", { class: "note" }, "Bars and numbers: the probability of each symbol, given those before it. ⏎ is the end of the text, and ␣ a space. Choose a symbol to see what else was likely there."), inspected),
       html("section", {}, heading, html("p", { class: "note" }, "Choose a text to see its symbols. Nats: the negative natural logarithm of the probability of the whole text. Of two numbers for the same text, the lower one is of the h0 that makes it more probable. Longer texts have more nats."), from), withoutPart,
       about.molecules && html("section", { class: "wide" }, html("h2", {}, "Molecules"), molecules),
       plane.element,
@@ -52,15 +52,22 @@ export function start(about, main) {
     texts = found.texts;
     chosen = Math.min(chosen, texts.length - 1);
     heading.textContent = place ? "Texts from the chosen h0" : "Texts from h0";
-    from.replaceChildren(...texts.map((one, i) => html("li", {}, html("button", { type: "button", "aria-pressed": String(i === chosen), onclick: () => inspect(i) }, one.text || "(empty)"), ` ${cost(one, "from h0 = 0")}`)));
+    const own = place ? "the chosen h0" : "h0", choose = (one, i) => html("button", { type: "button", "aria-pressed": String(i === chosen), onclick: () => inspect(i) }, one.text || "(empty)");
+    from.replaceChildren(table(texts, choose, (one) => [one.nats, ...one.nats_of_others], own));
     withoutPart.hidden = !found.zero;
-    without.replaceChildren(...(found.zero || []).map((one) => html("li", {}, one.text || "(empty)", " ", html("span", { class: "note" }, cost(one, "from the other h0")))));
+    if (found.zero) without.replaceChildren(table(found.zero, (one) => one.text || "(empty)", (one) => [one.nats_of_others[0], one.nats], own));
     if (about.molecules) molecules.replaceChildren(...texts.map(molecule));
     plane.mark(found.here);
     write(texts[chosen]);
   }
 
-  const cost = (one, other) => `${one.nats === null ? "" : `${shown(one.nats)} nats`}${one.nats_of_others.length ? `, ${other} ${shown(one.nats_of_others[0])}` : ""}${one.ended ? "" : ", not ended"}`;
+  // A row for each text, with its nats from h0 and, if there are any, those from h0 = 0.
+  function table(rows, first, natsOf, own) {
+    const nats = rows.map(natsOf), written = evenly(nats);
+    return html("table", { class: "texts" },
+      html("thead", {}, html("tr", {}, html("th", {}, "text"), [own, "h0\u00a0=\u00a00"].slice(0, Math.max(...nats.map((one) => one.length))).map((one) => html("th", { class: "number" }, `nats from ${one}`)), html("th", {}))),
+      html("tbody", {}, rows.map((one, i) => html("tr", {}, html("td", {}, first(one, i)), nats[i].map((value) => html("td", { class: "number" }, written(value))), html("td", { class: "note" }, one.ended ? "" : "not ended")))));
+  }
 
   function inspect(i) {
     chosen = i;

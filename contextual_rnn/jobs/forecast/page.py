@@ -13,6 +13,7 @@ from ..._core.records import Record
 from ...data.series import Series, read_series, records, time_column
 from ...errors import InputError
 from ...explore.asked import Asked
+from ...explore.contexts import listed
 from ...explore.explored import Explored
 from ...explore.page import Call, Page
 from ...explore.states import rounded
@@ -29,7 +30,7 @@ class ForecastPage(Page):
     """The page of models that forecast series; see `Page`."""
 
     script, job = "forecast", "Forecast series"
-    hint = "move the start of the forecast, and compare the line from h0 = 0 with that of the model."
+    first = ("forecast", {})
 
     def __init__(self, explored: Explored) -> None:
         super().__init__(explored)
@@ -70,18 +71,26 @@ class ForecastPage(Page):
         """Return sentences on a model: what it reads, and what its h0 is."""
         settings = model.settings
         read = [*settings.targets, *settings.inputs, *settings.past_inputs]
-        ahead = f", and reads {', '.join(settings.inputs)} of the steps to come" if settings.inputs else ""
+        ahead = f", and reads {listed(settings.inputs)} of the steps to come" if settings.inputs else ""
         bridge = (
             "zero" if settings.bridge == "zero" else f"made of the encoder's final state (bridge: {settings.bridge})"
         )
         attention = "" if settings.attention == "none" else f" Its {settings.attention} attention reads the past too."
         return [
-            f"An encoder reads the last {counted(settings.past, 'step')} of {', '.join(read)}; a decoder forecasts "
-            f"{counted(settings.horizon, 'step')} of {', '.join(settings.targets)}{ahead}.",
+            f"An encoder reads the last {counted(settings.past, 'step')} of {listed(read)}; a decoder forecasts "
+            f"{counted(settings.horizon, 'step')} of {listed(settings.targets)}{ahead}.",
             f"The decoder's initial state h0 is {bridge}.{attention}",
+            "A forecast is what the model expects on average: training minimises the squared error."
+            + " Quantiles come from its errors on held-out windows." * bool(settings.quantiles),
             "The line from h0 = 0 is that of the same network, whose decoder starts from zero: the distance is what h0 "
             "changes, which may be little for one forecast.",
-        ][: 2 if settings.bridge == "zero" else 3]
+        ][: 3 if settings.bridge == "zero" else 4]
+
+    def hint(self, model: Any) -> str:
+        """Return something to try, in a sentence."""
+        if model.settings.bridge == "zero":
+            return "move the start of the forecast, and compare the errors with those of the baselines."
+        return "move the start of the forecast, and compare the line from h0 = 0 with that of the model."
 
     def calls(self) -> dict[str, Call]:
         """Return the calls that the browser may make, by name."""

@@ -64,6 +64,14 @@ def typed(names: Sequence[str], fields: Mapping[str, Field]) -> str:
     return "; ".join(found)
 
 
+def context_vectors(contexts: Sequence[dict[str, Any]], fields: dict[str, Field]) -> Tensor:
+    """Return the context vectors (N, C) of contexts, whose values are known to be right."""
+    empty = np.empty((0, 0), np.float32)
+    rows = [{name: str(value) for name, value in context.items()} for context in contexts]
+    series = [Series("sample", empty, empty, row, np.empty(0, int)) for row in rows]
+    return context_of(series, fields, tuple(fields))
+
+
 def sampled_columns(
     found: Samples, context: dict[str, Any], settings: GenerationSettings, coding: Coding
 ) -> dict[str, Any]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ..._core.state import State
+from ..._core.noise import TrajectorySeeds
+from ..._core.state import State, map_state
+from ...context import Label
 from ...data.series import Series, context_of, read_series
 from ...errors import InputError
 from ...explore.asked import Asked
@@ -16,10 +19,10 @@ from ...explore.contexts import context_facts, drawn_as, made_up_contexts, meani
 from ...explore.controls import controls
 from ...explore.explored import Explored
 from ...explore.page import Call, Page
-from ...explore.states import MOST, Plane, rounded, zeros
+from ...explore.states import MOST, Plane, rounded
 from ...kinds import Kind
 from ...sequence_model import Samples
-from .frames import context_vector
+from .frames import context_vector, context_vectors
 from .model import SeriesGenerator
 
 LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)  # the quantiles of the bands
@@ -31,11 +34,11 @@ class GenerationPage(Page):
     """The page of models that generate series; see `Page`."""
 
     script, job = "generation", "Generate series"
-    hint = "move a value past the training range, or click the map far from its points."
 
     def __init__(self, explored: Explored) -> None:
         super().__init__(explored)
         first: SeriesGenerator = explored.first
+        self.first = ("sample", {"n": 1, "steps": 2, "context": (made_up_contexts(first.fields, 1) or [{}])[0]})
         table, self.remark = explored.table("train")
         self.series: list[Series] = []
         if table is not None:
@@ -70,6 +73,12 @@ class GenerationPage(Page):
             "The line from h0 = 0 has the same network, context and random numbers: the distance is what h0 changes.",
         ]
 
+    def hint(self, model: Any) -> str:
+        """Return something to try, in a sentence."""
+        labels = all(isinstance(field, Label) for field in model.fields.values())
+        first = "choose another label and keep the seed" if labels else "move a value past the training range"
+        return f"{first}, or click the map far from its points."
+
     def calls(self) -> dict[str, Call]:
         """Return the calls that the browser may make, by name."""
         return {"sample": self.sample}
@@ -83,20 +92,37 @@ class GenerationPage(Page):
         context, place = self._context(model, asked), asked.numbers("place", 2)
         plane, _ = self.planes[asked.choice("model", list(self.explored.models))]
         n, steps = asked.count("n", 100, 1, 500), asked.count("steps", 100, 1, MOST_STEPS)
-        options = {"temperature": asked.number("temperature", 1, 0, 5), "seed": asked.seed()}
         state: State | None = None
         if place is not None:
             if plane is None:
                 raise InputError("h0 is the same for all contexts, so that there is no map to start from")
             state = plane.state(place, next(model.parameters()))
-        drawn = model.trajectories(context, n, steps, state=state, **options)
+        drawn, from_zero = self._drawn(model, context, n, steps, state, asked)
         found = {**self._shown(model, drawn), "nearest": [] if place else self._nearest(model, context)}
         if plane is not None:
             found["here"] = place or plane.place_of(model.sequences.rnn.start(1, context, sample=False))
-        if asked.flag("zero"):
-            drawn = model.trajectories(context, n, steps, state=zeros(model.sequences.rnn), **options)
-            found["zero"] = self._bands(model, drawn)
+        if from_zero is not None:
+            found["zero"] = self._bands(model, from_zero)
         return found
+
+    def _drawn(
+        self, model: SeriesGenerator, context: Tensor, n: int, steps: int, state: State | None, asked: Asked
+    ) -> tuple[Samples, Samples | None]:
+        """Return the samples, and those from h0 = 0 with the same random numbers if they are asked for."""
+        temperature, seeds = asked.number("temperature", 1, 0, 5), TrajectorySeeds(asked.seed())
+        options: dict[str, Any] = {"temperature": temperature, "seed": seeds}
+        if not asked.flag("zero"):
+            return model.trajectories(context, n, steps, state=state, **options), None
+        rnn = model.sequences.rnn
+        if state is None:
+            state = rnn.start(n, context.expand(n, -1), sample=temperature > 0, generator=seeds)
+        both = map_state(
+            lambda own: torch.cat([own.expand(n, *own.shape[1:]), own.new_zeros(n, *own.shape[1:])]), state
+        )
+        options["seed"] = dataclasses.replace(seeds, groups=2)
+        found = model.trajectories(context, 2 * n, steps, state=both, **options)
+        own, zero = (Samples(*(part[rows] for part in found)) for rows in (slice(n), slice(n, None)))
+        return own, zero
 
     def _context(self, model: SeriesGenerator, asked: Asked) -> Tensor:
         return context_vector(asked.object("context"), model.settings, model.fields).to(model.device)
@@ -116,9 +142,8 @@ class GenerationPage(Page):
     def _bands(self, model: SeriesGenerator, drawn: Samples) -> list[list[list[float]]]:
         """Return the quantiles of every target, (Y, levels, T), of the steps that a tenth of the series reach."""
         reached = (torch.arange(drawn.elements.shape[1]) < drawn.lengths.cpu().unsqueeze(1)).double().mean(0)
-        values = _ended(drawn)[:, : int((reached >= 0.1).sum())]
-        with np.errstate(all="ignore"):
-            found = np.nanquantile(values, LEVELS, axis=0)  # (levels, T, Y)
+        values = torch.from_numpy(_ended(drawn)[:, : int((reached >= 0.1).sum())])
+        found = values.nanquantile(values.new_tensor(LEVELS), dim=0).numpy()  # (levels, T, Y)
         return [
             rounded(model.coding.restored(target, found[:, :, place]))
             for place, target in enumerate(model.settings.targets)
@@ -152,14 +177,14 @@ class GenerationPage(Page):
         vectors = self.vectors[rows]
         if not rows:
             contexts = made_up_contexts(model.fields, MOST)
-            vectors = torch.cat([context_vector(one, model.settings, model.fields) for one in contexts])
+            vectors = context_vectors(contexts, model.fields)
         return Plane.of(model.sequences.rnn, vectors.to(model.device), len(vectors)), contexts
 
     def _map(self, name: str) -> dict[str, Any] | None:
         plane, contexts = self.planes[name]
         if plane is None:
             return None
-        whose = "training series" if self.series else drawn_as(self.explored.first.fields, MOST)
+        whose = "the context of a training series" if self.series else drawn_as(self.explored.first.fields, MOST)
         return {**plane.described(), "contexts": contexts, "whose": whose}
 
 

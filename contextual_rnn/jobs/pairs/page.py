@@ -31,11 +31,12 @@ class PairPage(Page):
     """The page of models that write the target of a source; see `Page`."""
 
     script, job = "pairs", "Turn texts into texts"
-    hint = "type a source of your own, and choose a target to see its symbols and its attention."
 
     def __init__(self, explored: Explored) -> None:
         super().__init__(explored)
         self.examples = _examples(explored)
+        label = next(iter(explored.first.labels), "") if explored.first.needs_label else ""
+        self.first = ("write", {"source": "a", "beam": 2, "label": label})
 
     def describe(self) -> dict[str, Any]:
         """Return what the browser needs before its first call."""
@@ -72,6 +73,11 @@ class PairPage(Page):
             "The target from h0 = 0 is that of the same network; what differs is what h0 changes.",
         ][: 3 if settings.bridge == "zero" else 4]
 
+    def hint(self, model: Any) -> str:
+        """Return something to try, in a sentence."""
+        attention = "" if model.settings.attention == "none" else " and its attention"
+        return f"type a source of your own, and choose a target to see its symbols{attention}."
+
     def calls(self) -> dict[str, Call]:
         """Return the calls that the browser may make, by name."""
         return {"write": self.write}
@@ -102,7 +108,7 @@ class PairPage(Page):
     def _search(self, model: PairModel, asked: Asked) -> Search:
         beam = asked.count("beam", 5, 1, 20)
         label = asked.text("label", LONGEST) or None
-        options: dict[str, Any] = {"beam": beam, "n_best": min(asked.count("n_best", 5, 1, 20), beam)}
+        options: dict[str, Any] = {"beam": beam, "n_best": asked.count("n_best", beam, 1, 20)}
         search = Search(label if model.needs_label else None, alpha=asked.number("alpha", 0, 0, 5), **options)
         search.check_models([model], ["the model"])
         return search
@@ -149,7 +155,7 @@ class PairPage(Page):
         pairs = model.pairs
         encoded = pairs.encoder(batch.source, batch.source_lengths, model.context(batch.label))
         h0 = pairs.decoder.rnn.start(1, encoded.state, sample=False)
-        return [*_parts("encoder", encoded.state, 2), *_parts("decoder's h0", h0, 1)]
+        return [*_parts("encoder's final state", encoded.state, 2), *_parts("decoder's h0", h0, 1)]
 
 
 def _parts(whose: str, state: State, directions: int) -> list[dict[str, Any]]:
@@ -159,7 +165,7 @@ def _parts(whose: str, state: State, directions: int) -> list[dict[str, Any]]:
         for place, values in enumerate(leaf[0]):
             layer = f", layer {place // directions + 1}" if len(leaf[0]) > directions else ""
             direction = f", {('forward', 'backward')[place % 2]}" if directions == 2 else ""
-            parts.append({"name": f"{whose} {letter}{layer}{direction}", "values": rounded(values, 3)})
+            parts.append({"name": f"{whose}: {letter}{layer}{direction}", "values": rounded(values, 3)})
     return parts
 
 

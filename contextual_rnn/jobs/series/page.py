@@ -15,7 +15,7 @@ from ..._core.records import Record
 from ...data.series import Series, read_series, records, time_column
 from ...errors import InputError
 from ...explore.asked import Asked
-from ...explore.contexts import meaning_of
+from ...explore.contexts import listed, meaning_of
 from ...explore.explored import Explored
 from ...explore.page import Call, Page
 from ...explore.states import rounded
@@ -31,7 +31,7 @@ class SeriesPage(Page):
     """The page of models that simulate series; see `Page`."""
 
     script, job = "series", "Simulate series from inputs"
-    hint = "drag a dot of the window up or down, or shift all its values."
+    first = ("predict", {})
 
     def __init__(self, explored: Explored) -> None:
         super().__init__(explored)
@@ -65,6 +65,7 @@ class SeriesPage(Page):
             "kinds": list(self.models),
             "meanings": {name: self._meaning(name, one.settings.kind) for name, one in self.models.items()},
             "most": MOST_STEPS,
+            "frequency": self.explored.first.frequency,
         }
 
     def facts(self, model: Any) -> list[str]:
@@ -76,7 +77,7 @@ class SeriesPage(Page):
         ]
         known = f"What is known at the start: {', '.join(given)}." if given else "Nothing is known at the start."
         return [
-            f"The model predicts {', '.join(settings.targets)} from {', '.join(settings.inputs)}, and never reads a "
+            f"The model predicts {listed(settings.targets)} from {listed(settings.inputs)}, and never reads a "
             "measured target after the start.",
             known,
             f"Its initial state h0 is {meaning_of(settings.kind)}.",
@@ -87,6 +88,12 @@ class SeriesPage(Page):
         if name == FROM_ZERO:
             return {"meaning": "all zeros, in the trained network", "knows": False}
         return {"meaning": kind.meaning, "knows": kind.needs_context or kind.is_estimated}
+
+    def hint(self, model: Any) -> str:
+        """Return something to try, in a sentence."""
+        if model.settings.window:
+            return "drag a dot of the window up or down, or shift all its values."
+        return "move the start, and compare the errors of the kinds."
 
     def calls(self) -> dict[str, Call]:
         """Return the calls that the browser may make, by name."""

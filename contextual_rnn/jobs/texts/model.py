@@ -100,6 +100,11 @@ class TextModel(SavedModel, Explorable):
         )
 
     @property
+    def device(self) -> torch.device:
+        """The device that the model is on."""
+        return self.seen.device
+
+    @property
     def fields(self) -> dict[str, Field]:
         """The field of every context column."""
         if self.context is None:
@@ -111,7 +116,8 @@ class TextModel(SavedModel, Explorable):
         """Return the features (B, F) of context columns; None if the model reads no context."""
         if self.context is None or self.encoder is None:
             return None
-        known = {name: context[name] for name in self.context.names}
+        given = {name: context[name] for name in self.context.names}
+        known = {name: one.to(self.device) if isinstance(one, Tensor) else one for name, one in given.items()}
         for name, field in self.fields.items():
             if isinstance(field, Label) and isinstance(known[name], Tensor):  # of labels none of which is known
                 known[name] = [None] * len(known[name])
@@ -142,7 +148,7 @@ class TextModel(SavedModel, Explorable):
     def losses(self, batch: TextBatch) -> Tensor:
         """Return the negative log-likelihood of every symbol of a minibatch, the ends included, (B, T) in nats."""
         features = self.features(batch.context)
-        return self.sequences.losses(batch.symbols, features, batch.lengths)
+        return self.sequences.losses(batch.symbols.to(self.device), features, batch.lengths.to(self.device))
 
     @torch.no_grad()
     def log_likelihood(self, texts: Encoded) -> Tensor:
@@ -150,7 +156,7 @@ class TextModel(SavedModel, Explorable):
         order = texts.lengths.argsort()
         found = torch.empty(len(texts))
         for rows in order.split(CHUNK):
-            found[rows] = -self.losses(texts.batch(rows)).sum(1)
+            found[rows] = -self.losses(texts.batch(rows)).sum(1).cpu()
         return found
 
     def remember(self, hashes: Any) -> None:
@@ -159,7 +165,7 @@ class TextModel(SavedModel, Explorable):
 
     def is_seen(self, text: Symbols) -> bool:
         """Return whether a text is one of the training texts."""
-        wanted = torch.tensor(hash_of(text))
+        wanted = torch.tensor(hash_of(text), device=self.device)
         place = int(torch.searchsorted(self.seen, wanted))
         return place < len(self.seen) and bool(self.seen[place] == wanted)
 

@@ -28,10 +28,10 @@ ALTERNATIVES = 6  # symbols beside the one that was drawn
 MOST_TEXTS = 30
 MOST_SYMBOLS = 500
 PLACES = {
-    "h0": "The model reads them in its initial state h0, and nowhere else.",
-    "both": "The model reads them in its initial state h0, and at every symbol.",
-    "every-step": "The model reads them at every symbol; h0 is zero, whatever is known.",
-    "none": "The model does not read them; h0 is zero.",
+    "h0": "The model reads {it} in its initial state h0, and nowhere else.",
+    "both": "The model reads {it} in its initial state h0, and at every symbol.",
+    "every-step": "The model reads {it} at every symbol; h0 is zero, whatever is known.",
+    "none": "The model does not read {it}; h0 is zero.",
 }
 
 
@@ -39,7 +39,7 @@ class TextPage(Page):
     """The page of models of texts; see `Page`."""
 
     script, job = "texts", "Write texts"
-    hint = "change a value and keep the seed, and choose a symbol to see what else was likely."
+    first = ("write", {"n": 1, "steps": 2})
 
     def __init__(self, explored: Explored) -> None:
         super().__init__(explored)
@@ -64,10 +64,17 @@ class TextPage(Page):
         names = model.settings.context
         return [
             context_facts(names, "text"),
-            PLACES[model.settings.context_in] if names else "Its initial state h0 is zero.",
+            PLACES[model.settings.context_in].format(it="them" if names[1:] else "it")
+            if names
+            else "Its initial state h0 is zero.",
             "Every symbol is drawn given the symbols before it and the hidden state, which begins as h0.",
             "Texts from h0 = 0 have the same network and random numbers: what differs is what h0 changes.",
         ]
+
+    def hint(self, model: Any) -> str:
+        """Return something to try, in a sentence."""
+        first = "change a value and keep the seed, and " if model.settings.context else ""
+        return f"{first}choose a symbol to see what else was likely."
 
     def calls(self) -> dict[str, Call]:
         """Return the calls that the browser may make, by name."""

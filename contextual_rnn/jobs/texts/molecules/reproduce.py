@@ -6,7 +6,7 @@ import functools
 import pathlib
 import textwrap
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import polars as pl
 
@@ -42,6 +42,7 @@ def reproduce(
     smoke: bool = False,
     resume: bool = False,
     jobs: int | None = None,
+    accelerator: Literal["cpu", "cuda", "auto"] = "cpu",
 ) -> str:
     """Compare where a model of molecules (MOSES) reads their properties, and draw what it writes.
 
@@ -62,6 +63,7 @@ def reproduce(
         smoke: Train two epochs on few molecules, to see that everything runs; the figures mean nothing.
         resume: Continue in a folder that already holds this run, and skip what is finished.
         jobs: Number of processes; without it, one per processor.
+        accelerator: Device to train on; auto takes a GPU if there is one.
 
     Returns:
         What was found, in words, and where the files are.
@@ -76,6 +78,8 @@ def reproduce(
     check_count(seeds=seeds, molecules=molecules, written=written, hidden=hidden, epochs=epochs)
     sizes = {"molecules": molecules, "validation": VALIDATION, "test": TEST, "written": written}
     training = {**TRAINING, "hidden": hidden, "epochs": epochs}
+    if accelerator != "cpu":
+        training["accelerator"] = accelerator
     if smoke:
         sizes = {"molecules": 300, "validation": 60, "test": 60, "written": 60}
         training |= {"hidden": 16, "epochs": 2}
