@@ -215,7 +215,7 @@ def test_absent_rows_become_missing_values_and_have_no_predictions():
     options = {"inputs": ["u"], "jobs": 1, "time": "t", **TINY}
     with pytest.raises(InputError, match=r"rows are absent between .* give `gaps` missing"):
         series.fit(gaps, missing="hold", **options)
-    with pytest.raises(InputError, match="`gaps` missing needs the times of the rows"):
+    with pytest.raises(InputError, match="`gaps` missing needs a way to fill the values of absent rows"):
         series.fit(gaps, gaps="missing", **options)
     model = series.fit(gaps, missing="hold", gaps="missing", window=2, **options)
     assert "(2 absent rows included), 2 of 24 input values and 2 of 24 target values" in str(model.report.sentences)
