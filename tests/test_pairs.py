@@ -49,7 +49,7 @@ def test_an_accent_is_read_alike_whether_it_is_part_of_its_letter_or_follows_it(
         ("", "is empty"),
         ("\n\n", "is empty"),
         ("ab\tb\nabc\n", "line 2 has no tab"),
-        ("a\tb\tc\n", "line 1 has 2 tabs; .*; give `label_column` if one of the three fields is a label"),
+        ("a\tb\tc\n", "line 1 has 2 tabs; .* \\('a', 'b', 'c'\\) is a label, say which one, such as `label_column` 3"),
         ("a\tb\n\tc\n", "line 2: the source is empty"),
         ("a\t\n", "line 1: the target is empty"),
         ("a\tb\n" + "x" * 1001 + "\tb\n", "line 2: the source has 1001 characters; at most 1000 are allowed"),

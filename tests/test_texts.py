@@ -185,10 +185,14 @@ def test_wrong_options_of_sampling_are_refused(model, options, message):
         ({"name": ["aa", " "]}, {}, "row 1, column 'name': the text is empty"),
         ({"name": ["aa", None]}, {}, "row 1, column 'name': the text is empty"),
         ({"name": ["aa", "bbbb"]}, {"longest": 3}, "row 1, column 'name': the text has 4 symbols, more than `longest`"),
-        ({"name": ["aa", "a!"]}, {"unit": "re:[ab]"}, r"row 1, column 'name': '!', character 2, is in no symbol"),
+        (
+            {"name": ["aa", "a!"]},
+            {"unit": "re:[ab]"},
+            r"row 1, column 'name': character 2, '!', is in none of the matches",
+        ),
         ({"name": ["aa", "bb"]}, {"context": ["age"]}, "has no column 'age'"),
         ({"name": ["aa", "bb"]}, {"quantities": ["first"]}, "row 0, column 'first': 'a' is no finite number"),
-        ({"name": ["aa", "bb"]}, {"labels": ["age"]}, "`labels` names 'age', which is no context column"),
+        ({"name": ["aa", "bb"]}, {"labels": ["age"]}, "`labels` names 'age', but may only name columns of `context`"),
         ({"name": ["aa", "aa"]}, {}, "a single distinct text"),
         (
             {"name": ["aa", "bb", "ab", "ba"], "first": list("abab"), "size": ["2", "2", "2O", None]},

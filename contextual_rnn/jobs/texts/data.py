@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from ..._core.counted import counted
 from ...context import Field, Label, Quantity
 from ...data.fields import spelling
 from ...data.held_out import hash_of, tenth
@@ -92,8 +93,8 @@ def read_texts(table: Table, settings: TextSettings) -> Texts:
             raise InputError(f"{where}: {error} (`unit` {settings.unit})") from None
         if len(found) > settings.longest:
             raise InputError(
-                f"{where}: the text has {len(found)} symbols, more than `longest`, {settings.longest}; leave it out, "
-                "or give a larger `longest`"
+                f"{where}: the text has {counted(len(found), 'symbol')}, more than `longest`, {settings.longest}; "
+                "leave it out, or give a larger `longest`"
             )
         symbols.append(found)
     return Texts(symbols, {name: column_values(table, name, settings) for name in settings.context}, places)

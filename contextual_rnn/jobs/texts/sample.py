@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import polars as pl
 
+from ..._core.counted import counted
 from ...data.fields import named_values
 from ...data.output import check_files, write_parts
 from .model import CHUNK, TextModel
@@ -99,7 +100,7 @@ class Counted(Iterable[pl.DataFrame]):
 
     def report(self, n: int) -> str:
         """Return what was drawn, where `n` texts were asked for, in lines."""
-        lines = [f"{self.texts} texts, {len(self.distinct)} of them distinct."]
+        lines = [f"{counted(self.texts, 'text')}, {len(self.distinct)} of them distinct."]
         if self.texts < n:
             lines.append(f"Only {self.texts} of {n} texts are not in the training table.")
         if self.unfinished:
