@@ -29,7 +29,7 @@ from ..table_files.precision import (
 )
 from ..table_files.settings import PLAIN, FileSettings
 from ..table_files.several import SeveralColumns, files_of
-from .frame import FrameColumns, make_frame
+from .frame import FrameColumns
 from .mends import mend_of_name, mend_of_number, number, perhaps_thousands, shown
 
 Source = str | os.PathLike[str] | Any  # the path of a table file, or a data frame
@@ -88,17 +88,6 @@ class Table:
     def __len__(self) -> int:
         """Return the number of rows."""
         return self.frame.height
-
-    def like(self, columns: dict[str, Any], rows: Sequence[int]) -> Any:
-        """Return columns as a data frame of the same kind; a file becomes a polars frame.
-
-        Args:
-            columns: sequences of one length.
-            rows: the row of this table that each new row belongs to; a pandas index follows it.
-        """
-        if isinstance(self.frame, FrameColumns):
-            return self.frame.like(columns, rows)
-        return make_frame(columns, self.backend)
 
     def where(self, row: int, column: str | None = None) -> str:
         """Return the name of a cell or row: a line of a text file, a row (from 1) of Parquet or (from 0) of a frame."""

@@ -15,6 +15,7 @@ import torch
 
 from ..._core.choices import check_choice
 from ...context import Label
+from ...data.frame import frame_like
 from ...data.output import check_files, write_table
 from ...data.table import Source, Table, is_path
 from ...errors import DataWarning, InputError
@@ -50,7 +51,7 @@ def score(model: TextModel, inputs: Source, grid: Grid | None = None, *, unseen:
     columns |= _scores(model, scored, [row in impossible for row in rows])
     if asked is not None:
         columns["probability"] = _probabilities(columns["log_likelihood"], len(combinations))
-    return table.like(columns, rows)
+    return frame_like(table.frame, columns, rows)
 
 
 def _table(model: TextModel, inputs: Source) -> tuple[Table, tuple[str, ...]]:
