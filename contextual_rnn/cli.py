@@ -45,7 +45,7 @@ MODULES = {
     "jobs.generation": ("fit generation", "compare generation", "sample"),
     "jobs.forecast": ("fit forecast", "compare forecast", "forecast"),
     "jobs.pairs": ("fit pairs", "compare pairs", "transcribe", "translate", "score pairs"),
-    "jobs.texts": ("fit texts", "compare texts", "sample texts", "score"),
+    "jobs.texts": ("fit texts", "compare texts", "sample texts", "score", "score texts"),
     "export_run": ("export",),
     "explore_run": ("explore",),
     "jobs.texts.molecules": ("reproduce molecules",),

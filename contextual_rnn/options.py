@@ -23,7 +23,7 @@ POSITIONAL = ("run", "runs", "name")
 WIDTH = 80  # columns of a terminal
 
 # The headings of help, in order, and the arguments under each. Settings name their own heading.
-ORDER = ("arguments", "data", "model", "training", "comparison", "sampling", "search", "output", "execution")
+ORDER = ("arguments", "data", "model", "training", "comparison", "sampling", "search", "scoring", "output", "execution")
 GROUPS = {
     **dict.fromkeys(POSITIONAL, "arguments"),
     **dict.fromkeys(("label_column", "comment", "encoding"), "data"),
@@ -40,6 +40,8 @@ GROUP_OF_OTHERS = {
     "sample texts": "sampling",
     "transcribe": "search",
     "translate": "search",
+    "score": "scoring",
+    "score texts": "scoring",
     "score pairs": "search",
 }  # by command; "training" for the rest
 

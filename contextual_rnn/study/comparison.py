@@ -84,10 +84,11 @@ class Models(Mapping[str, Any]):
     Args:
         folder: that holds the runs' folders.
         names: of the runs.
+        backend: the kind of data frame of the training table, in which models return what they sample.
     """
 
-    def __init__(self, folder: pathlib.Path, names: Sequence[str]) -> None:
-        self.folder, self.names = folder, list(names)
+    def __init__(self, folder: pathlib.Path, names: Sequence[str], backend: Any = None) -> None:
+        self.folder, self.names, self.backend = folder, list(names), backend
         self.loaded, self.kept = dict[str, Any](), dict[str, dict[str, bytes]]()
 
     def __getitem__(self, name: str) -> Any:
@@ -96,6 +97,8 @@ class Models(Mapping[str, Any]):
             raise KeyError(f"there is no run {name!r}; the runs are {', '.join(self.names)}")
         if name not in self.loaded:
             self.loaded[name] = load(self.folder / name / "model.safetensors")
+            if self.backend is not None and hasattr(self.loaded[name], "backend"):
+                self.loaded[name].backend = self.backend
         return self.loaded[name]
 
     def load_all(self) -> None:
@@ -381,7 +384,7 @@ def train_kinds(
             {"initial_state": kind, "seed": seed, **result}
             for (kind, seed), result in zip(planned, results, strict=True)
         ]
-        models = Models(path / "runs", [run.name for run in listed])
+        models = Models(path / "runs", [run.name for run in listed], getattr(training.data, "backend", None))
         with one_thread():
             yield Trained(folder, out, config, choices, runs, models, training.data.test)
 

@@ -15,7 +15,7 @@ from ...data.parquet import check_cluster
 from ...data.table import Source
 from ...errors import InputError
 from ...study.comparison import Comparison, Trained, text_table, train_kinds
-from ...study.differences import findings
+from ...study.differences import findings, kinds_worse_than_baselines
 from ...study.metric import Metric, Row
 from ...study.run_folder import make_folder
 from .baselines import baselines
@@ -26,6 +26,7 @@ from .metrics import BITS, BY_TEXT, METRICS
 from .obtained import (
     DISTINCT,
     NEW,
+    NEW_IN_WORDS,
     VALID,
     Written,
     correlation_of,
@@ -190,7 +191,13 @@ def _found(trained: Trained, variants: Sequence[str], data: TextData, checks: Ch
         **findings(trained.runs, pairs, metrics, BY_TEXT, simple, "the place of the context", PRIMARY),
         **trained.fields(),
         report=report,
-        note="\n".join([" ".join([*data.remarks, "Lower is better for bits and errors."]), *said]),
+        note="\n".join(
+            [
+                " ".join([*data.remarks, "Lower is better for bits and errors."]),
+                *kinds_worse_than_baselines(trained.runs, simple, METRICS),
+                *said,
+            ]
+        ),
     )
 
 
@@ -251,4 +258,4 @@ class Checks:
             "deciles": mean_deciles(deciles),
         }
         metrics = [VALID, DISTINCT, NEW, *map(error_of, columns)]
-        return report, metrics, [in_words(self.functions), *failed]
+        return report, metrics, [f"{in_words(self.functions)} {NEW_IN_WORDS}", *failed]

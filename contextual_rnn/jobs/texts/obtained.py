@@ -22,6 +22,7 @@ from .model import TextModel
 VALID = Metric("valid", "share of valid texts", "%", "difference", higher_is_better=True)
 DISTINCT = Metric("distinct", "share of distinct texts among valid ones", "%", "difference", higher_is_better=True)
 NEW = Metric("new", "share of new texts among valid ones", "%", "difference", higher_is_better=True)
+NEW_IN_WORDS = "A text is new if it is equal, symbol by symbol, to none of the training and validation texts."
 
 
 def error_of(column: str) -> Metric:
@@ -46,7 +47,7 @@ class Written:
     Attributes:
         texts: what was written.
         valid: (N,) whether every function has a value for the text.
-        new: (N,) whether the text is not one of the training texts.
+        new: (N,) whether the text is, symbol by symbol, none of the training and validation texts.
         asked: for each column that is checked, (N,) the values asked for, NaN where none is known.
         got: for each column that is checked, (N,) the values obtained, NaN where the text is not valid.
     """

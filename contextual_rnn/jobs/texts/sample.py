@@ -40,7 +40,8 @@ def sample_file(
         top_k: Draw among the k most likely symbols; by default, among all.
         top_p: Draw among the most likely symbols whose probabilities sum to p.
         prefix: Start of every text.
-        novel: Leave out texts of the training table, and draw others in their place.
+        novel: Leave out texts that are equal, symbol by symbol, to one of the training or validation texts, and draw
+            others in their place.
         steps: Maximum number of symbols; by default, twice that of the longest training text.
         seed: Random seed; text i does not depend on `n`.
 
@@ -102,7 +103,7 @@ class Counted(Iterable[pl.DataFrame]):
         """Return what was drawn, where `n` texts were asked for, in lines."""
         lines = [f"{counted(self.texts, 'text')}, {len(self.distinct)} of them distinct."]
         if self.texts < n:
-            lines.append(f"Only {self.texts} of {n} texts are not in the training table.")
+            lines.append(f"Only {self.texts} of {n} texts are not among the training and validation texts.")
         if self.unfinished:
             lines.append(f"{self.unfinished} of the texts reached the limit of their symbols (`steps`).")
         return "".join(f"{line}\n" for line in lines)

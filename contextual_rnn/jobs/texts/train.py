@@ -49,9 +49,9 @@ class Training(parallel.Training):
         """Train one model and return its metrics."""
         settings, data = TextSettings.from_json(config["settings"]), self.data
         torch.manual_seed(config["seed"])
-        hashes = data.training.hashes
-        model = TextModel(settings, data.symbols, data.fields, len(hashes), data.training.longest)
-        model.remember(hashes)
+        seen = data.seen
+        model = TextModel(settings, data.symbols, data.fields, len(seen), data.training.longest)
+        model.remember(seen)
         training, validation = encode(data.training, data.symbols), Encoded.of(data.validation, data.symbols)
 
         def evaluate(model: TextModel) -> dict[str, float]:
