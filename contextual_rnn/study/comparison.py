@@ -19,7 +19,7 @@ from .._core.settings import check_count
 from ..errors import InputError
 from ..serialization import load, save
 from .fit import check_accelerator, unsettled
-from .metric import Metric, Row
+from .metric import Metric, Row, with_unit
 from .parallel import Training, one_thread, run_all, run_directory
 from .run_folder import RunFolder, make_folder, read_json, write_json
 from .tuning import Choice, choose
@@ -29,11 +29,6 @@ if TYPE_CHECKING:
 
 WIDTH = 80  # columns of a terminal
 _COPIED = ("config.json", "provenance.json", "metrics.jsonl", "answers.tsv", "results.json")  # of every run
-
-
-def with_unit(metric: Metric) -> str:
-    """Return the name of a metric with its unit."""
-    return f"{metric.name}, {metric.unit}" if metric.unit else metric.name
 
 
 def text_table(columns: Sequence[str], rows: Iterable[Sequence[str]], width: int, **options: Any) -> str:
@@ -125,6 +120,7 @@ class Comparison:
 
     Attributes:
         answer: a short answer: it matters, and by how much; no difference was found; or there are too few runs.
+        matters: whether the answer is that a difference was found, and not in favour of the control.
         runs: the metrics of every run.
         summary: mean, median and 95% interval over seeds of every metric of every kind.
         differences: every comparison, with its interval.
@@ -143,6 +139,7 @@ class Comparison:
     heading: ClassVar[str] = "initial state"
 
     answer: str
+    matters: bool
     runs: list[Row]
     summary: list[Row]
     differences: list[Row]
@@ -241,7 +238,7 @@ class Comparison:
         """Write the results to the run folder; or load every model if the folder is temporary."""
         higher = [f"validation_{metric.key}" for metric in self.metrics if metric.higher_is_better]
         falling = unsettled([history for several in self._histories().values() for history in several], higher)
-        if falling and " matter? Yes. " in self.answer:
+        if falling and self.matters:
             self.note = f"{self.note} {falling} More epochs may change these errors.".strip()
         elif falling:  # the answer is least certain where no benefit was found
             self.answer += f" {falling} More epochs may change this answer."

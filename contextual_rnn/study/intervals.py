@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -156,6 +156,55 @@ def mean_interval(values: Sequence[float]) -> Interval:
     """Return the mean over seeds and its 95% t interval, whose ends are None with fewer than 5 seeds."""
     estimate = mean_estimate(values)
     return estimate.interval() if len(values) >= FEWEST else estimate.without_interval()
+
+
+def summarise(runs: Sequence[Row], factors: Sequence[str]) -> list[Row]:
+    """Return the mean, median and 95% interval over seeds of every metric of every kind.
+
+    Seeds without a value, such as the epoch at which an accuracy is first reached, are left out: `seeds` counts the
+    seeds with a value, and `of` counts all of them. A metric that no seed of a kind has gets no row.
+
+    Args:
+        runs: `{"seed", "metrics": {key: value}}` and the factors.
+        factors: the fields that distinguish kinds, such as `["initial_state"]`.
+    """
+    rows = []
+    for kind, members in _groups(runs, factors):
+        for metric in dict.fromkeys(name for run in members for name in run["metrics"]):
+            values = [run["metrics"][metric] for run in members if run["metrics"].get(metric) is not None]
+            if not values:
+                continue
+            interval = mean_interval(values)
+            rows.append(
+                {
+                    **kind,
+                    "metric": metric,
+                    "mean": interval.middle,
+                    "median": float(np.median(values)),
+                    "low": interval.low,
+                    "high": interval.high,
+                    "seeds": len(values),
+                    "of": len(members),
+                }
+            )
+    return rows
+
+
+def baseline_rows(factor: str, baselines: dict[str, dict[str, float]]) -> list[Row]:
+    """Return summary rows for baselines, which no seed varies: `{name: {metric key: value}}`."""
+    empty = {"low": None, "high": None, "seeds": 0, "of": 0}
+    return [
+        {factor: name, "metric": key, "mean": value, "median": value, **empty}
+        for name, metrics in baselines.items()
+        for key, value in metrics.items()
+    ]
+
+
+def _groups(runs: Sequence[Row], factors: Sequence[str]) -> Iterator[tuple[Row, list[Row]]]:
+    kinds = list(dict.fromkeys(tuple(run[factor] for factor in factors) for run in runs))
+    for kind in kinds:
+        fields = dict(zip(factors, kind, strict=True))
+        yield fields, [run for run in runs if all(run[name] == value for name, value in fields.items())]
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

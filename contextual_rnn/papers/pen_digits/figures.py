@@ -7,9 +7,8 @@ from collections.abc import Sequence
 import torch
 
 from ..._core.state import leaves
-from ...study.comparison import with_unit
 from ...study.figures import Figure, dots, end_at_hundred, finish, plane, strokes, styled, subplots
-from ...study.metric import Metric, Row
+from ...study.metric import Metric, Row, with_unit
 from ..experiment import values_of
 from .data import DIGITS, PenDigits
 from .model import PenModel
