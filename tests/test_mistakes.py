@@ -204,7 +204,7 @@ MISTAKES = [
     ),
     (
         f"fit series --train twice.csv --time time {SERIES} OUT",
-        ["line 42, column 'time'", "time of line 41", "--series"],
+        ["line 42, column 'time'", "time of line 41", "delete one of the rows, or name in --series"],
     ),
     (
         f"fit series --train gap.csv --time time {SERIES} OUT",
@@ -264,7 +264,7 @@ MISTAKES = [
         "predict model_series --inputs good.csv --out good.csv",
         ["--out good.csv is the file of --inputs", "another name"],
     ),
-    ("predict model_series --inputs good.csv --out x.xlsx", ["x.xlsx", "must be a .csv, .tsv or .parquet file"]),
+    ("predict model_series --inputs good.csv --out x.xlsx", ["x.xlsx", "must end in .csv, .tsv or .parquet"]),
     (
         "predict model_generation --inputs good.csv --out x.csv",
         ["model_generation", "generates series: use `contextual-rnn sample model_generation --out PATH`"],
@@ -283,7 +283,10 @@ MISTAKES = [
         "forecast model_forecast --past days.csv --out x.csv",
         ["give --future, a table with the columns 'time', 'u' and the 4 rows after", "(2020-02-10 to 2020-02-13)"],
     ),
-    ("forecast model_forecast --past second.csv --future days.csv --out x.csv", ["second.csv is 2 days", "1 day"]),
+    (
+        "forecast model_forecast --past second.csv --future days.csv --out x.csv",
+        ["second.csv is 2 days", "of 1 day; give a table of that frequency"],
+    ),
     (
         "predict model_series --inputs missing.csv --out x.csv",
         [

@@ -80,7 +80,7 @@ def test_a_line_that_may_be_a_header_is_refused_and_a_pair_is_kept(tmp_path):
     assert len(read_pairs(path, header="absent", target_unit="symbols").pairs) == 13
     first = read_pairs(write(tmp_path, "\n".join(["word\tw ɜː d", *LINES])))
     assert (len(first.pairs), first.notes) == (13, [])
-    with pytest.raises(InputError, match=r"line 1 is a header, and no pairs are below it"):
+    with pytest.raises(InputError, match=r"line 1 is read as a header, and no pairs follow it; give `header` absent"):
         read_pairs(write(tmp_path, "word\tpron\n"))
 
 

@@ -227,7 +227,11 @@ def test_columns_of_tables_are_named(ending, tmp_path):
         (5, (), "`train` must be a path, a pandas or polars data frame, or an Arrow table; found int"),
         (pl.Series(["a"]), (), "`train` must be a path"),
         (pl.DataFrame({"a": ["x"]}), (), "`train` has the columns 'a'; name those of source and target with `columns`"),
-        (pl.DataFrame({"a": ["x"], "b": ["y"], "c": ["z"]}), (), "name those of source and target with `columns`"),
+        (
+            pl.DataFrame({"a": ["x"], "b": ["y"], "c": ["z"]}),
+            (),
+            "name those of source and target, such as `columns` a b",
+        ),
         (pl.DataFrame({"a": ["x"], "b": ["y"]}), ["a", "bb"], "`train` has no column 'bb'.*did you mean 'b'"),
         (pl.DataFrame({"a": ["x"], "b": ["y"]}), ["a", "a"], "`columns` must be two or three different names"),
         (pl.DataFrame({"a": ["x"], "b": ["y"]}), "ab", "`columns` must be two or three different names"),

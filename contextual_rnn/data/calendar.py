@@ -50,7 +50,7 @@ def calendar_inputs(
         )
     local = local_times(table, column)
     if times.size is None or local is None:
-        raise InputError(f"{table.name}, column {column!r}: `calendar` needs dates, or dates with times")
+        raise InputError(f"{table.name}, column {column!r}: `calendar` needs dates, or dates with times; leave it out")
     for name in names:
         if times.size >= PERIODS[name][1]:
             fitting = ", ".join(one for one, (_, period) in PERIODS.items() if times.size < period) or "none"

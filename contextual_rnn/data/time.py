@@ -94,10 +94,13 @@ def read_times(
     second = np.concatenate([rows[1:] for rows in ordered])
     same = clock.index[first] == clock.index[second]
     if same.any():
+        mend = "delete one of the rows"
+        if getattr(table.files, "series", None) is None:
+            mend += ", or name in `series` the column that tells series apart"
         pair = sorted((int(first[same.argmax()]), int(second[same.argmax()])))
         raise InputError(
             f"{table.where(pair[1], name)}: {table.frame[name][pair[1]]} is also the time of {_place(table, pair[0])}; "
-            "a time may occur once in a series; `series` names the column that tells series apart"
+            f"a time may occur once in a series: {mend}"
         )
     views = _views(clock, first, second, expected)
     found = [_times(view, first, second) for view in views]
@@ -116,7 +119,7 @@ def check_frequency(times: Times | None, expected: str | None, table: str) -> No
     if times and times.step and expected not in (None, times.frequency):
         raise InputError(
             f"the frequency of {table} is {times.frequency}, but the model was trained on rows with a frequency of "
-            f"{expected}"
+            f"{expected}; give a table of that frequency"
         )
 
 

@@ -186,7 +186,9 @@ def _parallel_rows(files: Parallel, settings: PairFileSettings) -> Iterator[Row]
             (files.target, other, target, source),
         ):
             if not text.strip() and partner.strip():
-                raise InputError(f"{path}, line {line} is blank, but that of the other file is not")
+                raise InputError(
+                    f"{path}, line {line} is blank, but that of the other file is not; write it, or delete both"
+                )
             if text.startswith("#") and settings.comment is None:
                 _check_comment(f"{path}, line {line}", [text], 1)
         if source.strip():

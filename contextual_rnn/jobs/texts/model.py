@@ -183,9 +183,10 @@ class TextModel(SavedModel, Explorable):
         """
         for name in context:
             if name not in self.settings.context:
-                listed = ", ".join(self.settings.context) or "none"
-                hint = nearest(name, self.settings.context)
-                raise InputError(f"`context`: the model has no context column {name!r}{hint}; it has {listed}")
+                known = self.settings.context
+                listed = f"only {', '.join(map(repr, known))}" if known else "none"
+                hint = nearest(name, known)
+                raise InputError(f"`context`: the model has no context column {name!r}, {listed}{hint}")
         return {name: self._value(name, field, context.get(name)) for name, field in self.fields.items()}
 
     def _value(self, name: str, field: Field, value: Any) -> Any:
