@@ -237,7 +237,9 @@ def test_predict_says_what_is_wrong(table, tmp_path, capsys):
     capsys.readouterr()
     model, out = str(tmp_path / "m"), str(tmp_path / "out.csv")
     assert "there is no such file" in sentence(capsys, "predict", out, "--inputs", table, "--out", out)
-    assert "a table must be" in sentence(capsys, "predict", model, "--inputs", table, "--out", "out.xls")
+    assert "must end in .csv, .tsv or .parquet" in sentence(
+        capsys, "predict", model, "--inputs", table, "--out", "out.xls"
+    )
     assert f"--out {table} is the file of --inputs" in sentence(
         capsys, "predict", model, "--inputs", table, "--out", table
     )
