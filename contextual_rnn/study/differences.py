@@ -242,6 +242,7 @@ def findings(
     subject: str = "the initial state",
     primary: Sequence[tuple[str, str]] = (),
     shown: Sequence[Metric] = (),
+    listed_only: Sequence[Metric] = (),
     control: Callable[[str, str], str | None] = second_of,
 ) -> dict[str, Any]:
     """Return the fields of a `Comparison` from `answer` to `metrics`.
@@ -256,6 +257,7 @@ def findings(
         primary: `(a, b)`, in order of preference: the first one that was compared gives the answer, by `by_item` where
             there are enough items, else by the first of `metrics`. By default, the first of `pairs`.
         shown: further metrics for the table, which are not compared; those that the runs lack are left out.
+        listed_only: metrics that are summarised alone, within their bounds.
         control: `control(a, b)` is the kind of a pair that is the control, or None; by default, the second one.
     """
     compared: list[tuple[Row, Metric, str | None]] = []
@@ -284,7 +286,7 @@ def findings(
         "answer": reply.in_words() + reply.otherwise(rows),
         "matters": reply.matters,
         "runs": runs,
-        "summary": summarise(runs, [FACTOR]) + baseline_rows(FACTOR, baselines),
+        "summary": summarise(runs, [FACTOR], [*metrics, *shown, *listed_only]) + baseline_rows(FACTOR, baselines),
         "differences": differences,
         "sentences": sentences + caution(differences, by_item, len(runs[0][by_item.values])),
         "metrics": [*metrics, *shown],

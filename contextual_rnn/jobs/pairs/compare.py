@@ -220,7 +220,7 @@ def _findings(trained: Trained, variants: dict[str, Row], data: PairData) -> dic
         "answer": reply.in_words(),
         "matters": reply.matters,
         "runs": runs,
-        "summary": summarise(runs, list(kinds[0])),
+        "summary": summarise(runs, list(kinds[0]), metrics),
         "differences": differences,
         "sentences": [*sentences, *caution(differences, by, len(runs[0]["wrong"])), *data.overlap()],
         "metrics": metrics,
