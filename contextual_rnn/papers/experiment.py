@@ -18,10 +18,11 @@ from torch import Tensor, nn
 
 from .._core.settings import check_count, setting
 from ..serialization import load, save
+from ..study.comparison import with_unit
 from ..study.differences import difference, in_words, label, summarise
 from ..study.fit import Metrics, TrainingSettings, fit
 from ..study.intervals import FEWEST, adjusted
-from ..study.metric import Kind, Metric, Row, with_unit
+from ..study.metric import Kind, Metric, Row
 from ..study.parallel import Run, caller_unchanged, one_thread, run_all
 from ..study.run_folder import RunFolder, read_lines, write_json
 

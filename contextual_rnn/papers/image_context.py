@@ -24,7 +24,8 @@ from ..initial_state import ConstantState, ContextState
 from ..mlp import MLP
 from ..recurrent import ContextualRNN
 from ..sequence_model import SequenceModel
-from ..study.metric import SHARE, Metric, Row, with_unit
+from ..study.comparison import with_unit
+from ..study.metric import SHARE, Metric, Row
 from .experiment import Experiment, PaperSettings, compare, fit_and_save, sentences, table, values_of
 
 if TYPE_CHECKING:

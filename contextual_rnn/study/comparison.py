@@ -19,9 +19,9 @@ from .._core.settings import check_count
 from ..errors import InputError
 from ..serialization import load, save
 from .fit import check_accelerator, unsettled
-from .metric import Metric, Row, with_unit
+from .metric import Metric, Row
 from .parallel import Training, one_thread, run_all, run_directory
-from .run_folder import RunFolder, make_folder, read_json, write_json
+from .run_folder import RunFolder, figure_files, make_folder, read_json, write_json
 from .tuning import Choice, choose
 
 if TYPE_CHECKING:
@@ -29,6 +29,11 @@ if TYPE_CHECKING:
 
 WIDTH = 80  # columns of a terminal
 _COPIED = ("config.json", "provenance.json", "metrics.jsonl", "answers.tsv", "results.json")  # of every run
+
+
+def with_unit(metric: Metric) -> str:
+    """Return the name of a metric with its unit."""
+    return f"{metric.name}, {metric.unit}" if metric.unit else metric.name
 
 
 def text_table(columns: Sequence[str], rows: Iterable[Sequence[str]], width: int, **options: Any) -> str:
@@ -58,12 +63,6 @@ def html_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     body = ("".join(f"<td>{html.escape(cell)}</td>" for cell in row) for row in rows)
     body_rows = "".join(f"<tr>{cells}</tr>" for cells in body)
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body_rows}</tbody></table>"
-
-
-def figure_files(out: pathlib.Path) -> str:
-    """Return the line that names the figures of a run folder; empty if there are none."""
-    drawn = ", ".join(sorted(path.name for path in (out / "figures").glob("*.png")))
-    return f"\nFigures: {out / 'figures'} ({drawn})" if drawn else ""
 
 
 class Rows(list[Row]):

@@ -53,8 +53,3 @@ class ItemMetric(Metric):
     items: str = "items"
     item: str = "item"
     factor: float = 1.0
-
-
-def with_unit(metric: Metric) -> str:
-    """Return the name of a metric with its unit."""
-    return f"{metric.name}, {metric.unit}" if metric.unit else metric.name

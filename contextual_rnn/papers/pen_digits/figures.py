@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import torch
 
 from ..._core.state import leaves
+from ...study.comparison import with_unit
 from ...study.figures import Figure, dots, end_at_hundred, finish, plane, strokes, styled, subplots
-from ...study.metric import Metric, Row, with_unit
+from ...study.metric import Metric, Row
 from ..experiment import values_of
 from .data import DIGITS, PenDigits
 from .model import PenModel
