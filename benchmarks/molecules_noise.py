@@ -37,8 +37,8 @@ ASKED = {"nothing": {}, "logP 2.5": {"logp": 2.5}}
 
 def model_of(kind: str, settings: TextSettings, data: TextData) -> TextModel:
     """Return an untrained model whose h0 is of a kind."""
-    model = TextModel(settings, data.symbols, data.fields, len(set(data.training.symbols)), 60)
-    model.remember(data.training.symbols)
+    model = TextModel(settings, data.symbols, data.fields, len(data.seen), 60)
+    model.remember(data.seen)
     rnn, width = model.sequences.rnn, settings.context_hidden
     if kind == "gaussian":
         rnn.initial_state = GaussianState(rnn.initial_state)

@@ -10,11 +10,13 @@ import dataclasses
 import importlib
 import inspect
 import io
+import os
 import re
 import sys
 import textwrap
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Annotated, Any
 
 from ._core.choices import listed
@@ -32,8 +34,8 @@ from .options import (
     description,
     hint,
     in_words,
+    of_fit,
     option_of,
-    settings_of_fit,
 )
 
 # The commands of each job and paper. A new job is one line.
@@ -43,7 +45,7 @@ MODULES = {
     "jobs.generation": ("fit generation", "compare generation", "sample"),
     "jobs.forecast": ("fit forecast", "compare forecast", "forecast"),
     "jobs.pairs": ("fit pairs", "compare pairs", "transcribe", "translate", "score pairs"),
-    "jobs.texts": ("fit texts", "compare texts", "sample texts", "score"),
+    "jobs.texts": ("fit texts", "compare texts", "sample texts", "score", "score texts"),
     "export_run": ("export",),
     "explore_run": ("explore",),
     "jobs.texts.molecules": ("reproduce molecules",),
@@ -206,6 +208,7 @@ class Command:
             text = "Print every comparison with its interval, not only the answer and the table."
             self.options["verbose"] = Option("verbose", bool, False, text, "output", None)
         self.config: ConfigFiles | None = None  # until `parse` has read them
+        self.repeated: list[str] = []  # a remark for each option that is given more than once
 
     def in_options(self, message: str) -> str:
         """Return an error's message with the names of arguments, which stand in backticks, as options."""
@@ -215,8 +218,16 @@ class Command:
 
     def in_error(self, message: str) -> str:
         """Return an error's message in options, which of its settings `fit` takes, and which files give them."""
-        of_fit = settings_of_fit(message, self.options) if "run" in self.options else ""
-        return self.in_options(message) + of_fit + (self.config.remark(message) if self.config else "")
+        if "run" in self.options:
+            message = of_fit(message, self.options)
+        ends = [self.config.remark(message) if self.config else "", *(f" ({one})" for one in self.repeated)]
+        return with_commands(self.in_options(message)) + self.in_options("".join(ends))
+
+    @property
+    def usage(self) -> str:
+        """The command with the options that it needs, as it is typed."""
+        needed = [option for option in self.options.values() if option.default is inspect.Parameter.empty]
+        return " ".join([f"{PROGRAM} {self.name}", *(option.typed for option in needed)])
 
     def parse(self, arguments: list[str]) -> dict[str, Any]:
         """Return the arguments of the function. Tyro prints help, or an error that is not checked here, and exits.
@@ -262,7 +273,8 @@ class Command:
     def _check_values(self, arguments: list[str]) -> None:
         """Raise InputError for the first value that an option does not allow, and for values that are missing."""
         flags = {option.flag: option for option in self.options.values() if option.name not in POSITIONAL}
-        given, positional = set[str](), list[str]()
+        given, positional = Counter[str](), list[tuple[str, Option | None]]()
+        last: Option | None = None  # the option before the value
         current: Option | None = None  # which the next value belongs to
         waiting: Option | None = None  # which has no value yet
         for argument in [*arguments, "--"]:
@@ -272,33 +284,44 @@ class Command:
                 raise InputError(f"`{waiting.name}` needs a value")
             if is_flag:
                 current = flags.get(flag.replace("_", "-"))
-                given.add(current.name if current else "")
+                given[current.name if current else ""] += 1
+                last = current
             if equals and (current is None or (current.kind is bool and not is_flag)):
-                positional.append(value)
+                positional.append((value, last))
             elif equals and current is not None:
                 current.check(value)
             is_several = current is not None and current.takes_several
             waiting = current if current and not equals and not is_several and current.kind is not bool else None
             current = current if is_several or waiting else None
         self._check_positional(positional)
+        self.repeated = [
+            f"`{name}` is given {'twice' if count == 2 else f'{count} times'}, and the last one counts"
+            for name, count in given.items()
+            if count > 1 and name and self.options[name].kind is not bool
+        ]
         own = {option.name for option in self.options.values() if option.name in POSITIONAL and positional}
         missing = [
-            option.flag
+            option
             for option in self.options.values()
-            if option.default is inspect.Parameter.empty and option.name not in given | own
+            if option.default is inspect.Parameter.empty and option.name not in {*given, *own}
         ]
         if missing:
-            raise InputError(
-                f"`{PROGRAM} {self.name}` needs {listed(missing)}; `{PROGRAM} {self.name} --help` describes them"
-            )
+            about = f"; `{PROGRAM} {self.name} --help` describes them"
+            if len(missing) == 1:
+                about = f": {missing[0].help.partition('. ')[0].removesuffix('.')}"
+            raise InputError(f"`{PROGRAM} {self.name}` needs {listed([option.typed for option in missing])}{about}")
 
-    def _check_positional(self, values: list[str]) -> None:
-        """Raise InputError for values that follow no option, beyond those that the command takes."""
+    def _check_positional(self, values: list[tuple[str, Option | None]]) -> None:
+        """Raise InputError for values, each after an option or None, beyond those that the command takes."""
         own = [option for option in self.options.values() if option.name in POSITIONAL]
-        for value in values if not own else [] if own[0].takes_several else values[1:]:
+        for value, before in values if not own else [] if own[0].takes_several else values[1:]:
+            if before is not None and before.kind is bool:
+                raise InputError(f"{before.flag} is a switch and takes no value; leave {value!r} out")
             flag = f"--{value.lstrip('-')}"
             is_option = flag in [option.flag for option in self.options.values()]
             mend = f"; did you mean {flag}?" if is_option else "; options start with --, such as --out"
+            if before is not None and not is_option:
+                mend = f": {before.flag} takes one value; put quotation marks around a value with blanks"
             raise InputError(f"`{PROGRAM} {self.name}` does not take {value!r} here{mend}")
 
     def _field(self, option: Option) -> tuple[str, Any, Any]:
@@ -322,16 +345,50 @@ def run(command: Command, arguments: list[str]) -> None:
 
     values = command.parse(arguments)
     verbose = values.pop("verbose", False)
+    remarks = command.repeated + _nothing_to_resume(values)
     with one_thread():
         result = command.function(**values)
         if isinstance(result, Iterator):
-            if isinstance(sys.stdout, io.TextIOWrapper):
-                sys.stdout.reconfigure(encoding="utf-8")  # as the input, whatever the locale
-            for text, remark in result:
-                print(text, flush=True)
-                if remark:
-                    print(f"{PROGRAM}: {command.in_options(remark)}", file=sys.stderr)
+            _print_lines(command, result)
         elif isinstance(result, Comparison):
             print(command.in_options(result.details() if verbose else str(result)))
         else:
             print(command.in_options(str(getattr(result, "report", None) or result)))
+    for remark in remarks:
+        print(f"{PROGRAM}: {command.in_options(remark)}", file=sys.stderr)
+
+
+def _print_lines(command: Command, lines: Iterator[tuple[str, str | None]]) -> None:
+    """Print lines as they come, each with its remark, if it has one; say so if there are none."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8")  # as the input, whatever the locale
+    is_empty = True
+    for text, remark in lines:
+        is_empty = False
+        print(text, flush=True)
+        if remark:
+            print(f"{PROGRAM}: {command.in_options(remark)}", file=sys.stderr)
+    if is_empty:
+        print(f"{PROGRAM}: the input is empty, so nothing was written", file=sys.stderr)
+
+
+def _nothing_to_resume(values: Mapping[str, Any]) -> list[str]:
+    """Return a remark if `resume` is given and the folder `out` holds nothing."""
+    out = values.get("out")
+    if not values.get("resume") or out is None or (os.path.isdir(out) and os.listdir(out)):
+        return []
+    return [f"{out} held no run to resume, so this is a new one"]
+
+
+def with_commands(message: str) -> str:
+    """Return a message about a model with the command that suits it as it is typed, such as "use `predict`"."""
+    path, mark, rest = message.partition(": this model ")
+    if not mark:
+        return message
+    names = [name for commands in MODULES.values() for name in commands]
+
+    def typed(match: re.Match[str]) -> str:
+        usage = Command(match[1]).usage if match[1] in names else match[1]
+        return f"`{re.sub(' RUNS?', f' {path}', usage)}`"
+
+    return path + mark + re.sub(r"`([a-z ]+)`", typed, rest)

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from ._core.choices import nearest
 from .errors import InputError
 from .options import POSITIONAL, Option, hint
 
@@ -44,7 +45,8 @@ class ConfigFiles:
             for key, value in read_config(path).items():
                 name = str(key).replace("-", "_")
                 if name not in options or name in ("config", *POSITIONAL):
-                    other = hint(name, [*options], "lists the options", command)
+                    close = nearest(name, options)
+                    other = close or hint(name, [], "lists the options", command)
                     raise InputError(f"--config {path}: `{command}` has no option {str(key)!r}{other}")
                 self.found[name] = (path, value)
                 kept.pop(name, None)

@@ -177,10 +177,11 @@ def check_kind(kind: Kind, window: int | None, context: Sequence[str]) -> None:
             f"initial state {kind.name!r} needs the targets of a window: give `window`, or leave {kind.name} out"
         )
     if kind.needs_context and not window and not context:
-        needed, given = ("context columns", "`context`")
-        if window is not None:
-            needed, given = ("context columns or a window", "`context`, `window`, or both")
-        raise InputError(f"initial state {kind.name!r} needs {needed}: give {given}")
+        steps = ", or give the number of first steps that it reads, such as `window` 5" * (window is not None)
+        raise InputError(
+            f"initial state {kind.name!r} is computed from what is known of a series: name in `context` columns that "
+            f"have one value in each series{steps}; or leave {kind.name} out"
+        )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -23,7 +23,7 @@ POSITIONAL = ("run", "runs", "name")
 WIDTH = 80  # columns of a terminal
 
 # The headings of help, in order, and the arguments under each. Settings name their own heading.
-ORDER = ("arguments", "data", "model", "training", "comparison", "sampling", "search", "output", "execution")
+ORDER = ("arguments", "data", "model", "training", "comparison", "sampling", "search", "scoring", "output", "execution")
 GROUPS = {
     **dict.fromkeys(POSITIONAL, "arguments"),
     **dict.fromkeys(("label_column", "comment", "encoding"), "data"),
@@ -40,6 +40,8 @@ GROUP_OF_OTHERS = {
     "sample texts": "sampling",
     "transcribe": "search",
     "translate": "search",
+    "score": "scoring",
+    "score texts": "scoring",
     "score pairs": "search",
 }  # by command; "training" for the rest
 
@@ -70,6 +72,11 @@ class Option:
     def flag(self) -> str:
         """The option as it is typed."""
         return self.name.upper() if self.name in POSITIONAL else f"--{self.name.replace('_', '-')}"
+
+    @property
+    def typed(self) -> str:
+        """The option with its value, as it is typed."""
+        return self.flag if self.name in POSITIONAL or self.kind is bool else f"{self.flag} {self.metavar or 'NAME'}"
 
     @property
     def takes_several(self) -> bool:
@@ -165,8 +172,8 @@ def hint(name: str, known: Sequence[str], help_does: str, command: str = "") -> 
     return close or f"; `{PROGRAM} {command}{' ' * bool(command)}--help` {help_does}"
 
 
-def settings_of_fit(message: str, options: Mapping[str, Any]) -> str:
-    """Return a remark on the settings of tables that a message names, and a command of a trained model does not take.
+def of_fit(message: str, options: Mapping[str, Any]) -> str:
+    """Return a message with a remark on the settings of tables that it names, and a trained model's command lacks.
 
     Args:
         message: of an error, with settings in backticks.
@@ -175,11 +182,17 @@ def settings_of_fit(message: str, options: Mapping[str, Any]) -> str:
     from .data.columns import ColumnSettings
 
     known = {field.name for field in dataclasses.fields(ColumnSettings)} - set(options)
-    named = [f"`{name}`" for name in dict.fromkeys(re.findall(r"`(\w+)`", message)) if name in known]
+    named = [name for name in dict.fromkeys(re.findall(r"`(\w+)`", message)) if name in known]
     if not named:
-        return ""
+        return message
+    flags = [f"--{name.replace('_', '-')}" for name in named]
+    for name, flag in zip(named, flags, strict=True):
+        message = message.replace(f"`{name}`", flag)
     verb = "is an option" if len(named) == 1 else "are options"
-    return f" ({' and '.join(named)} {verb} of `fit`: a model reads every table as its training table)"
+    return (
+        f"{message} ({' and '.join(flags)} {verb} of `fit` alone, as a model reads every table as its training table: "
+        "change this table, or train another model)"
+    )
 
 
 def as_words(values: Mapping[str, Any]) -> list[str]:

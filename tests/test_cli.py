@@ -116,7 +116,7 @@ def test_a_config_file_gives_options_and_the_command_line_takes_precedence(table
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("hiden: 3\n", "--config CONFIG: `fit series` has no option 'hiden'; did you mean hidden?"),
+        ("hiden: 3\n", "--config CONFIG: `fit series` has no option 'hiden'; did you mean 'hidden'?"),
         ("config: a\n", "has no option 'config'"),
         ("- hidden\n", "--config CONFIG must hold one option per line, such as `hidden: 64`"),
         ("hidden: [1\n", "--config CONFIG cannot be read: while parsing a flow sequence"),
@@ -158,7 +158,7 @@ def test_a_wrong_config_file_is_named(table, tmp_path, capsys, text, words):
         (["--washout", "10"], "--washout (10) must be less than --length (10)"),
         (
             ["--initial-state", "context"],
-            "initial state 'context' needs context columns or a window: give --context, --window, or both",
+            "initial state 'context' is computed from what is known of a series: name in --context columns",
         ),
         (["--cell", "fast-weights", "--layers", "2"], "--layers must be 1 for --cell fast-weights; found 2"),
         (["--folds", "1"], "--folds must be an integer of at least 2; found 1"),
@@ -237,7 +237,9 @@ def test_predict_says_what_is_wrong(table, tmp_path, capsys):
     capsys.readouterr()
     model, out = str(tmp_path / "m"), str(tmp_path / "out.csv")
     assert "there is no such file" in sentence(capsys, "predict", out, "--inputs", table, "--out", out)
-    assert "a table must be" in sentence(capsys, "predict", model, "--inputs", table, "--out", "out.xls")
+    assert "must end in .csv, .tsv or .parquet" in sentence(
+        capsys, "predict", model, "--inputs", table, "--out", "out.xls"
+    )
     assert f"--out {table} is the file of --inputs" in sentence(
         capsys, "predict", model, "--inputs", table, "--out", table
     )
@@ -358,4 +360,4 @@ def test_the_model_of_another_job_names_its_command(tmp_path, capsys):
     save(SeriesGenerator(GenerationSettings(targets=("y",), hidden=2), {}), path)
     table.write_text("u,y\n1,2\n")
     error = sentence(capsys, "predict", str(path), "--inputs", str(table), "--out", str(tmp_path / "o.csv"))
-    assert "this model generates series: use `sample`" in error
+    assert "this model generates series: use `contextual-rnn sample " in error

@@ -101,7 +101,7 @@ def test_the_window_is_no_part_of_the_rest():
     turned = window.take(x.transpose(0, 1), y.transpose(0, 1), batch_first=False)
     torch.testing.assert_close(turned.opening, opened.opening)
     torch.testing.assert_close(turned.x.transpose(0, 1), opened.x)
-    with pytest.raises(ValueError, match="row 1 has 1 steps, fewer than the window's 2"):
+    with pytest.raises(ValueError, match="row 1 has 1 step, fewer than the window's 2"):
         window.take(x, y, torch.tensor([6, 1, 3, 5]))
     with pytest.raises(ValueError, match="more steps than the window"):
         window.take(x[:, :2], y[:, :2])

@@ -28,7 +28,7 @@ from contextual_rnn.study.intervals import (
     two_way,
     two_way_estimate,
 )
-from contextual_rnn.study.metric import ItemMetric, Metric
+from contextual_rnn.study.metric import SHARE, ItemMetric, Metric
 
 ERROR = Metric("error", "test error")
 RATE = Metric("rate", "error rate", "%", "difference")
@@ -319,3 +319,28 @@ def test_intervals_over_seeds_say_what_they_hold_for():
     assert (
         found["sentences"][-1] == "Intervals over seeds hold for other seeds on this test thing, not for other things."
     )
+
+
+def test_intervals_of_shares_stay_between_their_bounds():
+    near = [99.0, 100.0, 96.0, 100.0, 100.0]
+    assert mean_interval(near).high > 100
+    found = mean_interval(near, SHARE)
+    assert (found.middle, found.high < 100, found.low > 90) == (99, True, True)
+    few = mean_interval([100 - one for one in near], SHARE)
+    assert (few.low, few.high) == pytest.approx((100 - found.high, 100 - found.low))
+    assert mean_interval([100.0] * 5, SHARE).low == 100
+    rates = mean_interval([1.0, 120.0, 2.0, 60.0, 3.0], (0, math.inf))
+    assert 0 < rates.low < rates.middle < rates.high
+    assert mean_interval([50.0, 50.2, 49.8, 50.1, 49.9], SHARE).high == pytest.approx(
+        mean_interval([50.0, 50.2, 49.8, 50.1, 49.9]).high, abs=1e-3
+    )
+    summary = summarise(
+        [{"kind": "a", "seed": seed, "metrics": {"one": one}} for seed, one in enumerate(near)], ["kind"]
+    )
+    assert summary[0]["high"] > 100
+    bounded = summarise(
+        [{"kind": "a", "seed": seed, "metrics": {"one": one}} for seed, one in enumerate(near)],
+        ["kind"],
+        [Metric("one", "one", "%", bounds=SHARE)],
+    )
+    assert bounded[0]["high"] < 100

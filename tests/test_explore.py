@@ -97,7 +97,7 @@ def test_other_hosts_and_origins_are_refused(running):
         ("[" * 100_000, "not JSON"),
         ([], "must be an object of JSON"),
         ({"context": [1]}, "context must be an object"),
-        ({"context": {"period": 9.0}}, "needs a value of 'material'"),
+        ({"context": {"period": 9.0}}, "needs a value of every context column: give material"),
         ({"context": {"period": "long", "material": "steel"}}, "'long' is text"),
         ({"context": {"period": 9.0, "material": "stone"}}, "no label 'stone'"),
         ({"context": {**CONTEXT, "colour": 1}}, "no context column 'colour'"),

@@ -60,7 +60,7 @@ def results(run, given, wanted):
     """What a form returns, and the gradient of every input through the results that are wanted."""
     found = run(*given)
     generator = torch.Generator().manual_seed(1)
-    weights = [torch.randn(part.shape, generator=generator, dtype=part.dtype) for part in found]
+    weights = [torch.randn(part.shape, generator=generator, dtype=part.dtype).to(part.device) for part in found]
     loss = sum((part * weight).sum() for part, weight, use in zip(found, weights, wanted, strict=True) if use)
     inputs = [tensor for tensor in given if tensor is not None]
     return [*found, *torch.autograd.grad(loss, inputs, allow_unused=True, materialize_grads=True)]

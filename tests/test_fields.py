@@ -101,8 +101,8 @@ def test_a_quantity_outside_the_training_range_is_warned_of():
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"labels": ("y",)}, "`labels` names 'y', which is no context column; `context` has 'kind'"),
-        ({"quantities": ("size",)}, "`quantities` names 'size', which is no context column"),
+        ({"labels": ("y",)}, "`labels` names 'y', but may only name columns of `context`"),
+        ({"quantities": ("size",)}, "`quantities` names 'size', but may only name columns of `context`"),
         ({"labels": ("kind",), "quantities": ("kind",)}, "column 'kind' is in both `labels` and `quantities`"),
         ({"quantities": ("kind",)}, "series '0', column 'kind': 'a' is text, but it is named in `quantities`"),
     ],

@@ -241,7 +241,7 @@ def test_what_is_wrong_with_tables_is_said(fitted):
     with pytest.raises(InputError, match=begins):
         forecast.fit(table(2), test=future, **COLUMNS, **TINY, base="last")
     for given, said in (
-        ((past,), "must be known at the steps to forecast: give `future`"),
+        ((past,), "give `future`, a table with the columns"),
         ((past, table(2)), "has no series 's8', whose inputs are needed"),
         ((past.head(5), future), "series 's8' has 5 steps, but at least 12 are needed"),
         ((past, future.group_by("name", maintain_order=True).head(7)), "has 7 steps, but at least 8 are needed"),

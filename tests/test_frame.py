@@ -81,11 +81,11 @@ def test_polars_numbers_are_read_whatever_their_type(kind):
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        (pd.array([1, None, 3], dtype="Int64"), "`train`, row 1, column 'u': a number is missing"),
-        (pd.array([1.5, None, 3], dtype="Float64"), "`train`, row 1, column 'u': a number is missing"),
-        (pd.array([True, None, False], dtype="boolean"), "`train`, row 1, column 'u': a label is missing"),
-        ([1.0, np.nan, 3.0], "`train`, row 1, column 'u': a number is missing"),
-        ([None, 1.0, 3.0], "`train`, row 0, column 'u': a number is missing"),
+        (pd.array([1, None, 3], dtype="Int64"), "`train`, row 1, column 'u': the number is missing"),
+        (pd.array([1.5, None, 3], dtype="Float64"), "`train`, row 1, column 'u': the number is missing"),
+        (pd.array([True, None, False], dtype="boolean"), "`train`, row 1, column 'u': the label is missing"),
+        ([1.0, np.nan, 3.0], "`train`, row 1, column 'u': the number is missing"),
+        ([None, 1.0, 3.0], "`train`, row 0, column 'u': the number is missing"),
         ([1.0, 2.0, -np.inf], "`train`, row 2, column 'u': expected a finite number, found -inf"),
         ([1, "two", None], "`train`, row 1, column 'u': expected a finite number, found 'two'"),
         ([datetime.date(2020, 1, 1)] * 3, "`train`, row 0, column 'u': expected a number, found Date"),

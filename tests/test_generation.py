@@ -246,7 +246,7 @@ def test_sample_writes_a_table_and_a_figure(fitted, tmp_path, capsys):
     assert set(pl.read_csv(out)["id"]) == {"sample-0", "sample-1"}
     assert figure.stat().st_size > 10_000
     main(["sample", str(folder), "--out", str(out), *CONTEXT, "--n", "2", "--steps", "1"])
-    assert "2 of the series reached the limit of 1 steps" in capsys.readouterr().out
+    assert "2 of the series reached the limit of 1 step (" in capsys.readouterr().out
 
 
 def test_the_figure_has_the_temperature_of_the_table(fitted, tmp_path, monkeypatch):
@@ -335,8 +335,8 @@ def test_a_figure_does_not_overwrite_the_model_with_its_svg(fitted, tmp_path, ca
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--context", "way=up"], "--context needs a value of 'slope'"),
-        (["--context", "way=up", "slop=2"], "no context column 'slop'; did you mean 'slope'?"),
+        (["--context", "way=up"], "--context needs a value of every context column: give slope"),
+        (["--context", "way=up", "slop=2"], "no context column 'slop', only 'way', 'slope'; did you mean 'slope'?"),
         (["--context", "way=sideways", "slope=2"], "the training table has no label 'sideways'; it has down, up"),
         (["--context", "way=up", "slope=steep"], "'steep' is text, but the training table has numbers"),
         (["--context", "way=up", "slope=nan"], "a value is missing"),
@@ -381,7 +381,7 @@ def test_what_means_nothing_without_inputs_is_refused():
         generation.compare(ramps(4), ramps(4), **COLUMNS, **TINY, initial_states=["contxt"])
     with pytest.raises(InputError, match="`test` is required"):
         generation.compare(ramps(4), None, **COLUMNS, **TINY)
-    with pytest.raises(InputError, match=r"initial state 'context' needs context columns: give `context`$"):
+    with pytest.raises(InputError, match=r"one value in each series; or leave context out$"):
         generation.fit(ramps(4), targets=["y"], series="id", **TINY, initial_state="context")
 
 

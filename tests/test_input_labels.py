@@ -134,7 +134,9 @@ def test_missing_labels_are_held_or_none_of_the_known_ones_and_marked(how, expec
     np.testing.assert_array_equal(data.training[0].inputs[:, 0], expected)
     assert data.training[0].inputs[:, 1].tolist() == [1, 0, 1, 0, 0, 1]
     assert any("If NA stands for a missing value, give `missing_values` NA." in remark for remark in data.remarks)
-    with pytest.raises(InputError, match=r"a.csv, line 2, column 'day': a label is missing; `missing` \(such"):
+    with pytest.raises(
+        InputError, match=r"a.csv, line 2, column 'day': the label is missing; correct the cell, or give `missing` hold"
+    ):
         read(tmp_path / "a.csv")
 
 
@@ -159,7 +161,7 @@ MISTAKES = [
         "row 1, column 'day': the column has numbers and texts, such as 'x'; .* give `labels` day",
     ),
     ({"day": ["a", "b"] * 15}, {"quantities": ["day"]}, "expected a finite number, found 'a'"),
-    ({"day": ["a", "b"] * 15}, {"labels": ["dy"]}, "`labels` names 'dy', which is no context or input column"),
+    ({"day": ["a", "b"] * 15}, {"labels": ["dy"]}, "`labels` names 'dy', but may only name columns of `context`"),
     ({"day": [f"{n}" for n in range(1500)]}, {"labels": ["day"]}, "at most 1000 labels; found 1500"),
     ({"day": [None] * 30}, {"labels": ["day"]}, "column 'day': every label is missing"),
 ]

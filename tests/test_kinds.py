@@ -34,7 +34,8 @@ def test_what_is_known_decides_which_kinds_are_possible():
     assert kinds.kinds_to_compare(["estimated"], COMPARED, 2, ()) == ["estimated"]
     check_kind(KINDS["context"], 2, ())
     with pytest.raises(
-        InputError, match="initial state 'context' needs context columns or a window: give `context`, `window`, or both"
+        InputError,
+        match=r"initial state 'context' is computed from .* name in `context` columns .*, or give .*, such as `window` 5",
     ):
         check_kind(KINDS["context"], 0, ())
     with pytest.raises(InputError, match="initial state 'warm-up' needs the targets of a window: give `window`"):

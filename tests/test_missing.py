@@ -61,7 +61,7 @@ def test_sentinels_are_numbers_or_texts():
     (one,) = read_series(frame, columns)
     assert np.isnan(one.inputs[:, 0]).tolist() == [True, True, True, False, False]
     assert np.isnan(one.targets[:, 0]).tolist() == [True, False, False, False, False]
-    with pytest.raises(InputError, match="row 0, column 'u': a number is missing"):
+    with pytest.raises(InputError, match="row 0, column 'u': the number is missing"):
         read_series(frame, columns.replace(missing="refuse"))
 
 
@@ -98,7 +98,9 @@ def test_a_series_model_trains_on_sparse_targets_without_being_asked():
     found = model.predict(sparse)
     errors = (found.frame["y_predicted"] - sparse["y"]).drop_nulls().drop_nans()
     assert found.rmse == {"y": pytest.approx(float((errors**2).mean()) ** 0.5, rel=1e-4)}
-    with pytest.raises(InputError, match=r"row 0, column 'y': a number is missing; `missing` \(such as hold"):
+    with pytest.raises(
+        InputError, match=r"row 0, column 'y': the number is missing; correct the cell, or give `missing` hold"
+    ):
         series.fit(sparse, inputs=["u"], jobs=1, window=2, **TINY)
     with pytest.raises(InputError, match=r"column 'y': every value of series 'series' is missing"):
         series.fit(table(y=range(24)), inputs=["u"], jobs=1, **TINY)
@@ -129,7 +131,7 @@ def test_forecasts_of_tables_with_missing_values(how, tmp_path):
     found = model.forecast(gaps, future)
     assert found["y_predicted"].is_finite().all()
     assert found["y"].is_nan().all() or found["y"].is_null().all()
-    with pytest.raises(InputError, match="column 'y': a number is missing"):
+    with pytest.raises(InputError, match="column 'y': the number is missing"):
         forecast.fit(table(y=[9]), inputs=["u"], **sizes, base="last", **TINY)
 
 
@@ -157,7 +159,7 @@ def test_a_generator_reads_held_targets_and_is_scored_on_known_ones():
     assert len(model.sample(n=2, steps=3)) >= 2
     with pytest.raises(InputError, match="`missing` interpolate reads later targets"):
         generation.fit(gaps, series="id", missing="interpolate", **ALONE)
-    with pytest.raises(InputError, match="column 'y': a number is missing"):
+    with pytest.raises(InputError, match="column 'y': the number is missing"):
         generation.fit(gaps, series="id", **ALONE)
 
 
@@ -211,9 +213,9 @@ def dated(days=DAYS, absent=(), **more):
 def test_absent_rows_become_missing_values_and_have_no_predictions():
     gaps = dated(absent=[5, 6])
     options = {"inputs": ["u"], "jobs": 1, "time": "t", **TINY}
-    with pytest.raises(InputError, match=r"rows are absent between .* \(`gaps` missing\)"):
+    with pytest.raises(InputError, match=r"rows are absent between .* give `gaps` missing"):
         series.fit(gaps, missing="hold", **options)
-    with pytest.raises(InputError, match="`gaps` missing needs a column of times"):
+    with pytest.raises(InputError, match="`gaps` missing needs a way to fill the values of absent rows"):
         series.fit(gaps, gaps="missing", **options)
     model = series.fit(gaps, missing="hold", gaps="missing", window=2, **options)
     assert "(2 absent rows included), 2 of 24 input values and 2 of 24 target values" in str(model.report.sentences)
@@ -254,7 +256,7 @@ def test_calendar_inputs_are_sine_and_cosine_of_the_position_in_a_period(cells, 
     ("more", "words"),
     [
         ({"calendar": ["hour"], "time": "t"}, "`calendar` hour does not suit .* frequency is 1 day; .* weekday"),
-        ({"calendar": ["hour"]}, "`calendar` needs a column of times"),
+        ({"calendar": ["hour"]}, "`calendar` hour is computed from the times"),
         ({"calendar": ["month"], "time": "u"}, "`calendar` needs dates"),
         ({"calendar": ["minute"], "time": "t"}, "minute"),
     ],

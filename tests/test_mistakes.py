@@ -9,6 +9,7 @@ from tanks import columns
 
 from contextual_rnn import Label, save
 from contextual_rnn.cli import main
+from contextual_rnn.data.pairs import read_pairs
 from contextual_rnn.data.units import Units
 from contextual_rnn.jobs.forecast.model import ForecastModel
 from contextual_rnn.jobs.forecast.settings import ForecastSettings
@@ -85,6 +86,8 @@ FILES = {
     "mixed.csv": "u,y\n" + "1,1\nred,2\nblue,3\n" * 9,
     "zipped.csv": b"PK\x03\x04\0\0",
     "binary.csv": bytes(range(256)),
+    "wide16.csv": "\n".join(LINES).encode("utf-16-le"),
+    "ends.csv": 'u,y\n"a"b,1\n',
     "titled.csv": "Measured in May\n\n" + "\n".join(LINES),
 }
 
@@ -103,29 +106,38 @@ MISTAKES = [
     (f"fit series --train units.csv {SERIES} OUT", ["units.csv, line 2, column 'u'", "found 'm'", "--skip-rows 2"]),
     (
         f"fit series --train names.csv {SERIES} OUT",
-        ["names.csv, line 2", "6 cells where the header has 5", "--no-header"],
+        ["names.csv, line 2: the row has 6 cells, but the header has 5 names", "--no-header"],
     ),
-    (f"fit series --train table.txt {SERIES} OUT", ["table.txt", "a .txt table needs", '--separator ","']),
+    (
+        f"fit series --train table.txt {SERIES} OUT",
+        ["table.txt: the ending .txt does not say", "has commas: give", '--separator ","'],
+    ),
     (f"fit series --train latin.csv {SERIES} OUT", ["latin.csv, line 2", "is not UTF-8", "give --encoding"]),
     (
         f"fit series --train wide.csv {SERIES} OUT",
-        ["wide.csv, line 6", "6 cells where the header has 5", "quotation marks"],
+        ["wide.csv, line 6: the row has 6 cells, but the header has 5 names", "quotation marks"],
     ),
-    (f"fit series --train quote.csv {SERIES} OUT", ["quote.csv, line 2", "is a quotation mark out of place"]),
+    (
+        f"fit series --train quote.csv {SERIES} OUT",
+        ["quote.csv, line 2: a quotation mark", "none closes it; delete it"],
+    ),
     (f"fit series --train empty.csv {SERIES} OUT", ["empty.csv is empty", "needs a header and rows"]),
     (f"fit series --train header.csv {SERIES} OUT", ["header.csv has no rows under its header"]),
-    (f"fit series --train table.xlsx {SERIES} OUT", ["table.xlsx", "a table must be a .csv"]),
-    (f"fit series --train lists {SERIES} OUT", ["lists is a folder", "--series-from-file"]),
-    (f"fit series --train g*.csv {SERIES} OUT", ["g*.csv: there is no such file", "--series-from-file"]),
+    (f"fit series --train table.xlsx {SERIES} OUT", ["table.xlsx is a spreadsheet", "save it as a .csv file"]),
+    (f"fit series --train lists {SERIES} OUT", ["lists is a folder", "--series-from-file file,"]),
+    (f"fit series --train g*.csv {SERIES} OUT", ["g*.csv: there is no such file", "--series-from-file file,"]),
     (
         f"fit series --train good.csv --encoding latin1x {SERIES} OUT",
         ["--encoding must be the name", "found 'latin1x'"],
     ),
     # cells and columns
-    (f"fit series --train text.csv {SERIES} OUT", ["text.csv, line 7, column 'u'", "'abc'", "--missing-values 'abc'"]),
+    (
+        f"fit series --train text.csv {SERIES} OUT",
+        ["text.csv, line 7, column 'u'", "'abc'", "--missing-values 'abc' and --missing hold"],
+    ),
     (
         f"fit series --train missing.csv {SERIES} OUT",
-        ["missing.csv, line 7, column 'u'", "is missing", "--missing (such as hold)"],
+        ["missing.csv, line 7, column 'u'", "the number is missing", "give --missing hold"],
     ),
     (
         f"fit series --train good.csv {SERIES} --targets yy OUT",
@@ -134,35 +146,57 @@ MISTAKES = [
     (f"fit series --train good.csv {SERIES} --targets u OUT", ["column 'u' is given twice", "--inputs, --targets"]),
     (
         f"fit series --train varying.csv --series id --context size {SERIES} OUT",
-        ["varying.csv, line 7, column 'size'", "it changes from 0.0 to 5.0", "--series"],
+        [
+            "varying.csv, line 7, column 'size'",
+            "'s0' has 0.0 before and 5.0 here; correct the cell",
+            "give size in --inputs",
+        ],
     ),
     (f"fit series --train good.csv --series= {SERIES} OUT", ["--series must not be empty"]),
     (f"fit series --train huge.csv {SERIES} OUT", ["huge.csv, line 7, column 'u': '1e60' is too large"]),
     (
         f"fit series --train thousands.csv {SERIES} OUT",
-        ["line 2, column 'u'", "'1,000'", "thousands, or give --decimal"],
+        ["line 2, column 'u'", "'1,000'", "thousands, write 1000;", 'give --decimal ","'],
     ),
-    (f"fit series --train percent.csv {SERIES} OUT", ["line 2, column 'u'", "'0.5 %'", "without signs and units"]),
+    (f"fit series --train percent.csv {SERIES} OUT", ["line 2, column 'u'", "'0.5 %'", "write the number alone, 0.5,"]),
     (f"fit series --train good.csv --decimal , {SERIES} OUT", ["line 2, column 'u'", 'give --decimal "."']),
     (
         f"fit series --train good.csv {SERIES} --targets kind OUT",
         ["column 'kind'", "no cell of the column is a number"],
     ),
     (f"fit series --train words.csv {SERIES} OUT", ["words.csv, column 'u'", "all 20 texts differ", "--labels"]),
-    (f"fit series --train dates.csv {SERIES} OUT", ["line 2, column 'u'", "holds times", "name it in --time"]),
+    (
+        f"fit series --train dates.csv {SERIES} OUT",
+        ["line 2, column 'u'", "holds times", "leave u out of --inputs and give --time u"],
+    ),
     (f"fit series --train mixed.csv {SERIES} OUT", ["line 3, column 'u'", "numbers and texts", "give --labels u"]),
-    (f"fit series --train good.csv {SERIES} --labels y OUT", ["--labels names 'y'", "--inputs has 'u'"]),
+    (
+        f"fit series --train good.csv {SERIES} --labels y OUT",
+        ["--labels names 'y'", "of --context (none) and of --inputs ('u')"],
+    ),
     (
         "fit series --train good.csv --inputs kind --targets y --epochs 1 --test label.csv OUT",
         ["label.csv, line 42, column 'kind'", "no label 'z'; it has a, b"],
     ),
     (f"fit series --train good.csv {SERIES} --inputs u,size OUT", ["no column 'u,size'", "one by one, as u size"]),
-    (f"fit series --train good.csv --separator ; {SERIES} OUT", ["holds a comma: give another --separator"]),
-    (f"fit series --train good.csv --skip-rows 100 {SERIES} OUT", ["no line after the first 100 (--skip-rows)"]),
-    (f"fit series --train titled.csv {SERIES} OUT", ["line 3", "the header has 1", "give --skip-rows 2"]),
-    (f"fit series --train good.csv --encoding utf-16 {SERIES} OUT", ["good.csv has no rows", "--encoding utf-16?"]),
+    (
+        f"fit series --train good.csv --separator ; {SERIES} OUT",
+        ['this single name has commas, so give --separator ","'],
+    ),
+    (
+        f"fit series --train good.csv --skip-rows 100 {SERIES} OUT",
+        ["good.csv has 82 lines, and --skip-rows 100 leaves", "a smaller number"],
+    ),
+    (f"fit series --train titled.csv {SERIES} OUT", ["line 3", "the header has 1 name;", "give --skip-rows 2"]),
+    (
+        f"fit series --train good.csv --encoding utf-16 {SERIES} OUT",
+        ["good.csv has no rows when its --encoding is utf-16", "leave --encoding out"],
+    ),
     (f"fit series --train zipped.csv {SERIES} OUT", ["zipped.csv is a zip archive or an Excel file", "save it as CSV"]),
-    (f"fit series --train binary.csv {SERIES} OUT", ["binary.csv is no text table", "--encoding if it is utf-16"]),
+    (
+        f"fit series --train binary.csv {SERIES} OUT",
+        ["binary.csv is not a text file, although its name ends in .csv", "the ending of its format"],
+    ),
     # times
     (
         f"fit series --train month13.csv --time time {SERIES} OUT",
@@ -170,32 +204,50 @@ MISTAKES = [
     ),
     (
         f"fit series --train twice.csv --time time {SERIES} OUT",
-        ["line 42, column 'time'", "time of line 41", "--series"],
+        ["line 42, column 'time'", "time of line 41", "delete one of the rows, or name in --series"],
     ),
-    (f"fit series --train gap.csv --time time {SERIES} OUT", ["line 9", "1 row is absent", "--gaps missing"]),
-    (f"fit series --train backwards.csv {SERIES} OUT", ["backwards.csv, line 3, column 'time'", "--time none"]),
-    (f"fit forecast --train good.csv --calendar hour {FORECAST} OUT", ["--calendar needs a column of times", "--time"]),
+    (
+        f"fit series --train gap.csv --time time {SERIES} OUT",
+        ["line 9", "1 row is absent", "--gaps missing and --missing hold"],
+    ),
+    (
+        f"fit series --train backwards.csv {SERIES} OUT",
+        ["backwards.csv, line 3, column 'time'", "give --time time to sort", "--time none"],
+    ),
+    (
+        f"fit forecast --train good.csv --calendar hour {FORECAST} OUT",
+        ["--calendar hour is computed from the times", "name it in --time", "leave --calendar out"],
+    ),
     # lengths, kinds and numbers
-    (f"fit series --train good.csv --window 100 {SERIES} OUT", ["good.csv: series", "at least 102", "--window is 100"]),
+    (
+        f"fit series --train good.csv --window 100 {SERIES} OUT",
+        ["good.csv: series", "at least 102", "--window is 100", "a --window of at most 79"],
+    ),
     (
         f"fit forecast --train short.csv {FORECAST} OUT",
-        ["has 7 steps", "at least 9", "--past is 8"],
+        ["has 7 steps", "at least 9", "--past is 8", "without a --validation table, one series needs 24"],
     ),
     (f"fit series --train good.csv --washout 20 {SERIES} OUT", ["--washout (20) must be less than --length (10)"]),
     (
         f"fit series --train good.csv --initial-state context {SERIES} OUT",
-        ["'context' needs", "give --context, --window"],
+        ["'context' is computed", "name in --context columns that have one value in each", "such as --window 5"],
     ),
     (f"fit series --train good.csv --initial-state contxt {SERIES} OUT", ["must be one of", "did you mean 'context'"]),
     (f"fit series --train good.csv {SERIES} --hidden big OUT", ["--hidden must be an integer; found 'big'"]),
     # the command line
     (f"fit series --train good.csv {SERIES} --hiden 4 OUT", ["no option --hiden", "did you mean --hidden"]),
     (f"fit series hidden 4 --train good.csv {SERIES} OUT", ["does not take 'hidden' here", "did you mean --hidden"]),
-    (f"fit series --train good.csv {SERIES} --resume yes OUT", ["does not take 'yes' here", "options start with --"]),
-    (f"compare series --train good.csv {SERIES} OUT", ["`contextual-rnn compare series` needs --test"]),
+    (
+        f"fit series --train good.csv {SERIES} --resume yes OUT",
+        ["--resume is a switch and takes no value; leave 'yes' out"],
+    ),
+    (
+        f"compare series --train good.csv {SERIES} OUT",
+        ["`contextual-rnn compare series` needs --test PATH: Table to report errors on"],
+    ),
     ("predict model_series --inputs good.csv --out", ["--out needs a value"]),
     ("fit serie --train good.csv", ["no command 'fit serie'", "did you mean fit series"]),
-    ("fit pairs --config bad.yaml OUT", ["--config bad.yaml", "no option 'hiden'", "did you mean hidden"]),
+    ("fit pairs --config bad.yaml OUT", ["--config bad.yaml", "no option 'hiden'", "did you mean 'hidden'?"]),
     ("fit pairs --config twice.yaml OUT", ["--config twice.yaml", "'hidden' stands twice, again in line 2"]),
     ("fit pairs --config no.yaml OUT", ["--config no.yaml: there is no such file"]),
     (
@@ -212,43 +264,89 @@ MISTAKES = [
         "predict model_series --inputs good.csv --out good.csv",
         ["--out good.csv is the file of --inputs", "another name"],
     ),
-    ("predict model_series --inputs good.csv --out x.xlsx", ["x.xlsx", "must be a .csv, .tsv or .parquet file"]),
-    ("predict model_generation --inputs good.csv --out x.csv", ["model_generation", "generates series: use `sample`"]),
-    ("transcribe model_series --input one.txt", ["model_series", "predicts targets of series", "use `predict`"]),
-    ("sample model_generation --out x.csv", ["--context needs a value of 'kind'"]),
+    ("predict model_series --inputs good.csv --out x.xlsx", ["x.xlsx", "must end in .csv, .tsv or .parquet"]),
+    (
+        "predict model_generation --inputs good.csv --out x.csv",
+        ["model_generation", "generates series: use `contextual-rnn sample model_generation --out PATH`"],
+    ),
+    (
+        "transcribe model_series --input one.txt",
+        ["model_series", "use `contextual-rnn predict model_series --inputs PATH --out PATH`"],
+    ),
+    ("sample model_generation --out x.csv", ["--context needs a value of every context column: give kind=a or kind=b"]),
     ("sample model_generation --out x.csv --context kind=z", ["column 'kind'", "no label 'z'; it has a, b"]),
-    ("sample model_generation --out x.csv --context kin=a", ["no context column 'kin'", "did you mean 'kind'"]),
-    ("forecast model_forecast --past days.csv --out x.csv", ["inputs, whose values must be known", "give --future"]),
-    ("forecast model_forecast --past second.csv --future days.csv --out x.csv", ["second.csv is 2 days", "1 day"]),
+    (
+        "sample model_generation --out x.csv --context kin=a",
+        ["no context column 'kin', only 'kind'; did you mean 'kind'?"],
+    ),
+    (
+        "forecast model_forecast --past days.csv --out x.csv",
+        ["give --future, a table with the columns 'time', 'u' and the 4 rows after", "(2020-02-10 to 2020-02-13)"],
+    ),
+    (
+        "forecast model_forecast --past second.csv --future days.csv --out x.csv",
+        ["second.csv is 2 days", "of 1 day; give a table of that frequency"],
+    ),
     (
         "predict model_series --inputs missing.csv --out x.csv",
-        ["missing.csv, line 7, column 'u': a number is missing", "`missing` is an option of `fit`"],
+        [
+            "missing.csv, line 7, column 'u': the number is missing",
+            "--missing is an option of `fit` alone",
+            "change this table",
+        ],
     ),
     (
         "predict model_series --inputs semicolons.csv --out x.csv",
-        ["no comma, but a semicolon", "`separator` is an option of `fit`"],
+        ["no comma, but a semicolon", "--separator is an option of `fit` alone", "change this table"],
     ),
     (
         "predict model_series --inputs good.csv --start good.csv --out x.csv",
-        ["good.csv cannot be read", "no file of this"],
+        ["good.csv cannot be read", "no file of this", "`predict` with --end, on the rows before these, writes"],
     ),
     ("sample model_generation --out x.csv --context kind=a kind=b", ["two values of 'kind', 'a' and 'b'"]),
+    (
+        f"fit series --train gap.csv --time time --gaps missing {SERIES} OUT",
+        ["--gaps missing needs a way to fill", "give --missing hold"],
+    ),
+    (f"fit series --train good.csv --gaps missing {SERIES} OUT", ["name their column in --time"]),
+    (f"fit pairs --train pairs.tsv {PAIRS} --resume --out model_pairs", ["config.json does not hold the settings"]),
+    ("predict model_series --inputs good.csv extra --out x.csv", ["does not take 'extra' here: --inputs takes one"]),
+    ("compare series --train good.csv --inputs u", ["needs --test PATH", "--out PATH", "--targets COLUMN ..."]),
+    ("predict good.csv --inputs good.csv --out x.csv", ["good.csv cannot be read", "does not begin with the size"]),
+    (f"fit series --train wide16.csv {SERIES} OUT", ["text in UTF-16", "--encoding utf-16-le"]),
+    (f"fit series --train ends.csv {SERIES} OUT", ["line 2", "closes a cell, and more text follows"]),
+    (
+        f"fit series --train good.csv --hidden 4 {SERIES} --targets yy OUT",
+        ["(--hidden is given twice, and the last", "yy"],
+    ),
     # pairs of texts
     (f"fit pairs --train commas.tsv {PAIRS} OUT", ["commas.tsv, line 1 has no tab", '--separator ","']),
-    (f"fit pairs --train tags.tsv {PAIRS} OUT", ["tags.tsv, line 1 has 2 tabs", "--label-column"]),
-    (f"fit pairs --train gap.tsv {PAIRS} OUT", ["gap.tsv, line 2: the target is empty"]),
+    (
+        f"fit pairs --train tags.tsv {PAIRS} OUT",
+        ["tags.tsv, line 1 has 2 tabs", "('aa', 'A:', 'N') is a label", "--label-column 3 for the last"],
+    ),
+    (f"fit pairs --train gap.tsv {PAIRS} OUT", ["gap.tsv, line 2: the target is empty; write it, or delete the line"]),
     (f"fit pairs --train latin.tsv {PAIRS} OUT", ["latin.tsv, line 2: byte 1 is not UTF-8", "--encoding"]),
     (f"fit pairs --train sentences.tsv {PAIRS} OUT", ["sentences.tsv", "'A man in an orange hat", "--source-unit"]),
     (f"fit pairs --train variants.tsv {PAIRS} OUT", ["variants.tsv, line 1", "has a comma", '--target-separator ","']),
-    (f"fit pairs --train slashes.tsv {PAIRS} OUT", ["slashes.tsv, line 2", "no slashes", "--enclosing strip"]),
+    (
+        f"fit pairs --train slashes.tsv {PAIRS} OUT",
+        ["slashes.tsv, line 2", "no slashes around it", "such as '/a b/'", "--enclosing strip"],
+    ),
     (f"fit pairs --train comment.tsv {PAIRS} OUT", ["comment.tsv, line 1 starts with #", '--comment "#"']),
     (f"fit pairs --train heading.tsv {PAIRS} OUT", ["line 1 ('ab', 'auskunft')", "--header present"]),
-    (f"fit pairs --train smiles.tsv --source-unit smiles {PAIRS} OUT", ["smiles.tsv, line 1", "'Q', character 3"]),
-    (f"fit pairs --train lists {PAIRS} OUT", ["lists is a folder", "--file-name"]),
-    (f"fit pairs --train pairs.tsv --columns word pron {PAIRS} OUT", ["no column 'word'", "leave --columns out"]),
+    (
+        f"fit pairs --train smiles.tsv --source-unit smiles {PAIRS} OUT",
+        ["smiles.tsv, line 1", "character 3, 'Q', is no atom", "another --source-unit"],
+    ),
+    (f"fit pairs --train lists {PAIRS} OUT", ["lists is a folder", "such as Dutch", "--file-name source or target"]),
+    (
+        f"fit pairs --train pairs.tsv --columns word pron {PAIRS} OUT",
+        ["no column 'word'; its first line, which is read as the header", "leave --columns out"],
+    ),
     (
         f"fit pairs --source one.txt --target two.txt {PAIRS} OUT",
-        ["one.txt has 2 lines and two.txt 1", "line n of the one"],
+        ["one.txt has 2 lines and two.txt has 1 line", "must have the same number"],
     ),
     (f"fit pairs --train a=pairs.tsv --test b=pairs.tsv {PAIRS} OUT", ["--test must have the labels", "(a); found b"]),
     ("transcribe model_pairs --input pairs.tsv", ["pairs.tsv, line 1 has a tab", "--label-column"]),
@@ -290,6 +388,51 @@ def test_a_mistake_is_named_with_its_place_and_what_mends_it(command, said, fold
     assert printed.err.startswith("contextual-rnn: ")
     assert [part for part in said if part not in printed.err] == [], printed.err
     assert not (folder / "run").exists()
+
+
+# Each: a command, and what is said of what is read as it is, but may be a mistake. OUT is a run folder that is new.
+TINY = "--inputs u --targets y --epochs 1 --updates 1 --hidden 1 --length 5"
+SAID = [
+    (
+        f"fit series --train decimals.csv --separator ; --decimal , --series id {TINY} OUT",
+        ["Every number of column 'u' of decimals.csv that has a comma has three digits", "1,000 is read as 1.000"],
+    ),
+    (
+        f"fit series --train newest.csv --time time {TINY} --seed 0 --seed 1 --resume OUT",
+        [
+            "The rows of newest.csv are sorted by 'time', as line 3 goes back in time.",
+            "for 1 epoch.",
+            "if column 'id', whose 2 values each stand in one block of rows, tells series apart, give --series id",
+            "--seed is given twice, and the last one counts",
+            "held no run to resume, so this is a new one",
+        ],
+    ),
+    (
+        f"fit series --train newest.csv --time time --labels u {TINY} OUT",
+        ["They are numbers, 12 distinct ones in 12 rows: if they are quantities, leave u out of --labels."],
+    ),
+    ("transcribe model_pairs --input empty.txt", ["the input is empty, so nothing was written"]),
+]
+
+
+@pytest.mark.parametrize(("command", "said"), SAID, ids=["thousands", "order", "labels", "empty"])
+def test_what_may_be_a_mistake_is_said(command, said, folder, tmp_path, monkeypatch, capsys):
+    days = [f"{START + datetime.timedelta(11 - day)},{'ab'[day // 6]},{day},{day % 5}" for day in range(12)]
+    (folder / "newest.csv").write_text("\n".join(["time,id,u,y", *days]))
+    rows = [f"{'ab'[row // 6]};{row + 1},{row * 37 % 1000:03d};{row % 5}" for row in range(12)]
+    (folder / "decimals.csv").write_text("\n".join(["id;u;y", *rows]))
+    (folder / "empty.txt").write_text("")
+    monkeypatch.chdir(folder)
+    main(command.replace(" OUT", f" --out {tmp_path / 'run'}").split())
+    printed = capsys.readouterr()
+    found = " ".join((printed.out + printed.err).split())
+    assert [part for part in said if part not in found] == [], found
+
+
+def test_labels_of_a_column_are_counted(tmp_path):
+    path = tmp_path / "tags.tsv"
+    path.write_text("ab\tA B\tN\nba\tB A\tV\n")
+    assert "tags.tsv: the label column has 2 distinct labels: 'N', 'V'." in read_pairs(path, label_column=3).notes
 
 
 def test_there_are_at_least_forty_mistakes_of_every_job():

@@ -79,7 +79,10 @@ def test_marks_of_missing_values_are_found_in_single_precision_and_refused_in_a_
     ("values", "words"),
     [
         (1e-25 * STEPS, "its numbers differ by 3.9e-24 at most, too little to compute with in single precision"),
-        (np.where(STEPS == 7, 9.96921e36, STEPS), "row 7, column 'y': 9.96921e\\+36 is too large to compute with"),
+        (
+            np.where(STEPS == 7, 9.96921e36, STEPS),
+            "row 7, column 'y': 9.96921e\\+36 is too large, as numbers must be below 1e\\+19",
+        ),
     ],
 )
 def test_numbers_whose_squares_single_precision_does_not_hold_are_refused(values, words):

@@ -156,7 +156,7 @@ def test_a_window_longer_than_the_figure_is_drawn():
         ({"initial_states": ["contxt"]}, "found 'contxt'; did you mean 'context'?"),
         (
             {"initial_states": ["context"], "window": 0},
-            "initial state 'context' needs context columns or a window: give `context`, `window`, or both",
+            "initial state 'context' is computed from what is known of a series: name in `context` columns",
         ),
         (
             {"initial_states": ["warm-up"], "window": 0, "context": ["area"]},

@@ -263,7 +263,7 @@ def test_series_too_short_to_train_on_are_left_out_and_named():
     assert (
         "7 series of `train` are left out, with fewer than 3 steps: 'b0', 'b1', 'b2', 'b3', 'b4' and 2 more." in words
     )
-    assert "on 7 series for 1 epochs" in words
+    assert "on 7 series for 1 epoch." in words
     with pytest.raises(InputError, match="series 'b0' has 2 steps, but at least 3 are needed"):
         series.fit(table[table["id"].str[0] == "b"], series="id", inputs=["u"], targets=["y"], window=1)
 

@@ -231,7 +231,7 @@ def test_files_are_predicted_and_nothing_is_overwritten(model, tmp_path):
     with open(tmp_path / "gap.csv", "w", newline="") as file:
         csv.writer(file).writerows([["id", "u", "y"], ["a", 1, 1], ["a", 1, ""], ["a", 1, 1], ["a", 1, 1]])
     out.unlink()
-    with pytest.raises(InputError, match=r"gap.csv, line 3, column 'y': a number is missing"):
+    with pytest.raises(InputError, match=r"gap.csv, line 3, column 'y': the number is missing"):
         predict_file(run, tmp_path / "gap.csv", out)
     assert not out.exists()
 

@@ -169,7 +169,7 @@ SERIES = {"inputs": ("u",), "targets": ("y",)}
         ({"washout": 128}, "`washout` (128) must be less than `length` (128)"),
         (
             {"initial_state": "context"},
-            "initial state 'context' needs context columns or a window: give `context`, `window`, or both",
+            "initial state 'context' is computed from what is known of a series: name in `context` columns",
         ),
         (
             {"initial_state": "warm-up", "context": ("c",)},

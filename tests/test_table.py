@@ -124,16 +124,16 @@ def test_numbers_may_be_written_in_any_usual_way(table, cell, value):
         ("u,y\n1,2\n\n\n3,x\n", "train.csv, line 5, column 'y': expected a finite number, found 'x'"),
         ('u,y,note\n1,2,"a\nb"\n3,x,\n', "train.csv, line 4, column 'y': expected a finite number, found 'x'"),
         ("u,y,note\n1,2,a\u2028b\n3,x,\n", "train.csv, line 3, column 'y': expected a finite number, found 'x'"),
-        ("u,y\n1,2\n,4\n", "train.csv, line 3, column 'u': a number is missing"),
-        ("u,y\n1,2\nNaN,4\n", "train.csv, line 3, column 'u': a number is missing"),
-        ("u,y\n1,2\n3,null\n", "train.csv, line 3, column 'y': a number is missing"),
+        ("u,y\n1,2\n,4\n", "train.csv, line 3, column 'u': the number is missing"),
+        ("u,y\n1,2\nNaN,4\n", "train.csv, line 3, column 'u': the number is missing"),
+        ("u,y\n1,2\n3,null\n", "train.csv, line 3, column 'y': the number is missing"),
         ("u,y\n1,-inf\n", "train.csv, line 2, column 'y': expected a finite number, found '-inf'"),
         ("u,y\n1,1e400\n", "train.csv, line 2, column 'y': expected a finite number, found '1e400'"),
         ("u,y\n1_000,1\n", "train.csv, line 2, column 'u': expected a finite number, found '1_000'"),
         (f"u,y\n{'a' * 999},1\n", "found 'aaaaaaaaaa"),
-        ("u,y\n1,2\n3\n", "train.csv, line 3: 1 cell where the header has 2"),
-        ("u,y\n1,2\n\n3,4,5\n", "train.csv, line 4: 3 cells where the header has 2"),
-        ('u,y\n1,2\n3,"4\n5,6\n', "train.csv, line 3: unexpected end of data; is a quotation mark out of place"),
+        ("u,y\n1,2\n3\n", "train.csv, line 3: the row has 1 cell, but the header has 2 names"),
+        ("u,y\n1,2\n\n3,4,5\n", "train.csv, line 4: the row has 3 cells, but the header has 2 names"),
+        ('u,y\n1,2\n3,"4\n5,6\n', 'train.csv, line 3: a quotation mark (") opens a cell and none closes it'),
         ("u,y,u\n1,2,3\n", "train.csv, line 1: there are two columns named 'u'"),
         ("", "train.csv is empty"),
         ("\n\n", "train.csv is empty"),
@@ -156,7 +156,8 @@ def test_a_quotation_mark_that_is_not_closed_swallows_no_rows(table):
 def test_a_blank_line_in_a_table_of_one_column_is_a_missing_value(table):
     columns = Columns((), ("y",))
     assert sentence(table("y\n1\n\n3\n"), columns) == (
-        "train.csv, line 3, column 'y': a number is missing; `missing` (such as hold) fills missing values"
+        "train.csv, line 3, column 'y': the number is missing; correct the cell, or give `missing` hold to fill "
+        "missing values with the last known one"
     )
     (series,) = read_series(table("y\n1\n3\n\n"), columns)
     assert series.inputs.shape == (2, 0)
@@ -166,12 +167,12 @@ def test_a_blank_line_in_a_table_of_one_column_is_a_missing_value(table):
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ({"u": [1.0, None], "y": [1, 2]}, "train.parquet, row 2, column 'u': a number is missing"),
-        ({"u": [1.0, 2.0], "y": [1, float("nan")]}, "train.parquet, row 2, column 'y': a number is missing"),
+        ({"u": [1.0, None], "y": [1, 2]}, "train.parquet, row 2, column 'u': the number is missing"),
+        ({"u": [1.0, 2.0], "y": [1, float("nan")]}, "train.parquet, row 2, column 'y': the number is missing"),
         ({"u": [float("inf")], "y": [1]}, "train.parquet, row 1, column 'u': expected a finite number, found inf"),
         ({"u": ["1", "x"], "y": [1, 2]}, "train.parquet, row 2, column 'u': expected a finite number, found 'x'"),
         ({"u": [[1]], "y": [1]}, "train.parquet, row 1, column 'u': expected a number, found List(Int64)"),
-        ({"u": [None, None], "y": [1, 2]}, "train.parquet, row 1, column 'u': a number is missing"),
+        ({"u": [None, None], "y": [1, 2]}, "train.parquet, row 1, column 'u': the number is missing"),
         ({"u": [], "y": []}, "train.parquet has no rows"),
         (b"no parquet", "train.parquet cannot be read: "),
     ],
@@ -190,7 +191,9 @@ def test_files_that_cannot_be_tables_are_named(tmp_path):
     (tmp_path / "a.xlsx").touch()
     assert sentence(tmp_path / "none.csv") == "none.csv: there is no such file"
     assert sentence(tmp_path / "folder.csv").startswith("folder.csv is a folder; give the name of a file")
-    assert sentence(tmp_path / "a.xlsx").startswith("a.xlsx: a table must be a .csv, .tsv or .parquet file")
+    assert sentence(tmp_path / "a.xlsx").startswith(
+        "a.xlsx is a spreadsheet, which cannot be read; save it as a .csv file"
+    )
 
 
 @pytest.mark.parametrize(
@@ -219,9 +222,9 @@ def test_a_short_series_is_named_with_its_length(table):
     [
         (
             "id,u,y,c\na,1,1,5\nb,1,1,6\n\na,1,1,5.5\n",
-            "line 5, column 'c': a context column must be constant within a series, but in series 'a' it changes from 5 to 5.5",
+            "line 5, column 'c': a column of `context` must have one value in each series, but series 'a' has 5 before and 5.5 here",
         ),
-        ("id,u,y,c\na,1,1,x\na,1,1,z\n", "in series 'a' it changes from x to z"),
+        ("id,u,y,c\na,1,1,x\na,1,1,z\n", "series 'a' has x before and z here"),
         ("id,u,y,c\na,1,1,5\na,1,1, \n", "line 3, column 'c': a value is missing"),
         ("id,u,y,c\na,1,1,5\n,1,1,5\n", "line 3, column 'id': a value is missing"),
         ("id,u,y,c\na,1,1,5\nb,1,1,nan\n", "line 3, column 'c': a value is missing, found 'nan'"),
@@ -250,7 +253,7 @@ def test_targets_must_be_known_only_as_far_as_asked(table):
     columns = Columns(("u",), ("y",), (), "id")
     assert "line 5, column 'y'" in sentence(path, columns, known_targets=1)
     path = table("id,u,y\na,1,1\nb,1,2\na,1,\nb,1,NaN\n")
-    assert "line 4, column 'y': a number is missing" in sentence(path, columns)
+    assert "line 4, column 'y': the number is missing" in sentence(path, columns)
     a, b = read_series(path, columns, known_targets=1)
     assert np.array_equal(a.targets.ravel(), [1, np.nan], equal_nan=True)
     assert np.array_equal(b.targets.ravel(), [2, np.nan], equal_nan=True)
@@ -275,7 +278,7 @@ def test_the_cascaded_tanks_are_read_as_published():
     assert series.inputs[0].tolist() == pytest.approx([3.2567, 0.97619])
     assert series.targets[0].tolist() == pytest.approx([5.205, 4.9728])
     assert sentence(path, Columns(("uEst",), ("Ts",))).startswith(
-        "cascaded_tanks.csv, line 3, column 'Ts': a number is missing"
+        "cascaded_tanks.csv, line 3, column 'Ts': the number is missing"
     )
 
 

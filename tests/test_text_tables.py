@@ -67,9 +67,9 @@ def test_a_text_table_is_read_as_its_settings_say(tmp_path, content, name, optio
         ("u;y\n1,5;2\n", {"separator": ";"}, "line 2, column 'u': expected a finite number, found '1,5'; give `decimal` \",\""),
         ("u;y\n1.500;2\n", {"separator": ";", "decimal": ","}, "line 2, column 'u': expected a finite number, found '1.500'"),
         ("1,2\n3,4\n", {}, "no column 'u'; it has '1', '2'; if its first line is a row and no header, give `no_header`"),
-        ("u,y\na,1,2\nb,3,4\n", {}, "line 2: 3 cells where the header has 2; if each row starts with its name, give `skip_rows` 1"),
+        ("u,y\na,1,2\nb,3,4\n", {}, "line 2: the row has 3 cells, but the header has 2 names; if each row starts with its name, give `skip_rows` 1"),
         ("u,y\nm,2\n3,4\n", {}, "line 2, column 'u': expected a finite number, found 'm'; if this line holds units"),
-        ("1,2,3\n", NAMED, "line 1: 3 cells where `columns` has 2 names"),
+        ("1,2,3\n", NAMED, "line 1: the row has 3 cells, but `columns` has 2 names"),
         (",,,\n1,2,3,4\n", {}, "a.csv, line 1: the header names no column"),
         ("u,y,u\n1,2,3\n", {}, "a.csv, line 1: there are two columns named 'u'"),
         ("u,y\r\n1,2\r\n3,x\r\n", {}, "a.csv, line 3, column 'y': expected a finite number, found 'x'"),
@@ -268,7 +268,9 @@ def test_a_folder_of_files_of_several_forms_names_the_pattern_of_one_form(tmp_pa
         assert series[0].name == "01022500_forcing"
         assert series[0].times.frequency == "1 day"
         assert read_series(str(folder / "*_streamflow_qc.txt"), flow)[0].targets[0].item() >= 200
-    with pytest.raises(InputError, match=r"line 4: 6 cells where the header has 1; .* header, give `skip_rows` 3"):
+    with pytest.raises(
+        InputError, match=r"line 4: the row has 6 cells, but the header has 1 name; .* header, give `skip_rows` 3"
+    ):
         read_series(str(tmp_path / "*_forcing.txt"), forcing.replace(skip_rows=0))
 
 

@@ -89,6 +89,19 @@ def test_options_of_sampling(model):
     assert max(map(len, model.sample(n=50, temperature=50.0, steps=3)["name"].to_list())) <= 4
 
 
+def test_novel_texts_are_in_neither_table():
+    """Neither held-out texts nor those of a validation table are novel: the epoch was chosen on them."""
+    letters = [first + second for first in "abcd" for second in "abcd"]
+    data, own = pl.DataFrame({"name": letters}), pl.DataFrame({"name": ["aaa", "bbb", "abc"]})
+    sizes = {"text": "name", "hidden": 4, "embedding": 2, "epochs": 1, "jobs": 1}
+    assert all(texts.fit(data, **sizes).is_seen(tuple(text)) for text in letters)
+    model = texts.fit(data, validation=own, test=own, **sizes)
+    assert model.is_seen(tuple("abc"))
+    assert not model.is_seen(tuple("cba"))
+    assert "Of the 3 test texts, 3 are in the training data too." in model.report.sentences
+    assert not {*letters, *own["name"]} & set(model.sample(n=40, novel=True, steps=3)["name"].to_list())
+
+
 def test_truncated_distributions():
     logits = torch.tensor([[0.5, 0.3, 0.15, 0.05]]).log()
     assert restricted(logits, 2, 1.0).isfinite().tolist() == [[True, True, False, False]]
@@ -155,7 +168,7 @@ def test_numbers_outside_the_training_range_are_warned_of(model):
     ("context", "message"),
     [
         ({"first": "c"}, r"`context` first: the training table has no label 'c'; it has a, b"),
-        ({"frist": "a"}, r"`context`: the model has no context column 'frist'; did you mean 'first'\?"),
+        ({"frist": "a"}, r"`context`: the model has no context column 'frist', only .*; did you mean 'first'\?"),
         ({"size": "long"}, r"`context` size: 'long' is no finite number"),
     ],
 )
@@ -185,10 +198,14 @@ def test_wrong_options_of_sampling_are_refused(model, options, message):
         ({"name": ["aa", " "]}, {}, "row 1, column 'name': the text is empty"),
         ({"name": ["aa", None]}, {}, "row 1, column 'name': the text is empty"),
         ({"name": ["aa", "bbbb"]}, {"longest": 3}, "row 1, column 'name': the text has 4 symbols, more than `longest`"),
-        ({"name": ["aa", "a!"]}, {"unit": "re:[ab]"}, r"row 1, column 'name': '!', character 2, is in no symbol"),
+        (
+            {"name": ["aa", "a!"]},
+            {"unit": "re:[ab]"},
+            r"row 1, column 'name': character 2, '!', is in none of the matches",
+        ),
         ({"name": ["aa", "bb"]}, {"context": ["age"]}, "has no column 'age'"),
         ({"name": ["aa", "bb"]}, {"quantities": ["first"]}, "row 0, column 'first': 'a' is no finite number"),
-        ({"name": ["aa", "bb"]}, {"labels": ["age"]}, "`labels` names 'age', which is no context column"),
+        ({"name": ["aa", "bb"]}, {"labels": ["age"]}, "`labels` names 'age', but may only name columns of `context`"),
         ({"name": ["aa", "aa"]}, {}, "a single distinct text"),
         (
             {"name": ["aa", "bb", "ab", "ba"], "first": list("abab"), "size": ["2", "2", "2O", None]},
@@ -288,6 +305,75 @@ def test_a_grid_says_which_value_fits_a_text(model):
     assert dict(zip(best["name"], best["size"], strict=True)) == {"aaa": 3, "bbbbb": 5}
 
 
+@pytest.mark.parametrize(
+    "grid",
+    [
+        "size=3,5",
+        ["size=3,5"],
+        ("size", (3, 5)),
+        {"size": ["3", 5]},
+        {"size": torch.tensor([3.0, 5.0]).numpy()},
+        {"size": pl.Series([3, 5])},
+    ],
+)
+def test_the_forms_of_a_grid(model, grid):
+    found = model.score(pl.DataFrame({"name": ["aaa"]}), grid)
+    assert found["size"].to_list() == [3, 5]
+    assert found["probability"][0] > 0.5
+
+
+def test_other_columns_keep_their_value_in_a_grid(model):
+    """A label alone takes its values in turn, and the size stays that of the row."""
+    data = pl.DataFrame({"name": ["aaa", "bb"], "size": [3, None]})
+    for grid in ("first", ["first"], {"first": []}, {"first": None}, ("first", [])):
+        found = model.score(data, grid)
+        assert found["first"].to_list() == ["a", "b"] * 2
+        assert found["size"].to_list() == [3, 3, None, None]
+    assert model.score(data, {"first": "a"})["first"].to_list() == ["a", "a"]
+    two = model.score(data, ["first", "size=2,3"])
+    assert list(zip(two["first"], two["size"], strict=True))[:4] == [("a", 2), ("a", 3), ("b", 2), ("b", 3)]
+
+
+def test_texts_with_unseen_symbols(model):
+    data = pl.DataFrame({"name": ["aa", "ac", "bb"]})
+    with pytest.raises(InputError, match=r"row 1, column 'name': .* symbol 'c' \(1 of 3 texts .* `unseen` impossible"):
+        model.score(data, "first")
+    with pytest.warns(DataWarning, match=r"row 1, .*'c' \(1 of 3 texts have such symbols\): they get"):
+        found = model.score(data, "first", unseen="impossible")
+    assert found["log_likelihood"].is_finite().to_list() == [True, True, False, False, True, True]
+    assert found["bits_per_symbol"][2] == math.inf
+    assert found["probability"].is_null().to_list() == [False, False, True, True, False, False]
+    with pytest.warns(DataWarning, match="left out"):
+        kept = model.score(data, "first", unseen="skip")
+    assert kept.equals(found.filter(pl.col("name") != "ac"))
+    with pytest.raises(InputError, match="every text has a symbol"):
+        model.score(pl.DataFrame({"name": ["c", "dd"]}), unseen="skip")
+    with pytest.raises(InputError, match="`unseen`"):
+        model.score(data, unseen="ignore")
+
+
+def test_a_text_with_a_part_that_is_no_symbol_is_impossible():
+    made = texts.fit(table(16), **{**OPTIONS, "epochs": 1, "jobs": 1, "unit": "re:[ab]"})
+    data = pl.DataFrame({"name": ["aa", "a!"]})
+    with pytest.raises(InputError, match=r"row 1, column 'name': character 2, '!'.* `unseen` skip"):
+        made.score(data)
+    with pytest.warns(DataWarning, match="character 2, '!'"):
+        assert made.score(data, unseen="impossible")["log_likelihood"].is_infinite().to_list() == [False, True]
+
+
+def test_frames_are_of_the_kind_that_was_given(model):
+    pandas = pytest.importorskip("pandas")
+    data = table(16).to_pandas()
+    found = texts.compare(data, data, context_in=["none"], seeds=1, **{**OPTIONS, "epochs": 1, "jobs": 1})
+    assert isinstance(next(iter(found.models.values())).sample(n=2), pandas.DataFrame)
+    rows = data[data["size"] == 3]
+    for grid in (None, "first"):
+        scored = model.score(rows, grid)
+        assert isinstance(scored, pandas.DataFrame)
+        assert list(dict.fromkeys(scored.index)) == list(rows.index)
+        assert list(scored["name"]) == list(rows["name"].loc[scored.index])
+
+
 def test_a_grid_of_two_columns_takes_all_combinations(model):
     found = model.score(pl.DataFrame({"name": ["aaa", "bbbbb"]}), {"first": [], "size": [3, 5]})
     assert found.height == 8
@@ -307,7 +393,10 @@ def test_a_grid_of_two_columns_takes_all_combinations(model):
         ({"name": ["aa"], "first": ["z"]}, None, "row 0, column 'first': the training table has no label 'z'"),
         ({"name": ["aa"], "size": ["z"]}, None, "row 0, column 'size': 'z' is text"),
         ({"name": ["aa"]}, ("size", []), "`grid` size needs values, such as size=1,2,3"),
-        ({"name": ["aa"]}, ("frist", []), "the model has no context column 'frist'; did you mean 'first'"),
+        ({"name": ["aa"]}, ["size=2", "size=3"], "`grid` has the column 'size' twice"),
+        ({"name": ["aa"]}, 3, "`grid` must be a text such as"),
+        ({"name": ["aa"]}, {}, "`grid` names no column"),
+        ({"name": ["aa"]}, ("frist", []), "the model has no context column 'frist', only .*; did you mean 'first'"),
     ],
 )
 def test_wrong_scores_are_refused(model, columns, grid, message):
@@ -322,6 +411,12 @@ def test_places_of_the_context_are_compared(tmp_path):
     assert means["h0"] < means["none"] < means["symbol frequencies"]
     assert "h0 against none" in found.verdict
     assert "context in" in found.table()
+    assert "than pairs of symbols" not in str(found)
+    weak = texts.compare(
+        table(64), table(48), context_in=["h0", "none"], seeds=1, **{**sizes, "epochs": 1, "updates": 1}
+    )
+    sentence = "h0 and none have a higher negative log-likelihood per symbol than pairs of symbols."
+    assert sentence in " ".join(str(weak).split())
     assert (tmp_path / "run" / "results.json").exists()
     with pytest.raises(InputError, match="`context` is required"):
         texts.compare(table(16), table(16), text="name")

@@ -10,8 +10,15 @@ from contextual_rnn import InputError
 from contextual_rnn.cli import main
 from contextual_rnn.jobs import texts
 from contextual_rnn.jobs.texts import check
+from contextual_rnn.jobs.texts.answer import further
 from contextual_rnn.jobs.texts.check import Check, Checker
-from contextual_rnn.jobs.texts.obtained import correlation, tenths
+from contextual_rnn.jobs.texts.compare import PRIMARY, QUESTIONS
+from contextual_rnn.jobs.texts.figures import asked_and_obtained
+from contextual_rnn.jobs.texts.metrics import BITS, BY_TEXT
+from contextual_rnn.jobs.texts.obtained import FEWEST_TEXTS, correlation, error_of, tenths
+from contextual_rnn.jobs.texts.over_texts import with_intervals_over_texts
+from contextual_rnn.study.differences import findings, summarise
+from contextual_rnn.study.figures import plot_learning
 
 FUNCTIONS = """
 import os, sys, time
@@ -159,6 +166,11 @@ def test_a_comparison_reports_what_was_asked_for_and_obtained(functions, tmp_pat
     main([*arguments, "--check", functions, "sizes:letters"])
     shown = " ".join(capsys.readouterr().out.split())
     assert "sizes:size with 'size', sizes:letters with no column; COLUMN= before a function names one." in shown
+    assert "asked for (tolerance)" in shown
+    assert "size (±0)" in shown
+    assert "The tolerance is 0 standard deviations of the column" in shown
+    assert "A text is new if it is equal, symbol by symbol, to none of the training and validation texts." in shown
+    assert "…" not in shown
     files = {kind: pl.read_csv(out / "written" / f"{kind}-seed-0.csv") for kind in ("h0", "none")}
     assert files["h0"].columns == ["text", "valid", "new", "asked size", "obtained size"]
     for table in files.values():
@@ -171,7 +183,9 @@ def test_a_comparison_reports_what_was_asked_for_and_obtained(functions, tmp_pat
     assert found["h0", "within_size"] == pytest.approx(100 * (kept["asked size"] == kept["obtained size"]).mean())
     assert found["h0", "error_size"] < found["none", "error_size"]
     assert (out / "figures" / "asked.png").exists()
+    capsys.readouterr()
     main([*arguments, "--check", "sizes:size", "--check-texts", "8", "--resume"])  # no run is trained again
+    assert "No correlation is given for fewer than 20 valid texts" in " ".join(capsys.readouterr().out.split())
     assert pl.read_csv(out / "written" / "h0-seed-0.csv").height == 8
 
 
@@ -187,3 +201,62 @@ def test_wrong_arguments_of_checks(functions):
     ):
         with pytest.raises(InputError, match=message):
             texts.compare(data, data, **options, **given)
+
+
+def test_few_valid_texts_have_no_correlation():
+    values = torch.arange(FEWEST_TEXTS, dtype=torch.float64).numpy()
+    assert correlation(values, values) == pytest.approx(1)
+    assert correlation(values[1:], values[1:]) is None
+
+
+def _run(kind, seed, **metrics):
+    return {"initial_state": kind, "seed": seed, "metrics": metrics}
+
+
+def test_intervals_over_texts_where_seeds_are_few():
+    runs = [_run("h0", 0, valid=50.0, valid_texts=20, texts_size=20, correlation_size=0.5, within_size=100.0)]
+    summary = summarise(runs, ["initial_state"])
+    assert with_intervals_over_texts(summary, runs, 40, ["size"])
+    found = {row["metric"]: (row["low"], row["high"]) for row in summary if row.get("over") == "texts"}
+    assert found == {
+        "valid": pytest.approx((35.2, 64.8), abs=0.05),  # Wilson, 20 of 40
+        "correlation_size": pytest.approx((0.0738, 0.7717), abs=1e-3),  # tanh(atanh(0.5) +- 1.96 / sqrt(17))
+        "within_size": pytest.approx((83.9, 100), abs=0.05),
+    }
+
+
+def test_an_answer_has_the_comparison_with_none_and_the_errors():
+    def values(kind, bits, error):
+        noise = [0.01, -0.01, 0.02, -0.02, 0.0]
+        own = [{"bits_per_symbol": bits + one, "error_size": error * (1 + one)} for one in noise]
+        return [
+            {**_run(kind, seed, **metrics), "bits_by_text": [metrics["bits_per_symbol"]]}
+            for seed, metrics in enumerate(own)
+        ]
+
+    runs = [*values("h0", 1.0, 0.5), *values("every-step", 1.1, 0.4), *values("none", 1.5, 2.0)]
+    pairs = [(a, b, meaning) for (a, b), meaning in QUESTIONS.items() if "both" not in (a, b)]
+    found = findings(runs, pairs, [BITS, error_of("size")], BY_TEXT, {}, "the place", PRIMARY)
+    said = further(found["differences"], ["size"])
+    assert (
+        "Mean absolute errors of h0 as ratios to those of every-step, with simultaneous 95% intervals: size 1.25"
+        in said
+    )
+    assert "The negative log-likelihood per symbol of h0 is 0.5 bits lower than that of none" in said
+    assert "Mean absolute errors of h0 as ratios to those of none, with simultaneous 95% intervals: size 0.25 (" in said
+    assert further([], ["size"]) == ""
+
+
+def test_a_place_has_one_colour_in_all_figures():
+    deciles = [
+        {"context_in": kind, "column": "size", "asked": asked, "obtained": {"middle": asked}}
+        for kind in ("none", "h0")
+        for asked in (1.0, 2.0)
+    ]
+    axes = asked_and_obtained(deciles, {"size": 0.25}).axes[0]
+    drawn = {line.get_label(): line.get_color() for line in axes.get_lines()}
+    history = [{"epoch": epoch, "loss": 1.0} for epoch in (1, 2)]
+    learning = plot_learning({kind: [history] for kind in ("h0", "both", "none")}).axes[0]
+    assert drawn["h0"] == learning.get_lines()[0].get_color() != drawn["none"]
+    assert drawn["none"] == learning.get_lines()[2].get_color()
+    assert axes.get_title() == "tolerance ±0.25"

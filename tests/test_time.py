@@ -105,11 +105,9 @@ def test_an_unnamed_column_of_times_must_ascend_without_gaps():
         return pl.DataFrame({"d": [f"2024-01-{number:02}" for number in numbers], "y": numbers})
 
     assert len(read(days(1, 2, 3))[0]) == 3
-    with pytest.raises(
-        InputError, match=r"row 1, column 'd': .* 2024-01-02 does not come after 2024-01-03; name it in `t"
-    ):
+    with pytest.raises(InputError, match=r"row 1, column 'd': .* 2024-01-02 follows 2024-01-03; give `time` d"):
         read(days(3, 2, 1))
-    with pytest.raises(InputError, match=r"rows are absent .*; if the column is no time of the rows, give `time` none"):
+    with pytest.raises(InputError, match=r"rows are absent .*; also give `time` d, or `time` none alone if it is no"):
         read(days(1, 2, 3, 5))
     assert len(read(days(3, 2, 1), time="none")[0]) == 3
     # A date that is constant in each series, such as a date of birth, is no time of the rows.
@@ -158,7 +156,7 @@ def test_weeks_from_the_newest_to_the_oldest(tmp_path, capsys):
     fit += ["--epochs", "6", "--updates", "30", "--hidden", "8", "--out", str(tmp_path / "run")]
     with pytest.raises(SystemExit):
         main(fit)
-    assert "2024-W51 does not come after 2024-W52; name it in --time" in capsys.readouterr().err
+    assert "2024-W51 follows 2024-W52; give --time week to sort the rows by it" in capsys.readouterr().err
     main([*fit, "--time", "week"])
     assert "The frequency of the rows is 1 week." in " ".join(capsys.readouterr().out.split())
     out = tmp_path / "out.csv"

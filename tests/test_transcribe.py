@@ -229,7 +229,7 @@ def test_every_line_may_have_its_own_label(labelled, tmp_path):
     written = [line for line, _ in transcribe_lines(run, input=source, label_column=1, beam=1)]
     assert written == ["abb\ta b b", "", "abb\tA B:"]
     assert model.transcribe(["abb", "abb"], label=["spoken", "same"], beam=1) == ["A B:", "a b b"]
-    with pytest.raises(InputError, match="`label` has 1 labels for 2 sources"):
+    with pytest.raises(InputError, match="`label` has 1 label for 2 sources"):
         model.transcribe(["abb", "abb"], label=["spoken"])
     for text, said in [
         ("abb\n", "line 1 has no tab; with `label_column`, it must have one"),

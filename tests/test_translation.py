@@ -126,6 +126,14 @@ def test_a_model_is_scored_on_other_pairs(trained, tmp_path, capsys):
     lengths = sorted(len(trained.split_source("", source)) for source, _ in SENTENCES)
     assert thirds[0] == f"1 to {lengths[7]} symbols"
     assert thirds[-1].endswith(f"to {lengths[-1]} symbols")
+    path = tmp_path / "latin.csv"
+    path.write_text("# A d\xf6g sleeps.;EIN HUND\n", encoding="latin-1")
+    for missing in ({"separator": ";", "encoding": "latin-1"}, {"separator": ";", "comment": "none"}):
+        with pytest.raises(InputError, match=r"`comment`|`encoding`"):
+            pairs.score_pairs([trained.report.out], test=path, beam=1, **missing)
+    file = ["--separator", ";", "--encoding", "latin-1", "--comment", "none"]
+    main(["score", str(trained.report.out), "--test", str(path), "--beam", "1", *file])
+    assert "1 source was decoded" in " ".join(capsys.readouterr().out.split())
     with pytest.raises(InputError, match="test pairs are missing"):
         pairs.score_pairs([trained.report.out])
     with pytest.raises(InputError, match="`coverage` ranks the targets of a beam: give a `beam` of at least 2"):

@@ -75,9 +75,11 @@ def test_symbols_give_back_their_text(text, unit):
 
 
 def test_a_text_that_a_unit_does_not_cover_is_refused_by_its_place():
-    with pytest.raises(InputError, match=r"`train`, row 1: the source 'CQ': 'Q', character 2, is in no symbol: SMILES"):
+    with pytest.raises(
+        InputError, match=r"`train`, row 1: the source 'CQ': character 2, 'Q', is no atom, bond or ring of SMILES"
+    ):
         read_pairs([("CC", "a"), ("CQ", "b")], source_unit="smiles")
-    with pytest.raises(InputError, match=r"the target 'x y': ' ', character 2, is in no symbol: matches of \[a-z\]"):
+    with pytest.raises(InputError, match=r"the target 'x y': character 2, ' ', is in none of the matches of \[a-z\]"):
         read_pairs([("a", "x y")], target_unit="re:[a-z]")
 
 

@@ -46,6 +46,7 @@ class FlatAdamW:
         self.param_groups = [_settings(lr, weight_decay, len(given))]
         self.state: dict[int, dict[str, Tensor]] = {}  # by the number of the parameter
         self.flat: nn.Parameter | None = None
+        self.joined = False  # whether the parameters are views of one tensor
         if {parameter.device.type for parameter in self.parameters} == {"cpu"} and len(
             {parameter.dtype for parameter in self.parameters}
         ) == 1:
@@ -101,6 +102,8 @@ class FlatAdamW:
 
     def release(self) -> None:
         """Give each parameter memory of its own again; take no step afterwards."""
+        if not self.joined:
+            return
         for parameter in self.parameters:
             parameter.data = parameter.detach().clone()
 
@@ -140,6 +143,7 @@ class FlatAdamW:
         flat = torch.cat([parameter.detach().reshape(-1) for parameter in self.parameters])
         for parameter, view in zip(self.parameters, self._views(flat), strict=True):
             parameter.data = view
+        self.joined = True
         self.flat = nn.Parameter(flat)
         self.flat.grad = torch.zeros_like(flat)
         self._gradients = self._views(self.flat.grad)

@@ -31,9 +31,8 @@ def gpus_for(accelerator: str, devices: int | None) -> int:
     """
     found = 0 if accelerator == "cpu" else torch.cuda.device_count()
     if devices is not None and devices > max(found, 1):
-        raise InputError(
-            f"`devices` {devices}: {found} GPUs are available with `accelerator` {accelerator}; give fewer"
-        )
+        available = f"{found} GPU is" if found == 1 else f"{found} GPUs are"
+        raise InputError(f"`devices` {devices}: {available} available with `accelerator` {accelerator}; give fewer")
     return found if devices is None else min(found, devices)
 
 

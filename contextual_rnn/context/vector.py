@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from .._core.arrays import as_tensor
+from .._core.counted import counted
 from .._core.tracing import values_are_known
 from .field import Field
 
@@ -86,7 +87,7 @@ class Window(Vector):
             raise ValueError(f"sequences must have more steps than the window, {steps}; found {x.shape[time]}")
         if lengths is not None and values_are_known() and (lengths < steps).any():
             row = int((lengths < steps).nonzero()[0, 0])
-            raise ValueError(f"row {row} has {int(lengths[row])} steps, fewer than the window's {steps}")
+            raise ValueError(f"row {row} has {counted(int(lengths[row]), 'step')}, fewer than the window's {steps}")
         opening, after = known.narrow(time, 0, steps), slice(steps, None)
         place = (slice(None), after) if batch_first else after
         left = None if lengths is None else lengths - steps

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from .._core.choices import nearest
 from ..context import Field, Label, Quantity
 from ..errors import DataWarning, InputError
 from ..table_files.doubtful import labels_alike
@@ -90,9 +91,11 @@ def check_roles(
         for name in names:
             if name not in (*context, *inputs):
                 known = {"context": context} | ({"inputs": inputs} if inputs else {})
-                listed = " and ".join(f"`{one}` has {_listed(columns)}" for one, columns in known.items())
-                what = "context or input column" if inputs else "context column"
-                raise InputError(f"`{role}` names {name!r}, which is no {what}; {listed}")
+                listed = " and ".join(f"of `{one}` ({_listed(columns)})" for one, columns in known.items())
+                raise InputError(
+                    f"`{role}` names {name!r}, but may only name columns {listed}; leave {name!r} out of it"
+                    f"{nearest(name, [*context, *inputs])}"
+                )
     both = set(labels) & set(quantities)
     if both:
         raise InputError(f"column {min(both)!r} is in both `labels` and `quantities`; name it in one of them")

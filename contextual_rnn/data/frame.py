@@ -121,6 +121,17 @@ def make_frame(columns: dict[str, Any], backend: Any) -> Any:
     return nw.from_dict({name: _plain(values) for name, values in columns.items()}, backend=backend).to_native()
 
 
+def frame_like(source: Any, columns: dict[str, Any], rows: Sequence[int] | np.ndarray) -> Any:
+    """Return columns as a data frame of the kind that was given; those of a file become a polars frame.
+
+    Args:
+        source: the columns of a file, or a `FrameColumns`.
+        columns: sequences of one length.
+        rows: the row of the source that each new row belongs to; a pandas index follows it.
+    """
+    return source.like(columns, rows) if isinstance(source, FrameColumns) else make_frame(columns, "polars")
+
+
 def _numbers(column: nw.Series[Any]) -> np.ndarray | list[Any]:
     """Return numbers as an array; a nullable integer column becomes a list, so that its missing values stay null."""
     if column.is_null().any():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from ..table_files.doubtful import labels_alike
 from .clock import read_clock
 from .columns import TargetSettings
 from .fields import FEW, WHOLE, check_roles, in_order, known_labels, spelling
+from .mends import number
 from .missing import REFUSE
 from .remarks import LIKE_A_NUMBER
 from .table import FILLS, MISSING, Table
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from .series import Series
 
 MOST = 1000  # labels of a column
+WHOLE_NUMBER = re.compile(r"[+-]?\d+")
 ROWS = 10_000  # of each series, of which distinct numbers are counted
 
 
@@ -51,13 +54,19 @@ def learn_labels(table: Table, names: Sequence[str], columns: TargetSettings) ->
     return found
 
 
-def coding_in_words(coding: Coding) -> list[str]:
-    """Return a sentence for each input column of labels, and for each column with an offset."""
+def coding_in_words(coding: Coding, rows: int) -> list[str]:
+    """Return a sentence for each input column of labels, and for each column with an offset.
+
+    Args:
+        coding: of a training table.
+        rows: the number of its rows.
+    """
     sentences = []
     for name, known in coding.labels.items():
         marks = [label for label in known if label.lower() in MISSING]
         sentences.append(
             f"Input {name!r} is a label with {len(known)} value{'s' * (len(known) != 1)}: {known_labels(known)}."
+            + _perhaps_quantity(name, known, rows)
             + (f" If {marks[0]} stands for a missing value, give `missing_values` {marks[0]}." if marks else "")
         )
     sentences += labels_alike(coding.labels)
@@ -66,6 +75,17 @@ def coding_in_words(coding: Coding) -> list[str]:
             f"The numbers of {name!r} are large and differ little, so {offset:.17g} is subtracted from them."
         )
     return sentences
+
+
+def _perhaps_quantity(name: str, known: Sequence[str], rows: int) -> str:
+    """Return a sentence on labels that are numbers, if most rows have their own, or some have a fraction."""
+    if any(number(label) is None for label in known if label.lower() not in MISSING):
+        return ""
+    whole = all(WHOLE_NUMBER.fullmatch(label) for label in known)
+    if whole and 2 * len(known) <= rows:
+        return ""
+    distinct = f"{len(known)} distinct ones in {rows} rows"
+    return f" They are numbers, {distinct}: if they are quantities, leave {name} out of `labels`."
 
 
 def perhaps_labels(series: Sequence[Series], names: Sequence[str], columns: TargetSettings) -> list[str]:
@@ -122,7 +142,7 @@ def label_codes(table: Table, name: str, coding: Coding, columns: TargetSettings
             f"{table.where(row, name)}: the training table has no label {texts[row]!r}; it has {known_labels(known)}"
         )
     if columns.missing == REFUSE and missing.any():
-        raise InputError(f"{table.where(int(missing.argmax()), name)}: a label is missing; {FILLS}")
+        raise InputError(f"{table.where(int(missing.argmax()), name)}: the label is missing; {FILLS}")
     codes[missing] = np.nan
     return codes
 
@@ -162,8 +182,9 @@ def _is_text(table: Table, name: str, columns: TargetSettings) -> bool:
         )
     if read_clock(texts.filter(rows)) is not None:
         raise InputError(
-            f"{place}: an input column must hold numbers or labels, but this one holds times, such as {found}; name it "
-            "in `time`, or in `labels` if its cells are labels"
+            f"{place}: an input column must hold numbers or labels, but this one holds times, such as {found}; if they "
+            f"are the times of the rows, leave {name} out of `inputs` and give `time` {name}; if they are labels, give "
+            f"`labels` {name}"
         )
     return True
 

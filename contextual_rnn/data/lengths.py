@@ -4,28 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from .._core.counted import counted
 from ..errors import InputError
 from .columns import TargetSettings
 
 
 def too_short(table: str, series: str, steps: int, least: int, columns: TargetSettings) -> InputError:
     """Return the error of a series of `steps` steps where at least `least` are needed."""
-    past = getattr(columns, "past", 0)
+    past, window = getattr(columns, "past", 0), getattr(columns, "window", 0)
+    twice = 2 * (past + getattr(columns, "horizon", 0))
     horizon = getattr(columns, "horizon", 0) if least > past + 1 else 0
-    sizes = {"window": getattr(columns, "window", 0), "past": past, "horizon": horizon}
+    sizes = {"window": window, "past": past, "horizon": horizon}
     known = [f"`{size}` is {value}" for size, value in sizes.items() if value and least > past]
     why = f", since {' and '.join(known)}" if known else ""
-    begin = f"; begin each series with the {past} rows before those to forecast: they are read, not scored"
+    mend = ""
+    if past and horizon:
+        mend = f"; begin each series with the {past} rows before those to forecast: they are read, not scored"
+    elif past and least == past + 1:  # of a training table
+        mend = f"; without a `validation` table, one series needs {twice} or more (twice `past` and `horizon`)"
+    elif window:
+        most = steps - least + window
+        mend = f"; give longer series, or a `window` of at most {most}" if most > 0 else "; give longer series"
     return InputError(
-        f"{table}: series {series!r} has {steps} step{'s' * (steps != 1)}, but at least {least} are needed{why}"
-        f"{begin if past and horizon else ''}"
+        f"{table}: series {series!r} has {counted(steps, 'step')}, but at least {least} are needed{why}{mend}"
     )
 
 
 def left_out_in_words(table: str, names: Sequence[str], least: int) -> list[str]:
     """Return a sentence that says which series of a table are too short."""
-    counted = f"{len(names)} series of `{table}` are" if len(names) > 1 else f"1 series of `{table}` is"
-    return [f"{counted} left out, with fewer than {least} steps: {first_names(names)}."]
+    which = f"{len(names)} series of `{table}` are" if len(names) > 1 else f"1 series of `{table}` is"
+    return [f"{which} left out, with fewer than {counted(least, 'step')}: {first_names(names)}."]
 
 
 def first_names(names: Sequence[str]) -> str:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .table import Table
 
 THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?")
+NUMBER = r"[+-]?[\d.,]*\d"
 WITH_UNIT = re.compile(r"[^\w.,]*[+-]?[\d.,]*\d\s*[^\d.,\s]{1,3}")
 
 
@@ -33,34 +34,52 @@ def mend_of_name(table: Table, name: str) -> str:
         return nearest(name, columns)
     separators = [one for one in NAMES if len(columns) == 1 and one in columns[0]]
     if separators:
-        return f"; its only name holds a {NAMES[separators[0]]}: give another `separator`"
+        mark = {"\t": "tab"}.get(separators[0], f'"{separators[0]}"')
+        return f"; this single name has {NAMES[separators[0]]}s, so give `separator` {mark}"
     if any(number(one) is not None for one in columns):
         end = "; if its first line is a row and no header, give `no_header`, and `columns` with all names"
         return nearest(name, columns) + end
     return nearest(name, columns)
 
 
-def mend_of_number(table: Table, name: str, row: int, cell: Any) -> str:
-    """Return what may mend a cell that is no number."""
+def mend_of_number(table: Table, name: str, row: int, cell: Any, is_needed: bool = False) -> str:
+    """Return what may mend a cell that is no number; `is_needed` says that a missing value has to be filled."""
     if not isinstance(cell, str) or not isinstance(table.frame, TextColumns):
         return ""
     text, files = cell.strip(), table.files
     if files.decimal == "," and number(text) is not None:
         return '; give `decimal` "." if it is a decimal point'
     if THOUSANDS.fullmatch(text):
-        return '; write numbers without separators of thousands, or give `decimal` "," if it is a decimal comma'
+        return (
+            f"; if the comma separates thousands, write {text.replace(',', '')}; if it is a decimal comma, give "
+            '`decimal` ","'
+        )
     if files.decimal == "." and text.count(",") == 1 and number(text.replace(",", ".")) is not None:
         return '; give `decimal` "," if it is a decimal comma'
     if WITH_UNIT.fullmatch(text):
-        return "; write numbers without signs and units"
+        return f"; write the number alone, {re.findall(NUMBER, text)[0]}, without a sign or a unit"
     cells = table.frame.text(name)
     if row == 0 and len(table) > 1 and number(cells[1]) is not None:
         skip = table.frame.lines[0]
         return f"; if this line holds units, give `skip_rows` {skip}, `no_header`, and `columns` with all names"
     others = cells.cast(pl.Float64, strict=False).null_count()
     if 2 * others < len(table):
-        return f"; if it stands for a missing number, give `missing_values` {shown(cell)}"
+        fills = " and `missing` hold" if is_needed and getattr(table.files, "missing", "") == "refuse" else ""
+        return f"; correct it, or, if it stands for a missing number, give `missing_values` {shown(cell)}{fills}"
     return "; no cell of the column is a number" if others == len(table) > 1 else ""
+
+
+def perhaps_thousands(table: Table, name: str, cells: pl.Series) -> list[str]:
+    """Return a sentence on a column whose decimal commas all look like separators of thousands; none if it was said."""
+    with_comma = cells.filter(cells.str.contains(",", literal=True))
+    if not len(with_comma) or not with_comma.str.contains(r"^[+-]?[1-9]\d{0,2},\d{3}$").all():
+        return []
+    found = with_comma[0]
+    said = (
+        f"Every number of column {name!r} of {table.name} that has a comma has three digits after it; {found} is read "
+        f"as {found.replace(',', '.')}: if the comma separates thousands, remove it and leave `decimal` out."
+    )
+    return [] if said in table.notes else [said]
 
 
 def shown(cell: Any) -> str:

@@ -87,8 +87,8 @@ def check_known(values: np.ndarray, names: Sequence[str], table: str, series: st
     unknown = np.isnan(values).all(axis=0)
     if len(values) and unknown.any():
         name = names[int(unknown.argmax())]
-        of = f" of series {series!r}" if series else ""
-        raise InputError(f"{table}, column {name!r}: every value{of} is missing{after}")
+        of, what = (f" of series {series!r}", "series") if series else ("", "column")
+        raise InputError(f"{table}, column {name!r}: every value{of} is missing{after}; leave the {what} out")
 
 
 def in_words(table: str, series: Sequence[Any], how: str, reads_targets: bool) -> str:

@@ -18,7 +18,7 @@ from ..table_files.separator import SEPARATORS
 
 def _check_ending(path: pathlib.Path) -> None:
     if path.suffix.lower() not in (*SEPARATORS, ".parquet"):
-        raise InputError(f"{path}: a table must be a .csv, .tsv or .parquet file")
+        raise InputError(f"{path}: the name of a table to write must end in .csv, .tsv or .parquet")
 
 
 def write_table(path: str | os.PathLike[str], columns: dict[str, Any] | pl.DataFrame) -> None:
@@ -77,7 +77,7 @@ def check_files(
         if place.resolve() in outputs:
             raise InputError(f"`{name}` {path} is also the file of `{outputs[place.resolve()]}`; give another name")
         if not place.parent.is_dir():
-            raise InputError(f"`{name}` {path}: there is no folder {place.parent}")
+            raise InputError(f"`{name}` {path}: there is no folder {place.parent}; make it, or give another name")
         if is_run_file(place):
             raise InputError(f"`{name}` {path} is a file of the run in {place.parent}; give another name")
         outputs[place.resolve()] = name

@@ -23,6 +23,7 @@ from .fields import fields_of
 from .input_labels import coding_in_words, inputs_with_labels, learn_labels, perhaps_labels
 from .lengths import left_out_in_words, too_short
 from .missing import REFUSE, check_known, filled_with_indicators, in_words
+from .perhaps_series import perhaps_series
 from .stored import StoredSeries
 from .table import Source, Table, is_path, same_tables
 from .time import NO_TIME, Times, check_order, common_frequency, read_times
@@ -138,15 +139,8 @@ def read_series(
     constants = {name: table.constants(context, name, places[places >= 0]) for name, places in rows.items()}
     return [
         Series(
-            *(
-                name,
-                values_at(inputs, places),
-                values_at(outputs, places),
-                constants[name],
-                places,
-                times,
-                calendar.get(name),
-            ),
+            *(name, values_at(inputs, places), values_at(outputs, places), constants[name]),
+            *(places, times, calendar.get(name)),
             coding=coding,
             place=f"{table.where(int(places[0]))}, series {name!r}" if columns.series else table.where(int(places[0])),
         )
@@ -188,10 +182,12 @@ def _in_order(
 ) -> tuple[dict[str, np.ndarray], Times | None]:
     """Return the rows of every series in the order of time, and the times if a column of times is named."""
     time = time_column(columns)
-    if columns.gaps != "refuse" and (not time or columns.missing == REFUSE):
+    if columns.gaps != "refuse" and not time:
+        raise InputError("`gaps` missing needs the times of the rows: name their column in `time`")
+    if columns.gaps != "refuse" and columns.missing == REFUSE:
         raise InputError(
-            "`gaps` missing needs a column of times (`time`), and `missing` (hold, interpolate or zero), which says "
-            "how the values of absent rows are filled"
+            "`gaps` missing needs a way to fill the values of absent rows: give `missing` hold (with the last known "
+            "value), interpolate or zero"
         )
     if time:
         times, ordered = read_times(table, time, rows.values(), columns.gaps, frequency)
@@ -332,13 +328,15 @@ class Datasets:
                 frequency=first.times.frequency if first and first.times else None,
                 coding=first.coding if first else None,
             )
-            notes += left_out_in_words(name, short, shortest) if short else []
+            notes += [*table.notes, *(left_out_in_words(name, short, shortest) if short else [])]
         if columns.missing != REFUSE:
             check_known(
                 np.concatenate([one.inputs for one in series["train"]]), inputs_of(columns), tables["train"].name
             )
         fields, coding = dict[str, Field](), series["train"][0].coding
-        notes += coding_in_words(coding) if coding.labels or coding.offsets else []
+        notes += coding_in_words(coding, len(tables["train"])) if coding.labels or coding.offsets else []
+        if columns.series is None:
+            notes += perhaps_series(tables["train"], names_of(columns))
         if (series["train"][0].inputs % 1 == 0).all(0).any():
             notes += perhaps_labels(series["train"], inputs_of(columns), columns)
         notes += perhaps_missing(series["train"], inputs_of(columns), columns.targets)

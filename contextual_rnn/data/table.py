@@ -30,14 +30,14 @@ from ..table_files.precision import (
 from ..table_files.settings import PLAIN, FileSettings
 from ..table_files.several import SeveralColumns, files_of
 from .frame import FrameColumns
-from .mends import mend_of_name, mend_of_number, number, shown
+from .mends import mend_of_name, mend_of_number, number, perhaps_thousands, shown
 
 Source = str | os.PathLike[str] | Any  # the path of a table file, or a data frame
 MISSING = ["", "nan", "na", "null"]
 
 
 LONG = (pl.Int128, pl.UInt128)  # integers that NumPy does not have
-FILLS = "`missing` (such as hold) fills missing values"
+FILLS = "correct the cell, or give `missing` hold to fill missing values with the last known one"
 
 
 def is_path(source: Any) -> bool:
@@ -57,6 +57,7 @@ class Table:
         name: the path, or the name of the data frame.
         stem: what the table is called where it is a single series.
         backend: the kind of data frame that results take, as narwhals names it: that of the source; polars for a file.
+        notes: what was found in the table, in sentences.
 
     Raises:
         InputError: the file cannot be read, or the source is neither a path nor a data frame, or has no rows.
@@ -64,6 +65,7 @@ class Table:
 
     def __init__(self, source: Source, name: str = "the data frame", files: FileSettings = PLAIN) -> None:
         self.files = files
+        self.notes: list[str] = []
         self.frame: FileColumns | SeveralColumns | FrameColumns
         names = getattr(files, "series_from_file", None)
         several = files_of(source) if names else None
@@ -91,6 +93,11 @@ class Table:
         """Return the name of a cell or row: a line of a text file, a row (from 1) of Parquet or (from 0) of a frame."""
         place = f"{self.name}, {self.frame.place(row)}"
         return place if column is None else f"{place}, column {column!r}"
+
+    def note(self, sentence: str) -> None:
+        """Add a sentence to the notes, unless it is there."""
+        if sentence not in self.notes:
+            self.notes.append(sentence)
 
     def fingerprint(self, names: Sequence[str]) -> str:
         """Return the SHA-256 of the file, or of the named columns of a frame, to detect that data have changed."""
@@ -192,6 +199,8 @@ class Table:
         if cells.dtype == pl.String:
             stripped = cells.str.strip_chars()
             values = self.parsed(stripped).to_numpy()
+            if self.files.decimal == "," and not self.from_frame:
+                self.notes += perhaps_thousands(self, name, stripped)
             missing = (stripped.is_null() | stripped.str.to_lowercase().is_in([*MISSING, *_lower(absent)])).to_numpy()
         else:
             values = self._cast(name).to_numpy()
@@ -213,11 +222,14 @@ class Table:
         if wrong.any():
             row = int(wrong.argmax())
             if missing[row]:
-                raise InputError(f"{self.where(row, name)}: a number is missing; {FILLS}")
+                raise InputError(f"{self.where(row, name)}: the number is missing; {FILLS}")
             found = cells[row] if self.from_frame else self.frame.text(name)[row]  # type: ignore[union-attr]
             if np.isfinite(exact[row]):
-                raise InputError(f"{self.where(row, name)}: {shown(found)} is too large to compute with")
-            mend = mend_of_number(self, name, row, found)
+                raise InputError(
+                    f"{self.where(row, name)}: {shown(found)} is too large, as numbers must be below {TOO_LARGE:g}; "
+                    "correct it, or write the column in a larger unit"
+                )
+            mend = mend_of_number(self, name, row, found, bool(needed[row]))
             raise InputError(f"{self.where(row, name)}: expected a finite number, found {shown(found)}{mend}")
         self._check_distinct(name, *sample(pl.Series(exact), values))
         return values
@@ -350,12 +362,17 @@ class Table:
             if changed.any():
                 row = int(changed.argmax())
                 raise InputError(
-                    f"{self.where(int(rows[row]), name)}: a context column must be constant within a series, but in "
-                    f"series {series!r} it changes from {own[0]} to {own[row]}; name in `series` the column that tells "
-                    "series apart"
+                    f"{self.where(int(rows[row]), name)}: a column of `context` must have one value in each series, "
+                    f"but series {series!r} has {own[0]} before and {own[row]} here; {self._mend_of_context(name)}"
                 )
             values[name] = str(own[0])
         return values
+
+    def _mend_of_context(self, name: str) -> str:
+        moved = f"give {name} in `inputs` if it changes with time"
+        if getattr(self.files, "series", None) is None:
+            return f"name in `series` the column that tells the series apart, or {moved}"
+        return f"correct the cell, or {moved}"
 
 
 def _lower(texts: Sequence[str]) -> list[str]:

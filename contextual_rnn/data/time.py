@@ -82,16 +82,25 @@ def read_times(
     Raises:
         InputError: a cell is no time, a time occurs twice in a series, or rows are absent.
     """
-    clock = clock_of(table, name)
+    clock, series = clock_of(table, name), list(series)
+    for rows in series:
+        back = np.diff(clock.index[rows]) < 0
+        if back.any():
+            row = int(rows[int(back.argmax()) + 1])
+            table.note(f"The rows of {table.name} are sorted by {name!r}, as {_place(table, row)} goes back in time.")
+            break
     ordered = [rows[np.argsort(clock.index[rows], kind="stable")] for rows in series]
     first = np.concatenate([rows[:-1] for rows in ordered])
     second = np.concatenate([rows[1:] for rows in ordered])
     same = clock.index[first] == clock.index[second]
     if same.any():
+        mend = "delete one of the rows"
+        if getattr(table.files, "series", None) is None:
+            mend += ", or name in `series` the column that tells series apart"
         pair = sorted((int(first[same.argmax()]), int(second[same.argmax()])))
         raise InputError(
             f"{table.where(pair[1], name)}: {table.frame[name][pair[1]]} is also the time of {_place(table, pair[0])}; "
-            "a time may occur once in a series; `series` names the column that tells series apart"
+            f"a time may occur once in a series: {mend}"
         )
     views = _views(clock, first, second, expected)
     found = [_times(view, first, second) for view in views]
@@ -110,7 +119,7 @@ def check_frequency(times: Times | None, expected: str | None, table: str) -> No
     if times and times.step and expected not in (None, times.frequency):
         raise InputError(
             f"the frequency of {table} is {times.frequency}, but the model was trained on rows with a frequency of "
-            f"{expected}"
+            f"{expected}; give a table of that frequency"
         )
 
 
@@ -277,10 +286,10 @@ def _irregular(table: Table, name: str, times: Times, first: np.ndarray, second:
     known = f"{table.name}, column {name!r}: the frequency is {times.frequency}"
     if (steps % times.step == 0).all():
         absent = int((steps[wrong] // times.step - 1).sum())
+        fills = " and `missing` hold" if getattr(table.files, "missing", "") == "refuse" else ""
         return (
             f"{known}, but rows are absent between {between}; {absent} row{'s are' if absent > 1 else ' is'} absent in "
-            f"all; add what is absent, or take it as missing (`gaps` missing), or give a part of the table without "
-            "gaps, or call its parts different series"
+            f"all; give `gaps` missing{fills} to insert them with missing values, or add them to the table"
         )
     return f"{known}, but {between} do not follow it; times must be equally spaced"
 
@@ -299,28 +308,30 @@ def check_order(table: Table, unnamed: Sequence[str], series: Iterable[np.ndarra
     """
     rows = [places for places in series if len(places) > 1]
     for name in unnamed if rows else ():
-        if not _may_be_time(table.frame.first(name)):
+        if not may_be_time(table.frame.first(name)):
             continue
         clock = read_clock(table.frame[name])
         if clock is None or all((clock.index[places] == clock.index[places[0]]).all() for places in rows):
             continue
-        end = f"name it in `time`, or say that it is no time of the rows with `time` {NO_TIME}"
+        end = f"give `time` {name} to sort the rows by it, or `time` {NO_TIME} if the rows are in order"
         for places in rows:
             wrong = np.diff(clock.index[places]) <= 0
             if wrong.any():
                 row = int(places[int(wrong.argmax()) + 1])
                 raise InputError(
-                    f"{table.where(row, name)}: the column holds times that nothing names, and "
-                    f"{table.frame[name][row]} does not come after {table.frame[name][int(places[wrong.argmax()])]}; "
-                    f"{end}"
+                    f"{table.where(row, name)}: the rows are not in the order of the times in this column, as "
+                    f"{table.frame[name][row]} follows {table.frame[name][int(places[wrong.argmax()])]}; {end}"
                 )
         try:
             read_times(table, name, rows)
         except InputError as error:
-            raise InputError(f"{error}; if the column is no time of the rows, give `time` {NO_TIME}") from None
+            raise InputError(
+                f"{error}; also give `time` {name}, or `time` {NO_TIME} alone if it is no time of the rows"
+            ) from None
 
 
-def _may_be_time(cell: pl.Series) -> bool:
+def may_be_time(cell: pl.Series) -> bool:
+    """Return whether a column may hold times, by its first cell."""
     if cell.dtype.is_numeric() or cell.null_count():
         return False
     if cell.dtype == pl.String and re.fullmatch(r"\s*[+-]?[\d.]*\s*", cell[0]) and cell[0].count(".") < 2:

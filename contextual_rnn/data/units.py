@@ -81,7 +81,7 @@ def split(text: str, unit: str) -> tuple[str, ...]:
     """Return the symbols of a text.
 
     Raises:
-        InputError: the text has a part that is no symbol. The sentence begins with that part.
+        InputError: the text has a part that is no symbol.
     """
     text = cleaned(text)
     pattern = pattern_of(unit)
@@ -111,7 +111,8 @@ def _matches(pattern: re.Pattern[str], text: str, unit: str) -> tuple[str, ...]:
     while at < len(text):
         match = pattern.match(text, at)
         if match is None or not match[0]:
-            raise InputError(f"{text[at]!r}, character {at + 1}, is in no symbol: {in_words(unit)} must cover the text")
+            what = "no atom, bond or ring of SMILES" if unit == "smiles" else f"in none of the {in_words(unit)}"
+            raise InputError(f"character {at + 1}, {text[at]!r}, is {what}")
         symbols.append(match[0])
         at = match.end()
     return tuple(symbols)

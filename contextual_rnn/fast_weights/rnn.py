@@ -138,7 +138,7 @@ class FastWeightsRNN(_FastWeights):
             supports the inputs; only `"reference"`, which computes the matrix of every step, has second derivatives;
             `"attention"` is plain PyTorch; `"numba"` is compiled for the CPU (float32 and float64; run
             `pip install 'contextual-rnn[fast]'`); `"triton"` is for CUDA (float32, H up to 128; run
-            `pip install 'contextual-rnn[gpu]'`) and was checked in Triton's interpreter, but not yet on a GPU.
+            `pip install 'contextual-rnn[gpu]'`).
 
     Example:
         >>> import torch

@@ -1,6 +1,7 @@
 """The fast-weights operation as Triton kernels: one launch per sequence, float32, H up to 128.
 
-The kernels were checked in Triton's interpreter and compiled for Hopper GPUs (sm_90), but not yet run on a GPU.
+Outputs and gradients were compared with those of the explicit matrices on an NVIDIA H100; see
+docs/results/fast_weights.md for times.
 """
 
 from __future__ import annotations

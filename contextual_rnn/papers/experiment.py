@@ -136,6 +136,7 @@ class Experiment:
         differences: list[Row],
         verdict: Sequence[str],
         figures: dict[str, Callable[[], Any]],
+        metrics: Sequence[Metric] = (),
         **more: Any,
     ) -> str:
         """Write the results and then the figures; return the verdict, and where the files are.
@@ -146,12 +147,13 @@ class Experiment:
             differences: between kinds.
             verdict: what was found, in lines.
             figures: what draws each figure, by the name of its file.
+            metrics: those whose bounds the intervals of the summary respect.
             more: further fields of `results.json`.
         """
         from ..study.figures import plot_learning, write_figure
 
         text = "\n".join(verdict)
-        results = {"runs": runs, "summary": summarise(runs, factors), "differences": differences, **more}
+        results = {"runs": runs, "summary": summarise(runs, factors, metrics), "differences": differences, **more}
         write_json(self.folder.results_path, {**results, "verdict": text})  # first, because drawing could fail
         if histories := self._histories(runs, factors):
             figures = {**figures, "learning": lambda: plot_learning(histories)}
@@ -238,7 +240,7 @@ def table(runs: Sequence[Row], factors: Sequence[str], metrics: Sequence[Metric]
 
     A kind of which no seed has a value has a dash; where only some seeds have one, their number is given.
     """
-    rows = {(label(_kind(row, factors)), row["metric"]): row for row in summarise(runs, factors)}
+    rows = {(label(_kind(row, factors)), row["metric"]): row for row in summarise(runs, factors, metrics)}
     kinds = list(dict.fromkeys(label(_kind(run, factors)) for run in runs))
     width = max(map(len, kinds))
     lines = []

@@ -25,7 +25,7 @@ from ..mlp import MLP
 from ..recurrent import ContextualRNN
 from ..sequence_model import SequenceModel
 from ..study.comparison import with_unit
-from ..study.metric import Metric, Row
+from ..study.metric import SHARE, Metric, Row
 from .experiment import Experiment, PaperSettings, compare, fit_and_save, sentences, table, values_of
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ NAMES = {
 }
 IMAGES = tuple(NAMES)
 FACTORS = ("image",)
-ACCURACY = Metric("accuracy", "share of images with both digits correct", "%", higher_is_better=True)
+ACCURACY = Metric("accuracy", "share of images with both digits correct", "%", higher_is_better=True, bounds=SHARE)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -180,7 +180,7 @@ def reproduce(
     last = experiment.model({"image": settings.images[-1], "seed": 0})
     test = digits.split(*settings.sizes, seed=0)[-1]
     draws = {"accuracy": lambda: plot_accuracy(runs), "reading": lambda: plot_reading(last, test)}
-    return experiment.finish(runs, FACTORS, differences, verdict, draws)
+    return experiment.finish(runs, FACTORS, differences, verdict, draws, [ACCURACY])
 
 
 def train(digits: Digits, settings: ReadingSettings, config: dict[str, Any], folder: pathlib.Path) -> dict[str, Any]:
@@ -211,7 +211,7 @@ def plot_accuracy(runs: list[Row]) -> Figure:
 
     figure, axes = subplots(width=6, height=3)
     values = values_of(runs, "image", ACCURACY.key)
-    dots(axes[0, 0], {NAMES[image]: accuracies for image, accuracies in values.items()})
+    dots(axes[0, 0], {NAMES[image]: accuracies for image, accuracies in values.items()}, ACCURACY.bounds)
     finish(axes[0, 0], with_unit(ACCURACY), "")
     end_at_hundred(axes[0, 0])
     legend_below(figure)

@@ -37,16 +37,17 @@ def with_unit(metric: Metric) -> str:
 
 
 def text_table(columns: Sequence[str], rows: Iterable[Sequence[str]], width: int, **options: Any) -> str:
-    """Return a table as text of a width, or wider where a word is too long for it.
+    """Return a table as text of a width, or wider where its words, none of which is cut, are too long for it.
 
     `options` are those of `rich` for the columns after the first.
     """
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for number, name in enumerate(columns):
-        table.add_column(name, **(options if number else {"no_wrap": True}))
+    table, rows = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0)), [list(row) for row in rows]
+    for number, cells in enumerate(zip(columns, *rows, strict=True)):
+        longest = max((len(word) for cell in cells for word in cell.split()), default=0)
+        table.add_column(cells[0], **({"min_width": longest} | options if number else {"no_wrap": True}))
     for row in rows:
         table.add_row(*row)
     text = io.StringIO()
@@ -84,10 +85,11 @@ class Models(Mapping[str, Any]):
     Args:
         folder: that holds the runs' folders.
         names: of the runs.
+        backend: the kind of data frame that models return; None for their own.
     """
 
-    def __init__(self, folder: pathlib.Path, names: Sequence[str]) -> None:
-        self.folder, self.names = folder, list(names)
+    def __init__(self, folder: pathlib.Path, names: Sequence[str], backend: Any = None) -> None:
+        self.folder, self.names, self.backend = folder, list(names), backend
         self.loaded, self.kept = dict[str, Any](), dict[str, dict[str, bytes]]()
 
     def __getitem__(self, name: str) -> Any:
@@ -95,7 +97,9 @@ class Models(Mapping[str, Any]):
         if name not in self.names:
             raise KeyError(f"there is no run {name!r}; the runs are {', '.join(self.names)}")
         if name not in self.loaded:
-            self.loaded[name] = load(self.folder / name / "model.safetensors")
+            self.loaded[name] = model = load(self.folder / name / "model.safetensors")
+            if self.backend is not None and hasattr(model, "backend"):
+                model.backend = self.backend
         return self.loaded[name]
 
     def load_all(self) -> None:
@@ -265,8 +269,7 @@ class Comparison:
 
     def _notes(self) -> list[str]:
         files = [] if self.out is None else [f"Results: {self.out / 'results.json'}{figure_files(self.out)}"]
-        lines = [_wrapped(line) for line in self.note.splitlines()]
-        return [*(["\n".join(lines)] if lines else []), *files]
+        return [*filter(None, ["\n".join(map(_wrapped, self.note.splitlines()))]), *files]
 
     def _repr_html_(self) -> str:
         names = [f"{metric.name}, mean [95% interval]" for metric in self.metrics]
@@ -321,10 +324,8 @@ class Trained:
 
     def chosen(self) -> dict[str, Any]:
         """Return the chosen settings of every kind, and the validation metrics of those that were tried."""
-        return {
-            kind: {**choice.settings.to_json(), "validation": choice.validation}
-            for kind, choice in self.choices.items()
-        }
+        chosen = self.choices.items()
+        return {kind: {**choice.settings.to_json(), "validation": choice.validation} for kind, choice in chosen}
 
 
 @contextlib.contextmanager
@@ -381,7 +382,7 @@ def train_kinds(
             {"initial_state": kind, "seed": seed, **result}
             for (kind, seed), result in zip(planned, results, strict=True)
         ]
-        models = Models(path / "runs", [run.name for run in listed])
+        models = Models(path / "runs", [run.name for run in listed], getattr(training.data, "backend", None))
         with one_thread():
             yield Trained(folder, out, config, choices, runs, models, training.data.test)
 

@@ -25,7 +25,7 @@ FEWEST_ITEMS = 40  # with fewer test items their intervals miss 95% (docs/result
 FACTOR = "initial_state"
 
 
-def summarise(runs: Sequence[Row], factors: Sequence[str]) -> list[Row]:
+def summarise(runs: Sequence[Row], factors: Sequence[str], metrics: Sequence[Metric] = ()) -> list[Row]:
     """Return the mean, median and 95% interval over seeds of every metric of every kind.
 
     Seeds without a value, such as the epoch at which an accuracy is first reached, are left out: `seeds` counts the
@@ -34,26 +34,18 @@ def summarise(runs: Sequence[Row], factors: Sequence[str]) -> list[Row]:
     Args:
         runs: `{"seed", "metrics": {key: value}}` and the factors.
         factors: the fields that distinguish kinds, such as `["initial_state"]`.
+        metrics: those whose bounds intervals respect.
     """
-    rows = []
+    bounds, rows = {metric.key: metric.bounds for metric in metrics}, []
     for kind, members in _groups(runs, factors):
         for metric in dict.fromkeys(name for run in members for name in run["metrics"]):
             values = [run["metrics"][metric] for run in members if run["metrics"].get(metric) is not None]
             if not values:
                 continue
-            interval = mean_interval(values)
-            rows.append(
-                {
-                    **kind,
-                    "metric": metric,
-                    "mean": interval.middle,
-                    "median": float(np.median(values)),
-                    "low": interval.low,
-                    "high": interval.high,
-                    "seeds": len(values),
-                    "of": len(members),
-                }
-            )
+            interval = mean_interval(values, bounds.get(metric))
+            row = {**kind, "metric": metric, "mean": interval.middle, "median": float(np.median(values))}
+            row |= {"low": interval.low, "high": interval.high, "seeds": len(values), "of": len(members)}
+            rows.append(row)
     return rows
 
 
@@ -227,6 +219,7 @@ def findings(
     subject: str = "the initial state",
     primary: Sequence[tuple[str, str]] = (),
     shown: Sequence[Metric] = (),
+    listed_only: Sequence[Metric] = (),
 ) -> dict[str, Any]:
     """Return the fields `answer`, `runs`, `summary`, `differences`, `sentences`, `metrics` of a `Comparison`.
 
@@ -240,6 +233,7 @@ def findings(
         primary: `(a, b)`, in order of preference: the first one that was compared gives the answer, by `by_item` where
             there are enough items, else by the first of `metrics`. By default, the first of `pairs`.
         shown: further metrics for the table, which are not compared; those that the runs lack are left out.
+        listed_only: metrics that are summarised alone, within their bounds.
     """
     compared: list[tuple[Row, Metric, str | None]] = []
     metrics, shown = ([one for one in several if one.key in runs[0]["metrics"]] for several in (metrics, shown))
@@ -266,7 +260,7 @@ def findings(
     return {
         "answer": reply,
         "runs": runs,
-        "summary": summarise(runs, [FACTOR]) + baseline_rows(FACTOR, baselines),
+        "summary": summarise(runs, [FACTOR], [*metrics, *shown, *listed_only]) + baseline_rows(FACTOR, baselines),
         "differences": differences,
         "sentences": sentences + caution(differences, by_item, len(runs[0][by_item.values])),
         "metrics": [*metrics, *shown],

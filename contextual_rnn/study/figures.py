@@ -28,7 +28,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 from .._core.files import replacing
 from ..kinds import KINDS
 from .intervals import mean_interval
-from .metric import Metric
+from .metric import Bounds, Metric
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -43,6 +43,11 @@ INTERVAL = "interval"  # the identifier of lines that show intervals
 BASELINE = "#777777"
 # The palette of Okabe and Ito, which colour-blind readers can distinguish.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
+# Of the places where a model reads the context; "every-step" is a kind of `KINDS`.
+PLACES = {
+    **dict.fromkeys(("h0", "initial-state"), KINDS["context"].colour),
+    **{"both": KINDS["gaussian"].colour, "none": KINDS["zero"].colour},
+}
 BASELINES = (
     *("persistence", "random walk", "mean", "independent steps", "linear", "seasonal", "symbol frequencies"),
     "pairs of symbols",
@@ -86,8 +91,10 @@ class Figure(MatplotlibFigure):
 
 
 def colour(kind: str) -> str | None:
-    """Return the colour of a kind of initial state or baseline; None, for matplotlib's next colour, for others."""
-    return KINDS[kind].colour if kind in KINDS else BASELINE if kind.startswith(BASELINES) else None
+    """Return the colour of a kind, a place of the context or a baseline; None, matplotlib's next, for others."""
+    if kind in KINDS:
+        return KINDS[kind].colour
+    return PLACES.get(kind) or (BASELINE if kind.startswith(BASELINES) else None)
 
 
 def colours(kinds: Iterable[str]) -> dict[str, str]:
@@ -132,7 +139,7 @@ def plot_runs(
         by_kind = values[metric.key]
         if metric.of_targets and place is not first:
             place.sharex(first)
-        dots(place, dict(zip(without_shared(list(by_kind)), by_kind.values(), strict=True)))
+        dots(place, dict(zip(without_shared(list(by_kind)), by_kind.values(), strict=True)), metric.bounds)
         finish(place, ", ".join(filter(None, (metric.name, metric.unit, unit if metric.of_targets else ""))), "")
         place.tick_params(labelleft=bool(place is axes[0, 0]))
         if metric.unit == "%":
@@ -240,17 +247,17 @@ def bands(axes: Axes, samples: Any, kind: str, shown: int = 3) -> None:
     axes.plot(steps, samples[:shown].T, color=colour(kind), linewidth=0.7, alpha=0.8, label=names)
 
 
-def dots(axes: Axes, values: dict[str, list[float]]) -> None:
+def dots(axes: Axes, values: dict[str, list[float]], bounds: Bounds | None = None) -> None:
     """Draw one row per kind: a dot for every run, and under the dots their mean and its 95% interval.
 
-    There is no interval for fewer than five runs. The single value of a baseline is a bar.
+    There is no interval for fewer than five runs; others are within the bounds of the metric. A single value is a bar.
     """
     of_kind = colours(values)
     for row, (kind, runs) in enumerate(values.items()):
         if not runs:  # no run of this kind has the metric
             continue
         drawn = of_kind[kind]
-        interval, single = mean_interval(runs), len(runs) == 1
+        interval, single = mean_interval(runs, bounds), len(runs) == 1
         if single:
             axes.plot(runs, [row], "|", color=drawn, markersize=16, markeredgewidth=2.5, clip_on=False)
             continue

@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from .metric import Bounds
 from .t_distribution import quantile, survival
 
+NORMAL = 1.959964  # the 97.5% quantile of the standard normal distribution
 FEWEST = 5  # with fewer seeds an interval would say almost nothing, and none is given
 
 Row = dict[str, Any]
@@ -152,10 +154,60 @@ def ratio_estimate(a: Sequence[float], b: Sequence[float]) -> Estimate | None:
     return dataclasses.replace(logs, is_log=True)
 
 
-def mean_interval(values: Sequence[float]) -> Interval:
-    """Return the mean over seeds and its 95% t interval, whose ends are None with fewer than 5 seeds."""
+def mean_interval(values: Sequence[float], bounds: Bounds | None = None) -> Interval:
+    """Return the mean over seeds and its 95% t interval, whose ends are None with fewer than 5 seeds.
+
+    Args:
+        values: of every seed.
+        bounds: the least and the largest value that is possible; the interval is inside. See `bounded_interval`.
+    """
     estimate = mean_estimate(values)
-    return estimate.interval() if len(values) >= FEWEST else estimate.without_interval()
+    if len(values) < FEWEST:
+        return estimate.without_interval()
+    return estimate.interval() if bounds is None else bounded_interval(estimate, bounds)
+
+
+def bounded_interval(estimate: Estimate, bounds: Bounds, alpha: float = 0.05) -> Interval:
+    """Return a t interval of a mean m that stays between the bounds a and b, by a transformation g (delta method).
+
+        g^{-1}( g(m) +- t g'(m) SE ),   g(x) = log((x - a) / (b - x)),  or  log(x - a) if b is infinite
+
+    For a share, g is the logit (Agresti 2013, Categorical Data Analysis, section 1.4); for a correlation, it is twice
+    Fisher's z. A mean on a bound, where all values are equal, has an interval of that value alone.
+    """
+    low, high = bounds
+    mean = estimate.value
+    if not low < mean < high:
+        return Interval(mean, mean, mean)
+    slope = 1 / (mean - low) + (0 if math.isinf(high) else 1 / (high - mean))
+    factor = math.exp(min(quantile(1 - alpha / 2, estimate.freedom) * estimate.error * slope, 700))
+    if math.isinf(high):
+        return Interval(mean, low + (mean - low) / factor, low + (mean - low) * factor)
+    ends = [((mean - low) * high * odds + (high - mean) * low) / ((mean - low) * odds + high - mean)
+            for odds in (1 / factor, factor)]  # fmt: skip
+    return Interval(mean, *ends)
+
+
+def share_interval(share: float, number: int) -> Interval:
+    """Return a share of `number` items in per cent and its 95% score interval (Wilson 1927).
+
+    (p + z^2 / 2n +- z sqrt(p (1 - p) / n + z^2 / 4n^2)) / (1 + z^2 / n)
+    """
+    p, square = share / 100, NORMAL**2
+    half = NORMAL * math.sqrt(p * (1 - p) / number + square / (4 * number**2))
+    ends = [(p + square / (2 * number) + sign * half) / (1 + square / number) for sign in (-1, 1)]
+    return Interval(share, 100 * max(ends[0], 0.0), 100 * min(ends[1], 1.0))
+
+
+def correlation_interval(correlation: float, freedom: int) -> Interval:
+    """Return a correlation and its 95% interval by Fisher's z, whose standard error is 1 / sqrt(freedom).
+
+    Args:
+        correlation: of n pairs, or the mean of several correlations.
+        freedom: n - 3, or the sum of these.
+    """
+    z, half = math.atanh(max(min(correlation, 1 - 1e-12), -1 + 1e-12)), NORMAL / math.sqrt(freedom)
+    return Interval(correlation, math.tanh(z - half), math.tanh(z + half))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .._core.files import read_json, write_bytes
+from .._core.gpus import gpus_for
 from .._core.group import Group, LostProcessError, is_launched, is_slurm_task, join_group, training_in
 from .._core.settings import check_count
 from .._core.temporary import temporary_folder
@@ -56,6 +57,8 @@ class Together:
     def of(cls, devices: int, nodes: int, settings: TrainingSettings) -> Together:
         """Check the numbers; raise InputError if they are below 1, or several machines have no launcher."""
         check_count(devices=devices, nodes=nodes)
+        if gpus_for(settings.accelerator, None):
+            gpus_for(settings.accelerator, devices)
         if nodes > 1 and not (is_launched() or is_slurm_task()):
             raise InputError(
                 f"`nodes` {nodes}: start the command on every machine with torchrun, or with srun under SLURM; see "

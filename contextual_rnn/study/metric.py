@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any, Literal
 
 Kind = dict[str, Any]  # the fields that identify the runs of a kind, such as {"initial_state": "context"}
+Bounds = tuple[float, float]  # that no value of a metric is below or above
+SHARE: Bounds = (0.0, 100.0)  # of a share in per cent
+RATE: Bounds = (0.0, math.inf)  # of a rate of errors, which may exceed 100%
+CORRELATION: Bounds = (-1.0, 1.0)
 Row = dict[str, Any]  # of a table: a run with its metrics, a mean over runs, or a difference
 
 
@@ -20,6 +25,8 @@ class Metric:
         compared_by: "ratio" for positive values, "difference" for values that may be negative or are percentages.
         of_targets: whether its unit is that of the targets, which differs between data.
         higher_is_better: whether a higher value is better, as of an accuracy.
+        bounds: the least and the largest value that is possible, which intervals of a mean over seeds respect; None
+            leaves these intervals symmetric.
     """
 
     key: str
@@ -28,6 +35,7 @@ class Metric:
     compared_by: Literal["ratio", "difference"] = "ratio"
     of_targets: bool = dataclasses.field(default=False, kw_only=True)
     higher_is_better: bool = dataclasses.field(default=False, kw_only=True)
+    bounds: Bounds | None = dataclasses.field(default=None, kw_only=True)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -111,7 +111,7 @@ class RunFolder:
         if not resume:
             raise InputError(f"{self.path} already holds a run; give `resume` to continue it, or another `out`")
         before = read_json(self.config_path)
-        if not isinstance(before, dict):
+        if not _has_settings(before, config):
             raise InputError(f"{self.config_path} does not hold the settings of a run; give another `out`")
         try:
             if _without_none(before) != _without_none(config):
@@ -246,6 +246,12 @@ def _first_difference(before: Any, after: Any, name: str = "") -> tuple[str, Any
         return name, before, after
     key = next(key for key in [*before, *after] if _without_none(before.get(key)) != _without_none(after.get(key)))
     return _first_difference(before.get(key), after.get(key), f"{name}.{key}" if name else str(key))
+
+
+def _has_settings(before: Any, config: dict[str, Any]) -> bool:
+    """Return whether what a folder holds has every group of settings of a run."""
+    groups = [name for name, value in config.items() if isinstance(value, dict) and value]
+    return isinstance(before, dict) and all(isinstance(before.get(name), dict) for name in groups)
 
 
 def _without_none(value: Any) -> Any:

@@ -52,7 +52,19 @@ def _rows(path: pathlib.Path, separator: str, settings: FileSettings) -> Iterato
             yield line, row
             line = skip + rows.line_num + 1
     except csv.Error as error:
-        raise InputError(f"{path}, line {line}: {error}; is a quotation mark out of place or not closed?") from None
+        raise InputError(f"{path}, line {line}: {quotation(error)}") from None
+
+
+def quotation(error: csv.Error) -> str:
+    """Return what is wrong with the quotation marks of a row, and what would be right."""
+    if "unexpected end" in str(error):
+        return 'a quotation mark (") opens a cell and none closes it; delete it, or close the cell with another one'
+    if "expected after" in str(error):
+        return (
+            'a quotation mark (") closes a cell, and more text follows in the cell; double a quotation mark inside a '
+            'quoted cell ("")'
+        )
+    return f"{error}; check the quotation marks of the line"
 
 
 def _decoded(path: pathlib.Path, encoding: str) -> str:
@@ -72,8 +84,12 @@ def _decoded(path: pathlib.Path, encoding: str) -> str:
 def _wrong_count(row: Sequence[str], header: Sequence[str], settings: FileSettings, line: int, is_first: bool) -> str:
     count = f"{len(row)} cell{'s' * (len(row) != 1)}"
     if settings.no_header:
-        return f"{count} where `columns` has {len(header)} name{'s' * (len(header) != 1)}"
-    mend = "; put a cell that holds the separator in quotation marks, or give another `separator`"
+        return f"the row has {count}, but `columns` has {len(header)} name{'s' * (len(header) != 1)}; name every column"
+    mend = (
+        "; if a cell of this line holds the separator, put the cell in quotation marks, else correct the line"
+        if len(row) > len(header)
+        else "; add the cells that are absent, empty ones where a value is missing"
+    )
     if is_first and header[0].startswith("#"):
         mend = '; if the lines that start with # are comments, give `comment` "#"'
     elif is_first and len(row) == len(header) + 1:
@@ -83,4 +99,5 @@ def _wrong_count(row: Sequence[str], header: Sequence[str], settings: FileSettin
         )
     elif len(header) == 1:
         mend = f"; if this line is the header, give `skip_rows` {line - 1}"
-    return f"{count} where the header has {len(header)}{mend}"
+    names = f"{len(header)} name{'s' * (len(header) != 1)}"
+    return f"the row has {count}, but the header has {names}{mend}"

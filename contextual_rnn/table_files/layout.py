@@ -81,11 +81,23 @@ def _check_text(path: pathlib.Path, start: bytes, body: bytes, settings: FileSet
     if start.startswith(b"PK\x03\x04"):
         raise InputError(f"{path} is a zip archive or an Excel file, and no text table; save it as CSV")
     if b"\0" in start and not start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        if _may_be_utf16(start):
+            raise InputError(f"{path} seems to be text in UTF-16; give `encoding` utf-16-le or utf-16-be")
         raise InputError(
-            f"{path} is no text table: its first lines hold bytes of value 0; give `encoding` if it is utf-16"
+            f"{path} is not a text file, although its name ends in {path.suffix}: it has bytes of value 0; give the "
+            "table as text, or give a Parquet, Feather, Arrow or MATLAB file the ending of its format"
         )
     if start.strip() and not body.strip():
-        raise InputError(f"{path} has no line after the first {settings.skip_rows} (`skip_rows`)")
+        lines = start.count(b"\n") + (not start.endswith(b"\n"))
+        raise InputError(
+            f"{path} has {lines} line{'s' * (lines != 1)}, and `skip_rows` {settings.skip_rows} leaves no header and "
+            "no rows; give a smaller number"
+        )
+
+
+def _may_be_utf16(start: bytes) -> bool:
+    """Return whether most bytes at even places, or most at odd places, are 0, as in UTF-16 without a mark."""
+    return any(2 * start[first::2].count(0) > len(start[first::2]) for first in (0, 1))
 
 
 def _shown(body: bytes, settings: FileSettings) -> list[str]:

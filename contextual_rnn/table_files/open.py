@@ -19,6 +19,11 @@ from .text import TextColumns
 
 TEXT = (*SEPARATORS, ".txt", ".dat")
 BINARY = (".parquet", ".mat", *ARROW)
+SPREADSHEETS = (".xls", ".xlsx", ".xlsm", ".ods", ".numbers")
+SEVERAL = (
+    "to read every table of {} as one series, give `series_from_file` file, which adds a column, `file`, with the name "
+    "of each file"
+)
 FileColumns = TextColumns | BinaryColumns
 
 
@@ -40,9 +45,11 @@ def open_table(path: pathlib.Path, settings: FileSettings) -> FileColumns:
     """
     ending = path.suffix.lower()
     if not is_table(path) and not path.is_dir():
+        if ending in SPREADSHEETS:
+            raise InputError(f"{path} is a spreadsheet, which cannot be read; save it as a .csv file, and give that")
         raise InputError(
-            f"{path}: a table must be a .csv, .tsv or .parquet file, or .txt, .dat, .feather, .arrow, .ipc or .mat; "
-            "text may be gzipped (.csv.gz)"
+            f"{path}: the name of a table must end in .csv, .tsv, .txt, .dat, .parquet, .feather, .arrow, .ipc or .mat "
+            "(or .csv.gz and so on, for gzipped text)"
         )
     found: FileColumns
     with reading(path):
@@ -52,8 +59,12 @@ def open_table(path: pathlib.Path, settings: FileSettings) -> FileColumns:
         else:
             found = MatlabColumns(path) if ending == ".mat" else BinaryColumns(path)
     if not found.height:
-        end = "" if is_utf8(settings.encoding) else f"; is its `encoding` {settings.encoding}?"
-        raise InputError(f"{path} has no rows under its header{end}")
+        if is_utf8(settings.encoding):
+            raise InputError(f"{path} has no rows under its header")
+        raise InputError(
+            f"{path} has no rows when its `encoding` is {settings.encoding}; leave `encoding` out if the file is "
+            "UTF-8, or give another one"
+        )
     return found
 
 
@@ -72,9 +83,9 @@ def _check_regular(path: pathlib.Path) -> None:
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:
-        hint = "; give `series_from_file` to read the files of a pattern" if "*" in str(path) else ""
-        raise InputError(f"{path}: there is no such file{hint}") from None
+        mend = f"; {SEVERAL.format('the pattern')}" if "*" in str(path) else ""
+        raise InputError(f"{path}: there is no such file{mend}") from None
     if stat.S_ISDIR(mode):
-        raise InputError(f"{path} is a folder; give the name of a file, or `series_from_file` to read all its tables")
+        raise InputError(f"{path} is a folder; give the name of a file in it, or, {SEVERAL.format('the folder')}")
     if not stat.S_ISREG(mode):
         raise InputError(f"{path} is a pipe or a device; give the name of a regular file")

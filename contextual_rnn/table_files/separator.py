@@ -28,8 +28,11 @@ def separator_of(path: pathlib.Path, lines: Sequence[str], settings: FileSetting
     ending = ending_of(path)
     usual, found = SEPARATORS.get(ending), _found(lines)
     if usual is None:
-        example = f" {_quoted(found or BLANKS)}{', as its first lines have' if found else ' for blanks'}"
-        raise InputError(f"{path}: a {ending} table needs `separator`{example}")
+        seen = f"its first line has {NAMES[found]}s" if found in NAMES else "its cells seem to be separated by blanks"
+        raise InputError(
+            f"{path}: the ending {ending} does not say what separates the cells of a table; {seen}: give `separator` "
+            f"{_quoted(found or BLANKS)}"
+        )
     if lines and usual not in lines[0] and found:
         name = NAMES.get(found, "blank")
         raise InputError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from ..._core.counted import counted
 from ...errors import InputError
 from .notes import Notes
 from .settings import PairFileSettings
@@ -75,17 +76,18 @@ def strip_marks(
     few = settings.enclosing is None and "/" not in found and count < SHARE * len(texts)
     if settings.enclosing == "keep" or not count or few:
         return [[text] for text in texts]
+    kinds = " and ".join(MARKS[mark][1] for mark in MARKS if mark in found)
     if settings.enclosing is None and count < len(texts):
         row = found.index(None)
         raise InputError(
-            f"{places[row]}: the {side} {_shown(texts[row])} has no slashes or brackets around it, but {count} of "
-            f"{len(texts)} have; give `enclosing` strip to remove them, or keep if they are symbols"
+            f"{places[row]}: the {side} {_shown(texts[row])} has no {kinds} around it, but {count} of {len(texts)} "
+            f"{side}s have, such as {_shown(texts[found.index(next(filter(None, found)))])}; give `enclosing` strip to "
+            f"remove these {kinds}, or `enclosing` keep to read them as symbols"
         )
     variants = [
         [text] if mark is None else _variants(place, side, text, settings)
         for text, mark, place in zip(texts, found, places, strict=True)
     ]
-    kinds = " and ".join(MARKS[mark][1] for mark in MARKS if mark in found)
     several = sum(len(one) > 1 for one in variants)
     also = f", and {several} line{'s have' if several > 1 else ' has'} several {side}s" if several else ""
     notes.add(name, f"the {kinds} around the {side}s were removed{also} (`enclosing` changes this)")
@@ -117,7 +119,7 @@ def _variants(place: str, side: str, text: str, settings: PairFileSettings) -> l
     if not all(parts):
         raise InputError(f"{place}: the {side} {_shown(text)} has nothing between its slashes or brackets")
     if len(parts) > 1 and side == "source":
-        raise InputError(f"{place} has {len(parts)} sources, {_shown(text)}; a line must have one")
+        raise InputError(f"{place} has {counted(len(parts), 'source')}, {_shown(text)}; a line must have one")
     return parts
 
 

@@ -48,7 +48,9 @@ def without_header(rows: list[Row], name: str, settings: PairFileSettings, notes
     if settings.header == "absent" or (settings.header is None and not _infers_header(rows, sides)):
         return rows
     if len(rows) < 2:
-        raise InputError(f"{rows[0].place} is a header, and no pairs are below it (`header`)")
+        raise InputError(
+            f"{rows[0].place} is read as a header, and no pairs follow it; give `header` absent if it is a pair"
+        )
     if settings.header is None:
         fields = ", ".join(repr(field) for field in _fields(rows[0], sides).values())
         line = rows[0].place.rpartition(", ")[2]

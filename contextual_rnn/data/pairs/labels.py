@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..._core.counted import counted
 from ...errors import InputError
 from .notes import Notes
 from .pair import Row
@@ -20,7 +21,9 @@ def label_separator(rows: Sequence[Row], settings: PairFileSettings, name: str, 
     split = sum(USUAL in (row.label or "") for row in rows)
     if not split:
         return None
-    notes.add(name, f"labels are split into tags at semicolons in {split} lines (`label_separator` changes this)")
+    notes.add(
+        name, f"labels are split into tags at semicolons in {counted(split, 'line')} (`label_separator` changes this)"
+    )
     return USUAL
 
 

@@ -70,7 +70,8 @@ def split(what: str, text: str, unit: str) -> tuple[str, ...]:
     try:
         symbols = split_text(text, unit)
     except InputError as error:
-        raise InputError(f"{what} {text!r}: {error}") from None
+        side = what.rpartition(" ")[2]
+        raise InputError(f"{what} {text!r}: {error}; correct the line, or give another `{side}_unit`") from None
     if len(symbols) > LONGEST:
         kind = unit if unit.isalpha() else "symbols"
         raise InputError(f"{what} has {len(symbols)} {kind}; at most {LONGEST} are allowed")

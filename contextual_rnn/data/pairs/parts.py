@@ -86,8 +86,9 @@ def _all(files: Iterable[str | os.PathLike[str]], settings: PairFileSettings) ->
             raise InputError(f"{what} without files")
         if settings.file_name is None:
             raise InputError(
-                f"{what}; give `file_name`: what the name of each file is, the source, the target or the label of its "
-                "lines, or none"
+                f"{what}; say with `file_name` what the names of its files, such as {stem_of(min(members))}, are: "
+                "`file_name` source or target if lines hold the other side alone, label if lines hold pairs of that "
+                "label, or none if the names mean nothing"
             )
         found += map(str, sorted(members))
     return found

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ..._core.counted import counted
 from ..._core.settings import takes_settings
 from ...errors import InputError
 from ...table_files.doubtful import labels_alike
 from ...table_files.open import is_binary
 from ..infer_unit import UNCLEAR, infer_unit
+from ..lengths import first_names
 from ..table import Table, is_path
 from ..units import PAIR_NAMES, Units
 from .enclosing import strip_marks
@@ -18,7 +20,7 @@ from .labels import check_tags, label_separator, tags_of
 from .notes import Notes
 from .pair import Pair, Pairs, PairSource, Row, split
 from .parts import Parallel, Part, parts_of
-from .settings import NONE, PairFileSettings
+from .settings import FIELDS, NONE, PairFileSettings
 from .tables import listed_rows, table_rows
 from .text_rows import text_rows
 from .variants import check_marks, split_variants
@@ -76,6 +78,11 @@ def read_pairs(
         for row in rows
     ]
     labels = list(dict.fromkeys(tag for row in rows for tag in tags_of(row.label, separator)))
+    if like is None and (settings.label_column is not None or len(settings.columns) == FIELDS):
+        what = "label" if separator is None else "tag"
+        notes.add(
+            in_one(parts), f"the label column has {counted(len(labels), f'distinct {what}')}: {first_names(labels)}"
+        )
     sentences = [*notes.sentences(), *labels_alike({"label": labels})]
     return Pairs(pairs, labels, units, _files(parts), separator, sentences)
 

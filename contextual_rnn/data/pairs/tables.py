@@ -31,12 +31,14 @@ def table_rows(table: Table, columns: Sequence[str]) -> list[Row]:
     names = list(columns) or table.frame.columns
     if not columns and len(names) != 2:
         listed = ", ".join(map(repr, names[:20]))
-        raise InputError(f"{table.name} has the columns {listed}; name those of source and target with `columns`")
+        example = f", such as `columns` {names[0]} {names[1]}" if len(names) > 1 else " with `columns`"
+        raise InputError(f"{table.name} has the columns {listed}; name those of source and target{example}")
     missing = [name for name in columns if name not in table.frame.columns]
     if missing and not table.from_frame and len(table.frame.columns) in (2, 3):
         raise InputError(
-            f"{table.name} has no column {missing[0]!r}; it has {', '.join(map(repr, table.frame.columns))}"
-            f"{nearest(missing[0], table.frame.columns)}; if its lines are pairs without a header, leave `columns` out"
+            f"{table.name} has no column {missing[0]!r}; its first line, which is read as the header, has "
+            f"{', '.join(map(repr, table.frame.columns))}{nearest(missing[0], table.frame.columns)}; if the file has "
+            "no header, leave `columns` out"
         )
     table.check_columns(names)
     labels = table.labels(names[2]) if len(names) == 3 else [None] * len(table)

@@ -7,13 +7,16 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 
+from ..._core.counted import counted
 from ...errors import InputError
+from ...table_files.csv_rows import quotation
 from .lines import lines_of
 from .notes import Notes
 from .pair import Row
 from .parts import Parallel, Part
 from .settings import FIELDS, NONE, PairFileSettings
 
+SHOWN = 20  # characters of a field
 SEPARATORS = {"\t": "tab", ",": "comma", ";": "semicolon", "|": "vertical bar", " ": "blank"}
 
 
@@ -92,7 +95,7 @@ def _fields(place: str, line: str, separator: str) -> list[str]:
     try:
         return next(csv.reader([line], delimiter=separator, strict=True))
     except csv.Error as error:
-        raise InputError(f"{place}: {error}; is a quotation mark out of place or not closed?") from None
+        raise InputError(f"{place}: {quotation(error)}") from None
 
 
 def _row(place: str, fields: list[str], separator: str, part: Part, settings: PairFileSettings) -> Row:
@@ -123,16 +126,16 @@ def _check_list_line(place: str, text: str) -> None:
 
 def _pair_row(place: str, fields: Sequence[str], separator: str) -> Row:
     if len(fields) != 2:
-        hint = "; give `label_column` if one of the three fields is a label" if len(fields) == FIELDS else ""
+        name = SEPARATORS.get(separator, f"separator {separator!r}")
         raise InputError(
-            f"{place} has {_marks(fields, separator)}; it must have one, between source and target{hint}"
-            f"{_mend(fields, separator)}"
+            f"{place} has {_marks(fields, separator)}; it must have one {name}, between source and target"
+            f"{_mend(fields, separator) or _mend_of_more(fields)}"
         )
     for side, text in zip(("source", "target"), fields, strict=True):
         if not text:
-            raise InputError(f"{place}: the {side} is empty")
+            raise InputError(f"{place}: the {side} is empty; write it, or delete the line")
         if not text.strip():
-            raise InputError(f"{place}: the {side} has nothing but spaces")
+            raise InputError(f"{place}: the {side} has nothing but spaces; write it, or delete the line")
     return Row(place, fields[0], fields[1])
 
 
@@ -150,6 +153,17 @@ def _mend(fields: Sequence[str], separator: str) -> str:
     return f"; give {', or '.join(mends)}"
 
 
+def _mend_of_more(fields: Sequence[str]) -> str:
+    """Return the setting that may mend a line of more than two fields."""
+    if len(fields) != FIELDS:
+        return "; delete the other fields"
+    shown = ", ".join(repr(field if len(field) <= SHOWN else field[: SHOWN - 3] + "...") for field in fields)
+    return (
+        f"; if one of its fields ({shown}) is a label, say which one, such as `label_column` {FIELDS} for the last; "
+        "else delete the field"
+    )
+
+
 def _marks(fields: Sequence[str], separator: str) -> str:
     name, count = SEPARATORS.get(separator, f"separator {separator!r}"), len(fields) - 1
     return {0: f"no {name}", 1: f"one {name}"}.get(count, f"{count} {name}s")
@@ -163,8 +177,8 @@ def _parallel_rows(files: Parallel, settings: PairFileSettings) -> Iterator[Row]
     counts = [len(side) for side in sides]
     if counts[0] != counts[1]:
         raise InputError(
-            f"{files.source} has {counts[0]} lines and {files.target} {counts[1]}; line n of the one must be the "
-            "source of line n of the other"
+            f"{files.source} has {counted(counts[0], 'line')} and {files.target} has {counted(counts[1], 'line')}, but "
+            "both must have the same number: the first line of one belongs to the first line of the other, and so on"
         )
     for (number, source), (other, target) in zip(sides[0].items(), sides[1].items(), strict=True):
         for path, line, text, partner in (
@@ -172,7 +186,9 @@ def _parallel_rows(files: Parallel, settings: PairFileSettings) -> Iterator[Row]
             (files.target, other, target, source),
         ):
             if not text.strip() and partner.strip():
-                raise InputError(f"{path}, line {line} is blank, but that of the other file is not")
+                raise InputError(
+                    f"{path}, line {line} is blank, but that of the other file is not; write it, or delete both"
+                )
             if text.startswith("#") and settings.comment is None:
                 _check_comment(f"{path}, line {line}", [text], 1)
         if source.strip():

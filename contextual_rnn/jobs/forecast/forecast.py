@@ -7,6 +7,7 @@ import pathlib
 
 import polars as pl
 
+from ..._core.counted import counted
 from ...data.output import check_files, write_table
 from ...errors import InputError
 from .errors import forecast_errors
@@ -52,4 +53,5 @@ def forecast_file(
     horizon = model.settings.horizon
     shown = f"{compared}\n" if compared is not None else ""
     where = f"\nErrors: {errors}" if errors is not None else ""
-    return f"{horizon} steps after each of {len(found) // horizon} series.\n{remarks}{shown}Forecasts: {out}{where}"
+    steps = counted(horizon, "step")
+    return f"{steps} after each of {len(found) // horizon} series.\n{remarks}{shown}Forecasts: {out}{where}"

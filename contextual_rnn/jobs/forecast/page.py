@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..._core.counted import counted
 from ..._core.records import Record
 from ...data.series import Series, read_series, records, time_column
 from ...errors import InputError
@@ -76,8 +77,8 @@ class ForecastPage(Page):
         )
         attention = "" if settings.attention == "none" else f" Its {settings.attention} attention reads the past too."
         return [
-            f"An encoder reads the last {settings.past} steps of {listed(read)}; a decoder forecasts "
-            f"{settings.horizon} steps of {listed(settings.targets)}{ahead}.",
+            f"An encoder reads the last {counted(settings.past, 'step')} of {listed(read)}; a decoder forecasts "
+            f"{counted(settings.horizon, 'step')} of {listed(settings.targets)}{ahead}.",
             f"The decoder's initial state h0 is {bridge}.{attention}",
             "A forecast is what the model expects on average: training minimises the squared error."
             + " Quantiles come from its errors on held-out windows." * bool(settings.quantiles),

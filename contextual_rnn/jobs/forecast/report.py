@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
+from ..._core.counted import counted
 from ..._core.records import Record
 from ...data.scaled_errors import MAE, SCALED, errors_by_series, mean_absolute, series_in_words
 from ...data.series import Datasets
@@ -44,8 +45,9 @@ def report(
     trained = len(data.training if data.stored is None else data.stored.names)
     found = _found(data, model, result)
     sentences = [
-        f"Trained an encoder and decoder ({settings.cell}, {settings.hidden} units) to forecast {settings.horizon} "
-        f"steps from {settings.past}, on {trained} series for {len(history)} epochs.",
+        f"Trained an encoder and decoder ({settings.cell}, {counted(settings.hidden, 'unit')}) to forecast "
+        f"{counted(settings.horizon, 'step')} from {settings.past}, on {trained} series for "
+        f"{counted(len(history), 'epoch')}.",
         epoch_in_words(epoch, len(history), "the lowest validation error in the scale of the training loss")
         if epoch
         else "No epoch has a lower validation error than the linear model, so the forecasts are those of the linear "

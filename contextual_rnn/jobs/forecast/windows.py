@@ -11,6 +11,7 @@ import polars as pl
 import torch
 from torch import Tensor
 
+from ..._core.counted import counted
 from ..._core.records import Record
 from ...coding import Coding
 from ...context import Field
@@ -57,13 +58,13 @@ class Question:
         Raises:
             InputError: a table is wrong, or missing, or has a series that is too short, or another frequency.
         """
-        if settings.inputs and future is None:
-            raise InputError("the model has inputs, whose values must be known at the steps to forecast: give `future`")
         known = Table(past, "`past`", settings)
         series = read_series(
             known, settings, scored_from=0, min_length=settings.past, frequency=frequency, coding=coding
         )
         check_frequency(series[0].times, frequency, known.name)
+        if future is None and settings.inputs:
+            raise InputError(f"give `future`, a table with {_rows_to_come(series, settings)}, which the model reads")
         if future is None:
             return cls(known, None, series, [])
         to_come = Table(future, "`future`", settings)
@@ -96,7 +97,8 @@ class Question:
         inputs += [one.inputs[past:, both : both + ahead] for one in windows]
         read = [one.filled[:past, targets:] for one in windows if one.filled is not None]
         tables = " and ".join(table.name for table in (self.past, self.future) if table is not None)
-        return filled_in_words(tables, inputs, read, settings.missing) if windows else []
+        found = [note for table in (self.past, self.future) if table is not None for note in table.notes]
+        return found + (filled_in_words(tables, inputs, read, settings.missing) if windows else [])
 
     def _continued(self, one: Series, to_come: Series | None, settings: ForecastSettings) -> Series:
         """Return a series with the inputs of the horizon, whose targets and past-only inputs are missing."""
@@ -166,6 +168,21 @@ class Question:
         }
 
 
+def _rows_to_come(series: Sequence[Series], settings: ForecastSettings) -> str:
+    """Return in words the rows that a table of the steps to forecast must have."""
+    horizon, one, time = settings.horizon, series[0], time_column(settings)
+    columns = ", ".join(
+        map(repr, [*filter(None, [settings.series]), *(settings.time or () if time else ()), *settings.inputs])
+    )
+    rows = f"the {counted(horizon, 'row')} after {'those' if time is None else 'the last one'}"
+    if settings.series is not None:
+        rows += f" of each of its {len(series)} series, such as {one.name!r}"
+    if time is not None and one.times is not None and one.times.step:
+        cells = _times_after(one, horizon)
+        rows += f" ({cells[0]})" if horizon == 1 else f" ({cells[0]} to {cells[-1]})"
+    return f"the columns {columns} and {rows}"
+
+
 def _times_after(one: Series, steps: int) -> pl.Series:
     assert one.times is not None
     return one.times.after(int(one.rows[-1]), steps)
@@ -190,8 +207,8 @@ def _future_of(series: Sequence[Series], future: Table, settings: ForecastSettin
     for one in following:
         if len(one) > horizon:
             raise InputError(
-                f"{future.name}: series {one.name!r} has {len(one)} steps, but the horizon is {horizon}; without "
-                "a column of times (`time` of `fit`), `future` must hold exactly the steps that follow `past`"
+                f"{future.name}: series {one.name!r} has {counted(len(one), 'step')}, but the horizon is {horizon}; "
+                "without a column of times (`time` of `fit`), `future` must hold exactly the steps that follow `past`"
             )
     return following
 
@@ -328,9 +345,9 @@ def beginnings_and_ends(sizes: Sequence[int], size: int) -> tuple[Places, Places
     long = [place for place, steps in enumerate(sizes) if steps >= 2 * size]
     if not long:
         raise InputError(
-            f"the longest training series has {max(sizes)} steps, but {2 * size} are needed: `past` and `horizon` take "
-            f"{size} steps at its beginning, to train on, and at its end, to validate on; give a shorter `past` or "
-            "`horizon`, or a `validation` table"
+            f"the longest training series has {counted(max(sizes), 'step')}, but {2 * size} are needed: `past` and "
+            f"`horizon` take {size} steps at its beginning, to train on, and at its end, to validate on; give a "
+            "shorter `past` or `horizon`, or a `validation` table"
         )
     ends = [max(size, int(HELD_OUT * sizes[place])) for place in long]
     beginnings = [(place, 0, sizes[place] - end) for place, end in zip(long, ends, strict=True)]

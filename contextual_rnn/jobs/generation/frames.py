@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,12 +12,14 @@ from torch import Tensor
 
 from ..._core.choices import nearest
 from ...coding import Coding
-from ...context import Field, Label
+from ...context import Field, Label, Quantity
 from ...data.series import Series, context_of
 from ...data.table import Table, free_name
 from ...errors import InputError
 from ...sequence_model import Samples
 from .settings import GenerationSettings
+
+SHOWN = 10  # labels that a sentence lists
 
 
 def context_vector(context: dict[str, Any], settings: GenerationSettings, fields: dict[str, Field]) -> Tensor:
@@ -31,13 +33,11 @@ def context_vector(context: dict[str, Any], settings: GenerationSettings, fields
         raise InputError(f"`context` must be a dict of values by column; found {type(context).__name__}")
     for name in context:
         if name not in names:
-            listed = ", ".join(names) or "none"
-            raise InputError(
-                f"`context`: the model has no context column {name!r}{nearest(name, names)}; it has {listed}"
-            )
+            listed = f"only {', '.join(map(repr, names))}" if names else "none"
+            raise InputError(f"`context`: the model has no context column {name!r}, {listed}{nearest(name, names)}")
     missing = [name for name in names if name not in context]
     if missing:
-        raise InputError(f"`context` needs a value of {', '.join(map(repr, missing))}")
+        raise InputError(f"`context` needs a value of every context column: {typed(missing, fields)}")
     values: dict[str, str] = {}
     if names:
         table = Table(pl.DataFrame({name: [context[name]] for name in names}, strict=False), "`context`")
@@ -45,6 +45,23 @@ def context_vector(context: dict[str, Any], settings: GenerationSettings, fields
     empty = np.empty((0, 0), np.float32)
     one = Series("sample", empty, empty, values, np.empty(0, int), place="`context`")
     return context_of([one], fields, names)
+
+
+def typed(names: Sequence[str], fields: Mapping[str, Field]) -> str:
+    """Return values of context columns as they are typed, such as `kind=a or kind=b`, in words."""
+    found = []
+    for name in names:
+        field = fields[name]
+        if isinstance(field, Label) and field.names:
+            choices = [f"{name}={label}" for label in field.names[:SHOWN]]
+            more = f" or {len(field.names) - SHOWN} more" * (len(field.names) > SHOWN)
+            found.append(f"give {' or '.join(choices)}{more}")
+        elif isinstance(field, Quantity) and field.observed is not None:
+            low, high = field.observed
+            found.append(f"give {name}={low:g}, or another number up to {name}={high:g}")
+        else:
+            found.append(f"give {name}=VALUE")
+    return "; ".join(found)
 
 
 def context_vectors(contexts: Sequence[dict[str, Any]], fields: dict[str, Field]) -> Tensor:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
+from ..._core.counted import counted
 from ...data.fields import named_values
 from ...data.output import check_files, write_table
 from ...errors import InputError
@@ -52,10 +53,10 @@ def sample_file(
     model = SeriesGenerator.load(run)
     table = model.sample(values, n, steps, temperature, seed, like=pl.DataFrame())
     write_table(out, table)
-    report = f"{len(table)} steps of {n} series.\n"
+    report = f"{counted(len(table), 'step')} of {n} series.\n"
     unfinished = (table.group_by(table.columns[0]).len()["len"] == steps).sum()
     if unfinished:
-        report += f"{unfinished} of the series reached the limit of {steps} steps (`steps`).\n"
+        report += f"{unfinished} of the series reached the limit of {counted(steps, 'step')} (`steps`).\n"
     report += f"Series: {out}"
     if figure:
         from ...study.figures import write_figure

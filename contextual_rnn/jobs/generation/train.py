@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from ..._core.checkpoint import best_epoch
+from ..._core.counted import counted
 from ..._core.records import Batch, Record, shuffled
 from ..._core.settings import check_count, takes_settings
 from ...cores import IN_WORDS
@@ -195,8 +196,8 @@ def _report(
     loss = rows[last][LIKELIHOOD.key]
     rows |= {f"{name}, {last}": values for name, values in found.items()}
     sentences = [
-        f"Trained {IN_WORDS[settings.cell]} of {settings.hidden} units, with initial state {settings.kind.name!r}, on "
-        f"{len(training)} series for {settings.epochs} epochs.",
+        f"Trained {IN_WORDS[settings.cell]} of {counted(settings.hidden, 'unit')}, with initial state "
+        f"{settings.kind.name!r}, on {len(training)} series for {counted(settings.epochs, 'epoch')}.",
         _epoch(result["metrics"].get("epoch", len(history)), len(history), data, held_out),
         *data.remarks,
         scale_in_words(settings, given),

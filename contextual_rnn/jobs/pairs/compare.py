@@ -218,7 +218,7 @@ def _findings(trained: Trained, variants: dict[str, Row], data: PairData) -> dic
     return {
         "answer": answer_in_words(f"the {subject}", differences[0] if differences else None, by, by.items),
         "runs": runs,
-        "summary": summarise(runs, list(kinds[0])),
+        "summary": summarise(runs, list(kinds[0]), metrics),
         "differences": differences,
         "sentences": [*sentences, *caution(differences, by, len(runs[0]["wrong"])), *data.overlap()],
         "metrics": metrics,

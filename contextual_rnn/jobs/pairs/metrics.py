@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ...data.units import join
-from ...study.metric import ItemMetric, Metric
+from ...study.metric import RATE, SHARE, ItemMetric, Metric
 from .text_metrics import bleu, bleu_lowercase, chrf, is_installed, signatures
 
 Symbols = Sequence[str]
@@ -52,21 +52,22 @@ class PairMetric(Metric):
 
 
 METRICS = (
-    PairMetric("word_error_rate", "sequence error rate", "%", "difference", compute=word_error_rate),
-    PairMetric("phone_error_rate", "symbol error rate", "%", "difference", compute=phone_error_rate),
+    PairMetric("word_error_rate", "sequence error rate", "%", "difference", bounds=SHARE, compute=word_error_rate),
+    PairMetric("phone_error_rate", "symbol error rate", "%", "difference", bounds=RATE, compute=phone_error_rate),
 )
 TEXT_METRICS = (
-    PairMetric("bleu", "BLEU", "", "difference", compute=bleu, of_text=True, higher_is_better=True),
+    PairMetric("bleu", "BLEU", "", "difference", bounds=SHARE, compute=bleu, of_text=True, higher_is_better=True),
     PairMetric(
         "bleu_lowercase",
         "BLEU in lower case",
         "",
         "difference",
+        bounds=SHARE,
         compute=bleu_lowercase,
         of_text=True,
         higher_is_better=True,
     ),
-    PairMetric("chrf", "chrF", "", "difference", compute=chrf, of_text=True, higher_is_better=True),
+    PairMetric("chrf", "chrF", "", "difference", bounds=SHARE, compute=chrf, of_text=True, higher_is_better=True),
 )
 
 

@@ -6,7 +6,9 @@ import os
 import pathlib
 import time
 from collections.abc import Sequence
+from typing import Literal
 
+from ..._core.counted import counted
 from ..._core.files import write_bytes
 from ...data.pairs import PairSource, read_pairs
 from ...errors import InputError
@@ -30,6 +32,11 @@ def score_pairs(
     alpha: float = 0.0,
     coverage: float = 0.0,
     answers: str | os.PathLike[str] | None = None,
+    separator: str | None = None,
+    header: Literal["present", "absent"] | None = None,
+    comment: str | None = None,
+    skip_rows: int | None = None,
+    encoding: str | None = None,
 ) -> FitReport:
     """Write the targets of test sources with trained models, and report their errors.
 
@@ -46,6 +53,13 @@ def score_pairs(
         coverage: Weight of the coverage penalty, which lowers the score of a target that leaves parts of its source
             without attention.
         answers: File to write the sources, the targets and the references to, with tabs between them.
+        separator: Text between the fields of a line of the test file, as for `fit pairs`; by default, that of the
+            training pairs.
+        header: Whether the first line of the test file is a header; by default, as for the training pairs.
+        comment: Text that starts a line to skip, or none; by default, as for the training pairs.
+        skip_rows: Number of lines at the start of the test file that are skipped; by default, that of the training
+            pairs.
+        encoding: Encoding of the test file; by default, that of the training pairs.
 
     Returns:
         The report: printing it shows the table, and `rows` has its values.
@@ -63,7 +77,9 @@ def score_pairs(
     models = [PairNetwork.load(run) for run in runs]
     search.check_models(models, list(map(str, runs)), has_labels=True)
     settings, units = models[0].settings, models[0].units
+    own = {"separator": separator, "header": header, "comment": comment, "skip_rows": skip_rows, "encoding": encoding}
     files = {**settings.options(), "label_separator": models[0].label_separator or "none"}
+    files |= {name: value for name, value in own.items() if value is not None}
     read = read_pairs(source, units=units, name="`test`", **files)
     asked = questions(cut(read.pairs, models[0].subwords))
     start = time.process_time()
@@ -71,8 +87,9 @@ def score_pairs(
     seconds = time.process_time() - start
     if answers is not None:
         write_bytes(pathlib.Path(answers), found.table(units).encode())
+    decoded = f"{counted(len(asked), 'source')} {'was' if len(asked) == 1 else 'were'} decoded"
     sentences = [
-        f"{len(asked)} sources were decoded with a beam of {beam} in {seconds:.1f} s of processor time.",
+        f"{decoded} with a beam of {beam} in {seconds:.1f} s of processor time.",
         *(f"Metric: {one}." for one in scored_by([one.references for one in asked], units.target)),
     ]
     rows = {"all": found.metrics(), **found.by_length()}

@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from ..._core.counted import counted
 from ..._core.settings import check_count
 from ...data.pairs import SourceLine
 from ...data.pairs.enclosing import without_marks
@@ -110,7 +111,7 @@ class Search:
         cut = [str(number) for number, target in enumerate(targets, start=1) if not target.ended]
         if cut:
             which = "the target" if len(targets) == 1 else f"target {', '.join(cut)}"
-            remarks.append(f"{which} was cut at {self.longest} symbols; a larger `longest` allows more")
+            remarks.append(f"{which} was cut at {counted(self.longest, 'symbol')}; a larger `longest` allows more")
         return f"{line.place}: {'; '.join(remarks)}" if remarks else None
 
 

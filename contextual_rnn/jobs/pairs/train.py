@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from ..._core.checkpoint import best_epoch
+from ..._core.counted import counted
 from ..._core.files import write_bytes
 from ..._core.settings import takes_settings
 from ...data.encoded_pairs import PairBatch, Vocabulary, bucketed, updates_of_epoch
@@ -234,8 +235,8 @@ def _report(data: PairData, model: PairModel, result: dict[str, Any], history: l
     references = [one.references for one in data.test or data.validation]
     best = BEST[settings.chosen_by(data.units.target)]
     sentences = [
-        f"Trained an encoder-decoder ({settings.cell}, {settings.hidden} units, bridge {settings.bridge}, attention "
-        f"{settings.attention}) on {len(data.training)} pairs.",
+        f"Trained an encoder-decoder ({settings.cell}, {counted(settings.hidden, 'unit')}, bridge {settings.bridge}, "
+        f"attention {settings.attention}) on {counted(len(data.training), 'pair')}.",
         epoch_in_words(metrics["epoch"], len(history), best),
         data.units.in_words(),
         *data.notes,

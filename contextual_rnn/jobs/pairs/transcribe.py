@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from ..._core.counted import counted
 from ..._core.settings import check_count
 from ...data.pairs import SourceLine, read_sources, source_line
 from ...errors import InputError
@@ -60,7 +61,8 @@ def transcribe(
 def _lines_of(sources: Iterable[str] | str, labels: list[str] | None, model: PairNetwork) -> list[SourceLine]:
     texts = [sources] if isinstance(sources, str) else list(sources)
     if labels is not None and len(labels) != len(texts):
-        raise InputError(f"`label` has {len(labels)} labels for {len(texts)} sources; give one for each, or one text")
+        counts = f"{counted(len(labels), 'label')} for {counted(len(texts), 'source')}"
+        raise InputError(f"`label` has {counts}; give one for each, or one text")
     lines = []
     for number, text in enumerate(texts):
         if not isinstance(text, str):

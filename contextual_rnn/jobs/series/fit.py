@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
+from ..._core.counted import counted
 from ..._core.records import Record
 from ..._core.settings import takes_settings
 from ...cores import IN_WORDS
@@ -119,8 +120,8 @@ def _report(
     rows |= {f"{name}, {last}": values for name, values in found.items()}
     nearest = min(found, key=lambda name: found[name]["free_run_rmse"])
     sentences = [
-        f"Trained {IN_WORDS[settings.cell]} of {settings.hidden} units, with initial state {settings.kind.name!r}, on "
-        f"{len(data.training)} series for {settings.epochs} epochs.",
+        f"Trained {IN_WORDS[settings.cell]} of {counted(settings.hidden, 'unit')}, with initial state "
+        f"{settings.kind.name!r}, on {len(data.training)} series for {counted(settings.epochs, 'epoch')}.",
         *data.remarks,
         scale_in_words(settings.scale, settings.scale, "window"),
         f"Errors are in {error_unit(settings.targets)}.",

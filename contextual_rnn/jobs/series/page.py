@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..._core.counted import counted
 from ..._core.records import Record
 from ...data.series import Series, read_series, records, time_column
 from ...errors import InputError
@@ -72,7 +73,7 @@ class SeriesPage(Page):
         settings = model.settings
         given = [
             *settings.context,
-            *([f"the first {settings.window} steps, targets included"] if settings.window else []),
+            *([f"the first {counted(settings.window, 'step')}, targets included"] if settings.window else []),
         ]
         known = f"What is known at the start: {', '.join(given)}." if given else "Nothing is known at the start."
         return [

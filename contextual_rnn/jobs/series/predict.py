@@ -38,6 +38,9 @@ _ENTRY = "states"  # of the metadata of a file, which has the header
 WHOLE = "the whole table"  # the key of the state of a table that is one series
 
 
+WRITES = "`predict` with `end`, on the rows before these, writes the file of states for `start`"
+
+
 class States(dict[str, State]):
     """The state of every series at the end of a prediction, by the name of the series.
 
@@ -71,8 +74,11 @@ class States(dict[str, State]):
         """
         path, shapes = pathlib.Path(path), _shapes(model)
         if not path.exists():
-            raise InputError(f"{path}: there is no such file of states")
-        file = read_tensors(path)
+            raise InputError(f"{path}: there is no such file of states; {WRITES}")
+        try:
+            file = read_tensors(path)
+        except InputError as error:
+            raise InputError(f"{error}; {WRITES}") from None
         try:
             header = file.header(_ENTRY) if file.is_sealed else {"series": file.header("series")}
             names, of_model = list(header["series"]), header.get("model")
@@ -251,7 +257,8 @@ def _remarks(table: Table, known: Sequence[Record], window: int, settings: Serie
     inputs, targets = len(settings.inputs), len(settings.targets)
     indicators = [record.inputs[:, inputs : 2 * inputs] for record in known if record.filled is not None]
     read = [record.filled[:window, targets:] for record in known if record.filled is not None]
-    return filled_in_words(table.name, indicators, read, settings.missing) if indicators else []
+    filled = filled_in_words(table.name, indicators, read, settings.missing) if indicators else []
+    return [*table.notes, *filled]
 
 
 def _rmse(

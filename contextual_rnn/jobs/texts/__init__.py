@@ -17,6 +17,12 @@ from .train import fit
 
 __all__ = ["TextComparison", "TextModel", "TextSettings", "compare", "fit", "load"]
 
-COMMANDS = {"fit texts": fit, "compare texts": compare, "sample texts": sample_file, "score": score_file}
+COMMANDS = {
+    "fit texts": fit,
+    "compare texts": compare,
+    "sample texts": sample_file,
+    "score": score_file,
+    "score texts": score_file,
+}
 
 load = TextModel.load

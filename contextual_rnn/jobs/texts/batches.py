@@ -134,7 +134,7 @@ def dropped(context: dict[str, Any], share: float, size: int) -> dict[str, Any]:
     rate = draw_rows(lambda rows: torch.rand(rows, 1), size) ** ((1 - share) / share)
     out = draw_rows(lambda rows: torch.rand(rows, len(context)), size) < rate
     return {
-        name: torch.where(mask, torch.nan, column)
+        name: torch.where(mask.to(column.device), torch.nan, column)
         if isinstance(column, Tensor)
         else [None if absent else label for absent, label in zip(mask.tolist(), column, strict=True)]
         for (name, column), mask in zip(context.items(), out.unbind(1), strict=True)

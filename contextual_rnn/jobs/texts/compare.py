@@ -15,9 +15,10 @@ from ...data.parquet import check_cluster
 from ...data.table import Source
 from ...errors import InputError
 from ...study.comparison import Comparison, Trained, text_table, train_kinds
-from ...study.differences import findings
+from ...study.differences import findings, kinds_worse_than_baselines
 from ...study.metric import Metric, Row
 from ...study.run_folder import make_folder
+from .answer import further
 from .baselines import baselines
 from .batches import Encoded
 from .check import Check, Checker, in_words
@@ -25,16 +26,22 @@ from .data import TextData, Texts
 from .metrics import BITS, BY_TEXT, METRICS
 from .obtained import (
     DISTINCT,
+    FEWEST_TEXTS,
     NEW,
+    NEW_IN_WORDS,
+    TOO_FEW,
     VALID,
     Written,
     correlation_of,
+    count_of,
     error_of,
     mean_deciles,
+    tolerance_in_words,
     tolerances,
     with_progress,
     within_of,
 )
+from .over_texts import IN_WORDS, with_intervals_over_texts
 from .settings import PLACES, TextSettings
 from .stored import StoredTexts
 from .train import Training, encode, read_tables
@@ -65,8 +72,8 @@ class TextComparison(Comparison):
         """Return the metrics of every kind as a table, the best kind first; and a table of what was asked for."""
         tables = [Comparison.table(self._of_texts(), width)]
         if self.checked:
-            names = ("mean absolute error", "correlation", "within the tolerance, %")
-            tables.append(text_table(["asked and obtained", self.heading, *names], self._asked(), width))
+            names = ("valid texts", "mean absolute error", "correlation", "within the tolerance, %")
+            tables.append(text_table(["asked for (tolerance)", self.heading, *names], self._asked(), width))
         return "\n\n".join(tables)
 
     def plot_errors(self) -> Figure:
@@ -79,18 +86,26 @@ class TextComparison(Comparison):
 
     def _asked(self) -> list[list[str]]:
         kinds = list(dict.fromkeys(run[self.factor] for run in self.runs))
-        metrics = (error_of, correlation_of, within_of)
-        return [
-            [column, kind, *(self._cell(kind, of(column)) for of in metrics)]
-            for column in self.checked
-            for kind in kinds
-        ]
+        allowed = self.report["checks"]["tolerances"]
+        rows = []
+        for column in self.checked:
+            for kind in kinds:
+                error, related, within = (self._cell(kind, of(column)) for of in (error_of, correlation_of, within_of))
+                name = f"{column} (±{allowed[column]:.3g})" if column in allowed else column
+                rows.append([name, kind, self._count(kind, column), error, related, within])
+        return rows
+
+    def _count(self, kind: str, column: str) -> str:
+        """Return the number of valid texts, of all seeds, for which a value was asked."""
+        counts = [run["metrics"].get(count_of(column)) or 0 for run in self.runs if run[self.factor] == kind]
+        return str(sum(counts))
 
     def plot_asked(self) -> Figure:
         """Draw the mean of the values obtained against those asked for, by tenths of these, for every kind."""
         from .figures import asked_and_obtained
 
-        return asked_and_obtained(self.report["checks"]["deciles"])
+        checks = self.report["checks"]
+        return asked_and_obtained(checks["deciles"], checks["tolerances"])
 
     def figures(self) -> dict[str, Callable[[], Figure]]:
         """Return what draws each figure, by the name of its file."""
@@ -119,24 +134,26 @@ def compare(
     """Train the same model of texts with the context in h0, at every step, in both and nowhere, and compare them.
 
     Settings with several values are chosen for each place in the same way, on validation texts. The table shows the
-    bits per symbol of the test texts. With `check`, each model also writes a text for the context of every test text,
-    and what these functions say of the texts is compared with what was asked for.
+    bits per symbol of the test texts. With `check`, each model also writes a text for the context of every test text.
+    Functions of yours compute a property of each of these texts, which is compared with the one asked for.
 
     Args:
         train: Training table with one row per text: a CSV, TSV or Parquet file; in Python, also a data frame.
         test: Table to report metrics on; nothing is chosen on it.
-        context_in: Places to compare: the initial state (h0), every input (every-step), both, or none.
+        context_in: Where the compared models read the context: in the initial state (h0), at every input
+            (every-step), in both, or nowhere (none).
         seeds: Number of seeds, counted from 0; with fewer than 5, no difference is claimed.
         validation: Table to choose the epoch and the settings on; by default, a tenth of the training texts is held
             out.
-        check: Functions of a text, as package.module:function, each of which returns a number, or None for a text that
-            is not valid. The number is compared with the context column of the function's name, or with COLUMN in
-            COLUMN=package.module:function. They are called in another process.
+        check: Functions that compute a property of a text, as package.module:function or
+            COLUMN=package.module:function. Each returns a number, or None for a text that is not valid. The number is
+            compared with the value of COLUMN that was asked for; without COLUMN, with that of the context column that
+            has the function's name. The functions are called in another process.
         check_timeout: Seconds that a call of a check may take.
         check_texts: Number of texts that each model writes for the checks, for the contexts of the first test texts;
             by default, one for each test text.
-        tolerance: Largest difference between a value asked for and the one obtained that is counted as met, in
-            standard deviations of the column in the training table.
+        tolerance: Largest difference between the value asked for and the value obtained at which the request counts as
+            met, in standard deviations of the column in the training table.
         out: Run folder to create; by default, nothing is kept on disk.
         resume: Continue in a folder that already holds this run, and skip what is finished.
         jobs: Number of processes; by default, one per processor, or per GPU if there are several.
@@ -183,14 +200,28 @@ def _found(trained: Trained, variants: Sequence[str], data: TextData, checks: Ch
         pairs = [(a, b, f"Reading the context: {a}, rather than {b}")]
     report = {"baselines": simple, "chosen": trained.chosen()}
     metrics, said = [*METRICS], list[str]()
+    columns = [one.column for one in checks.functions if one.column]
     if checks.functions:
         report["checks"], more, said = checks.run(trained)
         metrics += more
+    also = [of(column) for column in columns for of in (correlation_of, within_of)]
+    found = findings(
+        trained.runs, pairs, metrics, BY_TEXT, simple, "the place of the context", PRIMARY, listed_only=also
+    )
+    if with_intervals_over_texts(found["summary"], trained.runs, len(checks.test), columns):
+        said.append(IN_WORDS)
+    found["answer"] += further(found["differences"], columns)
     return TextComparison(
-        **findings(trained.runs, pairs, metrics, BY_TEXT, simple, "the place of the context", PRIMARY),
+        **found,
         **trained.fields(),
         report=report,
-        note="\n".join([" ".join([*data.remarks, "Lower is better for bits and errors."]), *said]),
+        note="\n".join(
+            [
+                " ".join([*data.remarks, "Lower is better for bits and errors."]),
+                *kinds_worse_than_baselines(trained.runs, simple, METRICS),
+                *said,
+            ]
+        ),
     )
 
 
@@ -232,12 +263,14 @@ class Checks:
             What `results.json` holds, the metrics to compare, and sentences on what was inferred and what failed.
         """
         deciles: dict[str, list[list[Row]]] = {}
+        allowed: dict[str, float] = {}
         names = list(trained.models)
         with Checker([one.function for one in self.functions], self.timeout) as checker:
             for run, name in zip(trained.runs, with_progress(names), strict=True):
                 model = trained.models[name]
                 written = Written.by(model, self.test, self.functions, checker, run["seed"])
-                run["metrics"] |= written.metrics(tolerances(model, list(written.got), self.tolerance))
+                allowed = tolerances(model, list(written.got), self.tolerance)
+                run["metrics"] |= written.metrics(allowed)
                 deciles.setdefault(run["initial_state"], []).append(written.deciles())
                 if trained.out is not None:
                     folder = pathlib.Path(trained.folder.path) / "written"
@@ -248,7 +281,12 @@ class Checks:
         report = {
             "functions": [dataclasses.asdict(one) for one in self.functions],
             **{"columns": columns, "texts": len(self.test), "tolerance": self.tolerance, "failed": failed},
+            "tolerances": allowed,
             "deciles": mean_deciles(deciles),
         }
         metrics = [VALID, DISTINCT, NEW, *map(error_of, columns)]
-        return report, metrics, [in_words(self.functions), *failed]
+        few = [
+            run for run in trained.runs for column in columns if run["metrics"].get(count_of(column), 0) < FEWEST_TEXTS
+        ]
+        said = [in_words(self.functions), NEW_IN_WORDS, *([tolerance_in_words(self.tolerance)] if columns else [])]
+        return report, metrics, [" ".join(said), *([TOO_FEW] if few else []), *failed]

@@ -6,8 +6,10 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import polars as pl
 
+from ..._core.counted import counted
 from ...context import Field, Label, Quantity
 from ...data.fields import spelling
 from ...data.held_out import hash_of, tenth
@@ -69,8 +71,14 @@ class Texts:
         return Texts([self.symbols[place] for place in places], context, [self.rows[place] for place in places])
 
 
-def read_texts(table: Table, settings: TextSettings) -> Texts:
+def read_texts(table: Table, settings: TextSettings, unreadable: dict[int, str] | None = None) -> Texts:
     """Read the texts of a table.
+
+    Args:
+        table: to read.
+        settings: of the model.
+        unreadable: takes the row and the error of each text with a part that is no symbol, and the text gets no
+            symbols; None refuses such a text.
 
     Raises:
         InputError: a column is missing, a text is empty, has more symbols than `longest` or a part that is no symbol,
@@ -89,11 +97,14 @@ def read_texts(table: Table, settings: TextSettings) -> Texts:
         try:
             found = split(text, settings.unit)
         except InputError as error:
-            raise InputError(f"{where}: {error} (`unit` {settings.unit})") from None
+            said = f"{where}: {error} (`unit` {settings.unit})"
+            if unreadable is None:
+                raise InputError(said) from None
+            unreadable[row], found = said, ()
         if len(found) > settings.longest:
             raise InputError(
-                f"{where}: the text has {len(found)} symbols, more than `longest`, {settings.longest}; leave it out, "
-                "or give a larger `longest`"
+                f"{where}: the text has {counted(len(found), 'symbol')}, more than `longest`, {settings.longest}; "
+                "leave it out, or give a larger `longest`"
             )
         symbols.append(found)
     return Texts(symbols, {name: column_values(table, name, settings) for name in settings.context}, places)
@@ -187,6 +198,14 @@ class TextData:
     remarks: tuple[str, ...]
     backend: Any
 
+    @property
+    def seen(self) -> np.ndarray:
+        """The sorted hashes of the distinct training and validation texts; a text with none of these is new.
+
+        Validation texts are included, held out or of a table of their own, because the epoch was chosen on them.
+        """
+        return np.union1d(np.array(self.training.hashes, np.int64), np.array(self.validation.hashes, np.int64))
+
     @classmethod
     def read(cls, train: Source, validation: Source | None, test: Source | None, settings: TextSettings) -> TextData:
         """Read every table once. Without a validation table, a tenth of the training texts is held out.
@@ -214,7 +233,7 @@ class TextData:
         others = {"validation": held_out, "test": texts.get("test")}
         kept, said = known_texts(others, fields, symbols, [name for name in others if name in texts])
         remarks += said
-        known = set(training.symbols)
+        known = {*training.symbols, *kept["validation"].symbols}
         remarks += repeated_in_words(sum(text in known for text in kept["test"].symbols), kept["test"])
         names = [settings.text, *settings.context]
         identity = {
@@ -333,7 +352,7 @@ def _outside(part: str, texts: Texts, fields: dict[str, Field]) -> list[str]:
 
 
 def repeated_in_words(count: int, test: Texts) -> list[str]:
-    """Return a sentence on the number of test texts that are in the training data, if there are any."""
+    """Return a sentence on the number of test texts that are among training or validation texts, if there are any."""
     return [f"Of the {len(test)} test texts, {count} are in the training data too."] if count else []
 
 

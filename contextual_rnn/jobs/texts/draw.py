@@ -93,19 +93,21 @@ def draw(
             h0 = sequences.rnn.start(size, context, sample=how.temperature > 0, generator=seeds)
         step, control = sequences.rnn.stepper(h0), sequences.control(context)
         inputs = sequences.start.expand(size, -1)
-        rows, running, found = torch.arange(size), torch.ones(size, dtype=torch.bool), []  # rows: those that are run
+        device = inputs.device
+        rows, found = torch.arange(size, device=device), []  # rows: the numbers of the texts that are run
+        running = torch.ones(size, dtype=torch.bool, device=device)
         for at in range(steps):
             hidden = step(inputs if control is None else torch.cat([inputs, control], dim=1))
             if at < len(prefix):
-                symbols = torch.full((len(rows),), prefix[at])
+                symbols = torch.full((len(rows),), prefix[at], device=device)
             else:
-                uniform = seeds.next_stream(1 + at).uniform(size, 1)[rows, 0]
+                uniform = seeds.next_stream(1 + at).uniform(size, 1).to(device)[rows, 0]
                 logits = sequences.head(hidden).logits
                 if not at:
                     logits[:, END] = -math.inf  # no text is empty
                 symbols = how.draw(logits, uniform).masked_fill(~running, END)
                 running = running & (symbols != END)
-            found.append(torch.full((size,), END).index_copy_(0, rows, symbols))
+            found.append(torch.full((size,), END, device=device).index_copy_(0, rows, symbols))
             if not running.any():
                 break
             keep = getattr(step, "keep", None)
@@ -114,5 +116,5 @@ def draw(
                 rows, symbols, control = rows[running], symbols[running], None if control is None else control[running]
                 running = running[running]
             inputs = sequences.inputs(symbols)
-    ended = torch.ones(size, dtype=torch.bool).index_copy_(0, rows, ~running)
+    ended = torch.ones(size, dtype=torch.bool, device=device).index_copy_(0, rows, ~running)
     return torch.stack(found, dim=1), ended

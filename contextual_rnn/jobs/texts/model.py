@@ -45,7 +45,7 @@ from .settings import TextSettings
 from .symbol_model import SymbolEmbedding, SymbolHead
 
 CHUNK = 500  # texts drawn or scored at once
-MOST_DRAWS = 20  # texts drawn for each one that is asked for, where texts of the training table are left out
+MOST_DRAWS = 20  # texts drawn for each one that is asked for, where texts that training saw are left out
 
 
 @register
@@ -56,7 +56,7 @@ class TextModel(SavedModel, Explorable):
         settings: the model's columns and sizes.
         symbols: the distinct symbols of the training texts, in the order of their numbers, from 1.
         fields: a field for every context column.
-        training_texts: the number of distinct training texts, whose hashes the model keeps.
+        training_texts: the number of distinct training and validation texts, whose hashes the model keeps.
         usual_length: the number of symbols of the longest training text.
 
     Attributes:
@@ -100,6 +100,11 @@ class TextModel(SavedModel, Explorable):
         )
 
     @property
+    def device(self) -> torch.device:
+        """The device that the model is on."""
+        return self.seen.device
+
+    @property
     def fields(self) -> dict[str, Field]:
         """The field of every context column."""
         if self.context is None:
@@ -111,7 +116,8 @@ class TextModel(SavedModel, Explorable):
         """Return the features (B, F) of context columns; None if the model reads no context."""
         if self.context is None or self.encoder is None:
             return None
-        known = {name: context[name] for name in self.context.names}
+        given = {name: context[name] for name in self.context.names}
+        known = {name: one.to(self.device) if isinstance(one, Tensor) else one for name, one in given.items()}
         for name, field in self.fields.items():
             if isinstance(field, Label) and isinstance(known[name], Tensor):  # of labels none of which is known
                 known[name] = [None] * len(known[name])
@@ -142,7 +148,7 @@ class TextModel(SavedModel, Explorable):
     def losses(self, batch: TextBatch) -> Tensor:
         """Return the negative log-likelihood of every symbol of a minibatch, the ends included, (B, T) in nats."""
         features = self.features(batch.context)
-        return self.sequences.losses(batch.symbols, features, batch.lengths)
+        return self.sequences.losses(batch.symbols.to(self.device), features, batch.lengths.to(self.device))
 
     @torch.no_grad()
     def log_likelihood(self, texts: Encoded) -> Tensor:
@@ -150,16 +156,19 @@ class TextModel(SavedModel, Explorable):
         order = texts.lengths.argsort()
         found = torch.empty(len(texts))
         for rows in order.split(CHUNK):
-            found[rows] = -self.losses(texts.batch(rows)).sum(1)
+            found[rows] = -self.losses(texts.batch(rows)).sum(1).cpu()
         return found
 
     def remember(self, hashes: Any) -> None:
-        """Keep the sorted hashes (N,) of the distinct training texts, so that `sample` can leave these texts out."""
+        """Keep the sorted hashes (N,) of the distinct training and validation texts, which `novel` leaves out."""
         self.seen.copy_(torch.as_tensor(hashes))
 
     def is_seen(self, text: Symbols) -> bool:
-        """Return whether a text is one of the training texts."""
-        wanted = torch.tensor(hash_of(text))
+        """Return whether a text is one of the training or validation texts, symbol by symbol.
+
+        Models of version 0.2 and earlier know the texts alone that their weights were trained on.
+        """
+        wanted = torch.tensor(hash_of(text), device=self.device)
         place = int(torch.searchsorted(self.seen, wanted))
         return place < len(self.seen) and bool(self.seen[place] == wanted)
 
@@ -174,9 +183,10 @@ class TextModel(SavedModel, Explorable):
         """
         for name in context:
             if name not in self.settings.context:
-                listed = ", ".join(self.settings.context) or "none"
-                hint = nearest(name, self.settings.context)
-                raise InputError(f"`context`: the model has no context column {name!r}{hint}; it has {listed}")
+                known = self.settings.context
+                listed = f"only {', '.join(map(repr, known))}" if known else "none"
+                hint = nearest(name, known)
+                raise InputError(f"`context`: the model has no context column {name!r}, {listed}{hint}")
         return {name: self._value(name, field, context.get(name)) for name, field in self.fields.items()}
 
     def _value(self, name: str, field: Field, value: Any) -> Any:
@@ -291,8 +301,9 @@ class TextModel(SavedModel, Explorable):
             like: a data frame whose kind the result takes; None takes the kind of `backend`.
             options: `temperature` (1 samples from the model's distribution, 0 takes the most likely symbols), `top_k`
                 (draw among the k most likely symbols), `top_p` (draw among the most likely symbols whose probabilities
-                sum to p), `prefix` (the start of every text), `novel` (leave out texts of the training table), `steps`
-                (the largest number of symbols; by default, twice that of the longest training text), and `seed`.
+                sum to p), `prefix` (the start of every text), `novel` (leave out texts that are equal, symbol by
+                symbol, to a training or validation text; the same molecule in another SMILES is novel), `steps` (the
+                largest number of symbols; by default, twice that of the longest training text), and `seed`.
 
         Returns:
             A data frame with one row per text, and the context columns that were given.
@@ -305,11 +316,34 @@ class TextModel(SavedModel, Explorable):
         given = {name: [value] * len(found) for name, value in (context or {}).items()}
         return make_frame({free_name(self.settings.text, list(given)): found, **given}, backend)
 
-    def score(self, inputs: Source, grid: Any = None) -> Any:
-        """Return the log-likelihood of the texts of a table; see `score.score`."""
+    def score(self, inputs: Source, grid: Any = None, *, unseen: Any = "refuse") -> Any:
+        """Return the log-likelihood of the texts of a table, also under each value of a context column.
+
+        Args:
+            inputs: a table with the column of texts. Context columns may be absent, or have empty cells, where a value
+                is not known.
+            grid: the context columns to vary, with their values. Every text is scored under every combination of these
+                values, which replace the text's own; the other context columns keep the values of the text's row, or
+                are not known. The forms are `"language"` (every label of a column), `"logp=1,2,3"`, a list of such
+                texts, a dictionary such as `{"language": ["Greek", "Irish"], "logp": [1, 2, 3]}`, where an empty list
+                is every label, or a tuple of one column and its values.
+            unseen: what to do with texts that have a symbol that no training text has: `"refuse"` raises InputError,
+                `"impossible"` gives them the log-likelihood minus infinity, and `"skip"` leaves their rows out. The
+                last two warn with the number of such texts.
+
+        Returns:
+            A data frame of the kind of `inputs` with the texts, the context columns, `log_likelihood` in nats and
+            `bits_per_symbol`, the end included. With a grid, it has one row per text and combination of values, and
+            `probability`, that of the combination given the text, if all are equally likely at first; it is missing
+            for an impossible text. Rows of pandas keep their index.
+
+        Raises:
+            InputError: a text, a value or the grid is invalid, or a text has an unseen symbol and `unseen` is
+                `"refuse"`.
+        """
         from .score import score
 
-        return score(self, inputs, grid)
+        return score(self, inputs, grid, unseen=unseen)
 
 
 def label_of(field: Label, value: Any) -> str:

@@ -13,15 +13,27 @@ import numpy as np
 from ...context import Quantity
 from ...data.units import join
 from ...study.intervals import mean_interval
-from ...study.metric import Metric, Row
+from ...study.metric import CORRELATION, SHARE, Metric, Row
 from .check import Check, Checker
 from .data import Texts
 from .draw import Sampling
 from .model import TextModel
 
-VALID = Metric("valid", "share of valid texts", "%", "difference", higher_is_better=True)
-DISTINCT = Metric("distinct", "share of distinct texts among valid ones", "%", "difference", higher_is_better=True)
-NEW = Metric("new", "share of new texts among valid ones", "%", "difference", higher_is_better=True)
+VALID_TEXTS = "valid_texts"  # the key of their number
+FEWEST_TEXTS = 20  # with fewer, the 95% interval of a correlation of 0 is wider than -0.44 to 0.44
+TOO_FEW = (
+    f"No correlation is given for fewer than {FEWEST_TEXTS} valid texts: chance alone makes it 0.44 or -0.44 then."
+)
+
+
+def _share(key: str, name: str) -> Metric:
+    return Metric(key, name, "%", "difference", higher_is_better=True, bounds=SHARE)
+
+
+VALID = _share("valid", "share of valid texts")
+DISTINCT = _share("distinct", "share of distinct texts among valid ones")
+NEW = _share("new", "share of new texts among valid ones")
+NEW_IN_WORDS = "A text is new if it is equal, symbol by symbol, to none of the training and validation texts."
 
 
 def error_of(column: str) -> Metric:
@@ -31,12 +43,18 @@ def error_of(column: str) -> Metric:
 
 def correlation_of(column: str) -> Metric:
     """Return the metric of the correlation between the value asked for and the one obtained."""
-    return Metric(f"correlation_{column}", f"correlation of {column}", "", "difference", higher_is_better=True)
+    name = f"correlation of {column}"
+    return Metric(f"correlation_{column}", name, "", "difference", higher_is_better=True, bounds=CORRELATION)
 
 
 def within_of(column: str) -> Metric:
     """Return the metric of how often the value obtained is within the tolerance."""
-    return Metric(f"within_{column}", f"{column} within the tolerance", "%", "difference", higher_is_better=True)
+    return _share(f"within_{column}", f"{column} within the tolerance")
+
+
+def count_of(column: str) -> str:
+    """Return the key of the number of valid texts for which a value was asked."""
+    return f"texts_{column}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,7 +64,7 @@ class Written:
     Attributes:
         texts: what was written.
         valid: (N,) whether every function has a value for the text.
-        new: (N,) whether the text is not one of the training texts.
+        new: (N,) whether the text is, symbol by symbol, none of the training and validation texts.
         asked: for each column that is checked, (N,) the values asked for, NaN where none is known.
         got: for each column that is checked, (N,) the values obtained, NaN where the text is not valid.
     """
@@ -83,13 +101,14 @@ class Written:
         """
         count = int(self.valid.sum())
         distinct = len({text for text, valid in zip(self.texts, self.valid, strict=True) if valid})
-        found: dict[str, float | None] = {VALID.key: 100 * count / len(self.valid)}
+        found: dict[str, float | None] = {VALID.key: 100 * count / len(self.valid), VALID_TEXTS: count}
         found[DISTINCT.key] = 100 * distinct / count if count else None
         found[NEW.key] = 100 * float(self.new[self.valid].mean()) if count else None
         for column, got in self.got.items():
             asked = self.asked[column]
             both = self.valid & np.isfinite(asked)
             errors = np.abs(got - asked)[both]
+            found[count_of(column)] = len(errors)
             found[error_of(column).key] = float(errors.mean()) if len(errors) else None
             found[correlation_of(column).key] = correlation(asked[both], got[both])
             within = errors <= tolerances[column]
@@ -138,8 +157,8 @@ def tenths(asked: np.ndarray) -> list[tuple[float, float, np.ndarray]]:
 
 
 def correlation(a: np.ndarray, b: np.ndarray) -> float | None:
-    """Return Pearson's correlation coefficient of two columns; None if one does not vary."""
-    if len(a) < 2 or not a.std() or not b.std():
+    """Return Pearson's correlation of two columns; None if one does not vary, or has fewer than `FEWEST_TEXTS`."""
+    if len(a) < FEWEST_TEXTS or not a.std() or not b.std():
         return None
     return float(np.corrcoef(a, b)[0, 1])
 
@@ -148,6 +167,11 @@ def tolerances(model: TextModel, columns: Sequence[str], share: float) -> dict[s
     """Return a share of the standard deviation of the training values, for each column."""
     fields = model.fields
     return {name: share * (field.deviation or 1.0) for name in columns if isinstance(field := fields[name], Quantity)}
+
+
+def tolerance_in_words(share: float) -> str:
+    """Return a sentence that says what the tolerance of the tables is."""
+    return f"The tolerance is {share:g} standard deviations of the column in the training table."
 
 
 def mean_deciles(by_run: Mapping[str, Sequence[list[Row]]]) -> list[Row]:
@@ -167,7 +191,8 @@ def _mean_decile(kind: str, several: list[Row]) -> Row:
     row = {"context_in": kind, **several[0]}
     for name in ("valid", "obtained", "error"):
         values = [one[name] for one in several if one[name] is not None]
-        row[name] = dataclasses.asdict(mean_interval(values)) if values else None
+        bounds = VALID.bounds if name == "valid" else None
+        row[name] = dataclasses.asdict(mean_interval(values, bounds)) if values else None
     return row
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import polars as pl
 
+from ..._core.counted import counted
 from ...data.fields import named_values
 from ...data.output import check_files, write_parts
 from .model import CHUNK, TextModel
@@ -39,15 +40,16 @@ def sample_file(
         top_k: Draw among the k most likely symbols; by default, among all.
         top_p: Draw among the most likely symbols whose probabilities sum to p.
         prefix: Start of every text.
-        novel: Leave out texts of the training table, and draw others in their place.
-        steps: Maximum number of symbols; by default, twice that of the longest training text.
+        novel: Leave out texts that are equal, symbol by symbol, to a training or validation text, and draw others in
+            their place.
+        steps: Maximum number of symbols, at which a text is cut; by default, twice that of the longest training text.
         seed: Random seed; text i does not depend on `n`.
 
     Raises:
         InputError: if an argument is invalid, or the file holds no such model.
 
     Example:
-        contextual-rnn sample runs/drugs --out drugs.csv --context logp=2.5 qed=0.8 --n 1000
+        contextual-rnn sample texts runs/drugs --out drugs.csv --context logp=2.5 qed=0.8 --n 1000
     """
     to_output = str(out) == "-"
     check_files(read={"run": run}, written={"out": None if to_output else out})
@@ -99,9 +101,9 @@ class Counted(Iterable[pl.DataFrame]):
 
     def report(self, n: int) -> str:
         """Return what was drawn, where `n` texts were asked for, in lines."""
-        lines = [f"{self.texts} texts, {len(self.distinct)} of them distinct."]
+        lines = [f"{counted(self.texts, 'text')}, {len(self.distinct)} of them distinct."]
         if self.texts < n:
-            lines.append(f"Only {self.texts} of {n} texts are not in the training table.")
+            lines.append(f"Only {self.texts} of {n} texts are not among the training and validation texts.")
         if self.unfinished:
             lines.append(f"{self.unfinished} of the texts reached the limit of their symbols (`steps`).")
         return "".join(f"{line}\n" for line in lines)

@@ -137,7 +137,8 @@ def read_from_disk(train: Source, validation: Source | None, test: Source | None
         )
     others = {"validation": held_out if validation is None else others["validation"], "test": others.get("test")}
     kept, said = known_texts(others, fields, training.symbols, list(tables))
-    known = np.isin([hash_of(text) for text in kept["test"].symbols], training.hashes)
+    seen = np.union1d(training.hashes, np.array(kept["validation"].hashes, np.int64))
+    known = np.isin([hash_of(text) for text in kept["test"].symbols], seen)
     hashes_of = {"train": hash_of_file(path)} | {
         name: table.fingerprint([settings.text, *settings.context]) for name, table in tables.items()
     }

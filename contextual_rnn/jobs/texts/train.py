@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from ..._core.checkpoint import best_epoch
+from ..._core.counted import counted
 from ..._core.settings import takes_settings
 from ...cores import IN_WORDS
 from ...data.parquet import texts_are_larger
@@ -48,9 +49,9 @@ class Training(parallel.Training):
         """Train one model and return its metrics."""
         settings, data = TextSettings.from_json(config["settings"]), self.data
         torch.manual_seed(config["seed"])
-        hashes = data.training.hashes
-        model = TextModel(settings, data.symbols, data.fields, len(hashes), data.training.longest)
-        model.remember(hashes)
+        seen = data.seen
+        model = TextModel(settings, data.symbols, data.fields, len(seen), data.training.longest)
+        model.remember(seen)
         training, validation = encode(data.training, data.symbols), Encoded.of(data.validation, data.symbols)
 
         def evaluate(model: TextModel) -> dict[str, float]:
@@ -173,9 +174,9 @@ def _report(data: TextData, model: TextModel, result: dict[str, Any], history: l
     simple = {name: {BITS.key: float(bits.mean())} for name, bits in found.items()}
     rows |= {f"{name}, {last}": values for name, values in simple.items()}
     sentences = [
-        f"Trained {IN_WORDS[settings.cell]} of {settings.hidden} units on {len(data.training)} texts of up to "
-        f"{model.usual_length} symbols ({in_words(settings.unit)}, {len(data.symbols)} distinct), with the context in: "
-        f"{settings.context_in}.",
+        f"Trained {IN_WORDS[settings.cell]} of {counted(settings.hidden, 'unit')} on "
+        f"{counted(len(data.training), 'text')} of up to {counted(model.usual_length, 'symbol')} ("
+        f"{in_words(settings.unit)}, {len(data.symbols)} distinct), with the context in: {settings.context_in}.",
         epoch_in_words(metrics["epoch"], len(history), "the lowest validation loss"),
         *data.remarks,
         "Lower is better.",

@@ -34,7 +34,7 @@ def scores(runs: list[Row], metrics: Sequence[Metric]) -> Figure:
     """Draw four metrics of every run."""
     figure, axes = subplots(2, 2, width=6, height=2.4)
     for place, metric in zip(axes.flat, metrics, strict=True):
-        dots(place, values_of(runs, "label", metric.key))
+        dots(place, values_of(runs, "label", metric.key), metric.bounds)
         finish(place, with_unit(metric), "label")
         if metric.unit == "%":
             end_at_hundred(place)

@@ -12,17 +12,29 @@ import torch
 from ..._core.settings import setting, takes_settings
 from ...data.published import PEN_DIGITS_TEST, PEN_DIGITS_TRAINING, find
 from ...study.intervals import mean_interval
-from ...study.metric import Metric, Row
+from ...study.metric import SHARE, Metric, Row
 from ..experiment import Experiment, PaperSettings, compare, fit_and_save, sentences, shuffled, table
 from .data import PenDigits, accuracy
 from .model import LABELS, PenModel, loss, scores
 
 FACTORS = ("label",)
 METRICS = (
-    Metric("tstr_accuracy", "accuracy, trained on generated and tested on real digits", "%", higher_is_better=True),
-    Metric("trts_accuracy", "accuracy, trained on real and tested on generated digits", "%", higher_is_better=True),
+    Metric(
+        "tstr_accuracy",
+        "accuracy, trained on generated and tested on real digits",
+        "%",
+        higher_is_better=True,
+        bounds=SHARE,
+    ),
+    Metric(
+        "trts_accuracy",
+        "accuracy, trained on real and tested on generated digits",
+        "%",
+        higher_is_better=True,
+        bounds=SHARE,
+    ),
     Metric("log_likelihood", "log likelihood of a test digit", "nats", higher_is_better=True),
-    Metric("nearer", "generated digits nearer to training digits than test digits are", "%"),
+    Metric("nearer", "generated digits nearer to training digits than test digits are", "%", bounds=SHARE),
 )
 
 
@@ -101,7 +113,7 @@ def reproduce(
     if "initial-state" in models:
         draws["initial_states"] = lambda: figures.initial_states(models["initial-state"])
     more = {"shortfall": shortfall, "real_accuracy": real_accuracy}
-    return experiment.finish(runs, FACTORS, differences, verdict, draws, **more)
+    return experiment.finish(runs, FACTORS, differences, verdict, draws, METRICS, **more)
 
 
 def train(

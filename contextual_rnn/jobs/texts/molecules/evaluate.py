@@ -49,7 +49,10 @@ def evaluate(model: TextModel, asked: pl.DataFrame, known: Sequence[str]) -> tup
 
 
 def shares(model: TextModel, written: pl.DataFrame) -> dict[str, float | None]:
-    """Return the shares of molecules that are valid, and of those that are distinct and new, in per cent."""
+    """Return the shares of molecules that are valid, and of those that are distinct and new, in per cent.
+
+    A molecule is new if its SMILES is, symbol by symbol, none of the training and validation texts.
+    """
     kept = written.drop_nulls()["smiles"]
     unseen = [not model.is_seen(split(one, model.settings.unit)) for one in kept]
     return {

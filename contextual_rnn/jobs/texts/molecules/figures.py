@@ -125,7 +125,7 @@ def initial_states(model: TextModel, training: pl.DataFrame) -> Figure:
     shown = training[:SHOWN]
     rows = [{name: row[name] for name in model.fields} for row in shown.iter_rows(named=True)]
     state = model.sequences.rnn.initial_state(len(rows), model.features(model.columns(rows)))
-    points = torch.cat([leaf.flatten(1) for leaf in leaves(state)], dim=1).numpy()
+    points = torch.cat([leaf.flatten(1) for leaf in leaves(state)], dim=1).cpu().numpy()
     points = points - points.mean(0)
     flat = points @ np.linalg.svd(points, full_matrices=False)[2][:2].T
     share = flat.var(0).sum() / points.var(0).sum()
