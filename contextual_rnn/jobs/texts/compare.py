@@ -134,24 +134,26 @@ def compare(
     """Train the same model of texts with the context in h0, at every step, in both and nowhere, and compare them.
 
     Settings with several values are chosen for each place in the same way, on validation texts. The table shows the
-    bits per symbol of the test texts. With `check`, each model also writes a text for the context of every test text,
-    and what these functions say of the texts is compared with what was asked for.
+    bits per symbol of the test texts. With `check`, each model also writes a text for the context of every test text.
+    Functions of yours compute a property of each of these texts, which is compared with the one asked for.
 
     Args:
         train: Training table with one row per text: a CSV, TSV or Parquet file; in Python, also a data frame.
         test: Table to report metrics on; nothing is chosen on it.
-        context_in: Places to compare: the initial state (h0), every input (every-step), both, or none.
+        context_in: Where the compared models read the context: in the initial state (h0), at every input
+            (every-step), in both, or nowhere (none).
         seeds: Number of seeds, counted from 0; with fewer than 5, no difference is claimed.
         validation: Table to choose the epoch and the settings on; by default, a tenth of the training texts is held
             out.
-        check: Functions of a text, as package.module:function, each of which returns a number, or None for a text that
-            is not valid. The number is compared with the context column of the function's name, or with COLUMN in
-            COLUMN=package.module:function. They are called in another process.
+        check: Functions that compute a property of a text, as package.module:function or
+            COLUMN=package.module:function. Each returns a number, or None for a text that is not valid. The number is
+            compared with the value of COLUMN that was asked for; without COLUMN, with that of the context column that
+            has the function's name. The functions are called in another process.
         check_timeout: Seconds that a call of a check may take.
         check_texts: Number of texts that each model writes for the checks, for the contexts of the first test texts;
             by default, one for each test text.
-        tolerance: Largest difference between a value asked for and the one obtained that is counted as met, in
-            standard deviations of the column in the training table.
+        tolerance: Largest difference between the value asked for and the value obtained at which the request counts as
+            met, in standard deviations of the column in the training table.
         out: Run folder to create; by default, nothing is kept on disk.
         resume: Continue in a folder that already holds this run, and skip what is finished.
         jobs: Number of processes; by default, one per processor, or per GPU if there are several.

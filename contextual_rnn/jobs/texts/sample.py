@@ -40,16 +40,16 @@ def sample_file(
         top_k: Draw among the k most likely symbols; by default, among all.
         top_p: Draw among the most likely symbols whose probabilities sum to p.
         prefix: Start of every text.
-        novel: Leave out texts that are equal, symbol by symbol, to one of the training or validation texts, and draw
-            others in their place.
-        steps: Maximum number of symbols; by default, twice that of the longest training text.
+        novel: Leave out texts that are equal, symbol by symbol, to a training or validation text, and draw others in
+            their place.
+        steps: Maximum number of symbols, at which a text is cut; by default, twice that of the longest training text.
         seed: Random seed; text i does not depend on `n`.
 
     Raises:
         InputError: if an argument is invalid, or the file holds no such model.
 
     Example:
-        contextual-rnn sample runs/drugs --out drugs.csv --context logp=2.5 qed=0.8 --n 1000
+        contextual-rnn sample texts runs/drugs --out drugs.csv --context logp=2.5 qed=0.8 --n 1000
     """
     to_output = str(out) == "-"
     check_files(read={"run": run}, written={"out": None if to_output else out})

@@ -145,7 +145,7 @@ def score_file(
         InputError: if a file or an argument is invalid.
 
     Example:
-        contextual-rnn score runs/names --inputs surnames.csv --grid language --out languages.csv
+        contextual-rnn score texts runs/names --inputs surnames.csv --grid language --out languages.csv
     """
     check_files(read={"run": run, "inputs": inputs}, written={"out": out})
     model = TextModel.load(run)
