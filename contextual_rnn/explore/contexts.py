@@ -55,8 +55,7 @@ def context_facts(names: Sequence[str], what: str) -> str:
     """Return a sentence on the context columns of a model."""
     if not names:
         return f"The model is given nothing that is known about a {what}."
-    listed = [", ".join(names[:-1])] * bool(names[1:]) + [names[-1]]
-    return f"The model is given the {' and the '.join(listed)} of a {what}."
+    return f"The model is given {listed([f'the {name}' for name in names])} of a {what}."
 
 
 def listed(names: Sequence[str]) -> str:

@@ -34,4 +34,7 @@ export function evenly(values, spread) {
   return (value) => (value === null || value === undefined ? "–" : value.toFixed(decimals(largest)));
 }
 
+// A probability with two decimals.
+export const chance = (value) => (value > 0 && value < 0.005 ? "<0.01" : value.toFixed(2));
+
 export const named = (context) => Object.entries(context).map(([name, value]) => `${name} ${value}`).join(", ");

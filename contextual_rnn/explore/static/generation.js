@@ -16,7 +16,7 @@ export function start(about, main) {
   const steps = slider("Steps at most", { least: 2, most: Math.min(about.steps.most, Math.max(100, 3 * about.steps.value)), step: 1, value: about.steps.value }, () => ask());
   const count = slider("Trajectories", { least: 1, most: 300, step: 1, value: 100 }, () => ask());
   const zero = check("also from h0 = 0, with the same random numbers", true, () => ask());
-  const charts = about.targets.map((target) => chart(`Generated ${target}`, { x: "step", y: target, height: 300, near: true }));
+  const charts = about.targets.map((target) => chart(`Generated ${target}`, { x: "step", y: target, height: 300, near: true, wide: about.targets.length === 1 }));
   const note = html("p", { class: "note wide near" });
   const strokes = about.targets.length === 2 ? html("div", { class: "multiples" }) : null;
   const said = html("div", { class: "facts" });

@@ -2,7 +2,7 @@
 
 import { asker, facts, verdict } from "./api.js";
 import { check, line, list, models, slider } from "./controls.js";
-import { html, newId, shown, svg } from "./dom.js";
+import { chance, html, newId, shown, svg } from "./dom.js";
 
 export function start(about, main) {
   let found = null, chosen = 0;
@@ -57,7 +57,7 @@ export function start(about, main) {
     symbols.replaceChildren(...(target ? target.symbols.map((symbol, i) => {
       const bar = html("span", {});
       bar.style.width = `${100 * target.probabilities[i]}%`;
-      return html("li", {}, html("span", {}, symbol === "end" ? "⏎" : symbol === " " ? "␣" : symbol), html("div", { class: "bar", "aria-hidden": "true" }, bar), html("small", {}, target.probabilities[i].toFixed(2)));
+      return html("li", {}, html("span", {}, symbol === "end" ? "⏎" : symbol === " " ? "␣" : symbol), html("div", { class: "bar", "aria-hidden": "true" }, bar), html("small", {}, chance(target.probabilities[i])));
     }) : []));
     attention.replaceChildren(html("h2", {}, "Attention"), target && target.attention ? weights(target) : html("p", {}, "This model has no attention: the decoder knows the source by its h0 alone."));
     states.replaceChildren(...found.states.map(strip));

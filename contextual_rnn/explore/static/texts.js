@@ -2,7 +2,7 @@
 
 import { asker, facts, verdict } from "./api.js";
 import { check, context, line, models, slider, whole } from "./controls.js";
-import { evenly, html, shown } from "./dom.js";
+import { chance, evenly, html, shown } from "./dom.js";
 import { map } from "./map.js";
 
 const PAUSE = 60; // milliseconds between symbols that appear
@@ -80,11 +80,11 @@ export function start(about, main) {
     clearInterval(timer);
     inspected.textContent = "";
     const parts = text.symbols.map((symbol, i) => {
-      const bar = html("span", {}), chance = text.probabilities[i];
-      bar.style.width = `${100 * chance}%`;
+      const bar = html("span", {}), likely = text.probabilities[i];
+      bar.style.width = `${100 * likely}%`;
       const name = symbol === "end" && i === text.symbols.length - 1 && text.ended ? "⏎" : symbol === " " ? "␣" : symbol;
-      return html("li", {}, html("button", { type: "button", "aria-label": `${symbol}, probability ${shown(chance)}`, onclick: () => alternatives(text, i) }, name),
-        html("div", { class: "bar", "aria-hidden": "true" }, bar), html("small", {}, i < text.given ? "given" : chance.toFixed(2)));
+      return html("li", {}, html("button", { type: "button", "aria-label": `${symbol}, probability ${shown(likely)}`, onclick: () => alternatives(text, i) }, name),
+        html("div", { class: "bar", "aria-hidden": "true" }, bar), html("small", {}, i < text.given ? "given" : chance(likely)));
     });
     if (matchMedia("(prefers-reduced-motion: reduce)").matches) {
       symbols.replaceChildren(...parts);
@@ -101,7 +101,7 @@ export function start(about, main) {
   }
 
   function alternatives(text, i) {
-    const rows = text.alternatives[i].map(([symbol, chance]) => html("tr", {}, html("td", {}, symbol === " " ? "␣" : symbol), html("td", { class: "number" }, chance.toFixed(3))));
+    const rows = text.alternatives[i].map(([symbol, likely]) => html("tr", {}, html("td", {}, symbol === " " ? "␣" : symbol), html("td", { class: "number" }, likely.toFixed(3))));
     inspected.replaceChildren(html("p", {}, `Most likely as symbol ${i + 1}, where ${text.symbols[i] === " " ? "a space" : text.symbols[i]} was drawn:`), html("table", {}, html("thead", {}, html("tr", {}, html("th", {}, "symbol"), html("th", { class: "number" }, "probability"))), html("tbody", {}, rows)));
   }
 
