@@ -180,7 +180,7 @@ def check_kind(kind: Kind, window: int | None, context: Sequence[str]) -> None:
         steps = ", or give the number of first steps that it reads, such as `window` 5" * (window is not None)
         raise InputError(
             f"initial state {kind.name!r} is computed from what is known of a series: name in `context` columns that "
-            f"have one value in each series{steps}; or leave {kind.name} out"
+            f"have one value in each series (`series` tells them apart){steps}; or leave {kind.name} out"
         )
 
 

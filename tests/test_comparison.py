@@ -1,5 +1,6 @@
 """What a comparison and a report show: the answer first, a table that fits a terminal, and tables in a notebook."""
 
+import dataclasses
 import json
 from types import SimpleNamespace
 
@@ -9,7 +10,7 @@ import torch
 from contextual_rnn import MLP, InputError, save
 from contextual_rnn.errors import InputError as TopInputError
 from contextual_rnn.study.comparison import Comparison, Models, Rows
-from contextual_rnn.study.differences import answer, baseline_rows, difference, in_words, summarise
+from contextual_rnn.study.differences import Answer, baseline_rows, difference, in_words, summarise
 from contextual_rnn.study.figures import subplots, write_figure
 from contextual_rnn.study.fit import unsettled
 from contextual_rnn.study.metric import Metric
@@ -39,8 +40,10 @@ def comparison(folder, kinds=("zero", "context"), seeds=5, out=None, metrics=(ER
         torch.manual_seed(run["seed"])
         save(MLP(1, [2]), path / "model.safetensors")
     names = [f"{run['initial_state']}-seed-{run['seed']}" for run in runs]
+    reply = Answer("the initial state", row, ERROR, control=kinds[0])
     return Comparison(
-        answer=answer("the initial state", row, ERROR),
+        answer=reply.in_words(),
+        matters=reply.matters,
         runs=Rows(runs),
         summary=Rows(summarise(runs, ["initial_state"]) + baseline_rows("initial_state", baselines)),
         differences=Rows([row]),
@@ -239,8 +242,7 @@ def test_runs_that_were_still_learning_are_counted():
 
 @pytest.mark.parametrize("better", [True, False])
 def test_a_comparison_of_runs_that_were_still_learning_says_so(tmp_path, better):
-    found = comparison(tmp_path, kinds=("zero", "context") if better else ("context", "zero"))
-    found.answer = found.answer if better else found.answer.replace("Yes.", "No difference was found.")
+    found = dataclasses.replace(comparison(tmp_path), matters=better)
     for name in found.models.names:
         lines = "".join(json.dumps(row) + "\n" for row in course(4, 3, 2, 1))
         (tmp_path / "runs" / name / "metrics.jsonl").write_text(lines)

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from contextual_rnn.study.differences import (
-    answer,
+    Answer,
     baseline_rows,
+    control_of,
     difference,
     difference_over_items,
     findings,
@@ -33,6 +34,10 @@ from contextual_rnn.study.metric import SHARE, ItemMetric, Metric
 ERROR = Metric("error", "test error")
 RATE = Metric("rate", "error rate", "%", "difference")
 BY_ITEM = ItemMetric("item_error", "error of an item", values="by_item", items="things", item="thing")
+
+
+def reply_of(subject, row, metric):
+    return Answer(subject, row, metric, control=row and row["b"]).in_words()
 
 
 def runs(a, b, metric="error"):
@@ -137,18 +142,32 @@ def test_a_ratio_to_zero_is_not_given():
     assert found["ratio"] is None
     assert "cannot be compared as a ratio" in in_words(found, ERROR)
     assert "cannot be compared as a ratio" in said([-1.0] * 5, [1.0] * 5)
-    assert answer("the start", found, ERROR).startswith("Does the start matter? Undetermined.")
+    assert reply_of("the start", found, ERROR).startswith("Does the start matter? Undetermined.")
 
 
 def test_the_answer_comes_in_one_sentence():
-    assert "matter? Only one kind was trained" in answer("the start", None, ERROR)
-    assert "matter? Not enough runs to tell. The" in answer("the start", compared([1, 2], [2, 4]), ERROR)
-    assert "matter? No difference was found. No" in answer(
+    assert "matter? Only one kind was trained" in reply_of("the start", None, ERROR)
+    assert "matter? Not enough runs to tell. The" in reply_of("the start", compared([1, 2], [2, 4]), ERROR)
+    assert "matter? No difference was found. No" in reply_of(
         "the start", compared([1, 2, 3, 4, 5], [5, 4, 3, 2, 1]), ERROR
     )
-    assert "matter? Yes. The test error of a is" in answer(
+    assert "matter? Yes. The test error of a is" in reply_of(
         "the start", compared([1, 2, 3, 4, 5], [2, 4, 6, 8, 10.1]), ERROR
     )
+
+
+def test_an_answer_names_the_worse_kind_where_that_is_not_the_control():
+    worse = compared([2, 4, 6, 8, 10.1], [1, 2, 3, 4, 5])
+    for control, reply, matters in [
+        ("a", "Does the bridge matter? Yes. The test error of a is", True),
+        ("b", "Does the bridge matter? Yes, but a does worse. ", False),
+        (None, "Does the bridge matter? Yes. ", True),
+    ]:
+        found = Answer("the bridge", worse, ERROR, control=control)
+        assert found.in_words().startswith(reply)
+        assert found.matters is matters
+    assert control_of({"copy": "copy", "base": "project"}) is None
+    assert control_of({"zero, none": "zero", "project, none": "project"}) == "zero, none"
 
 
 def answer_of(errors, *pairs):
@@ -189,8 +208,8 @@ def test_an_answer_against_the_first_kind_says_so_and_compares_it_with_zero(zero
 def test_worse_is_lower_where_a_higher_value_is_better():
     good = compared([2, 4, 6, 8, 10.1], [1, 2, 3, 4, 5])
     rate = dataclasses.replace(ERROR, higher_is_better=True)
-    assert "Yes. " in answer("the start", good, rate)
-    assert "Yes, but a does worse. " in answer("the start", good, ERROR)
+    assert "Yes. " in reply_of("the start", good, rate)
+    assert "Yes, but a does worse. " in reply_of("the start", good, ERROR)
 
 
 def test_baselines_are_rows_without_seeds():

@@ -381,7 +381,9 @@ def test_what_means_nothing_without_inputs_is_refused():
         generation.compare(ramps(4), ramps(4), **COLUMNS, **TINY, initial_states=["contxt"])
     with pytest.raises(InputError, match="`test` is required"):
         generation.compare(ramps(4), None, **COLUMNS, **TINY)
-    with pytest.raises(InputError, match=r"one value in each series; or leave context out$"):
+    with pytest.raises(
+        InputError, match=r"one value in each series \(`series` tells them apart\); or leave context out$"
+    ):
         generation.fit(ramps(4), targets=["y"], series="id", **TINY, initial_state="context")
 
 

@@ -394,9 +394,15 @@ def test_a_grid_of_two_columns_takes_all_combinations(model):
         ({"name": ["aa"], "size": ["z"]}, None, "row 0, column 'size': 'z' is text"),
         ({"name": ["aa"]}, ("size", []), "`grid` size needs values, such as size=1,2,3"),
         ({"name": ["aa"]}, ["size=2", "size=3"], "`grid` has the column 'size' twice"),
+        ({"name": ["aa"]}, "first=z", "`grid` first: the training table has no label 'z'"),
+        ({"name": ["aa"]}, "size=long", "`grid` size: 'long' is no finite number"),
         ({"name": ["aa"]}, 3, "`grid` must be a text such as"),
         ({"name": ["aa"]}, {}, "`grid` names no column"),
-        ({"name": ["aa"]}, ("frist", []), "the model has no context column 'frist', only .*; did you mean 'first'"),
+        (
+            {"name": ["aa"]},
+            ("frist", []),
+            "`grid`: the model has no context column 'frist', only .*; did you mean 'first'",
+        ),
     ],
 )
 def test_wrong_scores_are_refused(model, columns, grid, message):

@@ -21,7 +21,7 @@ from ..serialization import load, save
 from .fit import check_accelerator, unsettled
 from .metric import Metric, Row
 from .parallel import Training, one_thread, run_all, run_directory
-from .run_folder import RunFolder, make_folder, read_json, write_json
+from .run_folder import RunFolder, figure_files, make_folder, read_json, write_json
 from .tuning import Choice, choose
 
 if TYPE_CHECKING:
@@ -63,12 +63,6 @@ def html_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     body = ("".join(f"<td>{html.escape(cell)}</td>" for cell in row) for row in rows)
     body_rows = "".join(f"<tr>{cells}</tr>" for cells in body)
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body_rows}</tbody></table>"
-
-
-def figure_files(out: pathlib.Path) -> str:
-    """Return the line that names the figures of a run folder; empty if there are none."""
-    drawn = ", ".join(sorted(path.name for path in (out / "figures").glob("*.png")))
-    return f"\nFigures: {out / 'figures'} ({drawn})" if drawn else ""
 
 
 class Rows(list[Row]):
@@ -126,6 +120,7 @@ class Comparison:
 
     Attributes:
         answer: a short answer: it matters, and by how much; no difference was found; or there are too few runs.
+        matters: whether the answer is that a difference was found, and not in favour of the control.
         runs: the metrics of every run.
         summary: mean, median and 95% interval over seeds of every metric of every kind.
         differences: every comparison, with its interval.
@@ -144,6 +139,7 @@ class Comparison:
     heading: ClassVar[str] = "initial state"
 
     answer: str
+    matters: bool
     runs: list[Row]
     summary: list[Row]
     differences: list[Row]
@@ -242,7 +238,7 @@ class Comparison:
         """Write the results to the run folder; or load every model if the folder is temporary."""
         higher = [f"validation_{metric.key}" for metric in self.metrics if metric.higher_is_better]
         falling = unsettled([history for several in self._histories().values() for history in several], higher)
-        if falling and " matter? Yes. " in self.answer:
+        if falling and self.matters:
             self.note = f"{self.note} {falling} More epochs may change these errors.".strip()
         elif falling:  # the answer is least certain where no benefit was found
             self.answer += f" {falling} More epochs may change this answer."

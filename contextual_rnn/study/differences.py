@@ -1,9 +1,10 @@
-"""Summaries of runs over seeds, differences between kinds of runs, and the sentences that report them."""
+"""Differences between kinds of runs, the sentences that report them, and the answer of a comparison."""
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,50 +14,17 @@ from .intervals import (
     FEWEST,
     Estimate,
     adjusted,
+    baseline_rows,
     mean_estimate,
-    mean_interval,
     ratio_estimate,
     rmse_ratio,
+    summarise,
     two_way_estimate,
 )
 from .metric import ItemMetric, Kind, Metric, Row
 
 FEWEST_ITEMS = 40  # with fewer test items their intervals miss 95% (docs/results/interval_coverage.md)
 FACTOR = "initial_state"
-
-
-def summarise(runs: Sequence[Row], factors: Sequence[str], metrics: Sequence[Metric] = ()) -> list[Row]:
-    """Return the mean, median and 95% interval over seeds of every metric of every kind.
-
-    Seeds without a value, such as the epoch at which an accuracy is first reached, are left out: `seeds` counts the
-    seeds with a value, and `of` counts all of them. A metric that no seed of a kind has gets no row.
-
-    Args:
-        runs: `{"seed", "metrics": {key: value}}` and the factors.
-        factors: the fields that distinguish kinds, such as `["initial_state"]`.
-        metrics: those whose bounds intervals respect.
-    """
-    bounds, rows = {metric.key: metric.bounds for metric in metrics}, []
-    for kind, members in _groups(runs, factors):
-        for metric in dict.fromkeys(name for run in members for name in run["metrics"]):
-            values = [run["metrics"][metric] for run in members if run["metrics"].get(metric) is not None]
-            if not values:
-                continue
-            interval = mean_interval(values, bounds.get(metric))
-            row = {**kind, "metric": metric, "mean": interval.middle, "median": float(np.median(values))}
-            row |= {"low": interval.low, "high": interval.high, "seeds": len(values), "of": len(members)}
-            rows.append(row)
-    return rows
-
-
-def baseline_rows(factor: str, baselines: dict[str, dict[str, float]]) -> list[Row]:
-    """Return summary rows for baselines, which no seed varies: `{name: {metric key: value}}`."""
-    empty = {"low": None, "high": None, "seeds": 0, "of": 0}
-    return [
-        {factor: name, "metric": key, "mean": value, "median": value, **empty}
-        for name, metrics in baselines.items()
-        for key, value in metrics.items()
-    ]
 
 
 def difference(runs: Sequence[Row], a: Kind, b: Kind, metric: Metric) -> Row:
@@ -184,30 +152,85 @@ def _power(row: Row, metric: Metric) -> str:
     return f" These runs would find a true difference {amount} in four of five cases."
 
 
-def answer(subject: str, row: Row | None, metric: Metric, items: str | None = None) -> str:
-    """Return a short answer to whether something matters: yes and by how much, no difference found, or too few runs.
+CONTROLS = ("zero", "none")  # values of a factor that leave a part of a model out
+
+
+def control_of(values: Mapping[str, str]) -> str | None:
+    """Return which of two variants is the control of a factor; None if neither leaves it out.
+
+    Args:
+        values: the value of the factor, by the name of the variant.
+    """
+    return next((name for name, value in values.items() if value in CONTROLS), None)
+
+
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    """The answer to whether something matters: yes and by how much, no difference found, or too few runs.
 
     Args:
         subject: what may matter, such as "the initial state".
         row: of `difference` or `difference_over_items`; None where nothing was compared.
         metric: what was compared.
         items: what the test items are called, where the claim is about other items too.
+        control: which of the kinds `a` and `b` is the control, such as a start from zero; None if neither is.
     """
-    if row is None:
-        return f"Does {subject} matter? Only one kind was trained, so there is nothing to compare."
-    if row["low"] is None:
-        reason = "Not enough runs to tell." if row["seeds"] < FEWEST else "Undetermined."
-        return f"Does {subject} matter? {reason} {in_words(row, metric, items)}"
-    if not found(row):
-        return f"Does {subject} matter? No difference was found. {in_words(row, metric, items)}"
-    but = f", but {row['a']} does worse" if _is_worse(row, metric) else ""
-    return f"Does {subject} matter? Yes{but}. {in_words(row, metric, items)}"
+
+    subject: str
+    row: Row | None
+    metric: Metric
+    items: str | None = None
+    control: str | None = None
+
+    @property
+    def matters(self) -> bool:
+        """Whether a difference was found, and not in favour of the control."""
+        return self.row is not None and bool(found(self.row)) and self._worse(self.row) in (self.control, None)
+
+    def _worse(self, row: Row) -> str | None:
+        """Return the worse kind of a difference that was found, if one of the kinds is the control."""
+        if self.control is None:
+            return None
+        is_higher = row["ratio"] > 1 if "ratio" in row else row["shift"] > 0
+        return str(row["a"] if is_higher != self.metric.higher_is_better else row["b"])
+
+    def in_words(self) -> str:
+        """Return the question and its answer."""
+        row, question = self.row, f"Does {self.subject} matter?"
+        if row is None:
+            return f"{question} Only one kind was trained, so there is nothing to compare."
+        said = in_words(row, self.metric, self.items)
+        if row["low"] is None:
+            reason = "Not enough runs to tell." if row["seeds"] < FEWEST else "Undetermined."
+            return f"{question} {reason} {said}"
+        if not found(row):
+            return f"{question} No difference was found. {said}"
+        return f"{question} Yes{'' if self.matters else f', but {self._worse(row)} does worse'}. {said}"
+
+    def otherwise(self, rows: Sequence[Row]) -> str:
+        """Return what else was found of the kind that is compared with a control, where it is not better.
+
+        This is the first of its differences that was found; if none was, its comparison with a start from zero.
+
+        Args:
+            rows: the comparisons by the same metric, `row` among them.
+        """
+        main = self.row
+        if main is None or found(main) is None or self.matters or self.control != main["b"]:
+            return ""
+        others = [row for row in rows if row["a"] == main["a"] and row is not main]
+        chosen = [row for row in others if found(row)]
+        chosen = chosen or [row for row in others if row["b"] == "zero" and found(row) is False]
+        if not chosen:
+            return ""
+        said, is_found = in_words(chosen[0], self.metric, self.items), found(chosen[0])
+        better = is_found and dataclasses.replace(self, row=chosen[0], control=chosen[0]["b"]).matters
+        return f" But {said[0].lower()}{said[1:]}" if better else f" {said}"
 
 
-def _is_worse(row: Row, metric: Metric) -> bool:
-    """Return whether a difference that was found is in favour of kind `b`."""
-    is_higher = row["ratio"] > 1 if "ratio" in row else row["shift"] > 0
-    return bool(is_higher != metric.higher_is_better)
+def second_of(a: str, b: str) -> str:
+    """Return the second of two kinds, which is the control unless a comparison says otherwise."""
+    return b
 
 
 def findings(
@@ -220,8 +243,9 @@ def findings(
     primary: Sequence[tuple[str, str]] = (),
     shown: Sequence[Metric] = (),
     listed_only: Sequence[Metric] = (),
+    control: Callable[[str, str], str | None] = second_of,
 ) -> dict[str, Any]:
-    """Return the fields `answer`, `runs`, `summary`, `differences`, `sentences`, `metrics` of a `Comparison`.
+    """Return the fields of a `Comparison` from `answer` to `metrics`.
 
     Args:
         runs: `{"initial_state": name of the kind, "seed": ..., "metrics": {key: value}}`, and the values of `by_item`.
@@ -234,6 +258,7 @@ def findings(
             there are enough items, else by the first of `metrics`. By default, the first of `pairs`.
         shown: further metrics for the table, which are not compared; those that the runs lack are left out.
         listed_only: metrics that are summarised alone, within their bounds.
+        control: `control(a, b)` is the kind of a pair that is the control, or None; by default, the second one.
     """
     compared: list[tuple[Row, Metric, str | None]] = []
     metrics, shown = ([one for one in several if one.key in runs[0]["metrics"]] for several in (metrics, shown))
@@ -256,9 +281,10 @@ def findings(
         main = row if row["family"] == "primary" else main
     metric, items = (by_item, by_item.items) if many else (metrics[0], None)
     rows = [row for row, (_, one, _) in zip(differences, compared, strict=True) if one is metric]
-    reply = answer(subject, main, metric, items) + _nevertheless(main, rows, metric, items)
+    reply = Answer(subject, main, metric, items, None if main is None else control(main["a"], main["b"]))
     return {
-        "answer": reply,
+        "answer": reply.in_words() + reply.otherwise(rows),
+        "matters": reply.matters,
         "runs": runs,
         "summary": summarise(runs, [FACTOR], [*metrics, *shown, *listed_only]) + baseline_rows(FACTOR, baselines),
         "differences": differences,
@@ -267,22 +293,13 @@ def findings(
     }
 
 
-def _nevertheless(main: Row | None, rows: Sequence[Row], metric: Metric, items: str | None) -> str:
-    """Return what else was found of a kind that an answer does not find better.
-
-    This is the first of its differences that was found; if none was, its comparison with a start from zero.
-    """
-    if main is None or found(main) is None or (found(main) and not _is_worse(main, metric)):
-        return ""
-    others = [row for row in rows if row["a"] == main["a"] and row is not main]
-    chosen = [row for row in others if found(row)] or [
-        row for row in others if row["b"] == "zero" and found(row) is False
-    ]
-    if not chosen:
-        return ""
-    said = in_words(chosen[0], metric, items)
-    better = found(chosen[0]) and not _is_worse(chosen[0], metric)
-    return f" But {said[0].lower()}{said[1:]}" if better else f" {said}"
+def _primary(rows: list[Row], preferred: Sequence[tuple[str, str]]) -> Row | None:
+    """Return the comparison that gives the answer: the first that is preferred, else the first of all."""
+    for pair in preferred:
+        for row in rows:
+            if (row["a"], row["b"]) == pair:
+                return row
+    return rows[0] if rows else None
 
 
 def worse_than_baselines(
@@ -325,15 +342,6 @@ def kinds_worse_than_baselines(
     return sentences
 
 
-def _primary(rows: list[Row], preferred: Sequence[tuple[str, str]]) -> Row | None:
-    """Return the comparison that gives the answer: the first that is preferred, else the first of all."""
-    for pair in preferred:
-        for row in rows:
-            if (row["a"], row["b"]) == pair:
-                return row
-    return rows[0] if rows else None
-
-
 def caution(differences: list[Row], by_item: ItemMetric, number: int) -> list[str]:
     """Return sentences on what the intervals hold for; an empty list if there are none.
 
@@ -374,13 +382,6 @@ def _size(row: Row, metric: Metric) -> str:
 
 def _unit(metric: Metric) -> str:
     return " percentage points" if metric.unit == "%" else f" {metric.unit}" if metric.unit else ""
-
-
-def _groups(runs: Sequence[Row], factors: Sequence[str]) -> Iterator[tuple[Kind, list[Row]]]:
-    kinds = list(dict.fromkeys(tuple(run[factor] for factor in factors) for run in runs))
-    for kind in kinds:
-        fields = dict(zip(factors, kind, strict=True))
-        yield fields, _of(runs, fields)
 
 
 def _by_seed(runs: Sequence[Row], kind: Kind, metric: str) -> dict[int, float]:

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from .metric import Bounds
+from .metric import Bounds, Metric, Row
 from .t_distribution import quantile, survival
 
 NORMAL = 1.959964  # the 97.5% quantile of the standard normal distribution
 FEWEST = 5  # with fewer seeds an interval would say almost nothing, and none is given
-
-Row = dict[str, Any]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -208,6 +205,47 @@ def correlation_interval(correlation: float, freedom: int) -> Interval:
     """
     z, half = math.atanh(max(min(correlation, 1 - 1e-12), -1 + 1e-12)), NORMAL / math.sqrt(freedom)
     return Interval(correlation, math.tanh(z - half), math.tanh(z + half))
+
+
+def summarise(runs: Sequence[Row], factors: Sequence[str], metrics: Sequence[Metric] = ()) -> list[Row]:
+    """Return the mean, median and 95% interval over seeds of every metric of every kind.
+
+    Seeds without a value, such as the epoch at which an accuracy is first reached, are left out: `seeds` counts the
+    seeds with a value, and `of` counts all of them. A metric that no seed of a kind has gets no row.
+
+    Args:
+        runs: `{"seed", "metrics": {key: value}}` and the factors.
+        factors: the fields that distinguish kinds, such as `["initial_state"]`.
+        metrics: those whose bounds intervals respect.
+    """
+    bounds, rows = {metric.key: metric.bounds for metric in metrics}, []
+    for kind, members in _groups(runs, factors):
+        for metric in dict.fromkeys(name for run in members for name in run["metrics"]):
+            values = [run["metrics"][metric] for run in members if run["metrics"].get(metric) is not None]
+            if not values:
+                continue
+            interval = mean_interval(values, bounds.get(metric))
+            row = {**kind, "metric": metric, "mean": interval.middle, "median": float(np.median(values))}
+            row |= {"low": interval.low, "high": interval.high, "seeds": len(values), "of": len(members)}
+            rows.append(row)
+    return rows
+
+
+def baseline_rows(factor: str, baselines: dict[str, dict[str, float]]) -> list[Row]:
+    """Return summary rows for baselines, which no seed varies: `{name: {metric key: value}}`."""
+    empty = {"low": None, "high": None, "seeds": 0, "of": 0}
+    return [
+        {factor: name, "metric": key, "mean": value, "median": value, **empty}
+        for name, metrics in baselines.items()
+        for key, value in metrics.items()
+    ]
+
+
+def _groups(runs: Sequence[Row], factors: Sequence[str]) -> Iterator[tuple[Row, list[Row]]]:
+    kinds = list(dict.fromkeys(tuple(run[factor] for factor in factors) for run in runs))
+    for kind in kinds:
+        fields = dict(zip(factors, kind, strict=True))
+        yield fields, [run for run in runs if all(run[name] == value for name, value in fields.items())]
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -17,12 +17,12 @@ from .._core.group import Group
 from .._core.settings import check_count, check_seed
 from .._core.temporary import temporary_folder
 from ..serialization import MODEL, load
-from .comparison import figure_files, html_table, text_table, with_unit
+from .comparison import html_table, text_table, with_unit
 from .fit import check_accelerator, unsettled
 from .launch import Together, follow, train
 from .metric import Metric, Row
 from .parallel import Training, caller_unchanged, one_thread, run_directory
-from .run_folder import RunFolder, read_lines, write_bytes, write_json
+from .run_folder import RunFolder, figure_files, read_lines, write_bytes, write_json
 from .tuning import choose
 
 if TYPE_CHECKING:

@@ -193,6 +193,12 @@ class RunFolder:
         return path
 
 
+def figure_files(out: pathlib.Path) -> str:
+    """Return the line that names the figures of a run folder; empty if there are none."""
+    drawn = ", ".join(sorted(path.name for path in (out / "figures").glob("*.png")))
+    return f"\nFigures: {out / 'figures'} ({drawn})" if drawn else ""
+
+
 def is_run_file(path: pathlib.Path) -> bool:
     """Return whether a path is that of a file that a run makes in its folder."""
     return path.name in RUN_FILES and (path.parent / "config.json").exists()

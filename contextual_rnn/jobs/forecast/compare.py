@@ -13,7 +13,7 @@ from ...data.series_scales import scale_in_words
 from ...data.table import Source
 from ...scaling import error_unit, unit_of_errors
 from ...study.comparison import Comparison, train_kinds
-from ...study.differences import findings, kinds_worse_than_baselines, label
+from ...study.differences import control_of, findings, kinds_worse_than_baselines, label
 from .base import base_in_words
 from .baselines import baselines, known_in_words, names_of, nearer_base, scaled, why_not_seasonal
 from .metrics import BY_SERIES, METRICS, errors_of, rmse_by_step, scores
@@ -115,6 +115,12 @@ def compare(
     chosen = {"scale": first.scale, "base": first.base}
     variants = {name: (values, one.replace(**chosen)) for name, (values, one) in variants.items()}
     candidates = {name: [settings] for name, (_, settings) in variants.items()}
+    changed = {name: _changed(values, base_values) for name, (values, _) in variants.items()}
+
+    def control(variant: str, base: str) -> str | None:
+        factor = changed[variant]
+        return control_of({name: variants[name][0][factor] for name in (variant, base)})
+
     pairs = [(name, base_name, _statement(values, base_values)) for name, (values, _) in variants.items()][1:]
     with train_kinds(
         Training(data), candidates, seeds=seeds, out=out, resume=resume, jobs=jobs, devices=devices, cluster=cluster
@@ -125,7 +131,7 @@ def compare(
         reference = {name: scores(one) | by_scale.means(name) for name, one in errors.items()}
         runs = [{**run, **variants[run["initial_state"]][0]} for run in trained.runs]
         found = ForecastComparison(
-            **findings(runs, pairs, METRICS, BY_SERIES, reference, _subject(pairs), shown=SCALED[:1]),
+            **findings(runs, pairs, METRICS, BY_SERIES, reference, _subject(pairs), shown=SCALED[:1], control=control),
             **trained.fields(),
             report={"baselines": reference},
             unit=unit_of_errors(base.targets),
@@ -147,9 +153,14 @@ def compare(
         return found.keep(trained)
 
 
+def _changed(values: dict[str, str], base: dict[str, str]) -> str:
+    """Return the factor in which a variant differs from the base; empty if there is none."""
+    return next((name for name in values if values[name] != base[name]), "")
+
+
 def _statement(values: dict[str, str], base: dict[str, str]) -> str:
     """Say in which factor a variant differs from the base."""
-    factor = next((name for name in values if values[name] != base[name]), "")
+    factor = _changed(values, base)
     return factor and f"{factor.capitalize()} {values[factor]} instead of {base[factor]}"
 
 

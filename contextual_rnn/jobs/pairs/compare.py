@@ -12,8 +12,7 @@ from ..._core.settings import takes_settings
 from ...data.pairs import PairSource
 from ...data.parquet import check_cluster
 from ...study.comparison import Comparison, Trained, train_kinds
-from ...study.differences import FEWEST_ITEMS, caution, difference_over_items, in_words, summarise
-from ...study.differences import answer as answer_in_words
+from ...study.differences import FEWEST_ITEMS, Answer, caution, control_of, difference_over_items, in_words, summarise
 from ...study.intervals import adjusted, two_way_estimate
 from ...study.metric import ItemMetric, Row
 from .answers import answer
@@ -214,9 +213,12 @@ def _findings(trained: Trained, variants: dict[str, Row], data: PairData) -> dic
     if "by_length" in runs[0]:
         report["by_length"] = by_length(runs, kinds, data.test, by)
         sentences += _lengths_in_words(report["by_length"], by)
-    subject = differences[0]["factor"] if differences else "bridge"
+    first = differences[0] if differences else None
+    control = control_of({first[name]: first[name] for name in ("a", "b")}) if first else None
+    reply = Answer(f"the {first['factor'] if first else 'bridge'}", first, by, by.items, control)
     return {
-        "answer": answer_in_words(f"the {subject}", differences[0] if differences else None, by, by.items),
+        "answer": reply.in_words(),
+        "matters": reply.matters,
         "runs": runs,
         "summary": summarise(runs, list(kinds[0]), metrics),
         "differences": differences,

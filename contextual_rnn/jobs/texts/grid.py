@@ -67,6 +67,6 @@ def _values(model: TextModel, name: str, several: Sequence[Any]) -> list[Any]:
     if not several and isinstance(field, Label):
         return list(field.names or [])
     if not several:
-        model.values({name: None})  # raises InputError for an unknown column
+        model.values({name: None}, "grid")  # raises InputError for an unknown column
         raise InputError(f"`grid` {name} needs values, such as {name}=1,2,3, because it is a column of numbers")
-    return [model.values({name: value})[name] for value in several]
+    return [model.values({name: value}, "grid")[name] for value in several]

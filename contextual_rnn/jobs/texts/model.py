@@ -172,11 +172,12 @@ class TextModel(SavedModel, Explorable):
         place = int(torch.searchsorted(self.seen, wanted))
         return place < len(self.seen) and bool(self.seen[place] == wanted)
 
-    def values(self, context: dict[str, Any]) -> dict[str, Any]:
+    def values(self, context: dict[str, Any], argument: str = "context") -> dict[str, Any]:
         """Return a number, a label or None for every context column. Warn of numbers outside the training range.
 
         Args:
-            context: a value for some of the columns; None, or the text `unknown`, means that it is not known.
+            context: a value for some of the columns; None means that it is not known.
+            argument: the name of the argument that holds the values, for errors and warnings.
 
         Raises:
             InputError: there is no such column, or the value is not one that the column allows.
@@ -186,27 +187,27 @@ class TextModel(SavedModel, Explorable):
                 known = self.settings.context
                 listed = f"only {', '.join(map(repr, known))}" if known else "none"
                 hint = nearest(name, known)
-                raise InputError(f"`context`: the model has no context column {name!r}, {listed}{hint}")
-        return {name: self._value(name, field, context.get(name)) for name, field in self.fields.items()}
+                raise InputError(f"`{argument}`: the model has no context column {name!r}, {listed}{hint}")
+        return {name: self._value(argument, name, field, context.get(name)) for name, field in self.fields.items()}
 
-    def _value(self, name: str, field: Field, value: Any) -> Any:
+    def _value(self, argument: str, name: str, field: Field, value: Any) -> Any:
         if value is None or (isinstance(value, float) and math.isnan(value)):
             return None
         if isinstance(field, Label):
             label = label_of(field, value)
             if label not in (field.names or ()):
-                raise InputError(f"`context` {name}: {unknown_label(field, value)}")
+                raise InputError(f"`{argument}` {name}: {unknown_label(field, value)}")
             return label
         found = number(str(value))
         if found is None or not math.isfinite(found):
             raise InputError(
-                f"`context` {name}: {value!r} is no finite number, and the training table has numbers there"
+                f"`{argument}` {name}: {value!r} is no finite number, and the training table has numbers there"
             )
         if isinstance(field, Quantity) and field.is_outside(found):
             assert field.observed is not None
             low, high = field.observed
             warnings.warn(
-                f"`context` {name}: {found:g} is outside the range of the training table, {low:g} to {high:g}",
+                f"`{argument}` {name}: {found:g} is outside the range of the training table, {low:g} to {high:g}",
                 DataWarning,
                 stacklevel=3,
             )
