@@ -152,8 +152,12 @@ def test_a_link_in_the_place_of_a_temporary_file_is_not_followed(tmp_path):
 def test_what_a_killed_process_left_is_removed(tmp_path):
     RunFolder.open(tmp_path, {}, resume=False)
     (tmp_path / "model.safetensors.123-0a1b2c3d.part").write_bytes(b"half")
+    for folder in ("figures", "final"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "errors.png.123-0a1b2c3d.part").write_bytes(b"half")
+    (tmp_path / "final" / ".lock").touch()  # a run of its own
     RunFolder.open(tmp_path, {}, resume=True)
-    assert not list(tmp_path.glob("*.part"))
+    assert [path.parent.name for path in tmp_path.rglob("*.part")] == ["final"]
 
 
 WRONG = {"null": "null", "a list": "[3]", "an object": "{}", "NaN": '{"epochs": NaN}', "brackets": "[" * 100_000}

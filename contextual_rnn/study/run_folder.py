@@ -221,10 +221,15 @@ def check_name(path: str | os.PathLike[str]) -> None:
 
 
 def remove_leftovers(path: pathlib.Path) -> None:
-    """Remove the temporary files that a killed process left in a folder."""
-    for file in path.glob(f"*{ENDING}"):
-        if not file.is_dir():
-            file.unlink(missing_ok=True)
+    """Remove the temporary files that a killed process left in a run folder and in its folders, such as `figures`.
+
+    A folder in it that is a run of its own is left alone, since another process may write there.
+    """
+    inner = [one for one in path.iterdir() if one.is_dir() and not one.is_symlink() and not (one / LOCK).exists()]
+    for folder in (path, *inner):
+        for file in folder.glob(f"*{ENDING}"):
+            if not file.is_dir():
+                file.unlink(missing_ok=True)
 
 
 def _belongs_to_user(file: pathlib.Path) -> bool:
