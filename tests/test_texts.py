@@ -363,7 +363,7 @@ def test_a_text_with_a_part_that_is_no_symbol_is_impossible():
 
 def test_frames_are_of_the_kind_that_was_given(model):
     pandas = pytest.importorskip("pandas")
-    data = table(16).to_pandas()
+    data = pandas.DataFrame(table(16).to_dict(as_series=False))
     found = texts.compare(data, data, context_in=["none"], seeds=1, **{**OPTIONS, "epochs": 1, "jobs": 1})
     assert isinstance(next(iter(found.models.values())).sample(n=2), pandas.DataFrame)
     rows = data[data["size"] == 3]
