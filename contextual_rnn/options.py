@@ -141,7 +141,7 @@ def _type(annotation: Any, choices: Sequence[str] | None) -> tuple[Any, str | No
     elif kind is pathlib.Path:
         metavar = "PATH"
     elif typing.get_origin(kind) is Literal:
-        metavar = None
+        metavar = "{" + ",".join(typing.get_args(kind)) + "}" if optional else None
     elif typing.get_origin(kind) is not None:  # a sequence or a tuple
         inner = typing.get_args(kind)[0]
         inner, metavar = _type(inner, choices)

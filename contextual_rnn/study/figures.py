@@ -154,7 +154,8 @@ def plot_runs(
 def without_shared(names: Sequence[str]) -> list[str]:
     """Return names without the parts, separated by commas, that all names of several parts share."""
     kept = _differing(names)
-    return [_parts(name, kept) for name in names]
+    short = [_parts(name, kept) for name in names]
+    return short if len(set(short)) == len(set(names)) else list(names)
 
 
 def _differing(names: Sequence[str]) -> list[int]:

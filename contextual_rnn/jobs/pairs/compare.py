@@ -38,8 +38,7 @@ class PairComparison(Comparison):
 
         The intervals are over the test sources: of the sequence error rate or, for subwords, of the chrF of a sentence.
         """
-        metrics: Any = self.metrics
-        interval = "chrf" if metrics[0].of_text else by_item(metrics).key
+        interval = by_item(self.metrics).key  # type: ignore[arg-type]
         shown = [(one["variant"], one) for one in self.report["errors"]]
         shown += [(f"{one['variant']}, ensemble", one) for one in self.report["ensembles"]]
         none = {"low": None, "high": None}
@@ -195,6 +194,7 @@ def _findings(trained: Trained, variants: dict[str, Row], data: PairData) -> dic
     metrics = metrics_of(data.units.target)
     by = by_item(metrics)
     runs = [{**run, **variants[run["initial_state"]]} for run in trained.runs]
+    runs = [run | {"metrics": run["metrics"] | {by.key: by.factor * float(np.mean(run[by.values]))}} for run in runs]
     compared = [_difference(runs, kind, kinds[0], by) for kind in kinds[1:]]
     differences = adjusted(compared, compared[0] if compared else None)
     sentences = [f"{row['factor'].capitalize()}: {in_words(row, by, by.items)}" for row in differences[1:]]
@@ -223,7 +223,7 @@ def _findings(trained: Trained, variants: dict[str, Row], data: PairData) -> dic
         "summary": summarise(runs, list(kinds[0]), metrics),
         "differences": differences,
         "sentences": [*sentences, *caution(differences, by, len(runs[0]["wrong"])), *data.overlap()],
-        "metrics": metrics,
+        "metrics": [*metrics, by] if metrics[0].of_text else metrics,
         "report": report,
         "note": "\n".join([_note(kinds, len(data.test)), " ".join([data.units.in_words(), *data.notes])]),
     }
@@ -272,10 +272,10 @@ def _lengths_in_words(rows: list[Row], by: ItemMetric) -> list[str]:
 
 
 def _errors(kind: Row, runs: list[Row], metrics: Sequence[PairMetric]) -> Row:
-    """Return the metrics of a variant, averaged over seeds, and an interval over the sources."""
+    """Return the metrics of a variant, averaged over seeds, and an interval over the sources of that of an item."""
     own, by = [run for run in runs if run["variant"] == kind["variant"]], by_item(metrics)
     interval = _over_sources(by.factor * np.mean([run[by.values] for run in own], axis=0))
-    means = {metric.key: float(np.mean([run["metrics"][metric.key] for run in own])) for metric in metrics}
+    means = {one.key: float(np.mean([run["metrics"][one.key] for run in own])) for one in (*metrics, by)}
     return {**kind, **means, **interval}
 
 
@@ -286,8 +286,8 @@ def _ensembles(variants: dict[str, Row], trained: Trained, data: PairData) -> li
         seeds = [model for run, model in trained.models.items() if run.startswith(f"{name}-seed-")]
         settings = trained.choices[name].settings
         answers = answer(seeds, data.test, settings.beam, **settings.penalties)
-        interval = _over_sources(by.factor * np.array(answers.of_each()[by.values], float))
-        rows.append({**kind, **answers.metrics(), **interval})
+        values = by.factor * np.array(answers.of_each()[by.values], float)
+        rows.append({**kind, **answers.metrics(), by.key: float(values.mean()), **_over_sources(values)})
     return rows
 
 
