@@ -225,7 +225,8 @@ def description(documentation: str, name: str) -> str:
     example = re.search(r"^Example:\n((?:    .*\n?)+)", documentation, re.MULTILINE)
     paragraphs = [sections[0].strip()]
     if example:
-        words = re.sub(r"\s+(?!--|\s)", "\u00a0", inspect.cleandoc(example[1]))  # lines break before options only
+        shown = re.sub(rf"^{PROGRAM} transcribe ", f"{PROGRAM} {name} ", inspect.cleandoc(example[1]))  # or translate
+        words = re.sub(r"\s+(?!--|\s)", "\u00a0", shown)  # lines break before options only
         lines = textwrap.wrap(
             words, WIDTH - 4, break_on_hyphens=False, subsequent_indent=" " * len(f"{PROGRAM} {name} ")
         )

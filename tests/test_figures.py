@@ -31,7 +31,13 @@ def legend(figure):
 def test_names_lose_the_parts_that_all_share():
     assert without_shared(["project, none, output", "zero, none, output", "mean"]) == ["project", "zero", "mean"]
     assert without_shared(["project, none, output", "zero, none, truth"]) == ["project, output", "zero, truth"]
-    for alone in (["zero", "context"], ["a, b"], ["a, b", "a, b, c"], ["a, b", "a, b"]):
+    for alone in (
+        ["zero", "a, ensemble", "zero, ensemble", "a"],
+        ["zero", "context"],
+        ["a, b"],
+        ["a, b", "a, b, c"],
+        ["a, b", "a, b"],
+    ):
         assert without_shared(alone) == alone
 
 

@@ -18,7 +18,9 @@ from contextual_rnn.data.encoded_pairs import Encoded, bucketed, by_symbols
 from contextual_rnn.data.subwords import Subwords
 from contextual_rnn.jobs import pairs
 from contextual_rnn.jobs.pairs.answers import Answers
+from contextual_rnn.jobs.pairs.compare import _errors
 from contextual_rnn.jobs.pairs.data import PairData
+from contextual_rnn.jobs.pairs.metrics import metrics_of
 from contextual_rnn.jobs.pairs.network import mean_loss
 from contextual_rnn.jobs.pairs.questions import Question, thirds
 from contextual_rnn.jobs.pairs.settings import PairSettings
@@ -166,9 +168,20 @@ def test_variants_are_compared_by_sentence_and_by_length():
     assert sum(shifts) == pytest.approx((zero - base).sum())
     assert any(sentence.startswith("  bridge, sources of 1 to ") for sentence in found.sentences)
     assert found.metrics[0].key == "bleu"
+    by_sentence = [row for row in found.table_rows() if row["metric"] == "chrf_of_each"]
+    assert by_sentence[0]["mean"] == pytest.approx(base.mean())
+    assert {row["low"] for row in found.table_rows() if row["metric"] == "chrf"} == {None}
     scores = {row["variant"]: row["mean"] for row in found.table_rows() if row["metric"] == "bleu"}
     ranked = [scores[name] for name in found.ranked()]
     assert ranked == sorted(ranked, reverse=True)
+
+
+def test_an_interval_is_that_of_the_number_beside_it():
+    values = np.linspace(0, 80, 41)
+    run = {"variant": "base", "chrf_of_each": values, "metrics": {"chrf": 3.0, "chrf_of_each": values.mean()}}
+    row = _errors({"variant": "base"}, [run], metrics_of("subwords")[2:3])
+    assert row["low"] < row["chrf_of_each"] == 40 < row["high"]
+    assert row["chrf"] == 3
 
 
 def test_sources_are_grouped_by_their_length():

@@ -149,6 +149,8 @@ def _mend(fields: Sequence[str], separator: str) -> str:
     mark = re.match(r"[^\w\s]+", line)
     if mark:
         mends.append(f'`comment` "{mark[0]}" if such lines are comments')
+    if separator == "\t" and " " in line.strip():
+        mends.append("`source` and `target` if they are in two files, line by line")
     mends.append("`file_name` if the name of the file is the other side")
     return f"; give {', or '.join(mends)}"
 

@@ -65,7 +65,7 @@ export function start(about, main) {
 
   function noteOf(found) {
     const nearest = found.nearest.length ? `Dotted: training series ${found.nearest.map((one) => `${one.name} (${named(one.context) || "no context"})`).join("; ")}.` : "";
-    return `A series ends where the model draws its end: ${found.ended} of ${found.trajectories[0].length} did so within these steps. Bands and medians are of the series that go on, and stop where fewer than a tenth do. ${nearest} ${about.training}`;
+    return `A series ends where the model draws its end: ${found.ended} of ${found.trajectories[0].length} did so within these steps. Bands and medians, from h0 = 0 too, are of the series that have not ended at a step, and stop where fewer than a tenth are left. ${nearest} ${about.training}`;
   }
 
   showModel();

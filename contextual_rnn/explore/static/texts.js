@@ -21,7 +21,7 @@ export function start(about, main) {
   const said = html("div", { class: "facts" });
   const symbols = html("ul", { class: "symbols" }), inspected = html("div", { class: "note", "aria-live": "polite" });
   const from = html("div", { class: "scroll" }), without = html("div", { class: "scroll" });
-  const withoutPart = html("section", {}, html("h2", {}, "The same from h0 = 0"), without);
+  const withoutPart = html("section", {}, html("h2", {}, "Texts from h0 = 0, with the same random numbers"), without);
   const molecules = html("div", { class: "molecules" });
   const plane = map(about.fields, (next) => { place = next; ask(); }, (values) => { fields.set(values); moved(); });
   const heading = html("h2", {}, "Texts");
@@ -32,7 +32,7 @@ export function start(about, main) {
     html("div", { class: "figures" }, said,
       html("section", { class: "wide near" }, html("h2", {}, "One text, symbol by symbol"), symbols,
         html("p", { class: "note" }, "Bars and numbers: the probability of each symbol, given those before it. ⏎ is the end of the text, and ␣ a space. Choose a symbol to see what else was likely there."), inspected),
-      html("section", {}, heading, html("p", { class: "note" }, "Choose a text to see its symbols. Nats: the negative natural logarithm of the probability of the whole text. Of two numbers for the same text, the lower one is of the h0 that makes it more probable. Longer texts have more nats."), from), withoutPart,
+      html("section", {}, heading, html("p", { class: "note" }, "Choose a text to see its symbols. Nats: the negative natural logarithm of the probability of the whole text. In each row, the smaller number belongs to the h0 from which the text is more probable. Longer texts have more nats."), from), withoutPart,
       about.molecules && html("section", { class: "wide" }, html("h2", {}, "Molecules"), molecules),
       plane.element,
       verdict(about)),

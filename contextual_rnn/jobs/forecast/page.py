@@ -26,6 +26,13 @@ from .windows import padded
 MOST_TIMES = 100_000
 
 
+BASES = {
+    "last": " What it writes is added to the last known values, so that every forecast starts there, from h0 = 0 too.",
+    "seasonal": " What it writes is added to the values of one season ago, from h0 = 0 too.",
+    "linear": " What it writes is added to the forecast of the linear model, from h0 = 0 too.",
+}
+
+
 class ForecastPage(Page):
     """The page of models that forecast series; see `Page`."""
 
@@ -79,7 +86,7 @@ class ForecastPage(Page):
         return [
             f"An encoder reads the last {counted(settings.past, 'step')} of {listed(read)}; a decoder forecasts "
             f"{counted(settings.horizon, 'step')} of {listed(settings.targets)}{ahead}.",
-            f"The decoder's initial state h0 is {bridge}.{attention}",
+            f"The decoder's initial state h0 is {bridge}.{attention}{BASES.get(settings.base or 'last', '')}",
             "A forecast is what the model expects on average: training minimises the squared error."
             + " Quantiles come from its errors on held-out windows." * bool(settings.quantiles),
             "The line from h0 = 0 is that of the same network, whose decoder starts from zero: the distance is what h0 "

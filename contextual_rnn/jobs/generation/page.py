@@ -70,7 +70,7 @@ class GenerationPage(Page):
             context_facts(model.settings.context, "series"),
             f"Its initial state h0 is {meaning_of(kind)}. {_read_at(kind)}",
             "Every step is drawn given the step before and the hidden state, which begins as h0.",
-            "The line from h0 = 0 has the same network, context and random numbers: the distance is what h0 changes.",
+            "The line from h0 = 0 is the median of series of the same network and random numbers that start from zero.",
         ]
 
     def hint(self, model: Any) -> str:

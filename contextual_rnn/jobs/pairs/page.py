@@ -63,7 +63,7 @@ class PairPage(Page):
         attention = (
             "It has no attention, so that h0 is all that the decoder knows of the source."
             if settings.attention == "none"
-            else f"At every symbol, its {settings.attention} attention reads the source too."
+            else f"At every symbol, the decoder also reads the source, by {settings.attention} attention."
         )
         return [
             f"An encoder reads the source ({model.units.source}); a decoder writes the target "

@@ -75,7 +75,7 @@ class SeriesPage(Page):
             *settings.context,
             *([f"the first {counted(settings.window, 'step')}, targets included"] if settings.window else []),
         ]
-        known = f"What is known at the start: {', '.join(given)}." if given else "Nothing is known at the start."
+        known = f"What can be known at the start: {', '.join(given)}." if given else "Nothing is known at the start."
         return [
             f"The model predicts {listed(settings.targets)} from {listed(settings.inputs)}, and never reads a "
             "measured target after the start.",
