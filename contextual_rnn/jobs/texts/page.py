@@ -68,7 +68,7 @@ class TextPage(Page):
             if names
             else "Its initial state h0 is zero.",
             "Every symbol is drawn given the symbols before it and the hidden state, which begins as h0.",
-            "Texts from h0 = 0 are written by the same network with the same random numbers: what differs is what h0 changes.",
+            "Texts from h0 = 0 are written by the same network with the same random numbers: h0 makes the difference.",
         ]
 
     def hint(self, model: Any) -> str:
