@@ -39,20 +39,20 @@ def names():
 
 
 JOBS = {
-    "series": (series, tanks, SERIES, "u"),
-    "series, estimated": (series, tanks, {**SERIES, "initial_state": "estimated"}, "u"),
-    "series, gaussian": (series, tanks, {**SERIES, "initial_state": "gaussian"}, "u"),
-    "series, lstm": (series, tanks, {**SERIES, "cell": "lstm", "initial_state": "context"}, "u"),
-    "series, fast weights": (series, tanks, {**SERIES, "cell": "fast-weights"}, "u"),
-    "forecast": (forecast, tanks, FORECAST, "u"),
-    "forecast, attention": (forecast, tanks, {**FORECAST, "attention": "additive", "feeding": "output"}, "u"),
-    "generation": (generation, tanks, GENERATION, "c"),
-    "texts": (texts, names, TEXTS, "c"),
-    "texts, both": (texts, names, {**TEXTS, "context_in": "both", "cell": "gru"}, "c"),
-    "pairs": (pairs, lambda: listed(WORDS[:25]), PAIRS, None),
-    "pairs, own words": (pairs, lambda: listed(WORDS[:25]), {**PAIRS, "feeding": "embedding"}, None),
-    "pairs, own distribution": (pairs, lambda: listed(WORDS[:25]), {**PAIRS, "feeding": "output"}, None),
-    "pairs, input feeding": (pairs, lambda: listed(WORDS[:25]), {**PAIRS, "input_feeding": True}, None),
+    "series": (series, tanks, SERIES),
+    "series, estimated": (series, tanks, {**SERIES, "initial_state": "estimated"}),
+    "series, gaussian": (series, tanks, {**SERIES, "initial_state": "gaussian"}),
+    "series, lstm": (series, tanks, {**SERIES, "cell": "lstm", "initial_state": "context"}),
+    "series, fast weights": (series, tanks, {**SERIES, "cell": "fast-weights"}),
+    "forecast": (forecast, tanks, FORECAST),
+    "forecast, attention": (forecast, tanks, {**FORECAST, "attention": "additive", "feeding": "output"}),
+    "generation": (generation, tanks, GENERATION),
+    "texts": (texts, names, TEXTS),
+    "texts, both": (texts, names, {**TEXTS, "context_in": "both", "cell": "gru"}),
+    "pairs": (pairs, lambda: listed(WORDS[:25]), PAIRS),
+    "pairs, own words": (pairs, lambda: listed(WORDS[:25]), {**PAIRS, "feeding": "embedding"}),
+    "pairs, own distribution": (pairs, lambda: listed(WORDS[:25]), {**PAIRS, "feeding": "output"}),
+    "pairs, input feeding": (pairs, lambda: listed(WORDS[:25]), {**PAIRS, "input_feeding": True}),
 }
 every_job = pytest.mark.parametrize("name", JOBS)
 
@@ -100,7 +100,7 @@ def moved_device(module):
 
 @every_job
 def test_a_job_trains_as_on_the_cpu(name, tmp_path):
-    job, data, options, _ = JOBS[name]
+    job, data, options = JOBS[name]
     losses = {}
     for accelerator in ("cpu", "cuda"):
         folder = tmp_path / f"on {accelerator}"
@@ -115,14 +115,14 @@ def test_a_job_trains_as_on_the_cpu(name, tmp_path):
 
 @every_job
 def test_bfloat16(name, tmp_path):
-    job, data, options, _ = JOBS[name]
+    job, data, options = JOBS[name]
     model = job.fit(data(), **options, accelerator="cuda", precision="bf16-mixed", jobs=1)
     assert {one.dtype for one in model.parameters()} == {torch.float32}
 
 
 @pytest.mark.parametrize("name", ["series", "forecast", "generation", "texts", "pairs"])
 def test_a_model_file_of_a_card_is_used_without_one(name, tmp_path):
-    job, data, options, _ = JOBS[name]
+    job, data, options = JOBS[name]
     model = job.fit(data(), **options, accelerator="cuda", jobs=1, out=tmp_path / "run")
     kind = type(model)
     loaded = kind.load(tmp_path / "run" / "final" / "model.safetensors")
@@ -133,9 +133,8 @@ def test_a_model_file_of_a_card_is_used_without_one(name, tmp_path):
 
 @pytest.mark.parametrize("name", ["series", "forecast", "generation", "texts", "pairs"])
 def test_a_comparison(name, tmp_path):
-    job, data, options, _ = JOBS[name]
+    job, data, options = JOBS[name]
     found = job.compare(data(), data(), **options, seeds=2, accelerator="cuda", jobs=2, out=tmp_path / "run")
-    assert str(found)
     assert (tmp_path / "run" / "results.json").exists()
     again = job.compare(
         data(), data(), **options, seeds=2, accelerator="cuda", jobs=2, out=tmp_path / "run", resume=True

@@ -252,7 +252,7 @@ MISTAKES = [
     ("fit pairs --config no.yaml OUT", ["--config no.yaml: there is no such file"]),
     (
         f"fit pairs --train pairs.tsv {PAIRS} --out model_pairs",
-        ["model_pairs already holds a run", "--resume", "another --out"],
+        ["model_pairs/config.json does not hold the settings of a run", "another --out"],
     ),
     # models
     ("predict model_series --inputs without_u.csv --out x.csv", ["without_u.csv has no column 'u'; it has 'id', 'y'"]),

@@ -176,6 +176,16 @@ def test_variants_are_compared_by_sentence_and_by_length():
     assert ranked == sorted(ranked, reverse=True)
 
 
+@pytest.mark.parametrize(
+    ("command", "shown"),
+    [("score pairs", "--header {present,absent}"), ("translate", "contextual-rnn translate runs/spelling --input")],
+)
+def test_help_shows_what_can_be_typed(command, shown, capsys):
+    with pytest.raises(SystemExit):
+        main([*command.split(), "--help"])
+    assert shown in capsys.readouterr().out
+
+
 def test_an_interval_is_that_of_the_number_beside_it():
     values = np.linspace(0, 80, 41)
     run = {"variant": "base", "chrf_of_each": values, "metrics": {"chrf": 3.0, "chrf_of_each": values.mean()}}

@@ -47,9 +47,8 @@ class FlatAdamW:
         self.state: dict[int, dict[str, Tensor]] = {}  # by the number of the parameter
         self.flat: nn.Parameter | None = None
         self.joined = False  # whether the parameters are views of one tensor
-        if {parameter.device.type for parameter in self.parameters} == {"cpu"} and len(
-            {parameter.dtype for parameter in self.parameters}
-        ) == 1:
+        kinds = {(parameter.device.type, parameter.dtype) for parameter in self.parameters}
+        if len(kinds) == 1 and next(iter(kinds))[0] == "cpu":
             self._join()
 
     def zero_grad(self) -> None:

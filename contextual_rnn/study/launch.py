@@ -55,10 +55,10 @@ class Together:
 
     @classmethod
     def of(cls, devices: int, nodes: int, settings: TrainingSettings) -> Together:
-        """Check the numbers; raise InputError if they are below 1, or several machines have no launcher."""
+        """Check the numbers; raise InputError if they are below 1, above the GPUs, or lack a launcher."""
         check_count(devices=devices, nodes=nodes)
-        if gpus_for(settings.accelerator, None):
-            gpus_for(settings.accelerator, devices)
+        if gpus_for(settings.accelerator, None):  # else the processes train on the CPU
+            gpus_for(settings.accelerator, devices)  # refuses more processes than GPUs
         if nodes > 1 and not (is_launched() or is_slurm_task()):
             raise InputError(
                 f"`nodes` {nodes}: start the command on every machine with torchrun, or with srun under SLURM; see "

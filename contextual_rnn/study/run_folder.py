@@ -108,11 +108,11 @@ class RunFolder:
                     f"{self.path} is not empty and holds no run; give another `out`, so that nothing is overwritten"
                 )
             return
-        if not resume:
-            raise InputError(f"{self.path} already holds a run; give `resume` to continue it, or another `out`")
         before = read_json(self.config_path)
         if not _has_settings(before, config):
             raise InputError(f"{self.config_path} does not hold the settings of a run; give another `out`")
+        if not resume:
+            raise InputError(f"{self.path} already holds a run; give `resume` to continue it, or another `out`")
         try:
             if _without_none(before) != _without_none(config):
                 raise InputError(

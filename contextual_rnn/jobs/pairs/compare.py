@@ -220,7 +220,7 @@ def _findings(trained: Trained, variants: dict[str, Row], data: PairData) -> dic
         "answer": reply.in_words(),
         "matters": reply.matters,
         "runs": runs,
-        "summary": summarise(runs, list(kinds[0]), metrics),
+        "summary": summarise(runs, list(kinds[0]), [*metrics, by]),
         "differences": differences,
         "sentences": [*sentences, *caution(differences, by, len(runs[0]["wrong"])), *data.overlap()],
         "metrics": [*metrics, by] if metrics[0].of_text else metrics,

@@ -96,7 +96,15 @@ BY_WORD = ItemMetric(
     factor=100,
 )
 BY_TEXT = ItemMetric(
-    "chrf_of_each", "chrF of a sentence", "", "difference", "chrf_of_each", "sources", "source", higher_is_better=True
+    "chrf_of_each",
+    "chrF of a sentence",
+    "",
+    "difference",
+    "chrf_of_each",
+    "sources",
+    "source",
+    bounds=SHARE,
+    higher_is_better=True,
 )
 
 
