@@ -91,3 +91,22 @@ def test_a_learning_curve_has_a_point_for_an_epoch_and_words_for_a_metric():
     assert [axes.get_ylabel() for axes in figure.axes] == ["training loss", "validation RMSE"]
     assert figure.axes[0].get_lines()[0].get_marker() == "."
     assert not plot_history(one).legends
+
+
+def test_learning_curves_of_many_kinds_have_a_row_of_panels_for_each_setting():
+    one = [{"epoch": 1, "loss": 2.0}, {"epoch": 2, "loss": 1.0}]
+    kinds = ["warm-up", "context", "estimated", "context+estimated"]
+    names = [f"{record}, {window}, {kind}" for record in ("tanks", "circuit") for window in (50, 5) for kind in kinds]
+    figure = plot_learning({name: [one] for name in names})
+    assert [axes.get_title() for axes in figure.axes] == ["tanks, 50", "tanks, 5", "circuit, 50", "circuit, 5"]
+    assert legend(figure) == [f"{kind}, 1 seed" for kind in kinds]
+    assert len({line.get_color() for line in figure.axes[0].get_lines()}) == len(kinds)
+
+
+def test_a_long_legend_does_not_take_the_room_of_the_panels():
+    one = [{"epoch": 1, "loss": 2.0}]
+    figure = plot_learning(
+        {f"a kind of initial state with a long name, number {number}": [one] for number in range(16)}
+    )
+    figure.draw_without_rendering()
+    assert figure.axes[0].get_position().height * figure.get_figheight() > 2  # inches

@@ -3,7 +3,7 @@
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from contextual_rnn import InputError
@@ -107,3 +107,27 @@ def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path, ending):
     write(5.0)
     with pytest.raises(InputError, match="has changed while it was read; start again when it is complete"):
         table.load(["y"], ["y"])
+
+
+LINES = st.lists(st.lists(st.sampled_from(["1", "2.5", "x", ""]), min_size=2, max_size=5), min_size=1, max_size=30)
+
+
+@ON_DISK
+@given(rows=LINES, asked=st.sampled_from([["a"], ["b"], ["c"], ["a", "c"], ["a", "b", "c"]]), numbers=st.booleans())
+@example(rows=[["1"] * 3] * 25 + [["1"] * 4, ["1"] * 2], asked=["a"], numbers=True)
+@example(rows=[["1"] * 3] * 25 + [["1"] * 2, ["1"] * 4], asked=["c"], numbers=True)
+@example(rows=[["1"] * 3] * 25 + [["1"] * 4, ["1"] * 2], asked=["a", "b", "c"], numbers=False)
+@example(rows=[["1"] * 4, ["1"] * 2] + [["1"] * 3] * 25, asked=["b"], numbers=True)
+@example(rows=[["1", "2.5", ""]] * 30, asked=["a", "c"], numbers=True)
+def test_a_line_that_is_too_long_or_short_is_named_whatever_columns_are_read(tmp_path, rows, asked, numbers):
+    path = tmp_path / "a.csv"
+    path.write_text("".join(",".join(row) + "\n" for row in [["a", "b", "c"], *rows]))
+    wrong = next((line for line, row in enumerate(rows, 2) if len(row) != 3), None)
+    if wrong is not None:
+        with pytest.raises(InputError, match=f"a.csv, line {wrong}: the row has {len(rows[wrong - 2])} cells, but"):
+            open_table(path, PLAIN).load(asked, asked if numbers else ())
+        return
+    table = open_table(path, PLAIN)
+    table.load(asked, asked if numbers else ())
+    for name in asked:
+        assert table.text(name).to_list() == [row["abc".index(name)] for row in rows]

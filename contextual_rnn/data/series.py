@@ -136,7 +136,9 @@ def read_series(
             check_known(values_at(outputs, places[scored_from:]), targets, table.name, name, after)
     waves = getattr(columns, "calendar", ())
     calendar = calendar_inputs(waves, table, time_column(columns), times, rows) if waves else {}
-    constants = {name: table.constants(context, name, places[places >= 0]) for name, places in rows.items()}
+    constants = {
+        name: table.constants(context, name, places[places >= 0]) if context else {} for name, places in rows.items()
+    }
     return [
         Series(
             *(name, values_at(inputs, places), values_at(outputs, places), constants[name]),

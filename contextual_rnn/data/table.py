@@ -161,7 +161,6 @@ class Table:
             if absent or name in offsets or not to_single(self.frame[name], column):
                 column[:] = self._column(name, needed, absent, offsets.get(name, 0.0))
             else:
-                self.check_doubles(name, column)
                 self._check_distinct(name, *sample(self.frame[name], column))
         return found
 
@@ -182,8 +181,11 @@ class Table:
         found = {}
         for name in names:
             if self.frame[name].dtype == pl.String or self.frame[name].dtype.is_numeric():
-                values = self._exact(name, absent)[0]
-                values = some(values[np.isfinite(values)])
+                text = self.frame[name].dtype == pl.String
+                values = self._exact(name, absent)[0] if text or absent else self._doubles(name)
+                with np.errstate(over="ignore", invalid="ignore"):
+                    all_finite = np.isfinite(values.sum())  # faster than to look at each number
+                values = some(values if all_finite else values[np.isfinite(values)])
                 if len(values) and 0 < np.ptp(values) < TOO_SMALL:
                     raise InputError(
                         f"{self.name}, column {name!r}: its numbers differ by {np.ptp(values):.3g} at most, too little "
@@ -201,11 +203,11 @@ class Table:
             values = self.parsed(stripped).to_numpy()
             if self.files.decimal == "," and not self.from_frame:
                 self.notes += perhaps_thousands(self, name, stripped)
+            self.check_doubles(name, values)
             missing = (stripped.is_null() | stripped.str.to_lowercase().is_in([*MISSING, *_lower(absent)])).to_numpy()
         else:
-            values = self._cast(name).to_numpy()
+            values = self._doubles(name)
             missing = np.isnan(values)
-        self.check_doubles(name, values)
         if absent:
             marks = np.array([one for one in map(number, absent) if one is not None], np.float64)
             marks = marks.astype(np.float32) if cells.dtype == pl.Float32 else marks
@@ -267,12 +269,14 @@ class Table:
         self._refuse(name, points, f"expected a number with a decimal comma; {mend}")
         return text.str.replace(",", ".", literal=True)
 
-    def _cast(self, name: str) -> pl.Series:
+    def _doubles(self, name: str) -> np.ndarray:
         cells = self.frame[name]
         if not (cells.dtype.is_numeric() or cells.dtype == pl.Boolean or cells.dtype == pl.Null):
             found = type(cells[0]).__name__ if cells.dtype == pl.Object else cells.dtype
             raise InputError(f"{self.where(0, name)}: expected a number, found {found}")
-        return cells.cast(pl.Float64).fill_null(float("nan"))
+        values = cells.cast(pl.Float64).fill_null(float("nan")).to_numpy()
+        self.check_doubles(name, values)
+        return values
 
     def labels(self, name: str) -> np.ndarray:
         """Return a column as text; raise InputError if a cell is missing."""

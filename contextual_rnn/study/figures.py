@@ -181,32 +181,41 @@ def end_at_hundred(axes: Axes) -> None:
 @styled
 def plot_history(history: list[dict[str, Any]]) -> Figure:
     """Draw the training loss and every validation metric by epoch, one panel each."""
-    return _learning_curves({"": [history]})
+    return _learning_curves({"": {"": [history]}})
 
 
 @styled
 def plot_learning(histories: dict[str, list[list[dict[str, Any]]]]) -> Figure:
     """Draw the training loss and every validation metric of several kinds by epoch, with a line for every seed.
 
+    More kinds than there are colours have a row of panels for all that differ only in the last part of their names.
+
     Args:
         histories: of every kind, and seed, the metrics of every epoch.
     """
-    return _learning_curves(dict(zip(without_shared(list(histories)), histories.values(), strict=True)))
+    short = dict(zip(without_shared(list(histories)), histories.values(), strict=True))
+    rows: dict[str, dict[str, list[list[dict[str, Any]]]]] = {}
+    for name, runs in short.items():
+        row, _, last = name.rpartition(", ") if len(short) > len(PALETTE) else ("", "", name)
+        rows.setdefault(row, {})[last] = runs
+    return _learning_curves(rows)
 
 
-def _learning_curves(histories: dict[str, list[list[dict[str, Any]]]]) -> Figure:
-    shown = [runs for runs in histories.values() if runs]
+def _learning_curves(rows: dict[str, dict[str, list[list[dict[str, Any]]]]]) -> Figure:
+    shown = [runs for histories in rows.values() for runs in histories.values() if runs]
     names = [name for name in shown[0][0][0] if name != "epoch"]
-    figure, axes = subplots(1, len(names), width=4.6, height=3.2)
-    drawn = {"": "black"} if "" in histories else colours(histories)
-    for place, name in zip(axes[0], names, strict=True):
-        for kind, runs in histories.items():
-            for seed, history in enumerate(runs):
-                label = f"{kind}, {len(runs)} seed{'s' * (len(runs) > 1)}" if kind and not seed else None
-                points = [(row["epoch"], row[name]) for row in history if row.get(name) is not None]
-                place.plot(*zip(*points, strict=True), ".-", color=drawn[kind], linewidth=1, alpha=0.8, label=label)
-        finish(place, "epoch", "training loss" if name == "loss" else _name_in_words(name))
-        logarithmic_where_wide(place, "y")
+    figure, axes = subplots(len(rows), len(names), width=4.6, height=3.2)
+    kinds = list({kind: None for histories in rows.values() for kind in histories})
+    drawn = {"": "black"} if kinds == [""] else colours(kinds)
+    for (row, histories), places in zip(rows.items(), axes, strict=True):
+        for place, name in zip(places, names, strict=True):
+            for kind, runs in histories.items():
+                for seed, history in enumerate(runs):
+                    label = f"{kind}, {len(runs)} seed{'s' * (len(runs) > 1)}" if kind and not seed else None
+                    points = [(one["epoch"], one[name]) for one in history if one.get(name) is not None]
+                    place.plot(*zip(*points, strict=True), ".-", color=drawn[kind], linewidth=1, alpha=0.8, label=label)
+            finish(place, "epoch", "training loss" if name == "loss" else _name_in_words(name), row)
+            logarithmic_where_wide(place, "y")
     return figure
 
 
@@ -351,7 +360,7 @@ def finish(axes: Axes, x: str, y: str, title: str = "") -> None:
 
 
 def legend_below(figure: MatplotlibFigure) -> None:
-    """Draw one legend of all panels under them, where it covers nothing."""
+    """Draw one legend of all panels under them, where it covers nothing; a long one makes the figure higher."""
     handles: dict[str, Any] = {}
     for axes in figure.axes:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
@@ -359,6 +368,7 @@ def legend_below(figure: MatplotlibFigure) -> None:
     if handles:
         widths, width = [0.6 + 0.075 * len(label) for label in handles], figure.get_figwidth()  # inches, about
         columns = len(handles) if sum(widths) <= width else max(1, int(width // max(widths)))
+        figure.set_figheight(figure.get_figheight() + 0.22 * (math.ceil(len(handles) / columns) - 1))
         figure.legend(handles.values(), handles, loc="outside lower center", ncols=columns, frameon=False)
 
 

@@ -1,12 +1,15 @@
-"""The layout of a text table, from one pass over its bytes: its separator, rows and SHA-256."""
+"""The layout of a text table, from one pass over its bytes: its separator and rows."""
 
 from __future__ import annotations
 
 import codecs
 import dataclasses
-import hashlib
 import pathlib
 import re
+from collections.abc import Iterator
+from typing import IO
+
+import numpy as np
 
 from ..errors import InputError
 from .encoding import is_utf8, open_text
@@ -24,14 +27,12 @@ class Layout:
 
     Attributes:
         separator: between cells.
-        sha256: of the bytes of the file, unzipped.
-        rows: their number, if the table is regular; None else.
+        rows: their number, if the table is regular, or may be; None else. See `read_layout`.
         header: the cells of the first line that is not skipped, and `first` those of the first row.
         skipped: the lines before the first row.
     """
 
     separator: str
-    sha256: str
     rows: int | None
     header: list[str]
     first: list[str]
@@ -42,17 +43,18 @@ def read_layout(path: pathlib.Path, settings: FileSettings) -> Layout:
     """Read a whole file in pieces, and return its layout.
 
     A table is regular if polars reads it as the csv module does: in UTF-8, without quotation marks, comments, blank
-    lines and single carriage returns, and each line with as many cells as the first.
+    lines and single carriage returns, and each line with as many cells as the first. The last is not checked line by
+    line, which takes longer than all else: only that each piece of the file has as many separators as its lines need.
+    So a line may be too long if another is too short, which `lines_are_even` tells.
 
     Raises:
         InputError: the separator is unclear, or the file is in another encoding.
         OSError: the file cannot be read.
     """
-    skip, digest, count = settings.skip_rows, hashlib.sha256(), 0
+    skip, count = settings.skip_rows, 0
     with open_text(path, settings.encoding) as file:
         opening = [file.readline() for _ in range(skip)]
         body = b"".join(file.readline() for _ in range(SHOWN))
-        digest.update(b"".join(opening) + body)
         _check_text(path, b"".join(opening) + body, body, settings)
         lines = _shown(body, settings)
         separator = separator_of(path, lines, settings)
@@ -69,11 +71,30 @@ def read_layout(path: pathlib.Path, settings: FileSettings) -> Layout:
             if regular:
                 found = _count_rows(body, separator.encode(), len(cells[0]))
                 regular, count = found is not None, count + (found or 0)
-            body = file.read(PIECE)
-            body += file.readline() if body else b""
-            digest.update(body)
+            body = next(_pieces(file), b"") if regular else b""
     header, first = (cells[0], cells[names]) if regular else ([], [])
-    return Layout(separator, digest.hexdigest(), count - names if regular else None, header, first, skip + names)
+    return Layout(separator, count - names if regular else None, header, first, skip + names)
+
+
+def lines_are_even(path: pathlib.Path, settings: FileSettings, layout: Layout) -> bool:
+    """Return whether each line of a table that may be regular has as many cells as the first."""
+    separator = layout.separator.encode()
+    others = _ALL.replace(b"\n", b"").replace(separator, b"")
+    line = separator * (len(layout.header) - 1) + b"\n"
+    with open_text(path, settings.encoding) as file:
+        for _ in range(settings.skip_rows):
+            file.readline()
+        for piece in _pieces(file):
+            marks = piece.translate(None, others) + b"\n" * (not piece.endswith(b"\n"))
+            if marks != line * marks.count(b"\n"):
+                return False
+    return True
+
+
+def _pieces(file: IO[bytes]) -> Iterator[bytes]:
+    """Yield a file in pieces of whole lines."""
+    while piece := file.read(PIECE):
+        yield piece + file.readline()
 
 
 def _check_text(path: pathlib.Path, start: bytes, body: bytes, settings: FileSettings) -> None:
@@ -114,11 +135,9 @@ def _count_rows(piece: bytes, separator: bytes, width: int) -> int | None:
         return None
     if width == 1 and any(blank in b"\n" + piece for blank in (b"\n\n", b"\n\r\n")):
         return None
-    marks = piece.translate(None, _ALL.replace(b"\n", b"").replace(separator, b""))
-    if not piece.endswith(b"\n"):
-        marks += b"\n"
-    rows = marks.count(b"\n")
-    return rows if marks == (separator * (width - 1) + b"\n") * rows else None
+    values = np.frombuffer(piece, np.uint8)
+    rows = int(np.count_nonzero(values == ord("\n"))) + (not piece.endswith(b"\n"))
+    return rows if np.count_nonzero(values == ord(separator)) == rows * (width - 1) else None
 
 
 def _is_utf8(piece: bytes) -> bool:

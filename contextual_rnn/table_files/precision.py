@@ -34,7 +34,10 @@ def beyond(values: np.ndarray) -> bool:
     if not values.size:
         return False
     with np.errstate(invalid="ignore"):
-        return bool(np.fmax.reduce(values) >= LARGEST or np.fmin.reduce(values) <= -LARGEST)
+        largest, smallest = values.max(), values.min()
+        if np.isnan(largest):  # rarely, since leaving out NaN takes longer
+            largest, smallest = np.fmax.reduce(values), np.fmin.reduce(values)
+        return bool(largest >= LARGEST or smallest <= -LARGEST)
 
 
 def merged(cells: pl.Series) -> int | None:
@@ -63,7 +66,7 @@ def merged(cells: pl.Series) -> int | None:
 
 
 def to_single(cells: pl.Series, found: np.ndarray) -> bool:
-    """Write the numbers of a column to an array of float32, piece by piece; return whether all can be computed with.
+    """Write the numbers of a column to an array of float32; return whether all are known, and below 2^53.
 
     Pieces that fit into the cache are several times faster than the whole column.
     """
@@ -72,12 +75,13 @@ def to_single(cells: pl.Series, found: np.ndarray) -> bool:
     start = 0
     with np.errstate(over="ignore"):
         for chunk in cells.get_chunks():
-            for first in range(0, len(chunk), PIECE):
-                values = chunk[first : first + PIECE].cast(pl.Float64).to_numpy()
-                part = found[start : start + len(values)]
-                part[:] = values
-                if not (np.abs(part) < TOO_LARGE).all():
+            whole = chunk if chunk.dtype != pl.Float64 else chunk.to_numpy()  # which copies nothing
+            for first in range(0, len(whole), PIECE):
+                piece = whole[first : first + PIECE]
+                values = piece if isinstance(piece, np.ndarray) else piece.cast(pl.Float64).to_numpy()
+                if not (values.max() < LARGEST and values.min() > -LARGEST):  # NaN is neither
                     return False
+                found[start : start + len(values)] = values
                 start += len(values)
     return True
 

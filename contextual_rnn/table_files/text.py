@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import pathlib
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
@@ -10,7 +11,8 @@ import polars as pl
 
 from ..errors import InputError
 from .csv_rows import read_rows
-from .layout import read_layout
+from .encoding import open_text
+from .layout import PIECE, lines_are_even, read_layout
 from .settings import FileSettings
 from .unchanged import Unchanged
 
@@ -28,7 +30,6 @@ class TextColumns:
         columns: the names of the header, without empty ones and repetitions.
         height: the number of rows.
         lines: the line on which each row starts.
-        sha256: of the file.
 
     Raises:
         InputError: the file is no table, or `load` is asked for a column that the header has twice.
@@ -38,7 +39,7 @@ class TextColumns:
     def __init__(self, path: pathlib.Path, settings: FileSettings) -> None:
         self.path, self.settings, self.unchanged = path, settings, Unchanged(path)
         self.layout = read_layout(path, settings)
-        self.sha256 = self.layout.sha256
+        self.even = False  # whether no line is longer or shorter than the others, as far as is known
         self.cells: list[str] | None = None
         self.lines: Sequence[int]
         rows, skipped = self.layout.rows, self.layout.skipped
@@ -55,6 +56,16 @@ class TextColumns:
         self.columns = list(self.counts)
         self.places = {name: place for place, name in enumerate(self.header)}
         self.found: dict[str, pl.Series] = {}
+
+    @property
+    def sha256(self) -> str:
+        """The SHA-256 of the file, unzipped, and in UTF-8 if it is in another encoding."""
+        digest = hashlib.sha256()
+        with open_text(self.path, self.settings.encoding) as file:
+            while piece := file.read(PIECE):
+                digest.update(piece)
+        self.unchanged.check()
+        return digest.hexdigest()
 
     def place(self, row: int) -> str:
         """Return where a row is in the file."""
@@ -92,14 +103,32 @@ class TextColumns:
                 null_values=nulls,
                 glob=False,
             )
-        except pl.exceptions.ComputeError:
+        except (pl.exceptions.ComputeError, pl.exceptions.SchemaError):
+            self._check_lines()
             if dtype == pl.String:
                 raise
             return  # a cell is no number, or has blanks around it
-        self.unchanged.check()
+        last = str(len(self.header) - 1)
+        self._check_lines(frame[last] if last in keys else None)
         for key, name in keys.items():
             column = frame[key].alias(name)
             self.found[name] = column.fill_null("") if dtype == pl.String else column
+
+    def _check_lines(self, last: pl.Series | None = None) -> None:
+        """Raise InputError if a line is longer and another shorter than the first, which the layout may have missed.
+
+        A line that is too short lacks its last cell. If no cell of the last column is empty, no line is too short, and
+        then none is too long.
+
+        Args:
+            last: the last column, if it has been read.
+        """
+        self.unchanged.check()
+        if not self.even:
+            self.even = last is not None and not last.null_count()
+            self.even = self.even or lines_are_even(self.path, self.settings, self.layout)
+            if not self.even:
+                read_rows(self.path, self.layout.separator, self.settings)  # names the line that is too long or short
 
     def text(self, name: str) -> pl.Series:
         """Return a column as text, also if it has been read as numbers."""
