@@ -1,6 +1,7 @@
 """`reproduce system-identification`: the records, the core of states, the folds, and what the command reports."""
 
 import json
+import re
 import math
 import os
 
@@ -89,7 +90,11 @@ def test_a_run_scores_what_follows_the_window(tmp_path):
     out = tmp_path / "run"
     kinds = ["context", "context+estimated"]
     said = reproduce(out=out, data=tmp_path, smoke=True, seeds=2, initial_states=kinds, **OPTIONS)
-    assert max(map(len, said.partition("Results:")[0].splitlines())) <= 80
+    lines = said.partition("Results:")[0].splitlines()
+    assert max(len(line) for line in lines if "  " not in line) <= 80
+    header, *rows = [re.split("  +", line) for line in lines if "  " in line]
+    assert header[-2:] == ["s", "ensemble"]
+    assert all(len(row) == len(header) for row in rows)  # no row of the table is broken
     said = " ".join(said.split())
     assert "cascaded-tanks, test: RMSE in V after the window, median of 2 seeds." in said
     assert "best grey-box 0.191" in said

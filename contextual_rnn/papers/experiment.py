@@ -161,8 +161,7 @@ class Experiment:
             for name, draw in figures.items():
                 write_figure(draw(), self.folder.figures, name)
         drawn = ", ".join(f"{name}.png" for name in figures)
-        lines = [textwrap.fill(line, WIDTH) if len(line) > WIDTH else line for line in text.split("\n")]
-        text = "\n".join(lines)
+        text = "\n".join(map(_wrapped, text.split("\n")))
         return f"{text}\n\nResults: {self.folder.results_path}\nFigures: {self.folder.figures} ({drawn})"
 
     def _histories(self, runs: Sequence[Row], factors: Sequence[str]) -> dict[str, list[list[Metrics]]]:
@@ -260,3 +259,8 @@ def _cell(row: Row | None) -> str:
     interval = "" if row["low"] is None else f" [{row['low']:.4g}, {row['high']:.4g}]"
     count = "" if row["seeds"] == row["of"] else f" ({row['seeds']} of {row['of']} seeds)"
     return f"{row['mean']:.4g}{interval}{count}"
+
+
+def _wrapped(line: str) -> str:
+    """Return a sentence in lines of the width of a terminal; a row of a table, which has wide gaps, stays one line."""
+    return line if len(line) <= WIDTH or "  " in line else textwrap.fill(line, WIDTH)
