@@ -1,9 +1,9 @@
 """`reproduce system-identification`: the records, the core of states, the folds, and what the command reports."""
 
 import json
-import re
 import math
 import os
+import re
 
 import numpy as np
 import pytest
