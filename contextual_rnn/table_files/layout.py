@@ -16,7 +16,7 @@ from .encoding import is_utf8, open_text
 from .separator import separator_of
 from .settings import BLANKS, FileSettings
 
-PIECE = 1 << 20  # bytes read at once
+PIECE = 1 << 18  # bytes read at once, which fit into the cache
 _ALL = bytes(range(256))
 SHOWN = 20  # lines that show which separator a table has
 
