@@ -220,7 +220,8 @@ class Command:
         """Return an error's message in options, which of its settings `fit` takes, and which files give them."""
         if "run" in self.options:
             message = of_fit(message, self.options)
-        ends = [self.config.remark(message) if self.config else "", *(f" ({one})" for one in self.repeated)]
+        repeated = f" ({'; '.join(self.repeated)})" if self.repeated else ""
+        ends = [self.config.remark(message) if self.config else "", repeated]
         return with_commands(self.in_options(message)) + self.in_options("".join(ends))
 
     @property
@@ -281,7 +282,7 @@ class Command:
             is_flag = argument.startswith("--")
             flag, equals, value = argument.partition("=") if is_flag else ("", "=", argument)
             if is_flag and waiting is not None:
-                raise InputError(f"`{waiting.name}` needs a value")
+                raise InputError(f"`{waiting.name}` needs a value, as {waiting.typed}")
             if is_flag:
                 current = flags.get(flag.replace("_", "-"))
                 given[current.name if current else ""] += 1
@@ -308,7 +309,8 @@ class Command:
         if missing:
             about = f"; `{PROGRAM} {self.name} --help` describes them"
             if len(missing) == 1:
-                about = f": {missing[0].help.partition('. ')[0].removesuffix('.')}"
+                what = re.split(r"[.;:] |\.$", missing[0].help)[0]
+                about = f" ({what[:1].lower()}{what[1:]})"
             raise InputError(f"`{PROGRAM} {self.name}` needs {listed([option.typed for option in missing])}{about}")
 
     def _check_positional(self, values: list[tuple[str, Option | None]]) -> None:
@@ -322,6 +324,11 @@ class Command:
             mend = f"; did you mean {flag}?" if is_option else "; options start with --, such as --out"
             if before is not None and not is_option:
                 mend = f": {before.flag} takes one value; put quotation marks around a value with blanks"
+                if os.path.exists(value) and "series_from_file" in self.options:
+                    mend = (
+                        f": {before.flag} takes one file; to read several, give a pattern in quotation marks, such as "
+                        '"*.csv", and `series_from_file` NAME, a new column with the names of the files'
+                    )
             raise InputError(f"`{PROGRAM} {self.name}` does not take {value!r} here{mend}")
 
     def _field(self, option: Option) -> tuple[str, Any, Any]:
@@ -382,7 +389,7 @@ def _nothing_to_resume(values: Mapping[str, Any]) -> list[str]:
 
 def with_commands(message: str) -> str:
     """Return a message about a model with the command that suits it as it is typed, such as "use `predict`"."""
-    path, mark, rest = message.partition(": this model ")
+    path, mark, rest = message.partition(" holds a model that ")
     if not mark:
         return message
     names = [name for commands in MODULES.values() for name in commands]

@@ -110,7 +110,7 @@ def read_config(path: str) -> dict[Any, Any]:
     import yaml
 
     try:
-        kept = yaml.load(pathlib.Path(path).read_text(encoding="utf-8-sig"), _loader())
+        kept = yaml.load(pathlib.Path(path).read_text(encoding="utf-8-sig"), _loader(path))
     except FileNotFoundError:
         raise InputError(f"--config {path}: there is no such file") from None
     except (OSError, ValueError, yaml.YAMLError) as error:
@@ -120,7 +120,7 @@ def read_config(path: str) -> dict[Any, Any]:
     return kept
 
 
-def _loader() -> Any:
+def _loader(path: str) -> Any:
     """Return a loader of YAML that keeps words and numbers as texts, and refuses a key that stands twice.
 
     YAML itself would read the column `no` as False, and the column `1.10` as 1.1.
@@ -136,7 +136,10 @@ def _loader() -> Any:
             keys = [key.value for key, _ in node.value]
             twice = next((key for key, _ in reversed(node.value) if keys.count(key.value) > 1), None)
             if twice is not None:
-                raise yaml.YAMLError(f"{twice.value!r} stands twice, again in line {twice.start_mark.line + 1}")
+                line = twice.start_mark.line + 1
+                raise InputError(
+                    f"--config {path}, line {line}: {twice.value!r} is given twice; delete one of the lines"
+                )
             return super().construct_mapping(node, deep)
 
     return Loader

@@ -174,13 +174,14 @@ def check_kind(kind: Kind, window: int | None, context: Sequence[str]) -> None:
     """
     if kind.needs_window and not window:
         raise InputError(
-            f"initial state {kind.name!r} needs the targets of a window: give `window`, or leave {kind.name} out"
+            f"initial state {kind.name!r} needs the targets of a window: give `window`, such as `window` 5, or choose "
+            "another initial state"
         )
     if kind.needs_context and not window and not context:
-        steps = ", or give the number of first steps that it reads, such as `window` 5" * (window is not None)
+        steps = ", or give `window` 5 to compute it from the first 5 steps" * (window is not None)
         raise InputError(
-            f"initial state {kind.name!r} is computed from what is known of a series: name in `context` columns that "
-            f"have one value in each series (`series` tells them apart){steps}; or leave {kind.name} out"
+            f"initial state {kind.name!r} is computed from a context: name in `context` columns that have one value in "
+            f"each series (and in `series` the column that tells series apart){steps}; or choose another initial state"
         )
 
 

@@ -14,7 +14,7 @@ import typing
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
-from ._core.choices import check_choice, nearest
+from ._core.choices import check_choice, listed, nearest
 from ._core.settings import choices_of, described
 from .errors import InputError
 
@@ -173,26 +173,25 @@ def hint(name: str, known: Sequence[str], help_does: str, command: str = "") -> 
 
 
 def of_fit(message: str, options: Mapping[str, Any]) -> str:
-    """Return a message with a remark on the settings of tables that it names, and a trained model's command lacks.
+    """Return a message without the advice to change settings of tables, which a trained model's command lacks.
 
     Args:
-        message: of an error, with settings in backticks.
+        message: of an error, with settings in backticks; its parts after semicolons are advice.
         options: of the command.
     """
     from .data.columns import ColumnSettings
 
-    known = {field.name for field in dataclasses.fields(ColumnSettings)} - set(options)
+    known = {"window", *(field.name for field in dataclasses.fields(ColumnSettings))} - set(options)
     named = [name for name in dict.fromkeys(re.findall(r"`(\w+)`", message)) if name in known]
     if not named:
         return message
     flags = [f"--{name.replace('_', '-')}" for name in named]
     for name, flag in zip(named, flags, strict=True):
         message = message.replace(f"`{name}`", flag)
-    verb = "is an option" if len(named) == 1 else "are options"
-    return (
-        f"{message} ({' and '.join(flags)} {verb} of `fit` alone, as a model reads every table as its training table: "
-        "change this table, or train another model)"
-    )
+    what, *advice = message.split("; ")
+    kept = [one for one in advice if not any(flag in one for flag in flags)]
+    end = f"change this table, which the model reads as its training table, or `fit` another model with {listed(flags)}"
+    return "; ".join([what, *kept, end])
 
 
 def as_words(values: Mapping[str, Any]) -> list[str]:

@@ -98,14 +98,14 @@ def load(path: str | os.PathLike[str], kind: type[nn.Module] | None = None) -> A
         InputError: the file does not exist, was not written by `save`, or contains a class that is not registered or
             not the expected one.
     """
-    file = read_tensors(_model_file(path))
+    file = _read(path)
     header = _header(file)
     try:
         found = header["class"]["class"]
         if kind is not None and not issubclass(registered(found) or nn.Module, kind):
             purpose = getattr(registered(found), "purpose", None)  # of the model of a job, and its command
             if purpose and hasattr(kind, "purpose"):
-                raise InputError(f"{path}: this model {purpose}")
+                raise InputError(f"{path} holds a model that {purpose}")
             raise InputError(f"{path} contains a {found}; expected a {kind.__name__}")
         module = _built(file, header)
         for name, value in header.get("requires_grad", {}).items():
@@ -145,7 +145,7 @@ def read_header(path: str | os.PathLike[str]) -> dict[str, Any]:
 
     Its entry `"extra"` is the `extra` that `save` was called with. Raise InputError if there is no such header.
     """
-    return _header(read_tensors(_model_file(path)))
+    return _header(_read(path))
 
 
 def _header(file: TensorFile) -> dict[str, Any]:
@@ -161,6 +161,17 @@ def _header(file: TensorFile) -> dict[str, Any]:
     if unknown is not None:
         raise InputError(f"the configuration in {file.path} has an unknown field {unknown!r}")
     return header
+
+
+def _read(path: str | os.PathLike[str]) -> TensorFile:
+    """Read a model's file; `path` may be the folder of a run."""
+    file = _model_file(path)
+    try:
+        return read_tensors(file)
+    except InputError as error:
+        if file.suffix == pathlib.Path(MODEL).suffix or not file.is_file():
+            raise
+        raise InputError(f"{error}; give the folder that `fit` wrote, or the file {MODEL} in it") from None
 
 
 def _model_file(path: str | os.PathLike[str]) -> pathlib.Path:

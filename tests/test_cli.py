@@ -360,4 +360,4 @@ def test_the_model_of_another_job_names_its_command(tmp_path, capsys):
     save(SeriesGenerator(GenerationSettings(targets=("y",), hidden=2), {}), path)
     table.write_text("u,y\n1,2\n")
     error = sentence(capsys, "predict", str(path), "--inputs", str(table), "--out", str(tmp_path / "o.csv"))
-    assert "this model generates series: use `contextual-rnn sample " in error
+    assert "holds a model that generates series; use `contextual-rnn sample " in error

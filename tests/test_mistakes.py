@@ -112,10 +112,10 @@ MISTAKES = [
         f"fit series --train table.txt {SERIES} OUT",
         ["table.txt: the ending .txt does not say", "has commas: give", '--separator ","'],
     ),
-    (f"fit series --train latin.csv {SERIES} OUT", ["latin.csv, line 2", "is not UTF-8", "give --encoding"]),
+    (f"fit series --train latin.csv {SERIES} OUT", ["latin.csv, line 2", "is not UTF-8", "such as --encoding latin-1"]),
     (
         f"fit series --train wide.csv {SERIES} OUT",
-        ["wide.csv, line 6: the row has 6 cells, but the header has 5 names", "quotation marks"],
+        ["wide.csv, line 6: the row has 6 cells, but the header has 5 names", "quotation marks, or delete the cells"],
     ),
     (
         f"fit series --train quote.csv {SERIES} OUT",
@@ -124,8 +124,14 @@ MISTAKES = [
     (f"fit series --train empty.csv {SERIES} OUT", ["empty.csv is empty", "needs a header and rows"]),
     (f"fit series --train header.csv {SERIES} OUT", ["header.csv has no rows under its header"]),
     (f"fit series --train table.xlsx {SERIES} OUT", ["table.xlsx is a spreadsheet", "save it as a .csv file"]),
-    (f"fit series --train lists {SERIES} OUT", ["lists is a folder", "--series-from-file file,"]),
-    (f"fit series --train g*.csv {SERIES} OUT", ["g*.csv: there is no such file", "--series-from-file file,"]),
+    (
+        f"fit series --train lists {SERIES} OUT",
+        ["lists is a folder", "--series-from-file NAME to read each file as a series of its own; NAME is a new column"],
+    ),
+    (
+        f"fit series --train g*.csv {SERIES} OUT",
+        ["g*.csv is a pattern of 2 files; give --series-from-file NAME to read each file"],
+    ),
     (
         f"fit series --train good.csv --encoding latin1x {SERIES} OUT",
         ["--encoding must be the name", "found 'latin1x'"],
@@ -143,7 +149,10 @@ MISTAKES = [
         f"fit series --train good.csv {SERIES} --targets yy OUT",
         ["good.csv has no column 'yy'", "it has 'id', 'u', 'y'"],
     ),
-    (f"fit series --train good.csv {SERIES} --targets u OUT", ["column 'u' is given twice", "--inputs, --targets"]),
+    (
+        f"fit series --train good.csv {SERIES} --targets u OUT",
+        ["column 'u' is named in --inputs and --targets; name it in one of them"],
+    ),
     (
         f"fit series --train varying.csv --series id --context size {SERIES} OUT",
         [
@@ -162,21 +171,27 @@ MISTAKES = [
     (f"fit series --train good.csv --decimal , {SERIES} OUT", ["line 2, column 'u'", 'give --decimal "."']),
     (
         f"fit series --train good.csv {SERIES} --targets kind OUT",
-        ["column 'kind'", "no cell of the column is a number"],
+        ["column 'kind'", "no cell of the column is a number; name another column in --targets"],
     ),
-    (f"fit series --train words.csv {SERIES} OUT", ["words.csv, column 'u'", "all 20 texts differ", "--labels"]),
+    (
+        f"fit series --train words.csv {SERIES} OUT",
+        ["words.csv, column 'u'", "all 20 texts differ", "name another column than u in --inputs, or give --labels u"],
+    ),
     (
         f"fit series --train dates.csv {SERIES} OUT",
-        ["line 2, column 'u'", "holds times", "leave u out of --inputs and give --time u"],
+        ["line 2, column 'u'", "holds times", "give --time u and name another column than u in --inputs;"],
     ),
-    (f"fit series --train mixed.csv {SERIES} OUT", ["line 3, column 'u'", "numbers and texts", "give --labels u"]),
+    (
+        f"fit series --train mixed.csv {SERIES} OUT",
+        ["line 3, column 'u'", "numbers and texts", "correct the texts, or,", "give --labels u"],
+    ),
     (
         f"fit series --train good.csv {SERIES} --labels y OUT",
-        ["--labels names 'y'", "of --context (none) and of --inputs ('u')"],
+        ["--labels names 'y'", "of --context (none) and of --inputs ('u'); leave 'y' out of --labels"],
     ),
     (
         "fit series --train good.csv --inputs kind --targets y --epochs 1 --test label.csv OUT",
-        ["label.csv, line 42, column 'kind'", "no label 'z'; it has a, b"],
+        ["label.csv, line 42, column 'kind'", "no label 'z'; give one of those that it has: a, b"],
     ),
     (f"fit series --train good.csv {SERIES} --inputs u,size OUT", ["no column 'u,size'", "one by one, as u size"]),
     (
@@ -192,15 +207,18 @@ MISTAKES = [
         f"fit series --train good.csv --encoding utf-16 {SERIES} OUT",
         ["good.csv has no rows when its --encoding is utf-16", "leave --encoding out"],
     ),
-    (f"fit series --train zipped.csv {SERIES} OUT", ["zipped.csv is a zip archive or an Excel file", "save it as CSV"]),
+    (
+        f"fit series --train zipped.csv {SERIES} OUT",
+        ["zipped.csv is a zip archive or an Excel file", "save the table as CSV"],
+    ),
     (
         f"fit series --train binary.csv {SERIES} OUT",
-        ["binary.csv is not a text file, although its name ends in .csv", "the ending of its format"],
+        ["binary.csv is not a text file, although its name ends in .csv", "give it the ending of that format"],
     ),
     # times
     (
         f"fit series --train month13.csv --time time {SERIES} OUT",
-        ["line 6, column 'time'", "'2020-13-01'", "2024-12-31"],
+        ["line 6, column 'time'", "'2020-13-01' is not a time, or not one in the format", "2024-12-31"],
     ),
     (
         f"fit series --train twice.csv --time time {SERIES} OUT",
@@ -225,12 +243,21 @@ MISTAKES = [
     ),
     (
         f"fit forecast --train short.csv {FORECAST} OUT",
-        ["has 7 steps", "at least 9", "--past is 8", "without a --validation table, one series needs 24"],
+        [
+            "has 7 steps",
+            "at least 24 (twice the sum of --past and --horizon); give longer",
+            "--validation table, with which 9",
+        ],
     ),
     (f"fit series --train good.csv --washout 20 {SERIES} OUT", ["--washout (20) must be less than --length (10)"]),
     (
         f"fit series --train good.csv --initial-state context {SERIES} OUT",
-        ["'context' is computed", "name in --context columns that have one value in each", "such as --window 5"],
+        [
+            "'context' is computed from a context",
+            "name in --context columns that have one value in each",
+            "give --window 5",
+            "choose another",
+        ],
     ),
     (f"fit series --train good.csv --initial-state contxt {SERIES} OUT", ["must be one of", "did you mean 'context'"]),
     (f"fit series --train good.csv {SERIES} --hidden big OUT", ["--hidden must be an integer; found 'big'"]),
@@ -243,12 +270,12 @@ MISTAKES = [
     ),
     (
         f"compare series --train good.csv {SERIES} OUT",
-        ["`contextual-rnn compare series` needs --test PATH: Table to report errors on"],
+        ["`contextual-rnn compare series` needs --test PATH (table to report errors on)\n"],
     ),
-    ("predict model_series --inputs good.csv --out", ["--out needs a value"]),
+    ("predict model_series --inputs good.csv --out", ["--out needs a value, as --out PATH"]),
     ("fit serie --train good.csv", ["no command 'fit serie'", "did you mean fit series"]),
     ("fit pairs --config bad.yaml OUT", ["--config bad.yaml", "no option 'hiden'", "did you mean 'hidden'?"]),
-    ("fit pairs --config twice.yaml OUT", ["--config twice.yaml", "'hidden' stands twice, again in line 2"]),
+    ("fit pairs --config twice.yaml OUT", ["--config twice.yaml, line 2: 'hidden' is given twice"]),
     ("fit pairs --config no.yaml OUT", ["--config no.yaml: there is no such file"]),
     (
         f"fit pairs --train pairs.tsv {PAIRS} --out model_pairs",
@@ -258,7 +285,7 @@ MISTAKES = [
     ("predict model_series --inputs without_u.csv --out x.csv", ["without_u.csv has no column 'u'; it has 'id', 'y'"]),
     (
         "predict model_series --inputs label.csv --out x.csv",
-        ["label.csv, line 42, series 's1', column 'kind'", "no label 'z'; it has a, b"],
+        ["label.csv, line 42, series 's1', column 'kind'", "no label 'z'; give one of those that it has: a, b"],
     ),
     (
         "predict model_series --inputs good.csv --out good.csv",
@@ -267,21 +294,31 @@ MISTAKES = [
     ("predict model_series --inputs good.csv --out x.xlsx", ["x.xlsx", "must end in .csv, .tsv or .parquet"]),
     (
         "predict model_generation --inputs good.csv --out x.csv",
-        ["model_generation", "generates series: use `contextual-rnn sample model_generation --out PATH`"],
+        ["model_generation", "generates series; use `contextual-rnn sample model_generation --out PATH`"],
     ),
     (
         "transcribe model_series --input one.txt",
-        ["model_series", "use `contextual-rnn predict model_series --inputs PATH --out PATH`"],
+        [
+            "model_series",
+            "predicts the targets of series; use `contextual-rnn predict model_series --inputs PATH --out PATH`",
+        ],
     ),
     ("sample model_generation --out x.csv", ["--context needs a value of every context column: give kind=a or kind=b"]),
-    ("sample model_generation --out x.csv --context kind=z", ["column 'kind'", "no label 'z'; it has a, b"]),
+    (
+        "sample model_generation --out x.csv --context kind=z",
+        ["column 'kind'", "no label 'z'; give one of those that it has: a, b"],
+    ),
     (
         "sample model_generation --out x.csv --context kin=a",
         ["no context column 'kin', only 'kind'; did you mean 'kind'?"],
     ),
     (
         "forecast model_forecast --past days.csv --out x.csv",
-        ["give --future, a table with the columns 'time', 'u' and the 4 rows after", "(2020-02-10 to 2020-02-13)"],
+        [
+            "reads 'u' of the steps to forecast",
+            "--future, a table with the columns 'time' and 'u' for the 4 rows",
+            "(2020-02-10 to 2020-02-13)",
+        ],
     ),
     (
         "forecast model_forecast --past second.csv --future days.csv --out x.csv",
@@ -291,17 +328,16 @@ MISTAKES = [
         "predict model_series --inputs missing.csv --out x.csv",
         [
             "missing.csv, line 7, column 'u': the number is missing",
-            "--missing is an option of `fit` alone",
-            "change this table",
+            "change this table, which the model reads as its training table, or `fit` another model with --missing",
         ],
     ),
     (
         "predict model_series --inputs semicolons.csv --out x.csv",
-        ["no comma, but a semicolon", "--separator is an option of `fit` alone", "change this table"],
+        ["but a semicolon; change this table, which the model reads", "or `fit` another model with --separator"],
     ),
     (
         "predict model_series --inputs good.csv --start good.csv --out x.csv",
-        ["good.csv cannot be read", "no file of this", "`predict` with --end, on the rows before these, writes"],
+        ["good.csv is no file of this", "--start takes the file that `predict` wrote as --end for the rows before"],
     ),
     ("sample model_generation --out x.csv --context kind=a kind=b", ["two values of 'kind', 'a' and 'b'"]),
     (
@@ -312,9 +348,12 @@ MISTAKES = [
     (f"fit pairs --train pairs.tsv {PAIRS} --resume --out model_pairs", ["config.json does not hold the settings"]),
     ("predict model_series --inputs good.csv extra --out x.csv", ["does not take 'extra' here: --inputs takes one"]),
     ("compare series --train good.csv --inputs u", ["needs --test PATH", "--out PATH", "--targets COLUMN ..."]),
-    ("predict good.csv --inputs good.csv --out x.csv", ["good.csv cannot be read", "does not begin with the size"]),
-    (f"fit series --train wide16.csv {SERIES} OUT", ["text in UTF-16", "--encoding utf-16-le"]),
-    (f"fit series --train ends.csv {SERIES} OUT", ["line 2", "closes a cell, and more text follows"]),
+    (
+        "predict good.csv --inputs good.csv --out x.csv",
+        ["good.csv is no file of this package", "give the folder that `fit` wrote"],
+    ),
+    (f"fit series --train wide16.csv {SERIES} OUT", ["text in UTF-16; give --encoding utf-16-le\n"]),
+    (f"fit series --train ends.csv {SERIES} OUT", ["line 2: text follows the quotation mark", "twice"]),
     (
         f"fit series --train good.csv --hidden 4 {SERIES} --targets yy OUT",
         ["(--hidden is given twice, and the last", "yy"],
@@ -328,18 +367,27 @@ MISTAKES = [
     (f"fit pairs --train gap.tsv {PAIRS} OUT", ["gap.tsv, line 2: the target is empty; write it, or delete the line"]),
     (f"fit pairs --train latin.tsv {PAIRS} OUT", ["latin.tsv, line 2: byte 1 is not UTF-8", "--encoding"]),
     (f"fit pairs --train sentences.tsv {PAIRS} OUT", ["sentences.tsv", "'A man in an orange hat", "--source-unit"]),
-    (f"fit pairs --train variants.tsv {PAIRS} OUT", ["variants.tsv, line 1", "has a comma", '--target-separator ","']),
+    (
+        f"fit pairs --train variants.tsv {PAIRS} OUT",
+        ["variants.tsv, line 1", "has a comma", '--target-separator ","', "or --target-separator none"],
+    ),
     (
         f"fit pairs --train slashes.tsv {PAIRS} OUT",
         ["slashes.tsv, line 2", "no slashes around it", "such as '/a b/'", "--enclosing strip"],
     ),
     (f"fit pairs --train comment.tsv {PAIRS} OUT", ["comment.tsv, line 1 starts with #", '--comment "#"']),
-    (f"fit pairs --train heading.tsv {PAIRS} OUT", ["line 1 ('ab', 'auskunft')", "--header present"]),
+    (
+        f"fit pairs --train heading.tsv {PAIRS} OUT",
+        ["line 1 ('ab', 'auskunft')", "--header present", "--header absent"],
+    ),
     (
         f"fit pairs --train smiles.tsv --source-unit smiles {PAIRS} OUT",
         ["smiles.tsv, line 1", "character 3, 'Q', is no atom", "another --source-unit"],
     ),
-    (f"fit pairs --train lists {PAIRS} OUT", ["lists is a folder", "such as Dutch", "--file-name source or target"]),
+    (
+        f"fit pairs --train lists {PAIRS} OUT",
+        ["lists is a folder; give --file-name to say", "such as Dutch, are: source or target"],
+    ),
     (
         f"fit pairs --train pairs.tsv --columns word pron {PAIRS} OUT",
         ["no column 'word'; its first line, which is read as the header", "leave --columns out"],
@@ -349,8 +397,8 @@ MISTAKES = [
         ["one.txt has 2 lines and two.txt has 1 line", "must have the same number"],
     ),
     (f"fit pairs --train a=pairs.tsv --test b=pairs.tsv {PAIRS} OUT", ["--test must have the labels", "(a); found b"]),
-    ("transcribe model_pairs --input pairs.tsv", ["pairs.tsv, line 1 has a tab", "--label-column"]),
-    ("transcribe model_pairs --label fre", ["--label fre: the model was trained without labels"]),
+    ("transcribe model_pairs --input pairs.tsv", ["pairs.tsv, line 1 has a tab", "delete the tab", "--label-column"]),
+    ("transcribe model_pairs --label fre", ["--label fre: the model was trained without labels; leave --label out"]),
 ]
 
 

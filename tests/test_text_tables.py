@@ -216,7 +216,7 @@ def test_files_of_a_folder_pattern_or_list_are_series(tmp_path):
     write(folder, "u,z\n1,2\n", "third.csv")
     for source, words in (
         (folder, "third.csv and .*north.csv have different headers"),
-        (folder / "*.tsv", "no file matches"),
+        (folder / "*.tsv", "no file matches this pattern"),
         ([north, north], "two files have the name 'north'"),
     ):
         with pytest.raises(InputError, match=words):

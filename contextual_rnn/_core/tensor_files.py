@@ -121,7 +121,7 @@ def read_tensors(path: pathlib.Path) -> TensorFile:
             "torch.load(..., weights_only=True) and load_state_dict"
         )
     if not 2 <= size <= min(LARGEST_HEADER, len(content) - 8):
-        raise _damaged(path, "it does not begin with the size of a header")
+        raise InputError(f"{path} is no file of this package, or is damaged at its start")
     try:
         header = parse_json(content[8 : 8 + size].rstrip())
         if not isinstance(header, dict):

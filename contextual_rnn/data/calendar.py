@@ -45,12 +45,14 @@ def calendar_inputs(
     """
     if times is None or column is None:
         raise InputError(
-            f"`calendar` {' '.join(names)} is computed from the times of the rows, and no column of times is named; "
+            f"`calendar` {' '.join(names)} is computed from the times of the rows, but no column of times is named; "
             "name it in `time`, or leave `calendar` out"
         )
     local = local_times(table, column)
     if times.size is None or local is None:
-        raise InputError(f"{table.name}, column {column!r}: `calendar` needs dates, or dates with times; leave it out")
+        raise InputError(
+            f"{table.name}, column {column!r}: `calendar` needs dates, or dates with times; leave `calendar` out"
+        )
     for name in names:
         if times.size >= PERIODS[name][1]:
             fitting = ", ".join(one for one, (_, period) in PERIODS.items() if times.size < period) or "none"

@@ -139,7 +139,8 @@ def label_codes(table: Table, name: str, coding: Coding, columns: TargetSettings
     if unknown.any():
         row = int(unknown.argmax())
         raise InputError(
-            f"{table.where(row, name)}: the training table has no label {texts[row]!r}; it has {known_labels(known)}"
+            f"{table.where(row, name)}: the training table has no label {texts[row]!r}; give one of those that it has: "
+            f"{known_labels(known)}"
         )
     if columns.missing == REFUSE and missing.any():
         raise InputError(f"{table.where(int(missing.argmax()), name)}: the label is missing; {FILLS}")
@@ -177,16 +178,24 @@ def _is_text(table: Table, name: str, columns: TargetSettings) -> bool:
     found = repr(texts.filter(words)[0])
     if words.sum() < rows.sum():
         raise InputError(
-            f"{place}: the column has numbers and texts, such as {found}; if all of them are labels, give `labels` "
-            f"{name}"
+            f"{place}: the column has numbers and texts, such as {found}; correct the texts, or, if all cells are "
+            f"labels, give `labels` {name}"
         )
     if read_clock(texts.filter(rows)) is not None:
         raise InputError(
             f"{place}: an input column must hold numbers or labels, but this one holds times, such as {found}; if they "
-            f"are the times of the rows, leave {name} out of `inputs` and give `time` {name}; if they are labels, give "
+            f"are the times of the rows, give `time` {name} and {_instead(name, columns)}; if they are labels, give "
             f"`labels` {name}"
         )
     return True
+
+
+def _instead(name: str, columns: TargetSettings) -> str:
+    """Return what to do with `inputs` or `past_inputs` where one of their columns is no input."""
+    role = "inputs" if name in columns.inputs else "past_inputs"
+    if len(getattr(columns, role)) > 1:
+        return f"leave {name} out of `{role}`"
+    return f"name another column than {name} in `{role}`"
 
 
 def _distinct(table: Table, name: str, columns: TargetSettings, named: bool) -> list[str]:
@@ -202,8 +211,8 @@ def _distinct(table: Table, name: str, columns: TargetSettings, named: bool) -> 
     if not named and 1 < len(labels) == len(texts):
         raise InputError(
             f"{table.name}, column {name!r}: all {len(labels)} texts differ, as those of an identifier or of free text "
-            "do, so a model learns nothing from them as labels; leave the column out of the inputs, or name it in "
-            "`labels`"
+            f"do, so a model learns nothing from them as labels; {_instead(name, columns)}, or give `labels` {name} to "
+            "read them as labels all the same"
         )
     if len(labels) > MOST:
         raise InputError(

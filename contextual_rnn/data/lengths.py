@@ -21,7 +21,11 @@ def too_short(table: str, series: str, steps: int, least: int, columns: TargetSe
     if past and horizon:
         mend = f"; begin each series with the {past} rows before those to forecast: they are read, not scored"
     elif past and least == past + 1:  # of a training table
-        mend = f"; without a `validation` table, one series needs {twice} or more (twice `past` and `horizon`)"
+        return InputError(
+            f"{table}: series {series!r} has {counted(steps, 'step')}, but one series must have at least {twice} (twice "
+            "the sum of `past` and `horizon`); give longer series, a smaller `past` or `horizon`, or a `validation` "
+            f"table, with which {least} steps are enough"
+        )
     elif window:
         most = steps - least + window
         mend = f"; give longer series, or a `window` of at most {most}" if most > 0 else "; give longer series"

@@ -37,7 +37,7 @@ def mend_of_name(table: Table, name: str) -> str:
         mark = {"\t": "tab"}.get(separators[0], f'"{separators[0]}"')
         return f"; this single name has {NAMES[separators[0]]}s, so give `separator` {mark}"
     if any(number(one) is not None for one in columns):
-        end = "; if its first line is a row and no header, give `no_header`, and `columns` with all names"
+        end = "; if the file has no header, give `no_header`, and `columns` with the names of all columns"
         return nearest(name, columns) + end
     return nearest(name, columns)
 
@@ -61,12 +61,18 @@ def mend_of_number(table: Table, name: str, row: int, cell: Any, is_needed: bool
     cells = table.frame.text(name)
     if row == 0 and len(table) > 1 and number(cells[1]) is not None:
         skip = table.frame.lines[0]
-        return f"; if this line holds units, give `skip_rows` {skip}, `no_header`, and `columns` with all names"
+        return (
+            f"; if this line holds units, give `skip_rows` {skip}, `no_header`, and `columns` with the names of all "
+            "columns"
+        )
     others = cells.cast(pl.Float64, strict=False).null_count()
     if 2 * others < len(table):
         fills = " and `missing` hold" if is_needed and getattr(table.files, "missing", "") == "refuse" else ""
-        return f"; correct it, or, if it stands for a missing number, give `missing_values` {shown(cell)}{fills}"
-    return "; no cell of the column is a number" if others == len(table) > 1 else ""
+        return f"; correct the cell, or, if it stands for a missing number, give `missing_values` {shown(cell)}{fills}"
+    if others < len(table) or len(table) == 1:
+        return ""
+    is_target = name in getattr(table.files, "targets", ())
+    return "; no cell of the column is a number" + "; name another column in `targets`" * is_target
 
 
 def perhaps_thousands(table: Table, name: str, cells: pl.Series) -> list[str]:

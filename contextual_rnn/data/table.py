@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from .._core.choices import listed
 from ..errors import InputError
 from ..table_files.open import FileColumns, open_table, reading
 from ..table_files.precision import (
@@ -39,6 +40,18 @@ MISSING = ["", "nan", "na", "null"]
 
 LONG = (pl.Int128, pl.UInt128)  # integers that NumPy does not have
 FILLS = "correct the cell, or give `missing` hold to fill missing values with the last known one"
+
+
+ROLES = ("inputs", "past_inputs", "targets", "context", "series", "time", "text")
+
+
+def _named_twice(name: str, settings: Any) -> str:
+    """Return the message about a column that settings name twice: in which of them, and what would be right."""
+    given = [(role, getattr(settings, role, None) or ()) for role in ROLES]
+    roles = [role for role, names in given for one in ([names] if isinstance(names, str) else names) if one == name]
+    if len(set(roles)) == 1:
+        return f"column {name!r} is named twice in `{roles[0]}`; name it once"
+    return f"column {name!r} is named in {listed([f'`{role}`' for role in roles])}; name it in one of them"
 
 
 def is_path(source: Any) -> bool:
@@ -123,14 +136,12 @@ class Table:
         counts, known = Counter(names), set(self.frame.columns)
         for name in names:
             if counts[name] > 1:
-                raise InputError(
-                    f"column {name!r} is given twice; `inputs`, `targets`, `context`, `series` and `time` must differ"
-                )
+                raise InputError(_named_twice(name, self.files))
             if name in getattr(self.frame, "twice", ()):
                 raise InputError(f"{self.name} has two columns named {name!r}; rename one")
             if name not in known:
-                listed = ", ".join(map(repr, self.frame.columns[:20])) or "no named columns"
-                raise InputError(f"{self.name} has no column {name!r}; it has {listed}{mend_of_name(self, name)}")
+                columns = ", ".join(map(repr, self.frame.columns[:20])) or "no named columns"
+                raise InputError(f"{self.name} has no column {name!r}; it has {columns}{mend_of_name(self, name)}")
         if not isinstance(self.frame, FrameColumns):
             with reading(self.name):
                 self.frame.load(names, numbers)

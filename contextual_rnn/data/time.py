@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import polars as pl
 
+from .._core.choices import listed
 from ..errors import InputError
 from .clock import DAY, FIXED, Clock, Write, read_clock
 from .table import Table
@@ -68,7 +69,13 @@ class Times:
 
 
 def read_times(
-    table: Table, name: str, series: Iterable[np.ndarray], gaps: str = "refuse", expected: str | None = None
+    table: Table,
+    name: str,
+    series: Iterable[np.ndarray],
+    gaps: str = "refuse",
+    expected: str | None = None,
+    *,
+    is_named: bool = True,
 ) -> tuple[Times, list[np.ndarray]]:
     """Return the times of a column, and the rows of each series in the order of time.
 
@@ -78,6 +85,7 @@ def read_times(
         series: the rows of each series.
         gaps: refuse absent rows, or (missing) return -1 in their places.
         expected: the frequency of other tables, which tells a day from a business day where the rows do not.
+        is_named: whether `time` names the column, which errors tell to do otherwise.
 
     Raises:
         InputError: a cell is no time, a time occurs twice in a series, or rows are absent.
@@ -111,7 +119,7 @@ def read_times(
     for times in likely if gaps == "missing" else ():
         if ((times.index[second] - times.index[first]) % times.step == 0).all():
             return times, _with_absent(table, times, ordered)
-    raise InputError(_irregular(table, name, likely[0], first, second))
+    raise InputError(_irregular(table, name, likely[0], first, second, is_named))
 
 
 def check_frequency(times: Times | None, expected: str | None, table: str) -> None:
@@ -151,14 +159,14 @@ def clock_of(table: Table, name: str) -> Clock:
             shown = (
                 "a time is missing"
                 if cell is None or (isinstance(cell, str) and not cell.strip())
-                else f"{cell!r} is not read as a time"
+                else f"{cell!r} is not a time, or not one in the format of the column"
             )
             break
     else:
         row, shown = 0, "the times have several formats, or day and month cannot be told apart"
     raise InputError(
-        f"{table.where(row, name)}: {shown}; expected one format in the whole column, such as 2024-12-31, 2024-12-31 "
-        "23:00:00+01:00, 2024-W52, 2024-12, 2024Q4, or whole numbers"
+        f"{table.where(row, name)}: {shown}; write all times of the column in one format, such as 2024-12-31, "
+        "2024-12-31 23:00:00+01:00, 2024-W52, 2024-12, 2024Q4, or whole numbers"
     )
 
 
@@ -276,7 +284,8 @@ def _words(step: int, unit: str) -> str:
     return f"{step // size} {name}{'s' * (step != size)}" if unit != "integer" else f"a step of {step}"
 
 
-def _irregular(table: Table, name: str, times: Times, first: np.ndarray, second: np.ndarray) -> str:
+def _irregular(table: Table, name: str, times: Times, first: np.ndarray, second: np.ndarray, is_named: bool) -> str:
+    """Return the message of times that are not equally spaced, with what mends them."""
     steps = times.index[second] - times.index[first]
     wrong = steps != times.step
     place = int(wrong.argmax())
@@ -284,14 +293,17 @@ def _irregular(table: Table, name: str, times: Times, first: np.ndarray, second:
     before, after = int(first[place]), int(second[place])
     between = f"{cells[before]} ({_place(table, before)}) and {cells[after]} ({_place(table, after)})"
     known = f"{table.name}, column {name!r}: the frequency is {times.frequency}"
+    otherwise = f"give `time` {NO_TIME} to read the rows as they are, without times"
     if (steps % times.step == 0).all():
         absent = int((steps[wrong] // times.step - 1).sum())
-        fills = " and `missing` hold" if getattr(table.files, "missing", "") == "refuse" else ""
+        mends = [] if is_named else [f"`time` {name}"]
+        mends += ["`gaps` missing", *(["`missing` hold"] if getattr(table.files, "missing", "") == "refuse" else [])]
         return (
             f"{known}, but rows are absent between {between}; {absent} row{'s are' if absent > 1 else ' is'} absent in "
-            f"all; give `gaps` missing{fills} to insert them with missing values, or add them to the table"
+            f"all; give {listed(mends)} to insert them and fill their values, or "
+            + ("add them to the table" if is_named else otherwise)
         )
-    return f"{known}, but {between} do not follow it; times must be equally spaced"
+    return f"{known}, but {between} do not follow it; times must be equally spaced: correct them, or {otherwise}"
 
 
 def _place(table: Table, row: int) -> str:
@@ -322,12 +334,7 @@ def check_order(table: Table, unnamed: Sequence[str], series: Iterable[np.ndarra
                     f"{table.where(row, name)}: the rows are not in the order of the times in this column, as "
                     f"{table.frame[name][row]} follows {table.frame[name][int(places[wrong.argmax()])]}; {end}"
                 )
-        try:
-            read_times(table, name, rows)
-        except InputError as error:
-            raise InputError(
-                f"{error}; also give `time` {name}, or `time` {NO_TIME} alone if it is no time of the rows"
-            ) from None
+        read_times(table, name, rows, is_named=False)
 
 
 def may_be_time(cell: pl.Series) -> bool:

@@ -61,8 +61,8 @@ def quotation(error: csv.Error) -> str:
         return 'a quotation mark (") opens a cell and none closes it; delete it, or close the cell with another one'
     if "expected after" in str(error):
         return (
-            'a quotation mark (") closes a cell, and more text follows in the cell; double a quotation mark inside a '
-            'quoted cell ("")'
+            'text follows the quotation mark (") that closes a cell; write a quotation mark inside a quoted cell '
+            'twice ("")'
         )
     return f"{error}; check the quotation marks of the line"
 
@@ -86,12 +86,19 @@ def _wrong_count(row: Sequence[str], header: Sequence[str], settings: FileSettin
     if settings.no_header:
         return f"the row has {count}, but `columns` has {len(header)} name{'s' * (len(header) != 1)}; name every column"
     mend = (
-        "; if a cell of this line holds the separator, put the cell in quotation marks, else correct the line"
+        "; put a cell that holds the separator in quotation marks, or delete the cells that are too many"
         if len(row) > len(header)
         else "; add the cells that are absent, empty ones where a value is missing"
     )
     if is_first and header[0].startswith("#"):
         mend = '; if the lines that start with # are comments, give `comment` "#"'
+    elif len(row) > len(header) and not any(cell.strip() for cell in row[len(header) :]):
+        mend = "; delete the separator at the end of the row" + is_first * " (and of all rows that end with one)"
+        if is_first and len(row) == len(header) + 1:
+            mend = (
+                f"; if every row ends with a separator, give `skip_rows` {settings.skip_rows + 1}, `no_header`, and "
+                f"`columns` with {len(row)} names, the last for the empty column"
+            )
     elif is_first and len(row) == len(header) + 1:
         mend = (
             f"; if each row starts with its name, give `skip_rows` {settings.skip_rows + 1}, `no_header`, and "

@@ -73,4 +73,4 @@ def mend_of(line: bytes, is_first: bool) -> str:
     """Return which encoding may mend a line that is not UTF-8."""
     if is_first and line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "its first bytes are those of utf-16: give `encoding` utf-16"
-    return "give `encoding`, such as latin-1, if the file is in another one"
+    return "give the encoding of the file, such as `encoding` latin-1"

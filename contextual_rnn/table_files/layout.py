@@ -100,13 +100,14 @@ def _pieces(file: IO[bytes]) -> Iterator[bytes]:
 def _check_text(path: pathlib.Path, start: bytes, body: bytes, settings: FileSettings) -> None:
     """Raise InputError if the first lines are not those of text, or `skip_rows` leaves none."""
     if start.startswith(b"PK\x03\x04"):
-        raise InputError(f"{path} is a zip archive or an Excel file, and no text table; save it as CSV")
+        raise InputError(f"{path} is a zip archive or an Excel file, not a text table; save the table as CSV")
     if b"\0" in start and not start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        if _may_be_utf16(start):
-            raise InputError(f"{path} seems to be text in UTF-16; give `encoding` utf-16-le or utf-16-be")
+        utf16 = _perhaps_utf16(start)
+        if utf16 is not None:
+            raise InputError(f"{path} seems to be text in UTF-16; give `encoding` {utf16}")
         raise InputError(
-            f"{path} is not a text file, although its name ends in {path.suffix}: it has bytes of value 0; give the "
-            "table as text, or give a Parquet, Feather, Arrow or MATLAB file the ending of its format"
+            f"{path} is not a text file, although its name ends in {path.suffix}: it has bytes of value 0; save the "
+            "table as text, or, if it is a Parquet, Feather, Arrow or MATLAB file, give it the ending of that format"
         )
     if start.strip() and not body.strip():
         lines = start.count(b"\n") + (not start.endswith(b"\n"))
@@ -116,9 +117,10 @@ def _check_text(path: pathlib.Path, start: bytes, body: bytes, settings: FileSet
         )
 
 
-def _may_be_utf16(start: bytes) -> bool:
-    """Return whether most bytes at even places, or most at odd places, are 0, as in UTF-16 without a mark."""
-    return any(2 * start[first::2].count(0) > len(start[first::2]) for first in (0, 1))
+def _perhaps_utf16(start: bytes) -> str | None:
+    """Return the encoding if most bytes at even places, or most at odd places, are 0, as in UTF-16 without a mark."""
+    names = {1: "utf-16-le", 0: "utf-16-be"}
+    return next((name for at, name in names.items() if 2 * start[at::2].count(0) > len(start[at::2])), None)
 
 
 def _shown(body: bytes, settings: FileSettings) -> list[str]:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import polars as pl
 
+from .._core.counted import counted
 from ..errors import InputError
 from .binary import ARROW, BinaryColumns, MatlabColumns
 from .encoding import is_utf8
@@ -21,9 +22,10 @@ TEXT = (*SEPARATORS, ".txt", ".dat")
 BINARY = (".parquet", ".mat", *ARROW)
 SPREADSHEETS = (".xls", ".xlsx", ".xlsm", ".ods", ".numbers")
 SEVERAL = (
-    "to read every table of {} as one series, give `series_from_file` file, which adds a column, `file`, with the name "
-    "of each file"
+    "give `series_from_file` NAME to read each file as a series of its own; NAME is a new column with the names of the "
+    "files"
 )
+ENDINGS = ".csv, .tsv, .txt, .dat, .parquet, .feather, .arrow, .ipc or .mat"
 FileColumns = TextColumns | BinaryColumns
 
 
@@ -47,10 +49,7 @@ def open_table(path: pathlib.Path, settings: FileSettings) -> FileColumns:
     if not is_table(path) and not path.is_dir():
         if ending in SPREADSHEETS:
             raise InputError(f"{path} is a spreadsheet, which cannot be read; save it as a .csv file, and give that")
-        raise InputError(
-            f"{path}: the name of a table must end in .csv, .tsv, .txt, .dat, .parquet, .feather, .arrow, .ipc or .mat "
-            "(or .csv.gz and so on, for gzipped text)"
-        )
+        raise InputError(f"{path}: the name of a table must end in {ENDINGS} (or .csv.gz and so on, for gzipped text)")
     found: FileColumns
     with reading(path):
         _check_regular(path)
@@ -63,8 +62,30 @@ def open_table(path: pathlib.Path, settings: FileSettings) -> FileColumns:
             raise InputError(f"{path} has no rows under its header")
         raise InputError(
             f"{path} has no rows when its `encoding` is {settings.encoding}; leave `encoding` out if the file is "
-            "UTF-8, or give another one"
+            "UTF-8, or give the encoding that it has"
         )
+    return found
+
+
+def is_pattern(path: str | pathlib.Path) -> bool:
+    """Return whether a path that does not exist is a pattern of the names of files."""
+    return any(mark in str(path) for mark in "*?[")
+
+
+def tables_of(path: pathlib.Path) -> list[pathlib.Path]:
+    """Return the tables of a folder, or the files of a pattern, sorted.
+
+    Raises:
+        InputError: there are none.
+    """
+    if path.is_dir():
+        found = sorted(one for one in path.iterdir() if is_table(one) and not one.name.startswith("."))
+        what = f"{path} is a folder without tables; the name of a table ends in {ENDINGS}"
+    else:
+        found = sorted(pathlib.Path(path.anchor).glob(str(path.relative_to(path.anchor))))
+        what = f"{path}: no file matches this pattern"
+    if not found:
+        raise InputError(what)
     return found
 
 
@@ -83,9 +104,12 @@ def _check_regular(path: pathlib.Path) -> None:
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:
-        mend = f"; {SEVERAL.format('the pattern')}" if "*" in str(path) else ""
-        raise InputError(f"{path}: there is no such file{mend}") from None
+        if is_pattern(path):
+            count = len(tables_of(path))
+            raise InputError(f"{path} is a pattern of {counted(count, 'file')}; {SEVERAL}") from None
+        raise InputError(f"{path}: there is no such file") from None
     if stat.S_ISDIR(mode):
-        raise InputError(f"{path} is a folder; give the name of a file in it, or, {SEVERAL.format('the folder')}")
+        tables_of(path)
+        raise InputError(f"{path} is a folder; give the name of a file in it, or {SEVERAL}")
     if not stat.S_ISREG(mode):
         raise InputError(f"{path} is a pipe or a device; give the name of a regular file")

@@ -37,7 +37,7 @@ def separator_of(path: pathlib.Path, lines: Sequence[str], settings: FileSetting
         name = NAMES.get(found, "blank")
         raise InputError(
             f"{path}: its first line has no {NAMES[usual]}, but a {name}; give `separator` {_quoted(found)}, or "
-            f"{_quoted(usual)} for a table of one column"
+            f"`separator` {_quoted(usual)} if the table has a single column"
         )
     return usual
 

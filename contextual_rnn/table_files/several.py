@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 
 from ..errors import InputError
-from .open import FileColumns, is_table, open_table, reading
+from .open import FileColumns, is_pattern, open_table, reading, tables_of
 from .settings import FileSettings
 from .text import TextColumns
 
@@ -27,17 +27,8 @@ def files_of(source: Any) -> list[pathlib.Path] | None:
     if not isinstance(source, (str, os.PathLike)):
         return None
     path = pathlib.Path(source)
-    if path.is_dir():
-        found = sorted(one for one in path.iterdir() if is_table(one) and not one.name.startswith("."))
-        what = f"{path} is a folder without tables"
-    elif any(mark in str(path) for mark in "*?[") and not path.exists():
-        found = sorted(pathlib.Path(path.anchor).glob(str(path.relative_to(path.anchor))))
-        what = f"{path}: no file matches"
-    else:
-        return None
-    if not found:
-        raise InputError(what)
-    return found
+    is_several = path.is_dir() or (is_pattern(path) and not path.exists())
+    return tables_of(path) if is_several else None
 
 
 def stem_of(path: pathlib.Path) -> str:

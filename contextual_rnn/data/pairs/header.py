@@ -72,7 +72,7 @@ def _infers_header(rows: Sequence[Row], sides: Sequence[str]) -> bool:
         return strange
     raise InputError(
         f"{rows[0].place} ({', '.join(map(repr, first.values()))}) looks different from the lines below it; give "
-        "`header` present if it is a header, or absent if it is a pair"
+        "`header` present if it is a header, or `header` absent if it is a pair"
     )
 
 

@@ -83,12 +83,12 @@ def _all(files: Iterable[str | os.PathLike[str]], settings: PairFileSettings) ->
             found.append(os.fspath(file))
             continue
         if not members:
-            raise InputError(f"{what} without files")
+            raise InputError(f"{what} that no file matches" if what.endswith("pattern") else f"{what} without files")
         if settings.file_name is None:
             raise InputError(
-                f"{what}; say with `file_name` what the names of its files, such as {stem_of(min(members))}, are: "
-                "`file_name` source or target if lines hold the other side alone, label if lines hold pairs of that "
-                "label, or none if the names mean nothing"
+                f"{what}; give `file_name` to say what the names of its files, such as {stem_of(min(members))}, are: "
+                "source or target if the lines of a file hold the other side alone, label if they hold pairs of that "
+                "label, or none if the names say nothing about the pairs"
             )
         found += map(str, sorted(members))
     return found

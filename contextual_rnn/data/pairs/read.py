@@ -163,8 +163,8 @@ def _unit_of(side: str, settings: PairFileSettings, tables: Sequence[Sequence[st
         if unit == UNCLEAR:
             example = next(text for text in texts if len(text.split()) > 1)
             raise InputError(
-                f"{name}: it is not clear what the symbols of the {side}s are, such as {example!r}; give `{argument}`, "
-                f"one of {PAIR_NAMES}"
+                f"{name}: it is not clear into what symbols to divide the {side}s, such as {example!r}; give "
+                f"`{argument}`, one of {PAIR_NAMES}"
             )
         if unit is not None:
             found.setdefault(unit, name)

@@ -76,7 +76,7 @@ def source_line(place: str, text: str, unit: str, label: str | None = None) -> S
     """Return a source to transcribe, split into symbols; raise InputError if it has a tab or is too long."""
     if "\t" in text:
         raise InputError(
-            f"{place} has a tab, as pairs have; it must hold a source alone, or give `label_column` if a field is its "
-            "label"
+            f"{place} has a tab, as the line of a pair has, but must be a source alone; delete the tab and what is not "
+            "the source, or give `label_column` if that is a label which the model reads"
         )
     return SourceLine(place, text, split(f"{place}: the source", text, unit) if text.strip() else (), label)

@@ -76,7 +76,7 @@ def _check_comment(place: str, fields: Sequence[str], needed: int) -> None:
     """Raise InputError if a line that starts with # may be a pair."""
     if len(fields) == needed and not _may_be_names(fields):
         raise InputError(
-            f'{place} starts with #: give `comment` "#" to skip such lines, or none if # is a part of the text'
+            f'{place} starts with #: give `comment` "#" to skip such lines, or `comment` none if # belongs to the text'
         )
 
 

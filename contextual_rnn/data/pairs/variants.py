@@ -36,7 +36,7 @@ def check_marks(texts: Sequence[str], places: Sequence[str], unit: str, settings
             if _may_separate(text, mark, unit):
                 raise InputError(
                     f'{place}: the target {text.strip()!r} has a {name}; give `target_separator` "{mark}" if {name}s '
-                    "separate several targets of a source, or none if they are symbols"
+                    "separate several targets of a source, or `target_separator` none if they are symbols"
                 )
 
 

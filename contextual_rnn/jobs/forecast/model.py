@@ -74,7 +74,7 @@ class ForecastModel(StandardisedColumns, Explorable):
         offsets: (Q, horizon, Y), with `quantiles` only: the quantiles of scaled errors; see `fit_quantiles`.
     """
 
-    purpose = "forecasts series: use `forecast`"
+    purpose = "forecasts series; use `forecast`"
 
     updates: Tensor
     usual: Tensor

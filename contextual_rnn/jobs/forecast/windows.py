@@ -11,6 +11,7 @@ import polars as pl
 import torch
 from torch import Tensor
 
+from ..._core.choices import listed
 from ..._core.counted import counted
 from ..._core.records import Record
 from ...coding import Coding
@@ -64,7 +65,11 @@ class Question:
         )
         check_frequency(series[0].times, frequency, known.name)
         if future is None and settings.inputs:
-            raise InputError(f"give `future`, a table with {_rows_to_come(series, settings)}, which the model reads")
+            inputs = " and ".join(map(repr, settings.inputs))
+            raise InputError(
+                f"the model reads {inputs} of the steps to forecast: give `future`, a table with "
+                f"{_rows_to_come(series, settings)}"
+            )
         if future is None:
             return cls(known, None, series, [])
         to_come = Table(future, "`future`", settings)
@@ -171,16 +176,15 @@ class Question:
 def _rows_to_come(series: Sequence[Series], settings: ForecastSettings) -> str:
     """Return in words the rows that a table of the steps to forecast must have."""
     horizon, one, time = settings.horizon, series[0], time_column(settings)
-    columns = ", ".join(
-        map(repr, [*filter(None, [settings.series]), *(settings.time or () if time else ()), *settings.inputs])
-    )
+    named = [*filter(None, [settings.series]), *(settings.time or () if time else ()), *settings.inputs]
+    columns = listed([repr(name) for name in named])
     rows = f"the {counted(horizon, 'row')} after {'those' if time is None else 'the last one'}"
     if settings.series is not None:
         rows += f" of each of its {len(series)} series, such as {one.name!r}"
     if time is not None and one.times is not None and one.times.step:
         cells = _times_after(one, horizon)
         rows += f" ({cells[0]})" if horizon == 1 else f" ({cells[0]} to {cells[-1]})"
-    return f"the columns {columns} and {rows}"
+    return f"the column{'s' * (len(named) > 1)} {columns} for {rows}"
 
 
 def _times_after(one: Series, steps: int) -> pl.Series:

@@ -77,7 +77,7 @@ class SeriesGenerator(StandardisedColumns, Explorable):
             `fit`, and polars for a model that was fitted on a file or loaded.
     """
 
-    purpose = "generates series: use `sample`"
+    purpose = "generates series; use `sample`"
 
     backend: Any = "polars"
 

@@ -51,7 +51,7 @@ class PairNetwork(SavedModel):
         updates: the number of training steps taken, (). It is saved, because scheduled sampling depends on it.
     """
 
-    purpose = "turns texts into texts: use `transcribe`"
+    purpose = "turns texts into texts; use `transcribe`"
 
     updates: Tensor
 

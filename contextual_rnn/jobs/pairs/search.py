@@ -118,7 +118,7 @@ class Search:
 def _check_label(what: str, label: str, model: PairNetwork) -> None:
     """Raise InputError, about `what`, if the model does not know a label or one of its tags."""
     if not model.labels:
-        raise InputError(f"{what} {label}: the model was trained without labels")
+        raise InputError(f"{what} {label}: the model was trained without labels; leave `label` out")
     if model.unknown_tags(label) or not model.tags(label):
         kind = f"tags, separated by {model.label_separator!r}," if model.label_separator else "labels"
         raise InputError(f"{what} {label}: the model has the {kind} {', '.join(model.labels)}")

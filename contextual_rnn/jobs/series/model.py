@@ -67,7 +67,7 @@ class SeriesModel(StandardisedColumns, Explorable):
 
     usual: Tensor
 
-    purpose = "predicts targets of series from their inputs: use `predict`"
+    purpose = "predicts the targets of series; use `predict`"
 
     def __init__(
         self,

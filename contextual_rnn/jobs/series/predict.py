@@ -38,7 +38,7 @@ _ENTRY = "states"  # of the metadata of a file, which has the header
 WHOLE = "the whole table"  # the key of the state of a table that is one series
 
 
-WRITES = "`predict` with `end`, on the rows before these, writes the file of states for `start`"
+WRITES = "`start` takes the file that `predict` wrote as `end` for the rows before these"
 
 
 class States(dict[str, State]):
@@ -85,9 +85,9 @@ class States(dict[str, State]):
             tensors = file.tensors()
             together = fill(shapes, (tensors[str(index)] for index in itertools.count()))
         except (AttributeError, KeyError, TypeError, ValueError):
-            raise InputError(f"{path} is not a file of states that `predict` wrote for this kind of model") from None
+            raise InputError(f"{path} is not a file of states of this kind of model; {WRITES}") from None
         if not all(isinstance(name, str) for name in names) or len(tensors) != len(list(shape_leaves(shapes))):
-            raise InputError(f"{path} is not a file of states that `predict` wrote for this kind of model")
+            raise InputError(f"{path} is not a file of states of this kind of model; {WRITES}")
         try:
             check_state(together, shapes, len(names))
         except ValueError as error:
@@ -116,7 +116,7 @@ class States(dict[str, State]):
                 raise InputError(f"{name}: the state of series {series!r} has values that are not finite numbers")
         if self.model is not None and self.model != identity(model):
             raise InputError(
-                f"{name} belongs to another model of the same sizes; give the model that wrote it, or leave it out"
+                f"{name} belongs to another model of the same sizes; give the model that wrote it, or leave `start` out"
             )
 
 
@@ -217,7 +217,7 @@ def _check_estimate(settings: SeriesSettings, weight: float, start: States | Non
     if not 0 <= weight < math.inf:
         raise InputError(f"`estimate_weight` must be a finite number of at least 0; found {weight}")
     if start is not None:
-        raise InputError("`estimate_weight` estimates the state at the first row, which `start` gives: leave one out")
+        raise InputError("`estimate_weight` estimates the initial state, which `start` gives; leave one of them out")
     if not settings.window:
         raise InputError("`estimate_weight` needs the targets of a window, but the model was trained without `window`")
     if not kind.runs_over_window or kind.is_control:

@@ -63,7 +63,7 @@ class TextModel(SavedModel, Explorable):
         backend: the kind of data frame that `sample` returns, as narwhals names it.
     """
 
-    purpose = "writes texts: use `sample` or `score`"
+    purpose = "writes texts; use `sample` or `score`"
 
     seen: Tensor
     backend: Any = "polars"
