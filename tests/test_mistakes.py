@@ -191,7 +191,7 @@ MISTAKES = [
     ),
     (
         "fit series --train good.csv --inputs kind --targets y --epochs 1 --test label.csv OUT",
-        ["label.csv, line 42, column 'kind'", "no label 'z'; give one of those that it has: a, b"],
+        ["label.csv, line 42, column 'kind'", "no label 'z'; it has a, b"],
     ),
     (f"fit series --train good.csv {SERIES} --inputs u,size OUT", ["no column 'u,size'", "one by one, as u size"]),
     (
@@ -218,7 +218,7 @@ MISTAKES = [
     # times
     (
         f"fit series --train month13.csv --time time {SERIES} OUT",
-        ["line 6, column 'time'", "'2020-13-01' is not a time, or not one in the format", "2024-12-31"],
+        ["line 6, column 'time'", "'2020-13-01' is not read as a time; write all times", "2024-12-31"],
     ),
     (
         f"fit series --train twice.csv --time time {SERIES} OUT",
@@ -253,7 +253,7 @@ MISTAKES = [
     (
         f"fit series --train good.csv --initial-state context {SERIES} OUT",
         [
-            "'context' is computed from a context",
+            "'context' is computed",
             "name in --context columns that have one value in each",
             "give --window 5",
             "choose another",
@@ -285,7 +285,7 @@ MISTAKES = [
     ("predict model_series --inputs without_u.csv --out x.csv", ["without_u.csv has no column 'u'; it has 'id', 'y'"]),
     (
         "predict model_series --inputs label.csv --out x.csv",
-        ["label.csv, line 42, series 's1', column 'kind'", "no label 'z'; give one of those that it has: a, b"],
+        ["label.csv, line 42, series 's1', column 'kind'", "no label 'z'; it has a, b"],
     ),
     (
         "predict model_series --inputs good.csv --out good.csv",
@@ -306,7 +306,7 @@ MISTAKES = [
     ("sample model_generation --out x.csv", ["--context needs a value of every context column: give kind=a or kind=b"]),
     (
         "sample model_generation --out x.csv --context kind=z",
-        ["column 'kind'", "no label 'z'; give one of those that it has: a, b"],
+        ["column 'kind'", "no label 'z'; it has a, b"],
     ),
     (
         "sample model_generation --out x.csv --context kin=a",

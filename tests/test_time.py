@@ -107,7 +107,10 @@ def test_an_unnamed_column_of_times_must_ascend_without_gaps():
     assert len(read(days(1, 2, 3))[0]) == 3
     with pytest.raises(InputError, match=r"row 1, column 'd': .* 2024-01-02 follows 2024-01-03; give `time` d"):
         read(days(3, 2, 1))
-    with pytest.raises(InputError, match=r"rows are absent .*; also give `time` d, or `time` none alone if it is no"):
+    with pytest.raises(
+        InputError,
+        match=r"rows are absent .*give `time` d, `gaps` missing and `missing` hold to insert .* or give `time` none",
+    ):
         read(days(1, 2, 3, 5))
     assert len(read(days(3, 2, 1), time="none")[0]) == 3
     # A date that is constant in each series, such as a date of birth, is no time of the rows.

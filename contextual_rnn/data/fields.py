@@ -231,8 +231,7 @@ def _labels(name: str, field: Label, series: Sequence[Series], values: list[str]
     for one, value in zip(series, values, strict=True):
         if value not in same and spelling(value) not in same:
             raise InputError(
-                f"{one.where(name)}: the training table has no label {value!r}; give one of those that it has: "
-                f"{known_labels(known)}"
+                f"{one.where(name)}: the training table has no label {value!r}; it has {known_labels(known)}"
             )
     with torch.no_grad():
         return field([same.get(value) or same[spelling(value)] for value in values], len(series)).float()

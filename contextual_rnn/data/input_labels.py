@@ -139,8 +139,7 @@ def label_codes(table: Table, name: str, coding: Coding, columns: TargetSettings
     if unknown.any():
         row = int(unknown.argmax())
         raise InputError(
-            f"{table.where(row, name)}: the training table has no label {texts[row]!r}; give one of those that it has: "
-            f"{known_labels(known)}"
+            f"{table.where(row, name)}: the training table has no label {texts[row]!r}; it has {known_labels(known)}"
         )
     if columns.missing == REFUSE and missing.any():
         raise InputError(f"{table.where(int(missing.argmax()), name)}: the label is missing; {FILLS}")

@@ -22,8 +22,8 @@ def too_short(table: str, series: str, steps: int, least: int, columns: TargetSe
         mend = f"; begin each series with the {past} rows before those to forecast: they are read, not scored"
     elif past and least == past + 1:  # of a training table
         return InputError(
-            f"{table}: series {series!r} has {counted(steps, 'step')}, but one series must have at least {twice} (twice "
-            "the sum of `past` and `horizon`); give longer series, a smaller `past` or `horizon`, or a `validation` "
+            f"{table}: series {series!r} has {counted(steps, 'step')}, but one series must have at least {twice} "
+            "(twice the sum of `past` and `horizon`); give longer series, a smaller `past` or `horizon`, or a `validation` "
             f"table, with which {least} steps are enough"
         )
     elif window:

@@ -159,7 +159,7 @@ def clock_of(table: Table, name: str) -> Clock:
             shown = (
                 "a time is missing"
                 if cell is None or (isinstance(cell, str) and not cell.strip())
-                else f"{cell!r} is not a time, or not one in the format of the column"
+                else f"{cell!r} is not read as a time"
             )
             break
     else:
