@@ -180,8 +180,9 @@ def check_kind(kind: Kind, window: int | None, context: Sequence[str]) -> None:
     if kind.needs_context and not window and not context:
         steps = ", or give `window` 5 to compute it from the first 5 steps" * (window is not None)
         raise InputError(
-            f"initial state {kind.name!r} is computed from what is known of a series: name in `context` columns that have one value in "
-            f"each series (and in `series` the column that tells series apart){steps}; or choose another initial state"
+            f"initial state {kind.name!r} is computed from what is known of a series: name in `context` columns that "
+            f"have one value in each series (and in `series` the column that tells series apart){steps}; or choose "
+            "another initial state"
         )
 
 

@@ -35,7 +35,7 @@ def test_what_is_known_decides_which_kinds_are_possible():
     check_kind(KINDS["context"], 2, ())
     with pytest.raises(
         InputError,
-        match=r"initial state 'context' is computed from .* name in `context` columns .*, or give .*, such as `window` 5",
+        match=r"initial state 'context' is computed from .* name in `context` columns .*, or give `window` 5 to compute it",
     ):
         check_kind(KINDS["context"], 0, ())
     with pytest.raises(InputError, match="initial state 'warm-up' needs the targets of a window: give `window`"):

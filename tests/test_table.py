@@ -45,7 +45,7 @@ def sentence(path, columns=UY, **more):
         read_series(path, columns, **more)
     message = str(caught.value)
     assert "\n" not in message
-    assert str(path) in message or "given twice" in message
+    assert str(path) in message or "is named" in message
     return message.replace(f"{path.parent}/", "")
 
 
@@ -190,7 +190,12 @@ def test_files_that_cannot_be_tables_are_named(tmp_path):
     (tmp_path / "folder.csv").mkdir()
     (tmp_path / "a.xlsx").touch()
     assert sentence(tmp_path / "none.csv") == "none.csv: there is no such file"
+    assert sentence(tmp_path / "folder.csv").startswith(
+        "folder.csv is a folder without tables; the name of a table ends"
+    )
+    (tmp_path / "folder.csv" / "b.csv").touch()
     assert sentence(tmp_path / "folder.csv").startswith("folder.csv is a folder; give the name of a file")
+    assert sentence(tmp_path / "z*.csv") == "z*.csv: no file matches this pattern"
     assert sentence(tmp_path / "a.xlsx").startswith(
         "a.xlsx is a spreadsheet, which cannot be read; save it as a .csv file"
     )

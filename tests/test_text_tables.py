@@ -66,7 +66,7 @@ def test_a_text_table_is_read_as_its_settings_say(tmp_path, content, name, optio
         ("u  y\n1  2\n", {}, 'give `separator` " "'),
         ("u;y\n1,5;2\n", {"separator": ";"}, "line 2, column 'u': expected a finite number, found '1,5'; give `decimal` \",\""),
         ("u;y\n1.500;2\n", {"separator": ";", "decimal": ","}, "line 2, column 'u': expected a finite number, found '1.500'"),
-        ("1,2\n3,4\n", {}, "no column 'u'; it has '1', '2'; if its first line is a row and no header, give `no_header`"),
+        ("1,2\n3,4\n", {}, "no column 'u'; it has '1', '2'; if the file has no header, give `no_header`"),
         ("u,y\na,1,2\nb,3,4\n", {}, "line 2: the row has 3 cells, but the header has 2 names; if each row starts with its name, give `skip_rows` 1"),
         ("u,y\nm,2\n3,4\n", {}, "line 2, column 'u': expected a finite number, found 'm'; if this line holds units"),
         ("1,2,3\n", NAMED, "line 1: the row has 3 cells, but `columns` has 2 names"),

@@ -23,8 +23,8 @@ def too_short(table: str, series: str, steps: int, least: int, columns: TargetSe
     elif past and least == past + 1:  # of a training table
         return InputError(
             f"{table}: series {series!r} has {counted(steps, 'step')}, but one series must have at least {twice} "
-            "(twice the sum of `past` and `horizon`); give longer series, a smaller `past` or `horizon`, or a `validation` "
-            f"table, with which {least} steps are enough"
+            "(twice the sum of `past` and `horizon`); give longer series, a smaller `past` or `horizon`, or a "
+            f"`validation` table, with which {least} steps are enough"
         )
     elif window:
         most = steps - least + window
