@@ -59,6 +59,7 @@ BY_MODEL = {
     "sample": {"TextModel": "sample texts"},
     "score": {"PairModel": "score pairs"},
 }  # the command that runs instead, by the class of the model in RUN
+ADDS = "which print every comparison and train nothing again"
 LONGEST = 500  # characters of an error
 
 
@@ -205,7 +206,11 @@ class Command:
         self.options = {parameter.name: option_of(name, self.function, parameter) for parameter in parameters}
         self.options["config"] = Option("config", str | None, None, HELP, "execution", "PATH")
         if name.startswith("compare "):
-            text = "Print every comparison with its interval, not only the answer and the table."
+            text = (
+                "Print also what the short answer leaves out: every comparison with its interval, those on parts of "
+                "the test data, every metric, and the settings that were chosen. With `resume`, a comparison that is "
+                "finished is printed without training again."
+            )
             self.options["verbose"] = Option("verbose", bool, False, text, "output", None)
         self.config: ConfigFiles | None = None  # until `parse` has read them
         self.repeated: list[str] = []  # a remark for each option that is given more than once
@@ -358,7 +363,8 @@ def run(command: Command, arguments: list[str]) -> None:
         if isinstance(result, Iterator):
             _print_lines(command, result)
         elif isinstance(result, Comparison):
-            print(command.in_options(result.details() if verbose else str(result)))
+            more = "" if verbose or not result.sentences else f"\nMore: add `resume` and `verbose`, {ADDS}."
+            print(command.in_options(result.details() if verbose else f"{result}{more}"))
         else:
             print(command.in_options(str(getattr(result, "report", None) or result)))
     for remark in remarks:

@@ -286,7 +286,7 @@ def test_a_broken_run_resumes_to_the_same_bytes(feeding, tmp_path, monkeypatch):
 
 def test_the_attention_weights_of_a_symbol_sum_to_one_over_the_source_and_its_end():
     model = pairs.fit(listed(WORDS), epochs=1, **TINY)
-    found = attention_weights(model, Question(tuple("abb"), None, ()), ("A", "B:"))
+    found = attention_weights(model, Pair(tuple("abb"), ("A", "B:")))
     assert found.shape == (3, 4)
     assert found.sum(axis=1) == pytest.approx(np.ones(3))
 

@@ -17,7 +17,7 @@ from filelock import FileLock
 from contextual_rnn.errors import InputError
 from contextual_rnn.study import parallel
 from contextual_rnn.study.fit import DivergedError
-from contextual_rnn.study.parallel import Progress, Run, caller_unchanged, run_all
+from contextual_rnn.study.parallel import Progress, Run, caller_unchanged, duration_in_words, run_all
 
 
 def count(config, folder):
@@ -257,6 +257,28 @@ def test_a_run_goes_on_if_nobody_reads_its_progress(tmp_path, monkeypatch, is_li
         return {"metrics": {}}
 
     run_all([Run("a", {}, 1)], work, tmp_path / "out", resume=True, title="t", jobs=1)
+
+
+@pytest.mark.parametrize(("runs", "processes", "said"), [(5, 1, "80 s, 1"), (5, 2, "40 s, 2"), (2, 2, ""), (5, 0, "")])
+@pytest.mark.parametrize("stream", [io.StringIO, Terminal])
+def test_the_first_run_says_how_long_the_others_take(runs, processes, said, stream, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "stderr", stream())
+    names = [("old", 1), *((f"run-{number}", 1) for number in range(runs))]
+    with Progress(names, tmp_path, "training", processes, {"old"}) as finished:
+        epochs(tmp_path / "run-0", 1.0)
+        finished("old")
+        now = time.monotonic()
+        monkeypatch.setattr(parallel.time, "monotonic", lambda: now + 20)
+        finished("run-0")
+        finished("run-1")
+    shown = sys.stderr.getvalue()
+    assert shown.count("the first run took 20 s") == bool(said)
+    if said:
+        assert f"training: the first run took 20 s; the others take about {said} at a time" in shown
+
+
+def test_durations_are_in_units_that_suit_them():
+    assert list(map(duration_in_words, (0.4, 89, 100, 5000, 9000))) == ["0 s", "89 s", "2 min", "83 min", "2.5 h"]
 
 
 def test_a_bar_is_shown_beside_wrong_files(tmp_path, monkeypatch):

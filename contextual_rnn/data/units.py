@@ -32,6 +32,15 @@ UNITS = {
 }
 NAMES = f"{', '.join(UNITS)} or {PATTERN} and a regular expression"
 PAIR_UNITS = {**UNITS, "subwords": "subwords"}  # those of pairs
+# What one symbol of a unit is called, where symbols are counted.
+SYMBOL_NAMES = {
+    "characters": "character",
+    "graphemes": "grapheme",
+    "words": "word",
+    "bytes": "byte",
+    "smiles": "token",
+    "subwords": "subword",
+}
 PAIR_NAMES = f"{', '.join(PAIR_UNITS)} or {PATTERN} and a regular expression"
 
 # The tokens of Schwaller et al., "Molecular Transformer" (2019), and the bonds and chirality that they leave out.
@@ -56,6 +65,11 @@ class Units:
 def in_words(unit: str) -> str:
     """Return what a unit is, in the plural."""
     return PAIR_UNITS.get(unit) or f"matches of {unit.removeprefix(PATTERN)}"
+
+
+def symbol_name(unit: str) -> str:
+    """Return what one symbol of a unit is called, such as "subword"; "symbol" where a unit has no noun of its own."""
+    return SYMBOL_NAMES.get(unit, "symbol")
 
 
 def check_unit(unit: str, argument: str, units: Collection[str] = tuple(UNITS)) -> str:

@@ -13,6 +13,7 @@ import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from .._core.counted import counted
 from .._core.files import write_bytes
 from .._core.gpus import gpus_for
 from .._core.settings import check_count
@@ -20,7 +21,7 @@ from ..errors import InputError
 from ..serialization import load, save
 from .fit import check_accelerator, unsettled
 from .metric import Metric, Row
-from .parallel import Training, one_thread, run_all, run_directory
+from .parallel import Training, one_thread, processes_for, run_all, run_directory, say
 from .run_folder import RunFolder, figure_files, make_folder, read_json, write_json
 from .tuning import Choice, choose
 
@@ -175,6 +176,10 @@ class Comparison:
         names = [f"{with_unit(metric)}\nmean [95% interval]" for metric in self.metrics]
         return text_table([self.heading, *names], self._cells(), width)
 
+    def shortened(self) -> Self:
+        """Return the comparison with the metrics that printing it shows; `details` shows all."""
+        return self
+
     def ranked(self) -> list[str]:
         """Return the kinds and baselines by their mean of the first metric, the best first; those without it last."""
         rows = [row for row in self.table_rows() if row["metric"] == self.metrics[0].key]
@@ -256,10 +261,10 @@ class Comparison:
 
     def __str__(self) -> str:
         """Return the answer, the table, and where the files are."""
-        return "\n\n".join([_wrapped(self.answer), self.table(), *self._notes()])
+        return "\n\n".join([_wrapped(self.answer), self.shortened().table(), *self._notes()])
 
     def details(self) -> str:
-        """Return every sentence, the table, and where the files are."""
+        """Return every sentence, the table of all metrics, and where the files are."""
         sentences = ["\n".join(_wrapped(sentence) for sentence in self.sentences)] if self.sentences else []
         return "\n\n".join([_wrapped(self.answer), self.table(), *sentences, *self._notes()])
 
@@ -268,8 +273,9 @@ class Comparison:
         return [*filter(None, ["\n".join(map(_wrapped, self.note.splitlines()))]), *files]
 
     def _repr_html_(self) -> str:
-        names = [f"{metric.name}, mean [95% interval]" for metric in self.metrics]
-        return f"<p>{html.escape(self.answer)}</p>{html_table([self.heading, *names], self._cells())}"
+        shown = self.shortened()
+        names = [f"{metric.name}, mean [95% interval]" for metric in shown.metrics]
+        return f"<p>{html.escape(self.answer)}</p>{html_table([self.heading, *names], shown._cells())}"
 
     def _cells(self) -> list[list[str]]:
         return [[kind, *(self._cell(kind, metric) for metric in self.metrics)] for kind in self.ranked()]
@@ -364,6 +370,7 @@ def train_kinds(
     flat = {kind: [settings.to_json() for settings in several] for kind, several in candidates.items()}
     config = {"candidates": flat, **training.data.identity, "folds": training.folds, "seeds": seeds}
     with run_directory(out) as path, RunFolder.open(path, config, resume=resume) as folder:
+        _announce(training, candidates, seeds, None if cluster else (jobs, gpus))
         choices = {kind: Choice(several[0], []) for kind, several in candidates.items()}
         if any(len(several) > 1 for several in candidates.values()):
             choices = choose(training, dict(candidates), path / "tuning", resume=resume, **how)
@@ -381,6 +388,28 @@ def train_kinds(
         models = Models(path / "runs", [run.name for run in listed], getattr(training.data, "backend", None))
         with one_thread():
             yield Trained(folder, out, config, choices, runs, models, training.data.test)
+
+
+def _announce(
+    training: Training, candidates: Mapping[str, list[Any]], seeds: int, where: tuple[int | None, int] | None
+) -> None:
+    """Say how many trainings a comparison takes.
+
+    Args:
+        training: executes the runs.
+        candidates: the settings to choose from, for every kind.
+        seeds: the number of seeds.
+        where: the `jobs` and `gpus` of `run_all`; None for a cluster.
+    """
+    runs = len(candidates) * seeds
+    trials = training.trials * sum(len(several) for several in candidates.values() if len(several) > 1)
+    epochs = max(settings.epochs for several in candidates.values() for settings in several)
+    choose_first = f", after {counted(trials, 'run')} that choose settings" if trials else ""
+    at_a_time = f", {processes_for(runs, *where)} at a time" if where else ""
+    say(
+        f"training: {counted(runs, 'run')} ({counted(len(candidates), 'variant')} x {counted(seeds, 'seed')}) of up "
+        f"to {counted(epochs, 'epoch')}{at_a_time}{choose_first}"
+    )
 
 
 def _wrapped(sentence: str) -> str:

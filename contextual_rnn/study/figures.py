@@ -37,7 +37,9 @@ FALLBACK_FONTS = (
     *("Noto Sans CJK JP", "Noto Sans CJK SC", "WenQuanYi Zen Hei", "Arial Unicode MS", "Hiragino Sans", "PingFang SC"),
     *("Microsoft YaHei", "Yu Gothic", "Malgun Gothic", "Nirmala UI", "Noto Sans Devanagari", "Noto Sans Thai"),
 )
-LETTER = 0.14  # inches that the name of a row or column needs
+LINE = 0.15  # inches between the names of two rows or columns, so that they do not overlap
+LETTER = 0.09  # inches that a letter of such a name takes
+MOST_NAMES = 60  # on an axis of a matrix of weights; of more rows or columns, only some are named
 ABBREVIATIONS = ("rmse", "mse", "mase", "rmsse", "crps", "bleu")
 INTERVAL = "interval"  # the identifier of lines that show intervals
 BASELINE = "#777777"
@@ -308,21 +310,26 @@ def heatmap(figure: Figure, axes: Axes, values: np.ndarray, name: str) -> None:
 
 
 def weight_matrix(axes: Axes, values: np.ndarray, columns: list[str], rows: list[str], most: float) -> AxesImage:
-    """Draw a matrix of weights, from white for 0 to black for `most`, and as many row and column names as fit."""
+    """Draw a matrix of weights, from white for 0 to black for `most`, with the names of its rows and columns.
+
+    Every name is shown if there are at most `MOST_NAMES`; `weight_matrix_size` gives the size that they need.
+    """
     image = axes.imshow(values, cmap="gray_r", vmin=0, vmax=most, aspect="auto")
-    box = axes.get_window_extent()
-    across, down = (
-        _positions(len(columns), box.width / axes.figure.dpi),
-        _positions(len(rows), box.height / axes.figure.dpi),
-    )
-    axes.set_xticks(across, [columns[place] for place in across], rotation=90 if max(map(len, columns)) > 3 else 0)
+    across, down = _named(len(columns)), _named(len(rows))
+    axes.set_xticks(across, [columns[place] for place in across], rotation=90 if max(map(len, columns)) > 1 else 0)
     axes.set_yticks(down, [rows[place] for place in down])
     return image
 
 
-def _positions(count: int, inches: float) -> range:
-    """Return evenly spaced positions of the names that fit."""
-    return range(0, count, max(1, math.ceil(count * LETTER / inches)))
+def weight_matrix_size(columns: list[str], rows: list[str]) -> tuple[float, float]:
+    """Return the width and the height, in inches, of a panel of `weight_matrix` on which every shown name fits."""
+    below, beside = (max(map(len, names)) * LETTER + 0.6 for names in (columns, rows))  # with the name of the axis
+    return beside + LINE * len(_named(len(columns))), below + LINE * len(_named(len(rows)))
+
+
+def _named(count: int) -> range:
+    """Return the places of the rows or columns that are named: all, or evenly spaced ones if there are too many."""
+    return range(0, count, max(1, math.ceil(count / MOST_NAMES)))
 
 
 def strokes(axes: Axes, lines: np.ndarray, columns: int) -> None:

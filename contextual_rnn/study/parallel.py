@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import math
 import os
 import pathlib
 import statistics
@@ -25,6 +26,7 @@ from .fit import DivergedError, TrainingSettings
 from .run_folder import RunFolder, check_name, provenance
 
 INTERVAL = 0.5  # seconds between updates of the progress bar
+WORTH_SAYING = 10.0  # seconds that remain after the first run, from which on they are said
 PATIENCE = 3.0  # seconds without a finished epoch after which a line says why the first may take long
 LOCK_TIMEOUT = 10.0  # seconds to wait for a run's lock if the run is not resumed
 
@@ -110,11 +112,11 @@ def run_all(
     """
     import joblib
 
-    processes = min(jobs or (gpus if gpus > 1 else joblib.cpu_count()), len(runs)) or 1
+    processes = processes_for(len(runs), jobs, gpus)
     results: dict[str, dict[str, Any]] = {}
     before = {run.name for run in runs if resume and RunFolder(out / run.name).results_path.exists()}
     with (
-        Progress([(run.name, run.epochs) for run in runs], out, title, processes, before) as finished,
+        Progress([(run.name, run.epochs) for run in runs], out, title, 0 if cluster else processes, before) as finished,
         temporary_folder() as locks,
     ):
         shared = gpus, processes, locks
@@ -139,6 +141,27 @@ def run_all(
                 for sentence in said:
                     warnings.warn(sentence, DataWarning, stacklevel=2)
     return [results[run.name] for run in runs]
+
+
+def processes_for(runs: int, jobs: int | None, gpus: int) -> int:
+    """Return the number of processes that execute a number of runs; `jobs` and `gpus` are those of `run_all`."""
+    import joblib
+
+    return min(jobs or (gpus if gpus > 1 else joblib.cpu_count()), runs) or 1
+
+
+def say(line: str) -> None:
+    """Print a line on standard error, if someone reads it."""
+    if sys.stderr is not None:
+        with contextlib.suppress(OSError):  # the reader of standard error has closed it
+            print(line, file=sys.stderr, flush=True)
+
+
+def duration_in_words(seconds: float) -> str:
+    """Return a duration as "45 s", "12 min" or "3.5 h"."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def _run_in_worker(
@@ -264,7 +287,8 @@ class Progress:
         runs: the name and the number of epochs of every run.
         out: the folder that holds the runs' folders.
         title: of the bar.
-        processes: the number of processes; several take some time to start, which a line announces.
+        processes: the number of processes on this machine; several take some time to start, which a line announces.
+            0 if the runs are executed elsewhere.
         before: the names of the runs that an earlier call finished.
     """
 
@@ -277,9 +301,10 @@ class Progress:
         before: Collection[str] = (),
     ) -> None:
         self.runs, self.out, self.title, self.processes, self.before = runs, out, title, processes, before
-        self.stop, self.finished = threading.Event(), 0
+        self.stop, self.finished, self.estimated = threading.Event(), 0, False
         self.is_live = sys.stderr is not None and (sys.stderr.isatty() or _in_notebook())
         self.bar: Any = None
+        self.started = time.monotonic()
 
     def __enter__(self) -> Callable[[str], None]:
         if self.before:
@@ -332,13 +357,29 @@ class Progress:
 
     def _run_finished(self, name: str) -> None:
         self.finished += 1
-        if not self.is_live and name not in self.before:
+        if name in self.before:
+            return
+        if not self.is_live:
             self._write(f"{self.title}: {name} finished, {self.finished} of {len(self.runs)}")
+        if not self.estimated:
+            self.estimated = True
+            self._estimate(time.monotonic() - self.started)
+
+    def _estimate(self, seconds: float) -> None:
+        """Say how long the other runs take, if each takes as long as the first."""
+        runs = len(self.runs) - len(self.before)
+        left = seconds * (math.ceil(runs / self.processes) - 1) if self.processes else 0.0
+        if left >= WORTH_SAYING:
+            self._write(
+                f"{self.title}: the first run took {duration_in_words(seconds)}; the others take about "
+                f"{duration_in_words(left)}, {self.processes} at a time"
+            )
 
     def _write(self, line: str) -> None:
-        if sys.stderr is not None:
-            with contextlib.suppress(OSError):  # the reader of standard error has closed it
-                print(line, file=sys.stderr, flush=True)
+        if self.bar is None:
+            say(line)
+        else:  # above the bar
+            self.bar.write(line, file=sys.stderr)
 
 
 def _last_loss(file: pathlib.Path) -> str:

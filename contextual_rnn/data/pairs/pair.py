@@ -8,8 +8,9 @@ import os
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from ..._core.counted import counted
 from ...errors import InputError
-from ..units import Units, cleaned
+from ..units import Units, cleaned, symbol_name
 from ..units import split as split_text
 
 LONGEST = 1000  # symbols of a side
@@ -73,6 +74,5 @@ def split(what: str, text: str, unit: str) -> tuple[str, ...]:
         side = what.rpartition(" ")[2]
         raise InputError(f"{what} {text!r}: {error}; correct the line, or give another `{side}_unit`") from None
     if len(symbols) > LONGEST:
-        kind = unit if unit.isalpha() else "symbols"
-        raise InputError(f"{what} has {len(symbols)} {kind}; at most {LONGEST} are allowed")
+        raise InputError(f"{what} has {counted(len(symbols), symbol_name(unit))}; at most {LONGEST} are allowed")
     return symbols

@@ -15,6 +15,7 @@ from ...data.series_scales import scale_in_words
 from ...scaling import error_unit, in_own_units
 from ...study.differences import worse_than_baselines
 from ...study.report import FitReport, epoch_in_words
+from ..choices import feeding_in_words
 from .base import base_in_words
 from .baselines import baselines, known_in_words, names_of, scaled, why_not_seasonal
 from .metrics import METRICS, errors_of, rmse_by_target, scores
@@ -44,8 +45,10 @@ def report(
     settings, epoch = model.settings, result["metrics"]["epoch"]
     trained = len(data.training if data.stored is None else data.stored.names)
     found = _found(data, model, result)
+    feeding = feeding_in_words(settings.feeding, settings.sampling, settings.epochs)
     sentences = [
-        f"Trained an encoder and decoder ({settings.cell}, {counted(settings.hidden, 'unit')}) to forecast "
+        f"Trained an encoder and decoder ({settings.cell}, {counted(settings.hidden, 'unit')}, bridge "
+        f"{settings.bridge}, attention {settings.attention}, {feeding}) to forecast "
         f"{counted(settings.horizon, 'step')} from {settings.past}, on {trained} series for "
         f"{counted(len(history), 'epoch')}.",
         epoch_in_words(epoch, len(history), "the lowest validation error in the scale of the training loss")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...data.pairs.labels import tags_of
-from ...data.units import Units, join
+from ...data.units import Units, join, symbol_name
 from .decode import decode
 from .metrics import BY_TEXT, BY_WORD, PairMetric, metrics_of, word_errors
 from .network import PairNetwork
@@ -25,6 +25,7 @@ class Answers:
         wrong: whether a predicted target differs from all its references.
         separator: of the tags of labels; None if a label is one.
         unit: of the targets.
+        source_unit: of the sources.
     """
 
     questions: list[Question]
@@ -32,6 +33,7 @@ class Answers:
     wrong: list[bool]
     separator: str | None = None
     unit: str = "symbols"
+    source_unit: str = "symbols"
 
     def metrics(self) -> dict[str, float]:
         """Return every metric by its key; if sources have labels, also by its key, a space and the label or
@@ -53,7 +55,8 @@ class Answers:
 
     def by_length(self) -> dict[str, dict[str, float]]:
         """Return every metric for thirds of the sources, by the number of symbols of a source."""
-        return {name: self._metrics(rows, "") for name, rows in thirds(self.questions).items()}
+        groups = thirds(self.questions, symbol_name(self.source_unit))
+        return {name: self._metrics(rows, "") for name, rows in groups.items()}
 
     def of_each(self) -> dict[str, list[float]]:
         """Return the values of each source that a comparison needs: `wrong` and, for subwords, its chrF."""
@@ -94,4 +97,5 @@ def answer(
     decoded = decode(models, sources, labels, max_steps=2 * longest + 10, **options)
     found = [targets[0].symbols for targets in decoded]
     wrong = word_errors(found, [one.references for one in questions])
-    return Answers(questions, found, wrong, models[0].label_separator, models[0].units.target)
+    units = models[0].units
+    return Answers(questions, found, wrong, models[0].label_separator, units.target, units.source)

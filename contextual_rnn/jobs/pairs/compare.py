@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 import os
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
 from ..._core.settings import takes_settings
 from ...data.pairs import PairSource
 from ...data.parquet import check_cluster
+from ...data.units import symbol_name
 from ...study.comparison import Comparison, Trained, train_kinds
 from ...study.differences import FEWEST_ITEMS, Answer, caution, control_of, difference_over_items, in_words, summarise
 from ...study.intervals import adjusted, two_way_estimate
 from ...study.metric import ItemMetric, Row
+from ...study.tuning import Choice
+from ..choices import feeding_in_words
 from .answers import answer
 from .data import PairData, either
+from .learned import Match, variants_in_words
 from .metrics import PairMetric, by_item, metrics_of
-from .questions import Question, thirds
+from .questions import thirds
 from .settings import PairSettings
 from .stored import StoredPairs
-from .train import Training, check_label, read_tables
+from .train import Training, check_label, read_tables, warmup_in_words
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+SHORT = ("bleu", "chrf", "chrf_of_each")  # the metrics of targets of subwords in the short table
 
 
 class PairComparison(Comparison):
@@ -52,6 +60,12 @@ class PairComparison(Comparison):
             for name, one in shown
             for metric in self.metrics
         ]
+
+    def shortened(self) -> Self:
+        """Return the comparison with BLEU, chrF and what variants are compared by, if targets are of subwords."""
+        if self.metrics[0].key != "bleu":
+            return self
+        return dataclasses.replace(self, metrics=[metric for metric in self.metrics if metric.key in SHORT])
 
     def plot_attention(self, shown: int = 6) -> Figure:
         """Draw the attention weights of the baseline model of seed 0 on some test sources.
@@ -205,19 +219,21 @@ def _findings(trained: Trained, variants: dict[str, Row], data: PairData) -> dic
         sentences.append(
             "Input feeding needs an attention, so the variant without attention has no input feeding either."
         )
+    sentences += _training_in_words(list(choices.values()), runs)
     report: dict[str, Any] = {
         "errors": [_errors(kind, runs, metrics) for kind in kinds],
         "chosen": trained.chosen(),
         "ensembles": _ensembles(variants, trained, data) if len(runs) > len(kinds) else [],
     }
     if "by_length" in runs[0]:
-        report["by_length"] = by_length(runs, kinds, data.test, by)
+        report["by_length"] = by_length(runs, kinds, thirds(data.test, symbol_name(data.units.source)), by)
         sentences += _lengths_in_words(report["by_length"], by)
     first = differences[0] if differences else None
     control = control_of({first[name]: first[name] for name in ("a", "b")}) if first else None
     reply = Answer(f"the {first['factor'] if first else 'bridge'}", first, by, by.items, control)
+    empty, behind = variants_in_words(_matches(runs, kinds))
     return {
-        "answer": reply.in_words(),
+        "answer": reply.in_words() + empty,
         "matters": reply.matters,
         "runs": runs,
         "summary": summarise(runs, list(kinds[0]), [*metrics, by]),
@@ -225,8 +241,22 @@ def _findings(trained: Trained, variants: dict[str, Row], data: PairData) -> dic
         "sentences": [*sentences, *caution(differences, by, len(runs[0]["wrong"])), *data.overlap()],
         "metrics": [*metrics, by] if metrics[0].of_text else metrics,
         "report": report,
-        "note": "\n".join([_note(kinds, len(data.test)), " ".join([data.units.in_words(), *data.notes])]),
+        "note": "\n".join([_note(kinds, len(data.test)), *behind, " ".join([data.units.in_words(), *data.notes])]),
     }
+
+
+def _matches(runs: list[Row], kinds: list[Row]) -> dict[str, Match | None]:
+    """Return how well the targets of every variant match their references, averaged over seeds."""
+    of_variant = {kind["variant"]: [run for run in runs if run["variant"] == kind["variant"]] for kind in kinds}
+    return {name: Match.mean([Match.from_results(run) for run in several]) for name, several in of_variant.items()}
+
+
+def _training_in_words(choices: Sequence[Choice[PairSettings]], runs: list[Row]) -> list[str]:
+    """Return sentences on the schedules of the training: of the feeding, and of a warm-up that was shortened."""
+    fed = [one.settings for one in choices if one.settings.feeding != "truth"]
+    schedules = dict.fromkeys(feeding_in_words(one.feeding, one.sampling, one.epochs) for one in fed)
+    shortened = [warmup_in_words(choices[0].settings, run) for run in runs]
+    return [*(f"{one[0].upper()}{one[1:]}." for one in schedules), *dict.fromkeys(itertools.chain(*shortened))]
 
 
 def _note(kinds: list[Row], number: int) -> str:
@@ -248,17 +278,23 @@ def _difference(runs: list[Row], kind: Row, base: Row, by: ItemMetric) -> Row:
     return {"factor": factor, **row, "a": kind[factor], "b": base[factor]}
 
 
-def by_length(runs: list[Row], kinds: list[Row], test: list[Question], by: ItemMetric) -> list[Row]:
+def by_length(runs: list[Row], kinds: list[Row], groups: dict[str, list[int]], by: ItemMetric) -> list[Row]:
     """Return the comparison of every variant with the base for thirds of the test sources, by their length.
 
     Each row has the mean metrics of the variant on these sources, too. The intervals are not adjusted for the number of
     comparisons.
+
+    Args:
+        runs: the results of every run.
+        kinds: the variants, the base first.
+        groups: of `thirds`: the places of the test sources of each group.
+        by: what variants are compared by.
     """
     rows = []
-    for name, places in thirds(test).items():
+    for number, (name, places) in enumerate(groups.items()):
         of_these = [{**run, by.values: [run[by.values][place] for place in places]} for run in runs]
         for kind in kinds:
-            own = [run["by_length"][name] for run in runs if run["variant"] == kind["variant"]]
+            own = [list(run["by_length"].values())[number] for run in runs if run["variant"] == kind["variant"]]
             row = {"sources_of": name, "variant": kind["variant"]}
             row |= {key: float(np.mean([one[key] for one in own])) for key in own[0]}
             rows.append(row | (_difference(of_these, kind, kinds[0], by) if kind is not kinds[0] else {}))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..._core.module_config import register
 from ...explore.explorable import Explorable
@@ -12,7 +12,10 @@ from ...explore.explored import Explored
 from ...explore.page import Page
 from .decode import Target
 from .network import PairNetwork
-from .transcribe import transcribe
+from .transcribe import search_targets, transcribe
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @register
@@ -83,3 +86,40 @@ class PairModel(PairNetwork, Explorable):
         )
 
     translate = transcribe  # the same
+
+    def plot_attention(
+        self,
+        sources: Iterable[str] | str,
+        *,
+        label: str | Sequence[str] | None = None,
+        beam: int = 5,
+        alpha: float = 0.0,
+        coverage: float = 0.0,
+        longest: int = 100,
+    ) -> Figure:
+        """Draw which symbols of its source each symbol of a target reads: the attention weights, one panel a source.
+
+        Args:
+            sources: a single text, or a list of at most 20 texts.
+            label: as for `transcribe`, as are `beam`, `alpha`, `coverage` and `longest`. The target is the one that
+                `transcribe` writes with them.
+            beam: the width of the beam search.
+            alpha: the exponent of the length penalty.
+            coverage: the weight of the coverage penalty.
+            longest: the largest number of symbols of a target.
+
+        Returns:
+            A matplotlib figure. A row is a symbol of the target, a column a symbol of the source, and the weights of a
+            row sum to 1.
+
+        Raises:
+            InputError: the model has no attention, or an argument or a source is invalid.
+
+        Example:
+            model.plot_attention("A dog sleeps.").savefig("attention.png")
+        """
+        from .figures import check_attention, draw_attention, written_pairs
+
+        check_attention(self)
+        options: dict[str, Any] = {"label": label, "beam": beam, "alpha": alpha, "coverage": coverage, "longest": longest}
+        return draw_attention(self, written_pairs(search_targets([self], sources, **options)))

@@ -30,16 +30,20 @@ def questions(pairs: Sequence[Pair]) -> list[Question]:
 THIRDS = 3
 
 
-def thirds(questions: Sequence[Question]) -> dict[str, list[int]]:
+def thirds(questions: Sequence[Question], symbol: str = "symbol") -> dict[str, list[int]]:
     """Return the places of the shortest third of sources, the middle and the longest, by the lengths that they have.
 
     Sources of one length are in one group, so that there may be fewer groups.
+
+    Args:
+        questions: the sources.
+        symbol: what one symbol of a source is called, such as "subword".
     """
     lengths = [len(one.source) for one in questions]
     ordered = sorted(lengths)
     ends = dict.fromkeys(ordered[max(0, len(ordered) * third // THIRDS - 1)] for third in range(1, THIRDS + 1))
     found, least = {}, 1
     for most in ends:
-        found[f"{least} to {most} symbols"] = [row for row, length in enumerate(lengths) if least <= length <= most]
+        found[f"{least} to {most} {symbol}s"] = [row for row, length in enumerate(lengths) if least <= length <= most]
         least = most + 1
     return found

@@ -11,7 +11,7 @@ from ..._core.counted import counted
 from ..._core.settings import check_count
 from ...data.pairs import SourceLine
 from ...data.pairs.enclosing import without_marks
-from ...data.units import join
+from ...data.units import join, symbol_name
 from ...errors import InputError
 from .decode import Target, decode
 from .network import PairNetwork
@@ -110,8 +110,9 @@ class Search:
             remarks.append(f"{', '.join(map(repr, unknown))} did not occur in training")
         cut = [str(number) for number, target in enumerate(targets, start=1) if not target.ended]
         if cut:
+            length = counted(self.longest, symbol_name(model.units.target))
             which = "the target" if len(targets) == 1 else f"target {', '.join(cut)}"
-            remarks.append(f"{which} was cut at {counted(self.longest, 'symbol')}; a larger `longest` allows more")
+            remarks.append(f"{which} was cut at {length}; a larger `longest` allows more")
         return f"{line.place}: {'; '.join(remarks)}" if remarks else None
 
 

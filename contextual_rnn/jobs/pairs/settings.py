@@ -111,7 +111,10 @@ class PairSettings(MemorySettings, PairFileSettings, TrainingSettings):
         least=1,
     )
     warmup: int = setting(
-        0, "Number of updates in which the learning rate grows linearly from 0.", group="training", least=0
+        0,
+        "Number of updates in which the learning rate grows linearly from 0; at most a tenth of the training.",
+        group="training",
+        least=0,
     )
     choose_by: Literal["error", "loss", "bleu"] | None = setting(
         None,

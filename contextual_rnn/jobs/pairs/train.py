@@ -7,7 +7,7 @@ import functools
 import os
 import pathlib
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -23,19 +23,25 @@ from ...serialization import save
 from ...study import parallel
 from ...study.fit import fit as train_module
 from ...study.report import FitReport, epoch_in_words, fit_one
+from ..choices import feeding_in_words
 from .answers import Answers, answer
 from .data import PairData, either
+from .learned import SOURCES, Match, not_learned_in_words
 from .metrics import metrics_of, scored_by
 from .model import PairModel
 from .network import PairLoss, PairNetwork, mean_loss
 from .settings import PairSettings
 from .stored import StoredPairs, is_stored, read_from_disk
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 MINIMISED = {
     "error": ("validation_word_error_rate", "validation_phone_error_rate"),
     "loss": ("validation_loss",),
     "bleu": ("-validation_bleu",),
 }  # by the setting `choose_by`
+WARMUP = 10  # the warm-up is at most the training over this number
 BEST = {
     "error": "the lowest validation error",
     "loss": "the lowest validation loss",
@@ -64,29 +70,41 @@ class Training(parallel.Training):
         torch.manual_seed(config["seed"])
         sources, targets = vocabularies(data.training)
         model = PairModel(settings, sources, targets, data.units, data.labels, data.label_separator, data.subwords)
-        history = self._train(model, config["seed"], folder)
+        updates, batches = minibatches(model, data.training)
+        steps = settings.epochs * updates
+        history = self._train(model, batches, steps, config["seed"], folder)
         best = history[best_epoch(history, self.minimise) - 1]
         metrics = {name: value for name, value in best.items() if name == "epoch" or name.startswith("validation_")}
         if config["fold"] is not None:
             return {"metrics": metrics}
         if self.chosen_by == "loss":
             metrics |= _validation(answer([model], data.validation))
+        match = Match.of(answer([model], data.validation[:SOURCES]))
+        noted: dict[str, Any] = {} if match is None else {"match": dataclasses.asdict(match)}
+        if warmup_of(settings, steps) < settings.warmup:
+            noted["warmup"] = warmup_of(settings, steps)
         save(model, folder / "model.safetensors")
         if not data.test:
-            return {"metrics": metrics}
+            return {"metrics": metrics, **noted}
         answers = answer([model], data.test, settings.beam, **settings.penalties)
         write_bytes(folder / "answers.tsv", answers.table(data.units).encode())
         found: dict[str, Any] = {
             "metrics": {**answers.metrics(), **metrics},
             **answers.of_each(),
             "wrong": answers.wrong,
+            **noted,
         }
         return found | ({"by_length": answers.by_length()} if answers.unit == "subwords" else {})
 
-    def _train(self, model: PairModel, seed: int, folder: pathlib.Path) -> list[dict[str, float]]:
+    def _train(
+        self,
+        model: PairModel,
+        batches: Callable[[], Iterator[PairBatch]],
+        steps: int,
+        seed: int,
+        folder: pathlib.Path,
+    ) -> list[dict[str, float]]:
         settings = model.settings
-        updates, batches = minibatches(model, self.data.training)
-        steps = settings.epochs * updates
         feeding = make_feeding(settings.feeding, settings.sampling, steps, seed)
         return train_module(
             model,
@@ -95,7 +113,7 @@ class Training(parallel.Training):
             settings,
             seed=seed,
             schedule="cosine",
-            warmup=settings.warmup,
+            warmup=warmup_of(settings, steps),
             count=lambda _, batch: float(batch.target_lengths.sum()) + len(batch.target_lengths),
             evaluate=self._evaluate,
             minimise=self.minimise,
@@ -109,6 +127,19 @@ class Training(parallel.Training):
         if self.chosen_by == "error":
             return searched
         return searched | {"validation_loss": mean_loss(model, self.data.validation)}
+
+
+def warmup_of(settings: PairSettings, steps: int) -> int:
+    """Return the number of updates of the warm-up: that of the settings, but at most a tenth of all `steps` updates."""
+    return min(settings.warmup, max(steps // WARMUP, 1))
+
+
+def warmup_in_words(settings: PairSettings, result: dict[str, Any]) -> list[str]:
+    """Return a sentence on a warm-up that was shortened; none if it was not."""
+    if "warmup" not in result:
+        return []
+    shortened = counted(result["warmup"], "update")
+    return [f"The warm-up was shortened from {settings.warmup} to {shortened}, a tenth of the training (`warmup`)."]
 
 
 def vocabularies(training: list[Pair] | StoredPairs) -> tuple[list[str], list[str]]:
@@ -214,7 +245,7 @@ def fit(
         training,
         candidates,
         report,
-        lambda _: {},
+        lambda model: _figures(data, model),
         seed=seed,
         out=out,
         resume=resume,
@@ -227,6 +258,19 @@ def fit(
     return model
 
 
+def _figures(data: PairData, model: PairModel) -> dict[str, Callable[[], Figure]]:
+    """Return what draws each figure of the run folder: the attention on test or validation sources, if there is one."""
+    if model.settings.attention == "none":
+        return {}
+
+    def draw() -> Figure:
+        from .figures import plot_attention
+
+        return plot_attention(model, data.test or data.validation)
+
+    return {"attention": draw}
+
+
 def _report(data: PairData, model: PairModel, result: dict[str, Any], history: list[dict[str, Any]]) -> FitReport:
     settings, metrics, shown = model.settings, result["metrics"], metrics_of(data.units.target)
     rows = {"validation": {metric.key: metrics[f"validation_{metric.key}"] for metric in shown}}
@@ -234,10 +278,13 @@ def _report(data: PairData, model: PairModel, result: dict[str, Any], history: l
         rows["test"] = {metric.key: metrics[metric.key] for metric in shown}
     references = [one.references for one in data.test or data.validation]
     best = BEST[settings.chosen_by(data.units.target)]
+    feeding = feeding_in_words(settings.feeding, settings.sampling, settings.epochs)
     sentences = [
         f"Trained an encoder-decoder ({settings.cell}, {counted(settings.hidden, 'unit')}, bridge {settings.bridge}, "
-        f"attention {settings.attention}) on {counted(len(data.training), 'pair')}.",
+        f"attention {settings.attention}, {feeding}) on {counted(len(data.training), 'pair')}.",
         epoch_in_words(metrics["epoch"], len(history), best),
+        *not_learned_in_words(Match.from_results(result)),
+        *warmup_in_words(settings, result),
         data.units.in_words(),
         *data.notes,
         *data.overlap(),

@@ -12,7 +12,8 @@ from typing import Any
 
 from ..._core.counted import counted
 from ..._core.settings import check_count
-from ...data.pairs import SourceLine, read_sources, source_line
+from ...data.output import check_files
+from ...data.pairs import Pair, SourceLine, read_sources, source_line
 from ...errors import InputError
 from ...table_files.encoding import check_encoding, open_text
 from ...table_files.open import reading
@@ -21,6 +22,7 @@ from .network import PairNetwork
 from .search import Search
 
 BATCH = 64  # sources that are decoded at once
+FIRST = 6  # sources whose attention a figure shows
 
 
 def transcribe(
@@ -41,21 +43,32 @@ def transcribe(
     Raises:
         InputError: if an argument or a source is invalid, or the models cannot form an ensemble.
     """
-    label = search.pop("label", None)
-    several = None if label is None or isinstance(label, str) else list(label)
-    options = Search(label=label if several is None else None, **search)
+    found = [targets for _, targets in search_targets(models, sources, **search)]
+    if scores or search.get("n_best", 1) > 1:
+        return found
+    return [targets[0].text if targets else "" for targets in found]
+
+
+def search_targets(
+    models: Sequence[PairNetwork],
+    sources: Iterable[str] | str,
+    *,
+    label: str | Sequence[str] | None = None,
+    **search: Any,
+) -> list[tuple[SourceLine, list[Target]]]:
+    """Return every source with its targets, the best first; the arguments are those of `transcribe`."""
+    single, several = (label, None) if label is None or isinstance(label, str) else (None, list(label))
+    options = Search(label=single, **search)
     if not models:
         raise InputError("`models` must hold at least one model")
     options.check_models(models, [f"model {number}" for number in range(len(models))], several is not None)
     found = []
     for line, targets in options.run(models, _lines_of(sources, several, models[0]), BATCH):
-        found.append(targets)
+        found.append((line._replace(label=options.label if line.label is None else line.label), targets))
         remark = options.remark(line, targets, models[0])
         if remark:
-            warnings.warn(remark, stacklevel=3)
-    if scores or options.n_best > 1:
-        return found
-    return [targets[0].text if targets else "" for targets in found]
+            warnings.warn(remark, stacklevel=4)
+    return found
 
 
 def _lines_of(sources: Iterable[str] | str, labels: list[str] | None, model: PairNetwork) -> list[SourceLine]:
@@ -87,6 +100,7 @@ def transcribe_lines(
     scores: bool = False,
     longest: int = 100,
     batch_size: int | None = None,
+    figure: str | os.PathLike[str] | None = None,
 ) -> Iterator[tuple[str, str | None]]:
     """Write the targets of new sources, one line each: source, tab, target.
 
@@ -105,6 +119,8 @@ def transcribe_lines(
         scores: Write the score of each target after it, separated by a tab.
         longest: Maximum number of symbols in a target.
         batch_size: Number of lines decoded at once; by default, 1 if standard input is a terminal, else 64.
+        figure: PNG file of the attention weights of the first six sources and their targets, of one run; an SVG is
+            written next to it.
 
     Returns:
         An iterator of lines, each with a remark about its source or None. An empty line stays empty.
@@ -131,7 +147,40 @@ def transcribe_lines(
     models = [PairNetwork.load(run) for run in runs]
     search.check_models(models, list(map(str, runs)), label_column is not None)
     form: dict[str, Any] = {"encoding": encoding, "label_column": label_column, "comment": comment}
-    return _written(models, search, input, scores, size, form)
+    written = _written(models, search, input, scores, size, form)
+    if figure is None:
+        return (line for line, _ in written)
+    check_figure(figure, models, input)
+    return _with_figure(written, models[0], pathlib.Path(figure))
+
+
+def check_figure(figure: str | os.PathLike[str], models: Sequence[PairNetwork], input: str | os.PathLike[str]) -> None:
+    """Raise InputError unless the attention of a single model can be drawn to a file."""
+    from .figures import check_attention
+
+    if pathlib.Path(figure).suffix != ".png":
+        raise InputError(f"`figure` must end in .png; found {figure}")
+    if len(models) > 1:
+        raise InputError(f"`figure` shows the attention of one model; give one run, not {len(models)}")
+    drawing = pathlib.Path(figure).with_suffix(".svg")
+    check_files(read={"input": None if input == "-" else input}, written={"figure": figure, "figure as SVG": drawing})
+    check_attention(models[0])
+
+
+def _with_figure(
+    written: Iterable[tuple[tuple[str, str | None], Pair | None]], model: PairNetwork, path: pathlib.Path
+) -> Iterator[tuple[str, str | None]]:
+    """Yield lines with their remarks, and at the end draw the attention of the first pairs to a file."""
+    from ...study.figures import write_figure
+    from .figures import draw_attention
+
+    first: list[Pair] = []
+    for line, pair in written:
+        if pair is not None and len(first) < FIRST:
+            first.append(pair)
+        yield line
+    if first:
+        write_figure(draw_attention(model, first), path.parent, path.stem)
 
 
 def _written(
@@ -141,14 +190,17 @@ def _written(
     scores: bool,
     size: int,
     form: dict[str, Any],
-) -> Iterator[tuple[str, str | None]]:
+) -> Iterator[tuple[tuple[str, str | None], Pair | None]]:
+    """Yield every line with its remark, and the pair of its source and its best target; None for an empty line."""
     with _opened(path) as stream:
         lines = read_sources(stream, "standard input" if path == "-" else str(path), models[0].units.source, **form)
         for line, targets in search.run(models, lines, size):
             columns = [line.text] if line.symbols else [""]
             for target in targets:
                 columns += [target.text, *([f"{target.score:.4f}"] if scores else [])]
-            yield "\t".join(columns), search.remark(line, targets, models[0])
+            label = search.label if line.label is None else line.label
+            pair = Pair(line.symbols, targets[0].symbols, label) if targets else None
+            yield ("\t".join(columns), search.remark(line, targets, models[0])), pair
 
 
 @contextlib.contextmanager
