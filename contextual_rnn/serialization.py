@@ -215,7 +215,7 @@ class SavedModel(nn.Module):
     """A model with the verbs `save` and `load`.
 
     Attributes:
-        report: what `fit` found; None for a model that was loaded.
+        report: what `fit` found; None for a model that was loaded from a file.
     """
 
     report: Any = None

@@ -5,6 +5,7 @@ import itertools
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -15,16 +16,18 @@ import torch
 from contextual_rnn import InputError, load
 from contextual_rnn.cli import main
 from contextual_rnn.data.encoded_pairs import Encoded, bucketed, by_symbols
-from contextual_rnn.data.subwords import Subwords
+from contextual_rnn.data.subwords import Subwords, suitable_size
 from contextual_rnn.jobs import pairs
 from contextual_rnn.jobs.pairs.answers import Answers
 from contextual_rnn.jobs.pairs.compare import _errors
 from contextual_rnn.jobs.pairs.data import PairData
+from contextual_rnn.jobs.pairs.learned import Match, not_learned_in_words, variants_in_words
 from contextual_rnn.jobs.pairs.metrics import metrics_of
 from contextual_rnn.jobs.pairs.network import mean_loss
 from contextual_rnn.jobs.pairs.questions import Question, thirds
 from contextual_rnn.jobs.pairs.settings import PairSettings
 from contextual_rnn.jobs.pairs.text_metrics import bleu, chrf, signatures
+from contextual_rnn.serialization import identity
 
 pytest.importorskip("sentencepiece", reason="sentencepiece is not installed: pip install 'contextual-rnn[translation]'")
 sacrebleu = pytest.importorskip("sacrebleu", reason="sacrebleu is not installed")
@@ -126,8 +129,8 @@ def test_a_model_is_scored_on_other_pairs(trained, tmp_path, capsys):
     thirds = [name for name in report.rows if name != "all"]
     assert len(thirds) == 3
     lengths = sorted(len(trained.split_source("", source)) for source, _ in SENTENCES)
-    assert thirds[0] == f"1 to {lengths[7]} symbols"
-    assert thirds[-1].endswith(f"to {lengths[-1]} symbols")
+    assert thirds[0] == f"1 to {lengths[7]} subwords"
+    assert thirds[-1].endswith(f"to {lengths[-1]} subwords")
     path = tmp_path / "latin.csv"
     path.write_text("# A d\xf6g sleeps.;EIN HUND\n", encoding="latin-1")
     for missing in ({"separator": ";", "encoding": "latin-1"}, {"separator": ";", "comment": "none"}):
@@ -197,7 +200,7 @@ def test_an_interval_is_that_of_the_number_beside_it():
 def test_sources_are_grouped_by_their_length():
     asked = [Question(("a",) * length, None, (("b",),)) for length in (5, 1, 2, 2, 2, 9)]
     assert thirds(asked) == {"1 to 2 symbols": [1, 2, 3, 4], "3 to 9 symbols": [0, 5]}
-    assert thirds(asked[:1]) == {"1 to 5 symbols": [0]}
+    assert thirds(asked[:1], "word") == {"1 to 5 words": [0]}
 
 
 def test_subwords_are_found_on_the_training_pairs_alone():
@@ -216,6 +219,134 @@ def test_subwords_are_found_on_the_training_pairs_alone():
 
 def _whole(data):
     return [pair.source for pair in data.training]
+
+
+def test_the_number_of_subwords_suits_the_pairs_where_it_is_not_given(tmp_path):
+    assert [suitable_size(number) for number in (400, 29_000, 1_000_000)] == [480, 4087, 8000]
+    few = [("ab ba", "cd dc")] * 9
+    assert len(PairData.read(few, few[:1], None, PairSettings(**UNITS)).subwords["source"]) < suitable_size(
+        9
+    )  # the most
+    data = PairData.read(SENTENCES, SENTENCES[:2], None, PairSettings(**UNITS))
+    assert all(20 < len(side) <= suitable_size(len(SENTENCES)) for side in data.subwords.values())
+    options = {**SMALL, "epochs": 1, "hidden": 8, "embedding": 6, "subwords": None}
+    model = pairs.fit(SENTENCES, validation=SENTENCES[:4], out=tmp_path / "run", **options)
+    sizes = {side: len(one) for side, one in data.subwords.items()}
+    assert model.settings.subwords == max(sizes.values())
+    shown = f"Subwords: {sizes['source']} of sources and {sizes['target']} of targets (`subwords` changes this)."
+    assert shown in model.report.sentences
+    given = {**options, "subwords": max(sizes.values())}
+    assert pairs.load(tmp_path / "run").settings == pairs.PairSettings.of(
+        {k: v for k, v in given.items() if k != "jobs"}
+    )
+    assert pairs.fit([("ab", "cd")] * 9, validation=[("ab", "cd")], **TINY).settings.subwords == 8000  # as before
+
+
+TINY = {"hidden": 4, "embedding": 4, "epochs": 1, "jobs": 1}
+
+
+def test_a_report_comes_back_with_the_model_of_a_run_folder(trained, tmp_path):
+    folder = trained.report.out
+    again = pairs.load(folder).report
+    assert str(again) == str(trained.report)
+    assert again.history == trained.report.history
+    assert "Answers: " in str(again)
+    assert pairs.load(folder / "model.safetensors").report is None
+    copy = tmp_path / "run"
+    shutil.copytree(folder, copy)
+    results = json.loads((copy / "results.json").read_text())
+    (copy / "results.json").write_text(json.dumps({**results, "report": {"sentences": 3}}))
+    with pytest.raises(InputError, match="does not hold the report of a run"):
+        pairs.load(copy)
+    del results["report"]  # as of an earlier version
+    (copy / "results.json").write_text(json.dumps(results))
+    assert pairs.load(copy).report is None
+
+
+def test_a_report_names_the_feeding_and_its_schedule():
+    options = {**SMALL, "epochs": 2, "hidden": 8, "embedding": 6, "feeding": "embedding", "sampling": 0.25}
+    shown = " ".join(pairs.fit(SENTENCES, validation=SENTENCES[:4], **options).report.sentences)
+    assert (
+        "attention additive, feeding embedding, where the probability of feeding a prediction grows linearly" in shown
+    )
+    assert "from 0 to 0.25 in epoch 2) on 24 pairs." in shown
+
+
+def test_a_warm_up_is_at_most_a_tenth_of_the_training(trained):
+    options = {**SMALL, "epochs": 5, "hidden": 8, "embedding": 6, "batch_symbols": None, "batch_size": 6}
+    model = pairs.fit(SENTENCES, validation=SENTENCES[:4], **{**options, "warmup": 400})
+    assert (
+        "The warm-up was shortened from 400 to 2 updates, a tenth of the training (`warmup`)." in model.report.sentences
+    )
+    same = pairs.fit(SENTENCES, validation=SENTENCES[:4], **{**options, "warmup": 2})
+    assert identity(model) == identity(same)
+    assert not any("warm-up" in sentence for sentence in [*same.report.sentences, *trained.report.sentences])
+
+
+def test_a_model_that_has_learned_nothing_says_so(trained):
+    assert not any("learned" in sentence for sentence in trained.report.sentences)
+    options = {**SMALL, "epochs": 1, "hidden": 8, "embedding": 6, "learning_rate": 1e-6, "seeds": 5}
+    del options["warmup"]
+    found = pairs.compare(SENTENCES, SENTENCES, validation=SENTENCES, **options)
+    assert "But no variant has learned anything of the sources, so this answer says nothing" in found.answer
+    assert "More pairs help most" in found.answer
+    del options["seeds"]
+    report = pairs.fit(SENTENCES, validation=SENTENCES, **options).report
+    assert any("has learned next to nothing of the sources" in sentence for sentence in report.sentences)
+
+
+def test_targets_match_their_own_references_or_those_of_others():
+    asked = [Question((str(number),), None, ((str(number), "x"),)) for number in range(20)]
+    constant = Match.of(Answers(asked, [("3", "x")] * 20, [True] * 20))
+    assert (constant.own, constant.others, constant.is_learned) == (52.5, 52.5, False)
+    right = Match.of(Answers(asked, [one.references[0] for one in asked], [False] * 20))
+    assert (right.own, right.others, right.is_learned) == (100, 50, True)
+    assert Match.of(Answers(asked[:9], [("3", "x")] * 9, [True] * 9)) is None
+    assert "52.5% of the symbols are right, against 52.5%" in not_learned_in_words(constant)[0]
+    assert not_learned_in_words(right) == not_learned_in_words(None) == []
+    assert Match.mean([constant, right]) == Match(76.25, 51.25, False)
+    assert Match.mean([constant, None]) is None
+    said, under = variants_in_words({"project": right, "zero": constant})
+    assert said == ""
+    assert under[0].startswith("zero has learned next to nothing of the sources")
+    assert variants_in_words({"project": right, "zero": None}) == ("", [])
+
+
+def test_the_attention_of_a_sentence_is_drawn_with_every_subword(trained, tmp_path, capsys):
+    source = "A dog sleeps in a park."
+    figure = trained.plot_attention(source)
+    symbols = list(trained.split_source("", source))
+    across, down = figure.axes[0].get_xticklabels(), figure.axes[0].get_yticklabels()
+    assert [one.get_text() for one in across] == [*symbols, "end"]
+    target = trained.translate(source, scores=True)[0][0]
+    assert [one.get_text() for one in down] == [*target.symbols, "end"]
+    assert figure.axes[0].get_xlabel() == "source subword"
+    figure.draw_without_rendering()
+    for labels, side in ((across, "x"), (down, "y")):
+        places = [one.get_window_extent() for one in labels]
+        gaps = [getattr(two, f"{side}0") - getattr(one, f"{side}1") for one, two in itertools.pairwise(places)]
+        assert max(gaps) > -0.5 or min(-gap for gap in gaps) > 0  # in pixels: names do not overlap
+    assert len(trained.plot_attention(["A dog runs.", "The boy runs.", ""], beam=1).axes) == 3  # two, and the colours
+    for sources, said in (([], "found 0"), (["A dog runs."] * 21, "1 to 20 sources; found 21")):
+        with pytest.raises(InputError, match=said):
+            trained.plot_attention(sources)
+    without = pairs.fit(SENTENCES, validation=SENTENCES[:4], attention="none", **{**SMALL, "epochs": 1})
+    with pytest.raises(InputError, match="no attention"):
+        without.plot_attention(source)
+    assert (trained.report.out / "figures" / "attention.png").is_file()
+    (tmp_path / "en.txt").write_text(f"{source}\n\nThe boy runs.\n")
+    run = str(trained.report.out)
+    command = ["translate", run, "--input", str(tmp_path / "en.txt"), "--figure", str(tmp_path / "drawn.png")]
+    main(command)
+    assert capsys.readouterr().out.splitlines()[0] == f"{source}\t{target.text}"
+    assert {path.name for path in tmp_path.iterdir()} == {"en.txt", "drawn.png", "drawn.svg"}
+    for wrong, said in (
+        ([*command[:-1], "drawn.pdf"], "must end in .png"),
+        (["translate", run, *command[1:]], "one run"),
+    ):
+        with pytest.raises(SystemExit):
+            main(wrong)
+        assert said in capsys.readouterr().err
 
 
 def test_both_sides_share_their_subwords_on_request():

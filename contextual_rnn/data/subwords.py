@@ -9,13 +9,16 @@ from __future__ import annotations
 import base64
 import functools
 import io
+import math
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 from ..errors import InputError
 from .units import cleaned
 
+MOST = 8000  # subwords of a side, where their number is not given
+PER_ROOT = 24.0  # subwords of a side, for the square root of the number of training pairs
 INSTALL = "pip install 'contextual-rnn[translation]'"
 
 
@@ -30,12 +33,13 @@ class Subwords:
         self.model = model
 
     @classmethod
-    def train(cls, texts: Iterable[str], size: int) -> Subwords:
+    def train(cls, texts: Sequence[str], size: int, *, nearest: bool = False) -> Subwords:
         """Train a model on texts.
 
         Args:
             texts: the training texts alone; subwords of other texts are found by the same model.
             size: the number of subwords, those of single characters included.
+            nearest: if the texts do not have so many subwords, take the nearest number that they have.
 
         Raises:
             InputError: sentencepiece is not installed, or the texts do not have so many subwords.
@@ -58,6 +62,9 @@ class Subwords:
                 minloglevel=2,
             )
         except RuntimeError as error:
+            bound = _bounds(str(error))
+            if nearest and bound:
+                return cls.train(texts, max(bound))
             raise _wrong_size(size, str(error)) from None
         return cls(output.getvalue())
 
@@ -112,14 +119,30 @@ def _sentencepiece() -> Any:
     return sentencepiece
 
 
-def _wrong_size(size: int, message: str) -> InputError:
-    """Return an error for a number of subwords that sentencepiece refused."""
+def suitable_size(pairs: int) -> int:
+    """Return the number of subwords that suits a number of training pairs: 480 for 400, 4087 for 29,000."""
+    return min(round(PER_ROOT * math.sqrt(pairs)), MOST)
+
+
+def _bounds(message: str) -> tuple[int, int] | None:
+    """Return the least and the largest number of subwords, of which 0 is unknown, from the words of a refusal."""
     most = re.search(r"value <= (\d+)", message)
     least = re.search(r"smaller than required_chars\.\s*(\d+) vs (\d+)", message)
+    if most is None and least is None:
+        return None
+    return int(least[2]) if least else 0, int(most[1]) if most else 0
+
+
+def _wrong_size(size: int, message: str) -> InputError:
+    """Return an error for a number of subwords that sentencepiece refused."""
+    least, most = _bounds(message) or (0, 0)
+    fits = "leave it out, and the number suits the pairs"
     if most:
-        return InputError(f"`subwords` must be at most {most[1]}, since the training texts have no more; found {size}")
+        return InputError(
+            f"`subwords` must be at most {most}, since the training texts have no more; found {size}; {fits}"
+        )
     if least:
         return InputError(
-            f"`subwords` must be at least {least[2]}, the number of characters of the training texts; found {size}"
+            f"`subwords` must be at least {least}, the number of characters of the training texts; found {size}; {fits}"
         )
     return InputError(f"`subwords` {size} is refused by sentencepiece: {' '.join(message.split())}")

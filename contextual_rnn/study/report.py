@@ -16,17 +16,20 @@ from .._core.gpus import gpus_for
 from .._core.group import Group
 from .._core.settings import check_count, check_seed
 from .._core.temporary import temporary_folder
+from ..errors import InputError
 from ..serialization import MODEL, load
 from .comparison import html_table, text_table, with_unit
 from .fit import check_accelerator, unsettled
 from .launch import Together, follow, train
 from .metric import Metric, Row
 from .parallel import Training, caller_unchanged, one_thread, run_directory
-from .run_folder import RunFolder, figure_files, read_lines, write_bytes, write_json
+from .run_folder import RunFolder, figure_files, read_json, read_lines, write_bytes, write_json
 from .tuning import choose
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+ANSWERS = "Answers"  # the predictions for the test data, where a job writes them
 
 
 @dataclasses.dataclass
@@ -77,9 +80,53 @@ class FitReport:
         for name, rows in self.tables.items():
             self.files[name] = folder.path / f"{name.lower().replace(' ', '_')}.csv"
             write_bytes(self.files[name], _csv(rows))
-        write_json(folder.results_path, {**results, "errors": self.rows, "validation": self.validation})
+        self._name_answers()
+        shown = [{"key": metric.key, "name": metric.name, "unit": metric.unit} for metric in self.metrics]
+        own: dict[str, Any] = {
+            "sentences": self.sentences,
+            "metrics": shown,
+            "files": {n: p.name for n, p in self.files.items()},
+        }
+        own["files"].pop(ANSWERS, None)
+        kept = {"errors": self.rows, "validation": self.validation, "report": own}
+        write_json(folder.results_path, {**results, **kept})
         for name, draw in {**figures, "history": self.plot_history}.items():
             write_figure(draw(), folder.figures, name)
+
+    def _name_answers(self) -> None:
+        """Name the predictions for the test data, if the run has kept them."""
+        path = None if self.out is None else self.out / "final" / "answers.tsv"
+        if path is not None and path.is_file():
+            self.files[ANSWERS] = path
+
+    @classmethod
+    def read(cls, folder: pathlib.Path) -> FitReport | None:
+        """Return the report that `write` wrote to a run folder, without its further tables.
+
+        None if the folder is not that of `fit`, or is of a version that did not keep the report.
+
+        Raises:
+            InputError: the results cannot be read.
+        """
+        path = folder / "results.json"
+        results = read_json(path)
+        if not isinstance(results, dict) or not isinstance(results.get("report"), dict):
+            return None
+        own, history = results["report"], folder / "final" / "metrics.jsonl"
+        try:
+            found = cls(
+                list(map(str, own["sentences"])),
+                [Metric(str(one["key"]), str(one["name"]), str(one["unit"])) for one in own["metrics"]],
+                dict(results["errors"]),
+                read_lines(history) if history.is_file() else [],
+                list(results["validation"]),
+                folder,
+                {str(name): folder / str(file) for name, file in own["files"].items()},
+            )
+        except (AttributeError, KeyError, TypeError, ValueError):
+            raise InputError(f"{path} does not hold the report of a run; load {folder / MODEL} without it") from None
+        found._name_answers()
+        return found
 
     def __str__(self) -> str:
         """Return the sentences, the table, and where the files are."""

@@ -163,7 +163,8 @@ def _unit_of(side: str, settings: PairFileSettings, tables: Sequence[Sequence[st
         if unit == UNCLEAR:
             example = next(text for text in texts if len(text.split()) > 1)
             raise InputError(
-                f"{name}: it is not clear into what symbols to divide the {side}s, such as {example!r}; give "
+                f"{name}: it is not clear into what symbols to divide the {side}s, such as {example!r}; for sentences, "
+                "give `source_unit` subwords and `target_unit` subwords, else give "
                 f"`{argument}`, one of {PAIR_NAMES}"
             )
         if unit is not None:

@@ -37,6 +37,7 @@ from ...mlp import MLP
 from ...recurrent import ContextualRNN
 from ...scaling import StandardisedColumns
 from ...seq2seq import Decoder, Encoder, EncoderDecoder, ScheduledSampling, make_attention, make_bridge
+from ...study.restored import Restored
 from .direct_linear import DirectLinear
 from .quantiles import names_of_quantiles, quantile_forecasts
 from .settings import ForecastSettings
@@ -57,7 +58,7 @@ def known_ahead(settings: ForecastSettings) -> list[int]:
 
 
 @register
-class ForecastModel(StandardisedColumns, Explorable):
+class ForecastModel(Restored, StandardisedColumns, Explorable):
     """An encoder over the past and a decoder over the horizon.
 
     Args:

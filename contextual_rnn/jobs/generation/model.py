@@ -37,6 +37,7 @@ from ...mlp import MLP
 from ...recurrent import ContextualRNN
 from ...scaling import StandardisedColumns
 from ...sequence_model import Samples, SequenceModel
+from ...study.restored import Restored
 from .frames import context_vector, sampled_columns
 from .scale import scale_of_steps
 from .settings import GenerationSettings
@@ -60,7 +61,7 @@ class Indicated(nn.Module):
 
 
 @register
-class SeriesGenerator(StandardisedColumns, Explorable):
+class SeriesGenerator(Restored, StandardisedColumns, Explorable):
     """A sequence model of standardised targets with an end flag.
 
     Args:

@@ -27,6 +27,7 @@ from .metrics import PairMetric, by_item, metrics_of
 from .questions import thirds
 from .settings import PairSettings
 from .stored import StoredPairs
+from .subwords import number_of
 from .train import Training, check_label, read_tables, warmup_in_words
 
 if TYPE_CHECKING:
@@ -161,6 +162,7 @@ def compare(
         "test": either(test, test_source, test_target, "test"),
     }
     data = read_tables(**read, settings=files)
+    options["subwords"] = number_of(data.subwords, files.subwords)
     if isinstance(data.training, StoredPairs):
         check_cluster(cluster)
     compared = {"bridge": bridge, "attention": attention, "feeding": feeding, "label": label}

@@ -14,7 +14,7 @@ from ...data.units import Units
 from ...errors import InputError
 from .questions import Question, questions
 from .settings import PairSettings
-from .subwords import Sides, cut, train_subwords
+from .subwords import Sides, cut, in_words, train_subwords
 
 if TYPE_CHECKING:
     from .stored import StoredPairs
@@ -93,7 +93,7 @@ class PairData:
             training.units,
             identity,
             training.label_separator,
-            notes,
+            [*notes, *in_words(sides)],
             sides,
         )
 

@@ -10,6 +10,7 @@ from ..._core.module_config import register
 from ...explore.explorable import Explorable
 from ...explore.explored import Explored
 from ...explore.page import Page
+from ...study.restored import Restored
 from .decode import Target
 from .network import PairNetwork
 from .transcribe import search_targets, transcribe
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @register
-class PairModel(PairNetwork, Explorable):
+class PairModel(Restored, PairNetwork, Explorable):
     """A `PairNetwork` that transcribes sources and reads files of version 0.1."""
 
     @classmethod
@@ -121,5 +122,5 @@ class PairModel(PairNetwork, Explorable):
         from .figures import check_attention, draw_attention, written_pairs
 
         check_attention(self)
-        options: dict[str, Any] = {"label": label, "beam": beam, "alpha": alpha, "coverage": coverage, "longest": longest}
-        return draw_attention(self, written_pairs(search_targets([self], sources, **options)))
+        search: dict[str, Any] = {"beam": beam, "alpha": alpha, "coverage": coverage, "longest": longest}
+        return draw_attention(self, written_pairs(search_targets([self], sources, label=label, **search)))

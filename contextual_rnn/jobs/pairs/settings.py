@@ -87,9 +87,10 @@ class PairSettings(MemorySettings, PairFileSettings, TrainingSettings):
         least=0,
         below=1,
     )
-    subwords: int = setting(
-        8000,
-        "Number of subwords of a side whose unit is subwords; they are found on the training pairs.",
+    subwords: int | None = setting(
+        None,
+        "Number of subwords of a side whose unit is subwords; they are found on the training pairs. By default, 24 "
+        "times the square root of the number of training pairs, at most 8000.",
         group="data",
         least=1,
     )

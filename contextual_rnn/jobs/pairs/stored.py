@@ -31,7 +31,7 @@ from .data import MANY, PairData, check_labels, many_in_words, single_source
 from .network import PairNetwork
 from .questions import questions
 from .settings import PairSettings
-from .subwords import Sides, cut, train_subwords
+from .subwords import Sides, cut, in_words, train_subwords
 
 PAIRS = 1 << 15  # pairs that are converted at once
 FOR_SUBWORDS = 200_000  # pairs that subwords are found on
@@ -127,9 +127,10 @@ def read_from_disk(
         for name, pairs in read.items():
             check_labels(f"`{name}`", pairs, table.head)
         held_out, notes = table.held_out() if validation is None else (np.zeros(len(table), bool), [])
-        step = max(-(-int((~held_out).sum()) // FOR_SUBWORDS), 1)
+        kept = int((~held_out).sum())
+        step = max(-(-kept // FOR_SUBWORDS), 1)
         sample = list(itertools.islice(table.kept(held_out), 0, None, step)) if table.has_subwords else []
-        sides = train_subwords(sample, table.head.units, files.subwords, files.shared_subwords)
+        sides = train_subwords(sample, table.head.units, files.subwords, files.shared_subwords, kept)
         rows, sources, targets, out = table.write(held_out, sides)
     tested = {name: pairs.pairs for name, pairs in read.items()} | (
         {} if validation is not None else {"validation": out}
@@ -154,7 +155,7 @@ def read_from_disk(
         table.head.units,
         identity,
         table.head.label_separator,
-        [*notes, _in_words(training, len(sample))],
+        [*notes, *in_words(sides), _in_words(training, len(sample))],
         sides,
     )
 

@@ -32,6 +32,7 @@ from .model import PairModel
 from .network import PairLoss, PairNetwork, mean_loss
 from .settings import PairSettings
 from .stored import StoredPairs, is_stored, read_from_disk
+from .subwords import number_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -77,9 +78,10 @@ class Training(parallel.Training):
         metrics = {name: value for name, value in best.items() if name == "epoch" or name.startswith("validation_")}
         if config["fold"] is not None:
             return {"metrics": metrics}
-        if self.chosen_by == "loss":
-            metrics |= _validation(answer([model], data.validation))
-        match = Match.of(answer([model], data.validation[:SOURCES]))
+        by_loss = self.chosen_by == "loss"  # then the epochs were not searched
+        searched = answer([model], data.validation if by_loss else data.validation[:SOURCES])
+        metrics |= _validation(searched) if by_loss else {}
+        match = Match.of(searched)
         noted: dict[str, Any] = {} if match is None else {"match": dataclasses.asdict(match)}
         if warmup_of(settings, steps) < settings.warmup:
             noted["warmup"] = warmup_of(settings, steps)
@@ -238,10 +240,11 @@ def fit(
         "test": either(test, test_source, test_target, "test"),
     }
     data = read_tables(**read, settings=candidates[0])
+    candidates = [one.replace(subwords=number_of(data.subwords, one.subwords)) for one in candidates]
     check_label([candidates[0].label], data)
     report = functools.partial(_report, data)
     training = Training(data, chosen_by=candidates[0].chosen_by(data.units.target))
-    model = fit_one(
+    return fit_one(
         training,
         candidates,
         report,
@@ -253,9 +256,6 @@ def fit(
         devices=devices,
         nodes=nodes,
     )
-    if data.test and model.report.out is not None:
-        model.report.files["Answers"] = model.report.out / "final" / "answers.tsv"
-    return model
 
 
 def _figures(data: PairData, model: PairModel) -> dict[str, Callable[[], Figure]]:

@@ -38,6 +38,7 @@ from ...mlp import MLP
 from ...recurrent import ContextualRNN
 from ...scaling import StandardisedColumns
 from ...state_estimation import estimate_state
+from ...study.restored import Restored
 from .metrics import Predict, mean_baseline, persistence, seasonal
 from .predict import Prediction, States, predict
 from .settings import SeriesSettings
@@ -48,7 +49,7 @@ ITERATIONS = 10  # of the estimate of an h0
 
 
 @register
-class SeriesModel(StandardisedColumns, Explorable):
+class SeriesModel(Restored, StandardisedColumns, Explorable):
     """A recurrent core that simulates series, its initial state, and a linear readout.
 
     Args:

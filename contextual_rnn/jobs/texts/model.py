@@ -37,7 +37,7 @@ from ...initial_state import ConstantState, ContextState
 from ...mlp import MLP
 from ...recurrent import ContextualRNN
 from ...sequence_model import SequenceModel
-from ...serialization import SavedModel
+from ...study.restored import Restored
 from .batches import END, Encoded, TextBatch
 from .data import Symbols, unknown_label
 from .draw import Sampling, draw
@@ -49,7 +49,7 @@ MOST_DRAWS = 20  # texts drawn for each one that is asked for, where texts that 
 
 
 @register
-class TextModel(SavedModel, Explorable):
+class TextModel(Restored, Explorable):
     """A sequence model of symbols with an end symbol, whose initial state or inputs are a function of the context.
 
     Args:
