@@ -59,7 +59,7 @@ BY_MODEL = {
     "sample": {"TextModel": "sample texts"},
     "score": {"PairModel": "score pairs"},
 }  # the command that runs instead, by the class of the model in RUN
-ADDS = "which print every comparison and train nothing again"
+MORE = "More: `resume` `verbose` prints every comparison and trains nothing again."
 LONGEST = 500  # characters of an error
 
 
@@ -363,7 +363,7 @@ def run(command: Command, arguments: list[str]) -> None:
         if isinstance(result, Iterator):
             _print_lines(command, result)
         elif isinstance(result, Comparison):
-            more = "" if verbose or not result.sentences else f"\nMore: add `resume` and `verbose`, {ADDS}."
+            more = "" if verbose or not result.sentences else f"\n{MORE}"
             print(command.in_options(result.details() if verbose else f"{result}{more}"))
         else:
             print(command.in_options(str(getattr(result, "report", None) or result)))

@@ -77,13 +77,18 @@ def test_a_model_is_trained_and_predicts_from_files(table, tmp_path, capsys):
 
 def test_a_comparison_prints_the_answer_first_within_80_columns(table, tmp_path, capsys):
     main(compare(table, tmp_path / "run", "--jobs", "1"))
-    lines = capsys.readouterr().out.splitlines()
+    printed = capsys.readouterr()
+    lines = printed.out.splitlines()
+    assert printed.err.startswith("training: 2 runs (2 variants x 1 seed) of up to ")
+    assert " at a time\n" in printed.err
     assert lines[0].startswith("Does the initial state matter? Not enough runs to tell.")
     assert max(len(line) for line in lines if str(tmp_path) not in line) <= 80
-    assert f"Results: {tmp_path}/run/results.json" in lines[-2:]
+    assert f"Results: {tmp_path}/run/results.json" in lines[-3:-1]
+    assert lines[-1] == "More: --resume --verbose prints every comparison and trains nothing again."
     assert not any("against" in line for line in lines)
     main(compare(table, tmp_path / "run", "--resume", "--verbose", "--jobs", "1"))
     details = capsys.readouterr().out
+    assert "More:" not in details
     assert "Starting from h0 = g(context), rather than from zero (context against zero):" in details
     assert max(len(line) for line in details.splitlines() if str(tmp_path) not in line) <= 80
 
