@@ -2,6 +2,8 @@
 
 export OMP_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
+# Else every process compiles every module again.
+unexport PYTHONDONTWRITEBYTECODE
 PYTHON ?= python3
 # The address of the packages of a build of PyTorch, such as the CPU build; see pytorch.org. Empty for pip's own.
 TORCH_INDEX ?=

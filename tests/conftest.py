@@ -3,6 +3,8 @@
 Hypothesis tries the same examples, unless HYPOTHESIS_PROFILE=search has it look for new ones; and PyTorch adds up in one
 thread, for in several a sum differs in its last place, which after a thousand updates is another model.
 
+Runs are trained in this process unless a test gives a number of `jobs`: new processes load every package first.
+
 `make test-fast` leaves out the tests of the files below.
 """
 
@@ -13,6 +15,7 @@ import torch
 from hypothesis import settings
 
 torch.set_num_threads(1)
+os.environ["LOKY_MAX_CPU_COUNT"] = "1"  # the number of processors as joblib counts them
 
 settings.register_profile("repeatable", derandomize=True, database=None)
 settings.register_profile("search", max_examples=1000)
