@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import textwrap
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -81,8 +80,7 @@ def draw_attention(model: PairNetwork, pairs: Sequence[Pair]) -> Figure:
     for place in axes.flat[len(pairs) :]:
         place.axis("off")
     figure.colorbar(image, ax=axes, label="attention weight", fraction=0.03)
-    title = f"Attention weights of each target {target} over the source {source}s (a row sums to 1)"
-    figure.suptitle(textwrap.fill(title, int(9 * width * columns)))
+    figure.suptitle("Attention weights (each row sums to 1)")
     return figure
 
 
