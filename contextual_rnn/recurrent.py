@@ -15,7 +15,7 @@ from ._core.examples import examples_in_batch
 from ._core.packed import Episodes, run_packed
 from ._core.recording import recorder
 from ._core.rows import count_rows, map_columns, take_rows
-from ._core.state import State, check_state, fill, leaves, select_rows, where_rows
+from ._core.state import State, check_state, fill, leaves, select_rows, shape_leaves, where_rows
 from ._core.stepping import CoreSteps, stepper
 from ._core.tracing import refuse_tracing, refuse_vmap, shapes_are_traced, values_are_known
 from ._core.transforms import inside_transform
@@ -120,7 +120,8 @@ class ContextualRNN(nn.Module):
 
         Args:
             x: inputs (B, T, D), or (T, B, D) where the core is not batch first, or a `PackedSequence`.
-            context: the input of the initial state, B rows: a tensor or whatever its network takes. With `resets` it
+            context: the input of the initial state, B rows: a tensor or whatever its network takes. A state to continue
+                from is no context; it is given as `state`, unlike that of `nn.LSTM`. With `resets` it
                 may instead have one row for each episode, ordered by row and then by time. An episode is the steps of
                 a row from one reset to the next; a row without steps counts as one episode.
             state: a batch-first state to continue from instead of the initial state, such as one that an earlier call
@@ -172,7 +173,7 @@ class ContextualRNN(nn.Module):
         """Return a function that runs the core one step at a time, from inputs (B, D) to outputs (B, H).
 
         Args:
-            state: the state to start from, batch first. The function stores the state after each step.
+            state: the state to start from, batch first. The function keeps the state after each step itself.
             keep_outputs: if True, every output is a new tensor. If False and gradients are disabled, a step may
                 overwrite the previous output, which is faster.
         """
@@ -281,6 +282,11 @@ class _Run:
         self.rnn, self.contract = rnn, rnn.contract
         self.context, self.state = context, state
         self.noise: dict[str, Any] = {"sample": sample, "generator": generator}
+        if state is None and _is_misplaced(context, rnn):
+            raise ValueError(
+                f"the second argument is the context, which {type(rnn.initial_state).__name__} does not use, and it "
+                "has the shapes of a state; to continue from a state, give it as `state`: rnn(x, state=state)"
+            )
 
     def start_of_rows(self, size: int) -> State:
         if self.state is None:
@@ -308,6 +314,22 @@ class _Run:
         with examples_in_batch(episodes.last.shape[0]):
             state = self.rnn.initial_state(count, context, **self.noise)
         return self.rnn._prepare(state, count)
+
+
+def _is_misplaced(context: Any, rnn: ContextualRNN) -> bool:
+    """Return whether a context that no initial state uses looks like a state, in either layout.
+
+    A state of one vector looks like any context of its width.
+    """
+    if shapes_are_traced() or getattr(rnn.initial_state, "uses_context", True):
+        return False
+    if not isinstance(context, (Tensor, tuple)) or not all(isinstance(leaf, Tensor) for leaf in leaves(context)):
+        return False
+    found, wanted = [tuple(leaf.shape) for leaf in leaves(context)], list(shape_leaves(rnn.state_shapes))
+    if wanted and len(wanted) == 1 and len(wanted[0]) == 1:
+        return False
+    batch_first = [shape[1:] for shape in found] == wanted
+    return batch_first or [(shape[:1] + shape[2:]) for shape in found] == wanted
 
 
 def _identity(core: nn.Module) -> tuple[nn.Module, type, bool]:

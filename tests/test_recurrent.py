@@ -12,12 +12,18 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pack_sequen
 from contextual_rnn import (
     MLP,
     ConstantState,
+    Context,
     ContextState,
     ContextualRNN,
+    ErrorNoise,
+    FastWeightsRNN,
     FreeState,
     GaussianState,
+    Quantity,
     TrajectorySeeds,
     Unroll,
+    detach,
+    torch_layout,
 )
 from contextual_rnn._core.state import leaves, map_state, select_rows
 
@@ -545,3 +551,63 @@ def test_a_number_is_no_generator():
     core = nn.GRU(1, 2, batch_first=True)
     with pytest.raises(TypeError, match=r"torch.Generator or TrajectorySeeds\(7\); found 7"):
         FreeState(core, noise=1.0)(3, generator=7)
+
+
+def test_a_state_that_is_given_as_a_context_is_refused_where_no_context_is_used():
+    x = torch.randn(4, 5, 3)
+    for core in (nn.LSTM(3, 6, 2, batch_first=True), nn.GRU(3, 6, 2, batch_first=True), FastWeightsRNN(3, 6)):
+        for start in (ConstantState(core), GaussianState(ErrorNoise(FreeState(core)))):
+            rnn = ContextualRNN(core, start).eval()
+            output, state = rnn(x)
+            layouts = [state] if isinstance(core, FastWeightsRNN) else [state, torch_layout(state)]
+            for continued in layouts:
+                with pytest.raises(
+                    ValueError, match=r"to continue from a state, give it as `state`: rnn\(x, state=state"
+                ):
+                    rnn(x, continued)
+            assert torch.equal(rnn(x, torch.randn(4, 6))[0], output)  # a context that the kind does not use
+            assert not torch.equal(rnn(x, state=state)[0], output)
+    core = nn.LSTM(3, 6, batch_first=True)
+    reads_a_state = ContextState(core, SumOfState())
+    ContextualRNN(core, reads_a_state)(x, (torch.randn(4, 1, 6), torch.randn(4, 1, 6)))
+    with pytest.raises(ValueError, match="found a tuple; to continue from a state, give it as `state`"):
+        ContextualRNN(core, ContextState(core, Context(a=Quantity(mean=0.0, deviation=1.0))))(
+            x, (torch.randn(4, 1, 6), torch.randn(4, 1, 6))
+        )
+
+
+class SumOfState(nn.Module):
+    out_features = 6
+
+    def forward(self, state):
+        return state[0][:, 0] + state[1][:, 0]
+
+
+def test_an_error_in_a_core_of_ones_own_is_told_how_it_was_called():
+    class Cell(nn.Module):
+        state_shapes = (6,)
+
+        def __init__(self):
+            super().__init__()
+            self.map = nn.Linear(9, 6)
+
+        def forward(self, x, h):
+            return self.map(torch.cat([x, h], dim=1))
+
+    cell = Cell()
+    with pytest.raises(RuntimeError) as caught:
+        ContextualRNN(cell, FreeState(cell))(torch.randn(4, 5, 3))
+    assert caught.value.__notes__ == [
+        "Cell was called as a core, with x (4, 5, 3) and a state of (4, 6); a cell, which reads one step, is wrapped in "
+        "Unroll"
+    ]
+
+
+@pytest.mark.parametrize("kind", [GaussianState, ErrorNoise])
+def test_a_base_that_is_no_initial_state_is_refused(kind):
+    with pytest.raises(ValueError, match=r"is an initial state, such as FreeState\(core\); found a LSTM"):
+        kind(nn.LSTM(3, 6))
+
+
+def test_no_state_stays_none_where_it_is_detached():
+    assert detach(None) is None

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
+from torch.nn.utils.rnn import pack_sequence
 
 from contextual_rnn import ConstantState, ContextualRNN, FastWeightsRNN, GaussianState, InputError
 from contextual_rnn.seq2seq import (
@@ -297,3 +298,15 @@ def test_what_does_not_fit_is_refused_in_one_sentence(bad):
     call, said = REFUSED[bad]
     with pytest.raises(InputError, match=said):
         call()
+
+
+def test_what_is_no_state_of_a_decoder_and_no_padded_source_is_refused():
+    network, (source, target) = categories(), pair()
+    with pytest.raises(InputError, match="source must be a padded tensor, with `lengths`; found a PackedSequence"):
+        network.encoder(pack_sequence(list(source)))
+    encoded = network.encoder(source)
+    of_the_core = network.decoder.rnn.start(len(source), encoded.state)
+    memory = network.decoder.remember(encoded.outputs, encoded.mask)
+    for call in (network.decoder, lambda inputs, state, memory: network.decoder.step(inputs[:, 0], state, memory)):
+        with pytest.raises(InputError, match=r"take it from decoder.start\(batch_size, encoded.state\)"):
+            call(target, of_the_core, memory)

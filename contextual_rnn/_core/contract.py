@@ -22,7 +22,7 @@ from .state import (
     unwrap,
     weight_dtype,
 )
-from .tracing import shapes_are_traced, under_vmap
+from .tracing import is_eager, shapes_are_traced, under_vmap
 from .unroll import Unroll
 
 _TORCH_FORWARDS = (nn.RNN.forward, nn.LSTM.forward, nn.GRU.forward)
@@ -144,10 +144,22 @@ class CoreContract:
             return active.run_core(core, self, x, state, None)
         if under_vmap():
             x, state = _mapped_alike(core, x, state)
-        result = core(_autocast_input(core, x), state)
+        result = self._result(core, _autocast_input(core, x), state)
         if (self.takes_packed or type(core) is Unroll) and not core._forward_hooks:  # its results need no check
             return result
         return self._check_result(type(unwrap(core)).__name__, result, x)
+
+    def _result(self, core: nn.Module, x: Any, state: State) -> Any:
+        """Call the core; an error in one that is not PyTorch's is told how the core was called."""
+        if self.takes_packed or type(core) is Unroll or not is_eager():
+            return core(x, state)
+        try:
+            return core(x, state)
+        except Exception as error:
+            shapes = ", ".join(str(tuple(leaf.shape)) for leaf in leaves(state))
+            found = f"x {tuple(x.shape)} and a state of {shapes}" if isinstance(x, Tensor) else "packed sequences"
+            error.add_note(f"{type(unwrap(core)).__name__} was called as a core, with {found}; {_WRAP}")
+            raise
 
     def _check_result(self, name: str, result: Any, x: Any) -> tuple[Any, State]:
         if not isinstance(result, (tuple, list)) or len(result) != 2:

@@ -21,6 +21,9 @@ class TrajectorySeeds:
     key (seed, stream), whose counter increases from trajectory to trajectory. So trajectory 7 of seed 0 is the same
     whether it is drawn alone, in a batch of 8, or in the second batch of 5.
 
+    Every call that is given the same object draws the same noise. In a training loop, give a `torch.Generator`, or
+    `seeds.next_stream(step)`.
+
     Attributes:
         seed: the seed.
         first: the index of the trajectory in row 0.

@@ -170,7 +170,7 @@ def where_rows(mask: Tensor, state: State, other: State) -> State:
 
 
 def detach(state: State) -> State:
-    """Return the state, detached from its graph.
+    """Return the state, detached from its graph; None, as before the first chunk of a sequence, stays None.
 
     For truncated back-propagation through time, continue from `detach(state)`.
 
@@ -183,7 +183,7 @@ def detach(state: State) -> State:
         >>> output, state = rnn(torch.zeros(4, 25, 1))
         >>> output, state = rnn(torch.zeros(4, 25, 1), state=detach(state))
     """
-    return map_state(Tensor.detach, state)
+    return None if state is None else map_state(Tensor.detach, state)
 
 
 def move(state: State, *args: Any, **kwargs: Any) -> State:
@@ -266,5 +266,5 @@ def _with_batch(shapes: Shapes, batch_size: int) -> Any:
 
 def _show(shapes: Any) -> str:
     if isinstance(shapes, tuple) and not is_shape(shapes):
-        return "(" + ", ".join(map(_show, shapes)) + ")"
+        return "(" + ", ".join(map(_show, shapes)) + ("," if len(shapes) == 1 else "") + ")"
     return str(shapes)

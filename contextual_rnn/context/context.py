@@ -56,8 +56,9 @@ class Context(nn.Module):
                 field.
         """
         if not isinstance(known, dict):
+            mend = "; to continue from a state, give it as `state`" if isinstance(known, (tuple, Tensor)) else ""
             raise ValueError(
-                f"the context must be a dict with keys {', '.join(self.names)}; found a {type(known).__name__}"
+                f"the context must be a dict with keys {', '.join(self.names)}; found a {type(known).__name__}{mend}"
             )
         strange = [name for name in known if name not in self.names]
         if strange:

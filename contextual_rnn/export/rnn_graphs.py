@@ -42,8 +42,10 @@ def core_width(core: nn.Module) -> int:
     """Return the width of a core's inputs; raise InputError if it is not known."""
     width = input_size(core) or getattr(getattr(core, "cell", core), "input_size", None)
     if not isinstance(width, int):
-        name = type(core).__name__
-        raise InputError(f"the width of the inputs of {name} is not known; give it an attribute `input_size`")
+        name = type(getattr(core, "cell", core)).__name__
+        raise InputError(
+            f"the width of the inputs of {name} is not known; set its attribute `input_size` to the number of inputs"
+        )
     return width
 
 

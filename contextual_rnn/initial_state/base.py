@@ -19,7 +19,13 @@ class InitialState(nn.Module):
 
     Args:
         core: the core whose state this is (only the shapes are stored), or the nested tuple of shapes itself.
+
+    Attributes:
+        uses_context: whether the state may depend on the context. Where it does not, a state that is given as a context
+            by mistake is refused.
     """
+
+    uses_context: bool = True
 
     def __init__(self, core: Any) -> None:
         super().__init__()
@@ -56,6 +62,19 @@ def tile(state: State, batch_size: int) -> State:
     """
     tiled = map_state(lambda leaf: leaf.expand(batch_size, *leaf.shape), state)
     return map_state(torch.clone, tiled) if shapes_are_traced() or batch_size == 1 else tiled
+
+
+def check_base(kind: str, base: Any) -> None:
+    """Raise ValueError unless the base of a kind is an initial state.
+
+    Args:
+        kind: its name.
+        base: what it was given.
+    """
+    if getattr(base, "shapes", None) is None:
+        raise ValueError(
+            f"the base of {kind} is an initial state, such as FreeState(core); found a {type(base).__name__}"
+        )
 
 
 def is_sampling(module: nn.Module, sample: bool | None) -> bool:

@@ -22,6 +22,8 @@ class ConstantState(InitialState):
         ValueError: a tensor of `value` has a shape other than that of the state.
     """
 
+    uses_context = False
+
     def __init__(self, core: Any, value: float | State = 0.0) -> None:
         super().__init__(core)
         self.constant = BufferTree(self.shapes, value)

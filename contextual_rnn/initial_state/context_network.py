@@ -60,7 +60,8 @@ def read_context(network: Any, context: Any, batch_size: int, features: int, map
     if not shapes_are_traced() and tuple(found.shape) != (batch_size, features):
         raise ValueError(
             f"the context network returned shape {tuple(found.shape)}; expected (batch, features) = "
-            f"{(batch_size, features)}: give a context with one row for each of the {batch_size} sequences"
+            f"{(batch_size, features)}: give a context with one row for each of the {batch_size} sequences; "
+            "for inputs (batch, time, features), the core needs batch_first=True"
         )
     return found if like is None else found.to(like)
 

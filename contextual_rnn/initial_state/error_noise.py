@@ -12,7 +12,7 @@ from .._core.examples import example_count
 from .._core.noise import next_generator, standard_normal
 from .._core.state import State, fill, leaves, map_state
 from .._core.transforms import inside_transform, outside_transforms
-from .base import Generator, InitialState, is_sampling
+from .base import Generator, InitialState, check_base, is_sampling
 from .constant import BufferTree
 
 
@@ -36,15 +36,17 @@ class ErrorNoise(InitialState):
     gradients that they return, so they update it only if the base has parameters among these.
 
     Raises:
-        ValueError: `rate` is negative or `decay` outside [0, 1).
+        ValueError: `rate` is negative or `decay` outside [0, 1), or the base is no initial state.
     """
 
     def __init__(self, base: InitialState, rate: float = 1.0, decay: float = 0.9) -> None:
+        check_base("ErrorNoise", base)
         super().__init__(base.shapes)
         if rate < 0 or not 0 <= decay < 1:
             raise ValueError(f"rate must be at least 0 and decay in [0, 1); found rate={rate}, decay={decay}")
         self.base, self.rate, self.decay = base, rate, decay
         self.squared_error = BufferTree(self.shapes, 0.0)
+        self.uses_context = getattr(base, "uses_context", True)
 
     def forward(
         self, batch_size: int, context: Any = None, *, sample: bool | None = None, generator: Generator = None

@@ -23,11 +23,15 @@ class FreeState(InitialState):
         variable: the learned state, one parameter for each shape in `self.shapes`, initialised to zero.
 
     Raises:
-        ValueError: `noise` is negative.
+        ValueError: `noise` is negative, or a tensor.
     """
+
+    uses_context = False
 
     def __init__(self, core: Any, noise: float = 0.0) -> None:
         super().__init__(core)
+        if isinstance(noise, torch.Tensor):
+            raise ValueError("noise is a standard deviation, one number for all units; found a tensor")
         if noise < 0:
             raise ValueError(f"noise is a standard deviation and cannot be negative; found {noise}")
         self.noise = noise

@@ -13,7 +13,7 @@ from torch.nn.functional import softplus
 from .._core.noise import next_generator, standard_normal
 from .._core.state import State, fill, leaves, map_state, shape_leaves
 from .._core.tracing import values_are_known
-from .base import Generator, InitialState, is_sampling, tile
+from .base import Generator, InitialState, check_base, is_sampling, tile
 from .context_network import out_features, read_context
 from .leaf_maps import LeafMaps
 
@@ -32,10 +32,11 @@ class GaussianState(InitialState):
         features: the width of the output of that network, as for `ContextState`.
 
     Raises:
-        ValueError: `scale` is not positive.
+        ValueError: `scale` is not positive, or the base is no initial state.
     """
 
     def __init__(self, base: InitialState, scale: float | nn.Module = 0.25, features: int | None = None) -> None:
+        check_base("GaussianState", base)
         super().__init__(base.shapes)
         self.base = base
         self.network = scale if isinstance(scale, nn.Module) else None
@@ -48,6 +49,7 @@ class GaussianState(InitialState):
         else:
             self.features = features or out_features(self.network)
             self.maps = LeafMaps(self.shapes, self.features, bias=sigma)
+        self.uses_context = getattr(base, "uses_context", True) or self.network is not None
 
     def distribution(self, batch_size: int, context: Any = None) -> Any:
         """Return the distribution of h0: a nested tuple like the state, of `Independent(Normal)` with batch shape (B,).

@@ -51,6 +51,7 @@ class JoinedState(InitialState):
         whole = alike and not is_shape(states[0].shapes) and len(states[0].shapes) == len(states)
         super().__init__(states[0].shapes if whole or mask is not None else tuple(state.shapes for state in states))
         self.states, self.whole, self.mask = nn.ModuleList(states), whole, None
+        self.uses_context = any(state.uses_context for state in states)
         if mask is not None:
             tensors = list(_mask_leaves(mask, self.shapes))
             self.mask = fill(self.shapes, (tensor.tolist() for tensor in tensors))

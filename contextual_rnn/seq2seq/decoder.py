@@ -218,8 +218,10 @@ class Decoder(nn.Module):
                 `needs_outputs` is false.
 
         Raises:
-            InputError: `feeding` is given without `training_step`, or has form `"embedding"` but elements are vectors.
+            InputError: `feeding` is given without `training_step`, or has form `"embedding"` but elements are vectors;
+                or `state` is that of the core alone.
         """
+        _check_pair(state)
         sampling = self._samples(feeding, training_step)
         if not sampling and not self.input_feeding:
             return self._run_whole(inputs, state, memory, with_output)
@@ -241,6 +243,7 @@ class Decoder(nn.Module):
 
     def step(self, inputs: Tensor, state: State, memory: Memory | None = None) -> Decoded:
         """Take one step: inputs are categories (B,) or vectors (B, D); the outputs are (B, 1, V)."""
+        _check_pair(state)
         return self._advance(self._embed(inputs.unsqueeze(1)), state, memory)
 
     def _embed(self, elements: Tensor) -> Tensor:
@@ -345,3 +348,13 @@ class Decoder(nn.Module):
 
 def _is_range(index: Tensor, size: int) -> bool:
     return len(index) == size and bool((index == torch.arange(size, device=index.device)).all())
+
+
+def _check_pair(state: State) -> None:
+    """Raise InputError if a state is not that of a decoder: the state of the core, and an attentional vector (B, A)."""
+    second = state[1] if isinstance(state, tuple) and len(state) == 2 else None
+    if not isinstance(second, Tensor) or second.dim() != 2:
+        raise InputError(
+            "the state of a decoder is a pair, of the core's state and the last attentional vector: take it from "
+            "decoder.start(batch_size, encoded.state), or from an earlier call"
+        )

@@ -69,8 +69,10 @@ class Encoder(nn.Module):
             context: the context for the encoder's initial state, with batch size B.
 
         Raises:
-            InputError: an element of `source` is not the index of a row of the embedding.
+            InputError: an element of `source` is not the index of a row of the embedding, or `source` is no tensor.
         """
+        if not isinstance(source, Tensor):
+            raise InputError(f"source must be a padded tensor, with `lengths`; found a {type(source).__name__}")
         inputs = self.dropout(embed(self.embedding, source, "source"))
         outputs, state = self.rnn(inputs, context, lengths=lengths)
         outputs = self.dropout(outputs) if self.variational else outputs

@@ -28,6 +28,8 @@ FEEDINGS: tuple[FeedingName, ...] = get_args(FeedingName)
 class ScheduledSampling:
     """Define how often, and in which form, a decoder is fed its own predictions in training.
 
+    It is used wherever it is given, also by a model in evaluation mode: for a validation loss, leave `feeding` out.
+
     The random choices (where predictions are fed) and draws (of categories) depend on the seeds and the training step
     only, so that resumed training repeats them exactly. They are independent of each other, even if the two seeds are
     equal.
