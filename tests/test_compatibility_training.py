@@ -2,6 +2,7 @@
 
 import copy
 
+import forked
 import pytest
 import torch
 import torch.distributed as dist
@@ -60,7 +61,8 @@ def in_a_process(rank, folder):
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
     folder = tmp_path_factory.mktemp("distributed")
-    multiprocessing.spawn(in_a_process, args=(str(folder),), nprocs=2)
+    forked.start()
+    multiprocessing.start_processes(in_a_process, args=(str(folder),), nprocs=2, start_method="forkserver")
     return torch.load(folder / "found.pt")
 
 

@@ -1,15 +1,16 @@
 """Every example runs as a user runs it; tests/test_export.py runs streaming.py."""
 
-import importlib
 import json
 import math
 import pathlib
 import re
+import runpy
 import subprocess
 import sys
 
 import pytest
 import torch
+from forked import run_program
 
 FOLDER = pathlib.Path(__file__).parents[1] / "examples"
 NEEDS = {"lightning_module.py": "lightning", "hub.py": "huggingface_hub", "skorch_regressor.py": "skorch"}
@@ -20,21 +21,16 @@ ALONE = sorted(
 )
 
 
-def run(path, folder, *arguments):
-    command = [sys.executable, "-W", "error", str(path), *arguments]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
-
-
 @pytest.mark.parametrize("path", ALONE, ids=lambda path: path.name)
 def test_every_example_runs_and_says_something(path, tmp_path):
-    done = run(path, tmp_path)
+    done = run_program(path, tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()
     assert not done.stderr
 
 
 def test_names_are_written_and_their_language_is_guessed(tmp_path):
-    done = run(FOLDER / "names.py", tmp_path)
+    done = run_program(FOLDER / "names.py", tmp_path)
     assert done.returncode == 0, done.stderr
     assert re.search(r"^Greek: \w+, ", done.stdout, re.MULTILINE)
     assert re.search(r"^Papazoglou is most likely \w+ \(0\.\d\d\)$", done.stdout, re.MULTILINE)
@@ -57,13 +53,9 @@ def test_every_example_of_another_tool_says_what_is_right(name, arguments, said,
 
 
 def test_two_processes_learn_what_one_learns(tmp_path):
-    found = run(FOLDER / "distributed.py", tmp_path).stdout
-    sys.path.insert(0, str(FOLDER))
-    try:
-        example = importlib.import_module("distributed")
-    finally:
-        sys.path.remove(str(FOLDER))
-    model, (x, context) = example.make_model(), example.make_data()
+    found = run_program(FOLDER / "distributed.py", tmp_path).stdout
+    example = runpy.run_path(str(FOLDER / "distributed.py"))
+    model, (x, context) = example["make_model"](), example["make_data"]()
     optimizer, losses = torch.optim.Adam(model.parameters(), lr=0.01), []
     for _ in range(20):
         losses.append(model(x, context))
@@ -74,7 +66,7 @@ def test_two_processes_learn_what_one_learns(tmp_path):
 
 
 def test_the_example_of_an_own_core_learns(tmp_path):
-    done = run(FOLDER / "own_core.py", tmp_path)
+    done = run_program(FOLDER / "own_core.py", tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     before, after = map(float, re.findall(r"loss after \d+ steps: ([\d.]+)", done.stdout))
     assert after < before / 10
@@ -86,9 +78,9 @@ def test_the_macro_average_has_the_interval_of_independent_languages(tmp_path):
         row = {"word_error_rate": rate, "phone_error_rate": 2.0, "low": rate - half, "high": rate + half}
         (tmp_path / name).mkdir()
         (tmp_path / name / "results.json").write_text(json.dumps({"errors": [row], "ensembles": []}))
-    said = run(FOLDER / "macro_average.py", tmp_path, *rows).stdout
+    said = run_program(FOLDER / "macro_average.py", tmp_path, *rows).stdout
     (row,) = (line for line in said.splitlines() if line.startswith("all"))
     half = math.hypot(4, 3) / 2
     assert [float(number) for number in re.findall(r"[\d.]+", row)] == [15, 15 - half, 15 + half]
     assert "no ensemble" in said
-    assert "name the run folders" in run(FOLDER / "macro_average.py", tmp_path).stderr
+    assert "name the run folders" in run_program(FOLDER / "macro_average.py", tmp_path).stderr
