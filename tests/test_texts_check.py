@@ -244,6 +244,8 @@ def test_an_answer_has_the_comparison_with_none_and_the_errors():
     )
     assert "The negative log-likelihood per symbol of h0 is 0.5 bits lower than that of none" in said
     assert "Mean absolute errors of h0 as ratios to those of none, with simultaneous 95% intervals: size 0.25 (" in said
+    before = "No." + said.replace(" The negative log-likelihood", " But the negative log-likelihood")
+    assert "negative log-likelihood" not in further(found["differences"], ["size"], before)
     assert further([], ["size"]) == ""
 
 

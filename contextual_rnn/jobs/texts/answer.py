@@ -13,12 +13,13 @@ from .obtained import error_of
 NOWHERE = "none"
 
 
-def further(differences: Sequence[Row], columns: Sequence[str]) -> str:
+def further(differences: Sequence[Row], columns: Sequence[str], answer: str = "") -> str:
     """Return sentences that continue an answer: the comparison with no context, and the errors of what was asked for.
 
     Args:
         differences: of `findings`, the answer's among them.
         columns: the context columns whose values asked for were compared with those obtained.
+        answer: what has been said, which is not said again.
     """
     primary = next((row for row in differences if row["family"] == "primary"), None)
     if primary is None:
@@ -29,7 +30,8 @@ def further(differences: Sequence[Row], columns: Sequence[str]) -> str:
         whole = next((row for row in own if BY_TEXT.items in row), None)
         bits = whole or next((row for row in own if row["metric"] == BITS.key), None)
         if bits is not None:
-            said.append(in_words(bits, BY_TEXT, BY_TEXT.items) if whole else in_words(bits, BITS))
+            sentence = in_words(bits, BY_TEXT, BY_TEXT.items) if whole else in_words(bits, BITS)
+            said.append("" if sentence[1:] in answer else sentence)  # there it may begin with "But the"
             said.append(_errors(differences, primary["a"], NOWHERE, columns))
     return "".join(f" {sentence}" for sentence in said if sentence)
 

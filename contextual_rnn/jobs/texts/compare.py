@@ -210,7 +210,7 @@ def _found(trained: Trained, variants: Sequence[str], data: TextData, checks: Ch
     )
     if with_intervals_over_texts(found["summary"], trained.runs, len(checks.test), columns):
         said.append(IN_WORDS)
-    found["answer"] += further(found["differences"], columns)
+    found["answer"] += further(found["differences"], columns, found["answer"])
     return TextComparison(
         **found,
         **trained.fields(),
