@@ -204,6 +204,11 @@ def test_wrong_comparisons_are_refused(arguments, said):
         pairs.compare(listed(WORDS), listed(WORDS), **arguments)
 
 
+def test_a_comparison_without_test_pairs_names_what_gives_them():
+    with pytest.raises(InputError, match="test pairs are missing: give `test`, or `test_source` and `test_target`"):
+        pairs.compare(listed(WORDS))
+
+
 def test_settings_are_chosen_on_validation_pairs_for_every_variant_alike(tmp_path):
     data = {"train": listed(WORDS[:-6]), "test": listed(WORDS[-6:])}
     options = {**SMALL, "learning_rate": [0.02, 0.0001], "epochs": 5}

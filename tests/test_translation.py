@@ -171,6 +171,10 @@ def test_variants_are_compared_by_sentence_and_by_length():
     assert sum(shifts) == pytest.approx((zero - base).sum())
     assert any(sentence.startswith("  bridge, sources of 1 to ") for sentence in found.sentences)
     assert found.metrics[0].key == "bleu"
+    assert [metric.key for metric in found.shortened().metrics] == ["bleu", "chrf", "chrf_of_each"]
+    assert "sequence" not in str(found)
+    assert "sequence" in found.details()
+    assert "mean [95% interval]" not in str(found)  # of 16 sources and a single seed
     by_sentence = [row for row in found.table_rows() if row["metric"] == "chrf_of_each"]
     assert by_sentence[0]["mean"] == pytest.approx(base.mean())
     assert {row["low"] for row in found.table_rows() if row["metric"] == "chrf"} == {None}

@@ -173,8 +173,13 @@ class Comparison:
 
     def table(self, width: int = WIDTH) -> str:
         """Return the metrics of every kind as a table, the best kind first: mean and 95% interval over seeds."""
-        names = [f"{with_unit(metric)}\nmean [95% interval]" for metric in self.metrics]
+        names = [f"{with_unit(metric)}\n{self._shown_of(metric)}" for metric in self.metrics]
         return text_table([self.heading, *names], self._cells(), width)
+
+    def _shown_of(self, metric: Metric) -> str:
+        """Return what the cells of a metric show, for the head of a table."""
+        has_interval = any(row["low"] is not None for row in self.table_rows() if row["metric"] == metric.key)
+        return "mean [95% interval]" if has_interval else "mean"
 
     def shortened(self) -> Self:
         """Return the comparison with the metrics that printing it shows; `details` shows all."""
@@ -274,7 +279,7 @@ class Comparison:
 
     def _repr_html_(self) -> str:
         shown = self.shortened()
-        names = [f"{metric.name}, mean [95% interval]" for metric in shown.metrics]
+        names = [f"{metric.name}, {self._shown_of(metric)}" for metric in shown.metrics]
         return f"<p>{html.escape(self.answer)}</p>{html_table([self.heading, *names], shown._cells())}"
 
     def _cells(self) -> list[list[str]]:

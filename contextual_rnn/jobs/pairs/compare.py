@@ -14,6 +14,7 @@ from ..._core.settings import takes_settings
 from ...data.pairs import PairSource
 from ...data.parquet import check_cluster
 from ...data.units import symbol_name
+from ...errors import InputError
 from ...study.comparison import Comparison, Trained, train_kinds
 from ...study.differences import FEWEST_ITEMS, Answer, caution, control_of, difference_over_items, in_words, summarise
 from ...study.intervals import adjusted, two_way_estimate
@@ -117,7 +118,7 @@ def compare(
     setting of it. Other settings with several values are chosen for each variant in the same way, on validation pairs.
     The table shows errors on the test pairs: the sequence error rate is the share of wrong targets, and the symbol
     error rate counts the edits per 100 symbols. Targets of subwords have BLEU and chrF; variants are then compared by
-    the chrF of each sentence, also for thirds of the sources by their length.
+    the chrF of each sentence. For sentences, give `source_unit` subwords and `target_unit` subwords.
 
     Args:
         train: Training pairs: files with one pair per line (source, tab, target), also as LABEL=PATH, or a folder; in
@@ -161,6 +162,8 @@ def compare(
         "validation": either(validation, validation_source, validation_target, "validation"),
         "test": either(test, test_source, test_target, "test"),
     }
+    if read["test"] is None:
+        raise InputError("test pairs are missing: give `test`, or `test_source` and `test_target`")
     data = read_tables(**read, settings=files)
     options["subwords"] = number_of(data.subwords, files.subwords)
     if isinstance(data.training, StoredPairs):

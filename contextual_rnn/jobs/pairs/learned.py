@@ -22,7 +22,7 @@ FEWEST = 10  # with fewer sources, nothing is said
 LEAST = 0.05  # of the way from the match with others' references to a perfect one
 HELP = (
     "More pairs help most; a longer training (`epochs`, smaller minibatches), fewer `subwords` and less `dropout` help "
-    "where there are few."
+    "where there are few (docs/translation.md)."
 )
 
 

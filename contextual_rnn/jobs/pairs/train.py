@@ -203,7 +203,9 @@ def fit(
     nodes: int = 1,
     **options: Any,
 ) -> PairModel:
-    """Train an encoder-decoder to write the target of a source text, such as the pronunciation of a spelling.
+    """Train an encoder-decoder to write the target of a source text: a translation, or the sounds of a spelling.
+
+    For sentences, give `source_unit` subwords and `target_unit` subwords.
 
     Args:
         train: Training pairs: files with one pair per line (source, tab, target), also as LABEL=PATH, or a folder; in
