@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -11,8 +12,11 @@ from ...data.parquet import check_cluster
 from ...data.table import Source
 from ...kinds import COMPARED, comparisons, kinds_to_compare
 from ...scaling import error_unit, unit_of_errors
-from ...study.comparison import Comparison, train_kinds
+from ...study.comparison import Comparison, Trained, train_kinds
 from ...study.differences import findings, kinds_worse_than_baselines
+from ...study.differences import found as is_found
+from ...study.metric import Row
+from .forgetting import forgetting
 from .metrics import BY_SERIES, METRICS
 from .settings import SeriesSettings
 from .train import Training, baseline_scores, read_tables
@@ -105,11 +109,13 @@ def compare(
     ) as trained:
         model = next(iter(trained.models.values()))
         reference = baseline_scores(data, model, folds, training.scored_length)
+        fields = findings(trained.runs, comparisons(kinds), METRICS, BY_SERIES, reference, primary=PRIMARY)
+        start, sentences = about_the_start(trained, fields["differences"])
         return SeriesComparison(
-            **findings(trained.runs, comparisons(kinds), METRICS, BY_SERIES, reference, primary=PRIMARY),
+            **{**fields, "answer": " ".join([fields["answer"], *sentences])},
             **trained.fields(),
             unit=unit_of_errors(base.targets),
-            report={"baselines": reference, "chosen": trained.chosen()},
+            report={"baselines": reference, "chosen": trained.chosen(), **start},
             note=" ".join(
                 [
                     *data.remarks,
@@ -118,3 +124,24 @@ def compare(
                 ]
             ),
         ).keep(trained)
+
+
+def about_the_start(trained: Trained, differences: Sequence[Row]) -> tuple[dict[str, Any], list[str]]:
+    """Return how long the start matters, for the results, and sentences that tell how far the answer goes.
+
+    The start is examined where the answer claims a difference; see `forgetting`.
+    """
+    start, sentences = dict[str, Any](), []
+    main = next((row for row in differences if row["family"] == "primary"), None)
+    if (
+        main is not None and is_found(main) and "every-step" not in (main["a"], main["b"])
+    ):  # which reads it at every step
+        named = list(zip(trained.runs, trained.models, strict=True))
+        first, second = (
+            [trained.models[name] for run, name in named if run["initial_state"] == main[side]] for side in ("a", "b")
+        )
+        found = forgetting(first, second, trained.test)
+        start, sentences = {"start": dataclasses.asdict(found)}, [found.in_words()]
+    if main is not None and len(trained.test) == 1:
+        sentences.append("This answer rests on one test series.")
+    return start, list(filter(None, sentences))
