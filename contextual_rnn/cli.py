@@ -29,6 +29,7 @@ from .options import (
     ORDER,
     POSITIONAL,
     PROGRAM,
+    SEVERAL,
     WIDTH,
     Option,
     description,
@@ -330,10 +331,7 @@ class Command:
             if before is not None and not is_option:
                 mend = f": {before.flag} takes one value; put quotation marks around a value with blanks"
                 if os.path.exists(value) and "series_from_file" in self.options:
-                    mend = (
-                        f": {before.flag} takes one file; to read several, give a pattern in quotation marks, such as "
-                        '"*.csv", and `series_from_file` NAME, a new column with the names of the files'
-                    )
+                    mend = f": {before.flag} takes one file; {SEVERAL}"
             raise InputError(f"`{PROGRAM} {self.name}` does not take {value!r} here{mend}")
 
     def _field(self, option: Option) -> tuple[str, Any, Any]:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ._core.choices import nearest
+from ._core.choices import listed, nearest
 from .errors import InputError
 from .options import POSITIONAL, Option, hint
 
@@ -58,16 +58,21 @@ class ConfigFiles:
     def remark(self, message: str) -> str:
         """Return which files give the options that an error names, or whose values it quotes; empty if none does."""
         named = set(re.findall(r"`(\w+)`", message))
-        wrong = [
-            f"{name!r} is given in --config {path}"
-            for name, (path, value) in self.found.items()
-            if name in named or any(_quotes(message, one) for one in _several(value))
+        wrong: dict[str, list[str]] = {}
+        for name, (path, value) in self.found.items():
+            if name in named or any(_quotes(message, one) for one in _several(value)):
+                wrong.setdefault(path, []).append(repr(name))
+        given = [
+            f"{listed(names)} {'is' if len(names) == 1 else 'are'} given in --config {path}"
+            for path, names in wrong.items()
         ]
-        return f" ({', and '.join(wrong)})" if wrong else ""
+        return f" ({', and '.join(given)})" if given else ""
 
 
 def _quotes(message: str, value: Any) -> bool:
-    return isinstance(value, str) and (repr(value) in message or message.startswith(f"{value}:"))
+    return isinstance(value, str) and (
+        repr(value) in message or message.startswith((f"{value}:", f"{value} ", f"{value},"))
+    )
 
 
 def _several(value: Any) -> list[Any]:
@@ -114,10 +119,15 @@ def read_config(path: str) -> dict[Any, Any]:
     except FileNotFoundError:
         raise InputError(f"--config {path}: there is no such file") from None
     except (OSError, ValueError, yaml.YAMLError) as error:
-        raise InputError(f"--config {path} cannot be read: {' '.join(str(error).split())}") from None
+        raise InputError(f"--config {path} cannot be read: {_on_one_line(error)}") from None
     if not isinstance(kept, dict):
         raise InputError(f"--config {path} must hold one option per line, such as `hidden: 64`")
     return kept
+
+
+def _on_one_line(error: Exception) -> str:
+    """Return what is wrong with a YAML file, without the name that YAML gives to a text."""
+    return " ".join(str(error).replace('in "<unicode string>", ', "in ").split())
 
 
 def _loader(path: str) -> Any:

@@ -21,6 +21,10 @@ from .errors import InputError
 PROGRAM = "contextual-rnn"
 POSITIONAL = ("run", "runs", "name")
 WIDTH = 80  # columns of a terminal
+SEVERAL = (
+    'to read several, give a pattern in quotation marks, such as "*.csv", and `series_from_file` NAME, a new column '
+    "with the names of the files"
+)
 
 # The headings of help, in order, and the arguments under each. Settings name their own heading.
 ORDER = ("arguments", "data", "model", "training", "comparison", "sampling", "search", "scoring", "output", "execution")
@@ -168,7 +172,9 @@ def in_words(default: Any) -> str:
 
 def hint(name: str, known: Sequence[str], help_does: str, command: str = "") -> str:
     """Return "; did you mean ...?", or what `--help` does if no known name is similar."""
-    close = nearest(name, known).replace("'", "")
+    close = nearest(name.lstrip("-"), [one.lstrip("-") for one in known]).replace("'", "")
+    if name.startswith("--"):
+        close = close.replace("mean ", "mean --")
     return close or f"; `{PROGRAM} {command}{' ' * bool(command)}--help` {help_does}"
 
 

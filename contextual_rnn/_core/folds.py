@@ -8,6 +8,12 @@ from ..errors import InputError
 from .records import Record
 
 
+def folds_in_words(training: Sequence[Record], folds: int) -> str:
+    """Return in words what `fold` holds out in each of several folds."""
+    part = f"one in {folds} series" if len(training) >= 2 * folds else f"one of {folds} blocks of time of every series"
+    return f"{folds} folds of the training table, each of which holds out {part}"
+
+
 def can_fold(training: Sequence[Record], folds: int, window: int) -> bool:
     """Return whether records can be divided into folds, by series or in time; see `fold`."""
     return len(training) >= 2 * folds or min(map(len, training)) >= folds * (window + 2)

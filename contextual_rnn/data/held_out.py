@@ -18,6 +18,12 @@ def tenth(number: int, most: int | None = None) -> list[int]:
     return order[: count if most is None else min(count, most)].tolist()
 
 
+def held_out_in_words(number: int, among: int, what: str) -> str:
+    """Return a sentence on `number` items that `tenth` chose among others."""
+    verb, ones = ("is", "one") if number == 1 else ("are", "ones")
+    return f"{number} of the {among} {what} {verb} held out to validate on, drawn at random, always the same {ones}."
+
+
 def hash_of(parts: tuple[str, ...]) -> int:
     """Return 63 bits of a hash of texts."""
     digest = hashlib.blake2b("\0".join(parts).encode("utf-8", "surrogatepass"), digest_size=8).digest()

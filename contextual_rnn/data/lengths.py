@@ -17,7 +17,7 @@ def too_short(table: str, series: str, steps: int, least: int, columns: TargetSe
     sizes = {"window": window, "past": past, "horizon": horizon}
     known = [f"`{size}` is {value}" for size, value in sizes.items() if value and least > past]
     why = f", since {' and '.join(known)}" if known else ""
-    mend = ""
+    mend = "; give longer series, or leave this one out"
     if past and horizon:
         mend = f"; begin each series with the {past} rows before those to forecast: they are read, not scored"
     elif past and least == past + 1:  # of a training table

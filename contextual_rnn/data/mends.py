@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from .._core.choices import nearest
+from .._core.choices import listed, nearest
 from ..table_files.separator import NAMES
 from ..table_files.text import TextColumns
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .table import Table
 
 THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?")
+ROLES = ("inputs", "past_inputs", "targets", "context", "series", "time", "text")
 NUMBER = r"[+-]?[\d.,]*\d"
 WITH_UNIT = re.compile(r"[^\w.,]*[+-]?[\d.,]*\d\s*[^\d.,\s]{1,3}")
 
@@ -22,6 +23,24 @@ WITH_UNIT = re.compile(r"[^\w.,]*[+-]?[\d.,]*\d\s*[^\d.,\s]{1,3}")
 def number(cell: str) -> float | None:
     """Return the number that a cell of text holds, or None."""
     return pl.Series([cell]).cast(pl.Float64, strict=False)[0]
+
+
+def named_twice(name: str, settings: Any) -> str:
+    """Return the message about a column that settings name twice: in which of them, and what would be right."""
+    given = [(role, getattr(settings, role, None) or ()) for role in ROLES]
+    roles = [role for role, names in given for one in ([names] if isinstance(names, str) else names) if one == name]
+    if len(set(roles)) == 1:
+        return f"column {name!r} is named twice in `{roles[0]}`; name it once"
+    return f"column {name!r} is named in {listed([f'`{role}`' for role in roles])}; name it in one of them"
+
+
+def mend_of_context(name: str, settings: Any) -> str:
+    """Return what mends a column of context that changes within a series."""
+    moved = f"give {name} in `inputs`" if hasattr(settings, "inputs") else f"leave {name} out of `context`"
+    first = "correct the cell"
+    if getattr(settings, "series", None) is None:
+        first = "name in `series` the column that tells the series apart"
+    return f"{first}, or {moved} if it changes with time"
 
 
 def mend_of_name(table: Table, name: str) -> str:
@@ -32,14 +51,19 @@ def mend_of_name(table: Table, name: str) -> str:
         return f"; give the names one by one, as {' '.join(parts)}"
     if table.from_frame:
         return nearest(name, columns)
-    separators = [one for one in NAMES if len(columns) == 1 and one in columns[0]]
-    if separators:
-        mark = {"\t": "tab"}.get(separators[0], f'"{separators[0]}"')
-        return f"; this single name has {NAMES[separators[0]]}s, so give `separator` {mark}"
+    found = next(((one, column) for column in columns for one in NAMES if name in _parts(column, one)), None)
+    if found is not None:
+        mark = {"\t": "tab"}.get(found[0], f'"{found[0]}"')
+        return f"; the name {found[1]!r} has {NAMES[found[0]]}s, so give `separator` {mark}"
     if any(number(one) is not None for one in columns):
         end = "; if the file has no header, give `no_header`, and `columns` with the names of all columns"
         return nearest(name, columns) + end
     return nearest(name, columns)
+
+
+def _parts(column: str, separator: str) -> list[str]:
+    """Return the names that a header's name has between separators; none if it has no separator."""
+    return [part.strip() for part in column.split(separator)] if separator in column else []
 
 
 def mend_of_number(table: Table, name: str, row: int, cell: Any, is_needed: bool = False) -> str:
@@ -58,8 +82,10 @@ def mend_of_number(table: Table, name: str, row: int, cell: Any, is_needed: bool
         return '; give `decimal` "," if it is a decimal comma'
     if WITH_UNIT.fullmatch(text):
         return f"; write the number alone, {re.findall(NUMBER, text)[0]}, without a sign or a unit"
+    if text == name:
+        return "; this line repeats the header: delete it"
     cells = table.frame.text(name)
-    if row == 0 and len(table) > 1 and number(cells[1]) is not None:
+    if row == 0 and number(text) is None and len(table) > 1 and number(cells[1]) is not None:
         skip = table.frame.lines[0]
         return (
             f"; if this line holds units, give `skip_rows` {skip}, `no_header`, and `columns` with the names of all "

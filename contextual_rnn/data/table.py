@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from .._core.choices import listed
 from ..errors import InputError
 from ..table_files.open import FileColumns, open_table, reading
 from ..table_files.precision import (
@@ -32,7 +31,7 @@ from ..table_files.precision import (
 from ..table_files.settings import PLAIN, FileSettings
 from ..table_files.several import SeveralColumns, files_of
 from .frame import FrameColumns
-from .mends import mend_of_name, mend_of_number, number, perhaps_thousands, shown
+from .mends import mend_of_context, mend_of_name, mend_of_number, named_twice, number, perhaps_thousands, shown
 
 Source = str | os.PathLike[str] | Any  # the path of a table file, or a data frame
 MISSING = ["", "nan", "na", "null"]
@@ -40,18 +39,6 @@ MISSING = ["", "nan", "na", "null"]
 
 LONG = (pl.Int128, pl.UInt128)  # integers that NumPy does not have
 FILLS = "correct the cell, or give `missing` hold to fill missing values with the last known one"
-
-
-ROLES = ("inputs", "past_inputs", "targets", "context", "series", "time", "text")
-
-
-def _named_twice(name: str, settings: Any) -> str:
-    """Return the message about a column that settings name twice: in which of them, and what would be right."""
-    given = [(role, getattr(settings, role, None) or ()) for role in ROLES]
-    roles = [role for role, names in given for one in ([names] if isinstance(names, str) else names) if one == name]
-    if len(set(roles)) == 1:
-        return f"column {name!r} is named twice in `{roles[0]}`; name it once"
-    return f"column {name!r} is named in {listed([f'`{role}`' for role in roles])}; name it in one of them"
 
 
 def is_path(source: Any) -> bool:
@@ -136,7 +123,7 @@ class Table:
         counts, known = Counter(names), set(self.frame.columns)
         for name in names:
             if counts[name] > 1:
-                raise InputError(_named_twice(name, self.files))
+                raise InputError(named_twice(name, self.files))
             if name in getattr(self.frame, "twice", ()):
                 raise InputError(f"{self.name} has two columns named {name!r}; rename one")
             if name not in known:
@@ -384,18 +371,13 @@ class Table:
                 changed = ~np.isin(own, list(same | {own[0]}))
             if changed.any():
                 row = int(changed.argmax())
+                mend = mend_of_context(name, self.files)
                 raise InputError(
                     f"{self.where(int(rows[row]), name)}: a column of `context` must have one value in each series, "
-                    f"but series {series!r} has {own[0]} before and {own[row]} here; {self._mend_of_context(name)}"
+                    f"but series {series!r} has {own[0]} before and {own[row]} here; {mend}"
                 )
             values[name] = str(own[0])
         return values
-
-    def _mend_of_context(self, name: str) -> str:
-        moved = f"give {name} in `inputs` if it changes with time"
-        if getattr(self.files, "series", None) is None:
-            return f"name in `series` the column that tells the series apart, or {moved}"
-        return f"correct the cell, or {moved}"
 
 
 def _lower(texts: Sequence[str]) -> list[str]:

@@ -163,11 +163,27 @@ def clock_of(table: Table, name: str) -> Clock:
             )
             break
     else:
-        row, shown = 0, "the times have several formats, or day and month cannot be told apart"
+        row, shown = _several_formats(cells)
     raise InputError(
         f"{table.where(row, name)}: {shown}; write all times of the column in one format, such as 2024-12-31, "
         "2024-12-31 23:00:00+01:00, 2024-W52, 2024-12, 2024Q4, or whole numbers"
     )
+
+
+def _several_formats(cells: pl.Series) -> tuple[int, str]:
+    """Return the row at which, and the reason why, cells that are times one by one are none together."""
+    low, high = 1, len(cells)  # the cells before `low` have one format, and those before `high` have not
+    if read_clock(cells[:1]) is None:
+        return 0, f"day and month of {cells[0]!r} cannot be told apart"
+    while low < high:
+        middle = (low + high + 1) // 2
+        if read_clock(cells[:middle]) is None:
+            high = middle - 1
+        else:
+            low = middle
+    return min(
+        low, len(cells) - 1
+    ), f"{cells[min(low, len(cells) - 1)]!r} has another format than {cells[0]!r} above it"
 
 
 def clock_of_cells(cells: pl.Series, table: Table, name: str) -> np.ndarray:

@@ -12,6 +12,7 @@ import textwrap
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from .._core.folds import folds_in_words
 from .._core.gpus import gpus_for
 from .._core.group import Group
 from .._core.settings import check_count, check_seed
@@ -229,7 +230,8 @@ def fit_one(
             falling = unsettled([history])
             found.sentences += [f"{falling} More epochs may lower the error."] if falling else []
             if choice.in_words():
-                chosen_on = "the validation data" if training.data.validation else "folds"
+                data = training.data
+                chosen_on = "the validation data" if data.validation else folds_in_words(data.training, training.folds)
                 found.sentences.append(f"Chosen on {chosen_on}: {choice.in_words()}.")
             if out is not None:
                 found.write(folder, {"chosen": choice.settings.to_json(), **result}, figures(model))

@@ -90,7 +90,7 @@ def _wrong_count(row: Sequence[str], header: Sequence[str], settings: FileSettin
         if len(row) > len(header)
         else "; add the cells that are absent, empty ones where a value is missing"
     )
-    if is_first and header[0].startswith("#"):
+    if (is_first and header[0].startswith("#")) or row[0].startswith("#"):
         mend = '; if the lines that start with # are comments, give `comment` "#"'
     elif len(row) > len(header) and not any(cell.strip() for cell in row[len(header) :]):
         mend = "; delete the separator at the end of the row" + is_first * " (and of all rows that end with one)"

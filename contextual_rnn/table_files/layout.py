@@ -101,6 +101,8 @@ def _check_text(path: pathlib.Path, start: bytes, body: bytes, settings: FileSet
     """Raise InputError if the first lines are not those of text, or `skip_rows` leaves none."""
     if start.startswith(b"PK\x03\x04"):
         raise InputError(f"{path} is a zip archive or an Excel file, not a text table; save the table as CSV")
+    if start.lstrip().lower().startswith((b"<html", b"<!doctype")):
+        raise InputError(f"{path} is a web page (HTML), not a text table; save the table itself as CSV")
     if b"\0" in start and not start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         utf16 = _perhaps_utf16(start)
         if utf16 is not None:

@@ -76,7 +76,9 @@ class TextColumns:
         names = [name for name in names if name not in self.found]
         twice = next((name for name in names if self.counts[name] > 1), None)
         if twice is not None:
-            raise InputError(f"{self.path}, line {self.layout.skipped or 1}: there are two columns named {twice!r}")
+            raise InputError(
+                f"{self.path}, line {self.layout.skipped or 1}: there are two columns named {twice!r}; rename one"
+            )
         if self.cells is not None:
             for name in names:
                 cells = self.cells[self.places[name] :: len(self.header)]

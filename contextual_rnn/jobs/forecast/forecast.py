@@ -53,5 +53,5 @@ def forecast_file(
     horizon = model.settings.horizon
     shown = f"{compared}\n" if compared is not None else ""
     where = f"\nErrors: {errors}" if errors is not None else ""
-    steps = counted(horizon, "step")
-    return f"{steps} after each of {len(found) // horizon} series.\n{remarks}{shown}Forecasts: {out}{where}"
+    said = f"{counted(horizon, 'step')} after the last row of each of {len(found) // horizon} series."
+    return f"{said}\n{remarks}{shown}Forecasts: {out}{where}"

@@ -15,7 +15,7 @@ from ...data.stored import StoredSeries
 from ...data.stored_tables import FIRST, read_stored, stored_in_words
 from ...data.table import Source
 from .settings import ForecastSettings
-from .windows import beginnings_and_ends, not_validated_in_words
+from .windows import beginnings_and_ends, held_out_in_words, not_validated_in_words
 
 Read = Callable[[Source, ForecastSettings], Datasets]
 
@@ -41,6 +41,7 @@ def read_from_disk(train: Source, settings: ForecastSettings, held_out: bool, re
     said, whole, notes = stored_in_words(stored), stored.sample(FIRST, size), list(data.notes)
     if held_out:
         kept, ends = beginnings_and_ends(stored.sizes, size)
+        notes.append(held_out_in_words(size))
         notes += not_validated_in_words(stored.names, stored.sizes, size)
         validation, stored = stored.parts(ends).sample(FIRST, size), stored.parts(kept)
         said += " but the ends of the series, which are held out"

@@ -36,7 +36,7 @@ from .report import errors_on, figures, report
 from .scale import with_scale
 from .settings import ForecastSettings
 from .stored import read_from_disk, windows_on_disk
-from .windows import cut_windows, hold_out_ends, not_validated_in_words, padded
+from .windows import cut_windows, held_out_in_words, hold_out_ends, not_validated_in_words, padded
 
 MINIMISED = "scaled_validation_rmse"  # the weights of the epoch with the lowest one are kept
 
@@ -55,6 +55,7 @@ def read_tables(train: Source, validation: Source | None, test: Source | None, s
     training, held_out, notes = data.training, data.validation, data.notes
     if validation is None:
         training, held_out = hold_out_ends(training, size)
+        notes += (held_out_in_words(size),)
         notes += tuple(not_validated_in_words(names_of(data.training), list(map(len, data.training)), size))
     data = dataclasses.replace(data, whole=tuple(data.training), notes=notes)
     return _cut(data, training, held_out, settings)

@@ -318,6 +318,11 @@ def hold_out_ends(training: Sequence[Record], size: int) -> tuple[list[Record], 
     return beginnings, held_out
 
 
+def held_out_in_words(size: int) -> str:
+    """Return a sentence on what `hold_out_ends` holds out; `size` is the number of steps of a window."""
+    return f"The last {HELD_OUT:.0%} of each series (at least {size} steps) are held out to validate on."
+
+
 def not_validated_in_words(names: Sequence[str], sizes: Sequence[int], size: int) -> list[str]:
     """Return a sentence on the series that are too short to be split by `hold_out_ends`, if there are any.
 

@@ -53,7 +53,7 @@ def sample_file(
     model = SeriesGenerator.load(run)
     table = model.sample(values, n, steps, temperature, seed, like=pl.DataFrame())
     write_table(out, table)
-    report = f"{counted(len(table), 'step')} of {n} series.\n"
+    report = f"{counted(len(table), 'step')} of {n} series (`n`), drawn with `seed` {seed}.\n"
     unfinished = (table.group_by(table.columns[0]).len()["len"] == steps).sum()
     if unfinished:
         report += f"{unfinished} of the series reached the limit of {counted(steps, 'step')} (`steps`).\n"

@@ -99,9 +99,14 @@ def hold_out(data: Datasets) -> tuple[list[Record], list[Record]]:
     """
     if data.validation or len(data.training) < FEWEST:
         return data.training, data.validation
-    step = max(5, len(data.training) // MOST)
+    step = _every(data.training)
     rest = [record for place, record in enumerate(data.training) if place % step != step - 1]
     return rest, data.training[step - 1 :: step]
+
+
+def _every(training: Sequence[Record]) -> int:
+    """Return the distance between two series that are held out."""
+    return max(5, len(training) // MOST)
 
 
 def check_joint(records: Sequence[Record]) -> None:
@@ -212,7 +217,12 @@ def _epoch(epoch: int, epochs: int, data: Datasets, held_out: Sequence[Record]) 
     """Return a sentence that says which epoch the weights are of."""
     if not held_out:
         return f"The weights are those of the last epoch, since fewer than {FEWEST} series leave none to choose it on."
-    which = "the validation table" if data.validation else f"{len(held_out)} series that were not trained on"
+    step = _every(data.training)
+    which = (
+        "the validation table"
+        if data.validation
+        else f"the {len(held_out)} held-out series (one in {step} of the training table)"
+    )
     return epoch_in_words(epoch, epochs, f"the lowest error on {which}")
 
 

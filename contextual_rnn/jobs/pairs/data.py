@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from ..._core.extras import require
-from ...data.held_out import tenth
+from ...data.held_out import held_out_in_words, tenth
 from ...data.pairs import Pair, Pairs, PairSource, read_pairs
 from ...data.pairs.parts import Parallel
 from ...data.units import Units
@@ -160,7 +160,7 @@ def hold_out(pairs: list[Pair]) -> tuple[list[Pair], list[Pair], list[str]]:
     such as the names of languages, could not be spared.
 
     Returns:
-        The pairs to train on, those held out, and a sentence on them in the second case.
+        The pairs to train on, those held out, and a sentence on the latter.
 
     Raises:
         InputError: if there is a single source, or a single pair.
@@ -175,12 +175,16 @@ def hold_out(pairs: list[Pair]) -> tuple[list[Pair], list[Pair], list[str]]:
         raise single_source()
     held_out = {sources[place] for place in tenth(len(sources))}
     kept = [pair for pair in pairs if (pair.source, pair.label) not in held_out]
-    return kept, [pair for pair in pairs if (pair.source, pair.label) in held_out], []
+    note = held_out_in_words(len(held_out), len(sources), "training sources")
+    return kept, [pair for pair in pairs if (pair.source, pair.label) in held_out], [note]
 
 
 def many_in_words(targets: float) -> str:
     """Return a sentence that says why pairs were held out, and not sources."""
-    return f"A tenth of the pairs was held out, as a source has {targets:.0f} targets on average."
+    return (
+        "A tenth of the pairs, drawn at random and always the same one, is held out to validate on, as a source has "
+        f"{targets:.0f} targets on average."
+    )
 
 
 def single_source() -> InputError:

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from ...data.encoded_pairs import SPECIAL, Encoded, PairBatch, bucketed
-from ...data.held_out import MOST, hash_of, in_order, tenth
+from ...data.held_out import MOST, hash_of, held_out_in_words, in_order, tenth
 from ...data.pairs import Pair, Pairs, PairSource, read_pairs
 from ...data.pairs.labels import USUAL, tags_of
 from ...data.parquet import hash_of as hash_of_file
@@ -246,7 +246,8 @@ class _Table:
             return held_out, [many_in_words(len(self) / len(distinct))]
         if len(distinct) < 2:
             raise single_source()
-        return np.isin(self.sources, distinct[tenth(len(distinct), MOST)]), []
+        chosen = distinct[tenth(len(distinct), MOST)]
+        return np.isin(self.sources, chosen), [held_out_in_words(len(chosen), len(distinct), "training sources")]
 
     def write(self, held_out: np.ndarray, sides: Sides) -> tuple[StoredRows, list[str], list[str], list[Pair]]:
         """Write the pairs that are not held out; return them, the symbols of both sides, and those that are."""

@@ -122,6 +122,11 @@ def _report(
     sentences = [
         f"Trained {IN_WORDS[settings.cell]} of {counted(settings.hidden, 'unit')}, with initial state "
         f"{settings.kind.name!r}, on {len(data.training)} series for {counted(settings.epochs, 'epoch')}.",
+        *(
+            []
+            if data.validation or data.test
+            else ["The errors are those of rows that were trained on; a `test` table gives those of others."]
+        ),
         *data.remarks,
         scale_in_words(settings.scale, settings.scale, "window"),
         f"Errors are in {error_unit(settings.targets)}.",

@@ -4,10 +4,22 @@ from __future__ import annotations
 
 import pathlib
 
+from ..._core.counted import counted
 from ...data.output import check_files, write_table
 from ...study.errors_in_words import errors_in_words
 from .model import SeriesModel
 from .predict import States
+
+
+def start_in_words(model: SeriesModel, start: pathlib.Path | None) -> str:
+    """Return a sentence on the state that every series starts from; `start` is the file of states, if there is one."""
+    if start is not None:
+        return f"Each series goes on from its state in {start}, as that prediction left it after its last row."
+    window = model.settings.window
+    read = f", and its first {counted(window, 'row')} {'is' if window == 1 else 'are'} read and not predicted" * bool(
+        window
+    )
+    return f"Each series starts from initial state {model.settings.kind.name!r}{read}."
 
 
 def predict_file(
@@ -49,5 +61,6 @@ def predict_file(
         States({**(states or {}), **found.state}, found.state.model).save(end)
     errors = errors_in_words({"the model": found.rmse, **found.baselines}) if found.rmse else []
     report = f"{len(found.frame)} predicted steps of {len(found.state)} series.\n"
+    report += f"{start_in_words(model, start)}\n"
     report += "".join(f"{line}\n" for line in [*found.remarks, *errors]) + f"Predictions: {out}"
     return report + (f"\nStates:      {end}" if end else "")

@@ -12,7 +12,7 @@ import polars as pl
 from ..._core.counted import counted
 from ...context import Field, Label, Quantity
 from ...data.fields import spelling
-from ...data.held_out import hash_of, tenth
+from ...data.held_out import hash_of, held_out_in_words, tenth
 from ...data.table import MISSING, Source, Table, is_path
 from ...data.units import cleaned, split
 from ...errors import InputError
@@ -229,6 +229,7 @@ class TextData:
         training, held_out = texts["train"], texts.get("validation")
         if held_out is None:
             training, held_out = hold_out(training)
+            remarks.append(held_out_in_words(len(held_out), len(texts["train"]), "training texts"))
         symbols = sorted({symbol for text in training.symbols for symbol in text})
         others = {"validation": held_out, "test": texts.get("test")}
         kept, said = known_texts(others, fields, symbols, [name for name in others if name in texts])

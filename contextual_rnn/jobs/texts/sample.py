@@ -101,7 +101,7 @@ class Counted(Iterable[pl.DataFrame]):
 
     def report(self, n: int) -> str:
         """Return what was drawn, where `n` texts were asked for, in lines."""
-        lines = [f"{counted(self.texts, 'text')}, {len(self.distinct)} of them distinct."]
+        lines = [f"{counted(self.texts, 'text')} (`n`), {len(self.distinct)} of them distinct."]
         if self.texts < n:
             lines.append(f"Only {self.texts} of {n} texts are not among the training and validation texts.")
         if self.unfinished:

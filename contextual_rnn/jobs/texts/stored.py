@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from ...context import Field, Label, Quantity
-from ...data.held_out import MOST, hash_of, in_order, tenth
+from ...data.held_out import MOST, hash_of, held_out_in_words, in_order, tenth
 from ...data.moments import Moments
 from ...data.parquet import hash_of as hash_of_file
 from ...data.parquet import pieces
@@ -147,6 +147,7 @@ def read_from_disk(train: Source, validation: Source | None, test: Source | None
     remarks = [
         *roles(fields),
         *unknown_in_words("training", survey.unknown, len(hashes)),
+        *([held_out_in_words(len(chosen), len(distinct), "distinct training texts")] if validation is None else []),
         *said,
         *repeated_in_words(int(known.sum()), kept["test"]),
         _in_words(training),
