@@ -69,7 +69,10 @@ def test_a_model_is_trained_and_predicts_from_files(table, tmp_path, capsys):
     assert printed.err == "training: final finished, 1 of 1\n"
     out, state = str(tmp_path / "out.csv"), str(tmp_path / "state")
     main(["predict", str(run), "--inputs", table, "--out", out, "--end", state])
-    assert "115 predicted steps of 2 series.\nRMSE of the model:" in capsys.readouterr().out
+    assert (
+        "115 predicted steps of 2 series.\nEach series starts from initial state 'context', and"
+        in capsys.readouterr().out
+    )
     assert pl.read_csv(out).columns == ["id", "step", "y", "y_predicted"]
     main(["predict", str(run), f"--inputs={table}", f"--out={out}", "--start", state])
     assert len(pl.read_csv(out)) == 121
@@ -126,6 +129,12 @@ def test_a_config_file_gives_options_and_the_command_line_takes_precedence(table
         ("- hidden\n", "--config CONFIG must hold one option per line, such as `hidden: 64`"),
         ("hidden: [1\n", "--config CONFIG cannot be read: while parsing a flow sequence"),
         ("", "must hold one option per line"),
+        ("gaps: missing\nmissing: refuse\ntime: u\n", " ('gaps' and 'missing' are given in --config CONFIG)"),
+        ("window: 500\ntest: no.csv\n", "no.csv: there is no such file ('test' is given in --config CONFIG)"),
+        (
+            "\ttrain: a.csv\n",
+            "cannot be read: while scanning for the next token found character '\\t' that cannot start any",
+        ),
         (None, "--config CONFIG: there is no such file"),
         (b"\xff", "--config CONFIG cannot be read: "),
         ("window: x\n", "--window must be an integer; found 'x' ('window' is given in --config CONFIG)"),

@@ -208,7 +208,7 @@ def test_a_run_in_two_tables_equals_a_run_over_files(fitted, tmp_path, capsys):
     out = tmp_path / "out.csv"
     main([str(one) for one in ["forecast", folder, "--past", tmp_path / "past.csv", "--future", tmp_path / "future.csv",
           "--out", out]])  # fmt: skip
-    assert "8 steps after each of 3 series." in capsys.readouterr().out
+    assert "8 steps after the last row of each of 3 series." in capsys.readouterr().out
     written = pl.read_csv(out)
     np.testing.assert_allclose(written["y_predicted"], network.forecast(past, future)["y_predicted"], rtol=1e-4)
 

@@ -242,7 +242,7 @@ def test_sample_writes_a_table_and_a_figure(fitted, tmp_path, capsys):
     _, folder = fitted
     out, figure = tmp_path / "s.csv", tmp_path / "bands.png"
     main(["sample", str(folder), "--out", str(out), *CONTEXT, "--n", "2", "--steps", "9", "--figure", str(figure)])
-    assert f"steps of 2 series.\nSeries: {out}\nFigure: {figure}" in capsys.readouterr().out
+    assert f"steps of 2 series (--n), drawn with --seed 0.\nSeries: {out}\nFigure: {figure}" in capsys.readouterr().out
     assert set(pl.read_csv(out)["id"]) == {"sample-0", "sample-1"}
     assert figure.stat().st_size > 10_000
     main(["sample", str(folder), "--out", str(out), *CONTEXT, "--n", "2", "--steps", "1"])

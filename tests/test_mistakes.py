@@ -196,7 +196,7 @@ MISTAKES = [
     (f"fit series --train good.csv {SERIES} --inputs u,size OUT", ["no column 'u,size'", "one by one, as u size"]),
     (
         f"fit series --train good.csv --separator ; {SERIES} OUT",
-        ['this single name has commas, so give --separator ","'],
+        ["the name 'id,u,y,kind,size' has commas", 'so give --separator ","'],
     ),
     (
         f"fit series --train good.csv --skip-rows 100 {SERIES} OUT",

@@ -93,7 +93,7 @@ def test_several_values_are_chosen_on_folds_without_the_test_table(tmp_path, und
     model = fitted(panda(), test=panda(), hidden=[3, 5], folds=2, out=tmp_path / "run")
     assert model.settings.hidden in (3, 5)
     assert [row["hidden"] for row in model.report.validation] == [3, 5]
-    assert f"Chosen on folds: hidden {model.settings.hidden}." in str(model.report)
+    assert f"every series: hidden {model.settings.hidden}." in " ".join(str(model.report).split())
     configs = [json.loads(path.read_text()) for path in (tmp_path / "run/tuning").glob("*/config.json")]
     assert len(configs) == 4
     assert "test" not in json.dumps(configs)
@@ -214,7 +214,7 @@ def test_a_model_is_saved_and_loaded_alone_and_from_its_run_folder(tmp_path, und
         ({"train": None}, "`train` must be a path, a pandas or polars data frame, or an Arrow table; found NoneType"),
         ({"train": "none.csv"}, "none.csv: there is no such file"),
         ({"targets": ["z"]}, "`train` has no column 'z'"),
-        ({"targets": ["u"]}, "column 'u' is given twice"),
+        ({"targets": ["u"]}, "column 'u' is named in `inputs` and `targets`"),
         ({"window": 100}, "has 60 steps, but at least 102 are needed"),
         ({"test": panda(steps=3), "window": 3}, "`test`: series 'series' has 3 steps, but at least 4 are needed"),
         ({"folds": 1}, "`folds` must be an integer of at least 2; found 1"),

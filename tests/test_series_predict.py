@@ -214,7 +214,7 @@ def test_files_are_predicted_and_nothing_is_overwritten(model, tmp_path):
     table = tmp_path / "a.csv"
     write(table, 2)
     printed = predict_file(run, table, out, end=state)
-    assert printed.startswith("115 predicted steps of 2 series.\nRMSE of the model: ")
+    assert printed.startswith("115 predicted steps of 2 series.\nEach series starts from initial state ")
     assert printed.endswith(f"\nPredictions: {out}\nStates:      {state}")
     assert pl.read_csv(out).columns == ["id", "step", "y", "y_predicted"]
     with pytest.raises(InputError, match=r"`out` .*a.csv is the file of `inputs`; give another name"):

@@ -134,7 +134,7 @@ def test_numbers_may_be_written_in_any_usual_way(table, cell, value):
         ("u,y\n1,2\n3\n", "train.csv, line 3: the row has 1 cell, but the header has 2 names"),
         ("u,y\n1,2\n\n3,4,5\n", "train.csv, line 4: the row has 3 cells, but the header has 2 names"),
         ('u,y\n1,2\n3,"4\n5,6\n', 'train.csv, line 3: a quotation mark (") opens a cell and none closes it'),
-        ("u,y,u\n1,2,3\n", "train.csv, line 1: there are two columns named 'u'"),
+        ("u,y,u\n1,2,3\n", "train.csv, line 1: there are two columns named 'u'; rename one"),
         ("", "train.csv is empty"),
         ("\n\n", "train.csv is empty"),
         ("u,y\n", "train.csv has no rows under its header"),
@@ -217,7 +217,10 @@ def test_a_column_has_one_role(table, columns, words):
 def test_a_short_series_is_named_with_its_length(table):
     path = table("id,u,y\na,1,1\nb,1,1\nb,1,1\n")
     message = sentence(path, Columns(("u",), ("y",), (), "id"), min_length=2)
-    assert message == "train.csv: series 'a' has 1 step, but at least 2 are needed"
+    assert (
+        message
+        == "train.csv: series 'a' has 1 step, but at least 2 are needed; give longer series, or leave this one out"
+    )
 
 
 @pytest.mark.parametrize(
