@@ -129,7 +129,7 @@ def test_a_config_file_gives_options_and_the_command_line_takes_precedence(table
         ("- hidden\n", "--config CONFIG must hold one option per line, such as `hidden: 64`"),
         ("hidden: [1\n", "--config CONFIG cannot be read: while parsing a flow sequence"),
         ("", "must hold one option per line"),
-        ("gaps: missing\nmissing: refuse\ntime: u\n", " ('gaps' and 'missing' are given in --config CONFIG)"),
+        ("gaps: missing\nmissing: refuse\ntime: area\n", " ('gaps' and 'missing' are given in --config CONFIG)"),
         ("window: 500\ntest: no.csv\n", "no.csv: there is no such file ('test' is given in --config CONFIG)"),
         (
             "\ttrain: a.csv\n",

@@ -113,8 +113,8 @@ def test_missing_targets_stay_missing():
     [
         (None, "found NoneType"),
         (np.zeros((3, 2)), "found ndarray; give polars.DataFrame of it, with names of its columns"),
-        ({"u": [1], "y": [2]}, "found dict; give polars.DataFrame of it"),
-        ([1, 2], "found list; join data frames to one, with a column that tells them apart (`series`)"),
+        ({"u": [1], "y": [2]}, "found dict; give polars.DataFrame of it, with names of its columns"),
+        ([1, 2], "found list; give polars.DataFrame of it, with names of its columns"),
         (pd.Series([1, 2], name="u"), "found Series; give a data frame with this column"),
         (pl.LazyFrame({"u": [1], "y": [2]}), "found LazyFrame; collect it"),
     ],
@@ -237,3 +237,19 @@ def test_a_fingerprint_follows_the_data_in_the_columns_that_are_used():
     assert of() == of(other=5)
     assert of() != Table(panda([1.0, 2.0, 4.0], id=["a", "b", "c"])).fingerprint(["u", "id"])
     assert of() != Table(panda([1.0, 2.0, 3.0], id=["a", "b", "d"])).fingerprint(["u", "id"])
+
+
+def test_a_column_that_is_in_the_index_of_pandas_is_found_there():
+    frame = pd.DataFrame({"u": [1.0, 2.0], "y": [1.0, 2.0]}, index=pd.Index(["a", "b"], name="id"))
+    with pytest.raises(InputError, match=r"no column 'id'; .*'id' is in its index, so give its reset_index\(\)"):
+        read_series(frame, Columns(("u",), ("y",), (), "id"))
+    times = frame.set_index(pd.date_range("2020", periods=2))
+    with pytest.raises(InputError, match=r"give its rename_axis\('when'\).reset_index\(\)"):
+        read_series(times, ColumnSettings(inputs=("u",), targets=("y",), time=("when",)))
+
+
+def test_a_list_of_rows_is_told_from_a_list_of_data_frames():
+    with pytest.raises(InputError, match="found list; give polars.DataFrame of it"):
+        Table([{"u": 1}])
+    with pytest.raises(InputError, match="found list; join data frames to one"):
+        Table([pl.DataFrame({"u": [1]})])

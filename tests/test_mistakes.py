@@ -88,6 +88,13 @@ FILES = {
     "binary.csv": bytes(range(256)),
     "wide16.csv": "\n".join(LINES).encode("utf-16-le"),
     "ends.csv": 'u,y\n"a"b,1\n',
+    "trailing.csv": "\n".join([LINES[0], *(f"{line}," for line in LINES[1:-1])]),
+    "repeated.csv": "\n".join([*LINES[:9], LINES[0], *LINES[9:]]),
+    "footer.csv": "\n".join([*LINES[:-1], "# 80 rows"]),
+    "infinite.csv": changed(2, 1, "inf"),
+    "page.csv": "<!DOCTYPE html>\n<html></html>\n",
+    "two_separators.csv": "u;y,z\n1;2,3\n2;3,4\n",
+    "two_formats.csv": "\n".join([*DAYS[:20], *(f"{day % 28 + 1:02}.05.2020,1,2" for day in range(20))]),
     "titled.csv": "Measured in May\n\n" + "\n".join(LINES),
 }
 
@@ -215,6 +222,30 @@ MISTAKES = [
         f"fit series --train binary.csv {SERIES} OUT",
         ["binary.csv is not a text file, although its name ends in .csv", "give it the ending of that format"],
     ),
+    (
+        f"fit series --train trailing.csv {SERIES} OUT",
+        ["line 2", "if every row ends with a separator, give --skip-rows 1", "6 names, the last for the empty column"],
+    ),
+    (
+        f"fit series --train repeated.csv {SERIES} OUT",
+        ["line 10, column 'u'", "this line repeats the header: delete it"],
+    ),
+    (
+        f"fit series --train footer.csv {SERIES} OUT",
+        ["footer.csv, line 83", 'start with # are comments, give --comment "#"'],
+    ),
+    (f"fit series --train infinite.csv {SERIES} OUT", ["line 2, column 'u'", "found 'inf'; correct the cell, or"]),
+    (f"fit series --train page.csv {SERIES} OUT", ["page.csv is a web page (HTML)", "save the table itself as CSV"]),
+    (
+        f"fit series --train two_separators.csv {SERIES} OUT",
+        ["no column 'u'", "the name 'u;y' has semicolons, so give --separator \";\""],
+    ),
+    (f"fit series --train q_*.csv {SERIES} OUT", ["q_*.csv: no file matches this pattern\n"]),
+    (f"fit series --train good.csv days.csv {SERIES} OUT", ["--train takes one file; to read several, give a pattern"]),
+    (
+        "fit generation --train good.csv --series id --targets y --context u --epochs 1 --hidden 4 OUT",
+        ["good.csv, line 3, column 'u'", "or leave u out of --context if it changes with time"],
+    ),
     # times
     (
         f"fit series --train month13.csv --time time {SERIES} OUT",
@@ -236,10 +267,14 @@ MISTAKES = [
         f"fit forecast --train good.csv --calendar hour {FORECAST} OUT",
         ["--calendar hour is computed from the times", "name it in --time", "leave --calendar out"],
     ),
+    (
+        f"fit series --train two_formats.csv --time time {SERIES} OUT",
+        ["line 21, column 'time'", "'01.05.2020' has another format than '2020-01-01' above it; write all times"],
+    ),
     # lengths, kinds and numbers
     (
         f"fit series --train good.csv --window 100 {SERIES} OUT",
-        ["good.csv: series", "at least 102", "--window is 100", "a --window of at most 79"],
+        ["good.csv: series", "at least 102", "--window is 100", "or train with a --window of at most 79"],
     ),
     (
         f"fit forecast --train short.csv {FORECAST} OUT",

@@ -96,6 +96,9 @@ def test_samples_say_how_many_they_are(tmp_path, capsys):
     generation.fit(WAVES, targets="y", series="id", out=run, **TRAINED)
     main(["sample", run, "--out", out, "--steps", "2"])
     assert "steps of 100 series (--n), drawn with --seed 0.\n" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main(["sample", run, "--out", out, "--context", "a=1"])
+    assert "--context names 'a', but the model has no context columns; leave --context out" in capsys.readouterr().err
     texts.fit(pl.DataFrame({"name": [one for one, _ in SPELLED]}), text="name", out=f"{run}2", **TRAINED)
     main(["sample", f"{run}2", "--out", out])
     assert "100 texts (--n), " in capsys.readouterr().out

@@ -80,6 +80,7 @@ def test_a_day_of_the_local_clock_follows_across_the_change_of_daylight_saving()
         (["2024-01-01", "2024-02-01", "2024-03-01", "2024-06-01"], "is 1 month, but .*; 2 rows are absent in all"),
         (["2024-01-01 00:00", "2024-01-01 01:00", "2024-01-01 02:00", "2024-01-01 02:20"], "do not follow it"),
         (["1/2/2024", "1/3/2024"], "row 0, column 't': day and month of '1/2/2024' cannot be told apart"),
+        (["01/01/2024", "02/01/2024", "03/01/2024"], "row 1, column 't': day and month of '02/01/2024' cannot be"),
         (
             ["2024-01-01"] * 3 + ["02.01.2024"] * 2,
             "row 3, .*: '02.01.2024' has another format than '2024-01-01' above it",

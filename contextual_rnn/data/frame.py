@@ -14,7 +14,7 @@ import polars as pl
 from ..errors import InputError
 
 MENDS = {  # how other objects become a data frame, by the names of their types
-    "dict": "; give polars.DataFrame of it",
+    "dict": "; give polars.DataFrame of it, with names of its columns",
     "ndarray": "; give polars.DataFrame of it, with names of its columns",
     "LazyFrame": "; collect it",
     "list": "; join data frames to one, with a column that tells them apart (`series`)",
@@ -42,9 +42,11 @@ class FrameColumns:
             keys = list(self.frame.columns)
         except TypeError:
             kind = type(frame).__name__
+            mend = MENDS.get(kind, "")
+            if kind == "list" and not any(hasattr(one, "columns") for one in frame):
+                mend = MENDS["dict"]
             raise InputError(
-                f"{name} must be a path, a pandas or polars data frame, or an Arrow table; found "
-                f"{kind}{MENDS.get(kind, '')}"
+                f"{name} must be a path, a pandas or polars data frame, or an Arrow table; found {kind}{mend}"
             ) from None
         except nw.exceptions.DuplicateError:  # narwhals refuses such a frame of pandas, or table of Arrow
             keys, kept = _without_twins(frame)

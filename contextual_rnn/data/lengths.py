@@ -28,7 +28,9 @@ def too_short(table: str, series: str, steps: int, least: int, columns: TargetSe
         )
     elif window:
         most = steps - least + window
-        mend = f"; give longer series, or a `window` of at most {most}" if most > 0 else "; give longer series"
+        mend = (
+            f"; give longer series, or train with a `window` of at most {most}" if most > 0 else "; give longer series"
+        )
     return InputError(
         f"{table}: series {series!r} has {counted(steps, 'step')}, but at least {least} are needed{why}{mend}"
     )

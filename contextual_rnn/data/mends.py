@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+import narwhals as nw
 import polars as pl
 
 from .._core.choices import listed, nearest
 from ..table_files.separator import NAMES
 from ..table_files.text import TextColumns
+from .frame import FrameColumns
 
 if TYPE_CHECKING:
     from .table import Table
@@ -36,7 +38,8 @@ def named_twice(name: str, settings: Any) -> str:
 
 def mend_of_context(name: str, settings: Any) -> str:
     """Return what mends a column of context that changes within a series."""
-    moved = f"give {name} in `inputs`" if hasattr(settings, "inputs") else f"leave {name} out of `context`"
+    takes_inputs = bool(getattr(settings, "inputs", ())) or hasattr(settings, "past")
+    moved = f"give {name} in `inputs`" if takes_inputs else f"leave {name} out of `context`"
     first = "correct the cell"
     if getattr(settings, "series", None) is None:
         first = "name in `series` the column that tells the series apart"
@@ -49,8 +52,8 @@ def mend_of_name(table: Table, name: str) -> str:
     parts = re.split(r"[,;\s]+", name.strip())
     if len(parts) > 1 and set(parts) <= set(columns):
         return f"; give the names one by one, as {' '.join(parts)}"
-    if table.from_frame:
-        return nearest(name, columns)
+    if isinstance(table.frame, FrameColumns):
+        return _mend_of_index(table.frame, name, table.files) or nearest(name, columns)
     found = next(((one, column) for column in columns for one in NAMES if name in _parts(column, one)), None)
     if found is not None:
         mark = {"\t": "tab"}.get(found[0], f'"{found[0]}"')
@@ -59,6 +62,16 @@ def mend_of_name(table: Table, name: str) -> str:
         end = "; if the file has no header, give `no_header`, and `columns` with the names of all columns"
         return nearest(name, columns) + end
     return nearest(name, columns)
+
+
+def _mend_of_index(frame: FrameColumns, name: str, settings: Any) -> str:
+    """Return what mends a name that is in the index of a pandas data frame; empty if it is not there."""
+    index = nw.maybe_get_index(frame.frame)
+    if name in (getattr(index, "names", None) or ()):
+        return f"; {name!r} is in its index, so give its reset_index()"
+    if name in (getattr(settings, "time", None) or ()) and str(getattr(index, "dtype", "")).startswith("datetime64"):
+        return f"; if the times are its index, give its rename_axis({name!r}).reset_index()"
+    return ""
 
 
 def _parts(column: str, separator: str) -> list[str]:

@@ -181,9 +181,10 @@ def _several_formats(cells: pl.Series) -> tuple[int, str]:
             high = middle - 1
         else:
             low = middle
-    return min(
-        low, len(cells) - 1
-    ), f"{cells[min(low, len(cells) - 1)]!r} has another format than {cells[0]!r} above it"
+    row = min(low, len(cells) - 1)
+    if _is_ambiguous(cells[:1]) and _is_ambiguous(cells[row : row + 1]):
+        return row, f"day and month of {cells[row]!r} cannot be told apart"
+    return row, f"{cells[row]!r} has another format than {cells[0]!r} above it"
 
 
 def clock_of_cells(cells: pl.Series, table: Table, name: str) -> np.ndarray:

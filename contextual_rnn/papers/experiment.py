@@ -16,6 +16,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from .._core.counted import counted
 from .._core.settings import check_count, setting
 from ..serialization import load, save
 from ..study.comparison import with_unit
@@ -23,7 +24,7 @@ from ..study.differences import difference, in_words, label, summarise
 from ..study.fit import Metrics, TrainingSettings, fit
 from ..study.intervals import FEWEST, adjusted
 from ..study.metric import Kind, Metric, Row
-from ..study.parallel import Run, caller_unchanged, one_thread, run_all
+from ..study.parallel import Run, caller_unchanged, one_thread, run_all, say
 from ..study.run_folder import RunFolder, read_lines, write_json
 
 PAPER_KINDS = ("zero", "free", "context", "gaussian")  # equations 2a, 2b, 2c and 4 of arXiv 1902.03455
@@ -116,6 +117,8 @@ class Experiment:
             for identity in identities
         ]
         path = self.folder.path / subfolder
+        kinds_x_seeds = f"{counted(len(runs) // self.seeds, 'variant')} x {counted(self.seeds, 'seed')}"
+        say(f"{title}: {counted(len(runs), 'run')} ({kinds_x_seeds}) of up to {counted(settings.epochs, 'epoch')}")
         work = functools.partial(train, settings)
         with caller_unchanged():
             results = run_all(runs, work, path, resume=self.resume, title=title, jobs=self.jobs, cluster=self.cluster)

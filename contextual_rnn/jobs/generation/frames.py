@@ -33,8 +33,10 @@ def context_vector(context: dict[str, Any], settings: GenerationSettings, fields
         raise InputError(f"`context` must be a dict of values by column; found {type(context).__name__}")
     for name in context:
         if name not in names:
-            listed = f"only {', '.join(map(repr, names))}" if names else "none"
-            raise InputError(f"`context`: the model has no context column {name!r}, {listed}{nearest(name, names)}")
+            if not names:
+                raise InputError(f"`context` names {name!r}, but the model has no context columns; leave `context` out")
+            known = f"only {', '.join(map(repr, names))}"
+            raise InputError(f"`context`: the model has no context column {name!r}, {known}{nearest(name, names)}")
     missing = [name for name in names if name not in context]
     if missing:
         raise InputError(f"`context` needs a value of every context column: {typed(missing, fields)}")

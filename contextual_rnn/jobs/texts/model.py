@@ -185,9 +185,12 @@ class TextModel(Restored, Explorable):
         for name in context:
             if name not in self.settings.context:
                 known = self.settings.context
-                listed = f"only {', '.join(map(repr, known))}" if known else "none"
-                hint = nearest(name, known)
-                raise InputError(f"`{argument}`: the model has no context column {name!r}, {listed}{hint}")
+                if not known:
+                    raise InputError(
+                        f"`{argument}` names {name!r}, but the model has no context columns; leave `{argument}` out"
+                    )
+                hint = f"only {', '.join(map(repr, known))}{nearest(name, known)}"
+                raise InputError(f"`{argument}`: the model has no context column {name!r}, {hint}")
         return {name: self._value(argument, name, field, context.get(name)) for name, field in self.fields.items()}
 
     def _value(self, argument: str, name: str, field: Field, value: Any) -> Any:
