@@ -249,7 +249,7 @@ def test_a_column_that_is_in_the_index_of_pandas_is_found_there():
 
 
 def test_a_list_of_rows_is_told_from_a_list_of_data_frames():
-    with pytest.raises(InputError, match="found list; give polars.DataFrame of it"):
+    with pytest.raises(InputError, match="found list; give polars"):
         Table([{"u": 1}])
     with pytest.raises(InputError, match="found list; join data frames to one"):
         Table([pl.DataFrame({"u": [1]})])
