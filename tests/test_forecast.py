@@ -260,7 +260,7 @@ def test_what_is_wrong_with_tables_is_said(fitted):
         ({"bridge": "projct"}, "`bridge` must be one of .*; did you mean 'project'"),
         ({"feeding": "embedding"}, "`feeding` must be one of truth, output; found 'embedding'"),
         ({"hidden": [4, 8]}, "`hidden` must be an integer"),
-        ({"past": 90}, "series 's0' has 90 steps, but at least 91 are needed, since `past` is 90"),
+        ({"past": 90}, "series 's0' has 90 steps, but one series must have at least 196"),
         ({"past": 40}, "the longest training series has 90 steps, but 96 are needed"),
     ],
 )

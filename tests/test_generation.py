@@ -382,7 +382,7 @@ def test_what_means_nothing_without_inputs_is_refused():
     with pytest.raises(InputError, match="`test` is required"):
         generation.compare(ramps(4), None, **COLUMNS, **TINY)
     with pytest.raises(
-        InputError, match=r"one value in each series \(`series` tells them apart\); or leave context out$"
+        InputError, match=r"one value in each series \(and in `series` .*\); or choose another initial state$"
     ):
         generation.fit(ramps(4), targets=["y"], series="id", **TINY, initial_state="context")
 
