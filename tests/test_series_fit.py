@@ -66,7 +66,7 @@ def test_nothing_is_chosen_where_there_is_nothing_to_choose(tmp_path):
     assert model.report.validation == []
     assert len(model.report.history) == 2
     results = json.loads((tmp_path / "run/results.json").read_text())
-    assert results.keys() == {"chosen", "metrics", "errors", "validation", "seconds"}
+    assert results.keys() == {"chosen", "metrics", "errors", "validation", "seconds", "report"}
     assert {path.name for path in (tmp_path / "run/figures").iterdir()} == {
         "history.png", "history.svg", "prediction.png", "prediction.svg",
     }  # fmt: skip
