@@ -92,7 +92,12 @@ def test_polars_numbers_are_read_whatever_their_type(kind):
         (pd.date_range("2020", periods=3), "`train`, row 0, column 'u': expected a number, found Datetime"),
         (ZONED, "`train`, row 0, column 'u': expected a number, found Datetime"),
         (pd.to_timedelta([1, 2, 3], unit="s"), "`train`, row 0, column 'u': expected a number, found Duration"),
-        (pd.period_range("2020", periods=3, freq="M"), "`train`, row 0, column 'u': expected a number, found Period"),
+        (
+            pd.period_range("2020", periods=3, freq="M"),
+            "`train`, row 0, column 'u': an input column must hold numbers or labels, but this one holds times, such "
+            "as '2020-01'; if they are the times of the rows, give `time` u and name another column than u in `inputs`; "
+            "if they are labels, give `labels` u",
+        ),
         (np.array([1j, 2j, 3j]), "`train`, row 0, column 'u': expected a number, found complex"),
         ([[1], [2], [3]], "`train`, row 0, column 'u': expected a number, found List"),
         ([{"a": 1}] * 3, "`train`, row 0, column 'u': expected a number, found Struct"),

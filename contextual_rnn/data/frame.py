@@ -82,13 +82,32 @@ class FrameColumns:
             return native.alias(name)
         if column.dtype.is_numeric() and not column.dtype.is_decimal():
             return pl.Series(name, _numbers(column))
-        values = [None if _is_missing(value) else value for value in column.to_list()]
+        values = [None if _is_missing(value) else _without_period(value) for value in column.to_list()]
         if any(isinstance(value, str) for value in values):
             values = [None if value is None else str(value) for value in values]
         try:
             return pl.Series(name, values, strict=False)
         except (ValueError, TypeError, pl.exceptions.PolarsError):  # of a type that polars does not know, or of several
             return pl.Series(name, values, dtype=pl.Object)
+
+    def in_type_of(self, name: str, cells: pl.Series) -> Any:
+        """Return further cells of a column, as they have been read, in its own type: periods, zoned times, integers.
+
+        Cells of a column that is joined of several stay as they are, and so do those of a frame that is neither one of
+        pandas nor of polars.
+        """
+        if name not in self.added and self.frame.implementation.is_pandas():
+            return _as_in_pandas(self.frame.get_column(self.keys[name]).to_native(), cells)
+        if name not in self.added and self.frame.implementation.is_polars():
+            kind = self.frame.get_column(self.keys[name]).to_native().dtype
+            return cells if kind in (pl.Categorical, pl.Enum, pl.Object) else cells.cast(kind)
+        return cells.to_list()
+
+    def cells(self, name: str, rows: np.ndarray) -> Any:
+        """Return the cells of a column at some rows, in its own type."""
+        if name in self.added:
+            return self.added[name].gather(rows).to_list()
+        return self.frame.get_column(self.keys[name])[rows.tolist()].to_native()
 
     def is_category(self, name: str) -> bool:
         """Return whether a column holds categories or booleans, of a type of its own or as objects."""
@@ -149,7 +168,34 @@ def _is_missing(value: Any) -> bool:
     )
 
 
+def _is_period(value: Any) -> bool:
+    return type(value).__name__ == "Period"
+
+
+def _without_period(value: Any) -> Any:
+    """Return a period of pandas as text, such as 2024-12; one of several days, such as a week, as its first day."""
+    return str(value).partition("/")[0] if _is_period(value) else value
+
+
+def _as_in_pandas(column: Any, cells: pl.Series) -> Any:
+    """Return cells in the type of a pandas column."""
+    import pandas as pd
+
+    kind = getattr(getattr(column.dtype, "categories", None), "dtype", column.dtype)
+    first = column.iloc[0]
+    if _is_period(first):
+        return pd.Series(pd.PeriodIndex(cells.cast(pl.String).to_list(), freq=first.freq)).astype(kind)
+    if isinstance(cells.dtype, pl.Datetime) and cells.dtype.time_zone is not None:
+        instants = cells.dt.convert_time_zone("UTC").dt.replace_time_zone(None).to_numpy()
+        zoned = pd.Series(instants).dt.tz_localize("UTC").dt.tz_convert(getattr(first, "tzinfo", None) or "UTC")
+        return zoned.astype(kind)
+    is_object = isinstance(kind, np.dtype) and kind.kind == "O"
+    return pd.Series(cells.to_list(), dtype=object if is_object else None).astype(kind)
+
+
 def _plain(values: Any) -> Any:
-    """Return strings as a list; pandas without pyarrow takes no array of numpy's strings."""
+    """Return strings as a list, as pandas without pyarrow takes no array of numpy's; and series without their index."""
+    if hasattr(values, "reset_index"):
+        return values.reset_index(drop=True)
     array = np.asarray(values)
     return array.tolist() if array.dtype.kind in "US" else values

@@ -310,10 +310,15 @@ class Table:
         is_integer = column.dtype.is_integer() and column.dtype not in LONG
         return (column.to_numpy() if is_integer else self.labels(name))[rows]
 
-    def cells(self, name: str, rows: Sequence[int] | np.ndarray) -> list[Any]:
+    def cells(self, name: str, rows: np.ndarray) -> Any:
         """Return the cells of a column at some rows, as they are."""
-        values = self.frame[name].to_list()
-        return [values[row] for row in rows]
+        if isinstance(self.frame, FrameColumns):
+            return self.frame.cells(name, rows)
+        return self.frame[name].gather(rows).to_list()
+
+    def in_type_of(self, name: str, cells: pl.Series) -> Any:
+        """Return further cells of a column in its own type; see `FrameColumns.in_type_of`."""
+        return self.frame.in_type_of(name, cells) if isinstance(self.frame, FrameColumns) else cells.to_list()
 
     def _refuse(self, name: str, wrong: pl.Series, why: str) -> None:
         if wrong.any():

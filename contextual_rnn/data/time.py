@@ -15,7 +15,7 @@ import polars as pl
 
 from .._core.choices import listed
 from ..errors import InputError
-from .clock import DAY, FIXED, Clock, Write, read_clock
+from .clock import DAY, FIXED, OFFSET, Clock, Write, read_clock
 from .table import Table
 
 NO_TIME = "none"  # the value of `time` for a table whose rows are in order
@@ -201,10 +201,23 @@ def clock_of_cells(cells: pl.Series, table: Table, name: str) -> np.ndarray:
     try:
         return concatenated(table, name, cells).index[: len(cells)]
     except InputError:
-        raise InputError(
-            f"{table.where(0, name)}: {table.frame[name][0]!r} has another format than the times of `past`, such as "
-            f"{cells[0]!r}"
-        ) from None
+        raise InputError(f"{table.where(0, name)}: {_unlike(table.frame[name], cells)}") from None
+
+
+def _unlike(column: pl.Series, cells: pl.Series) -> str:
+    """Return why the times of a table cannot be compared with those that follow the past, and what would be right."""
+    found, follows = column[0], cells[0]
+    zones = [_has_zone(one) for one in (column, cells)]
+    if zones[0] != zones[1]:
+        has = "a time zone, but those of `past` have none" if zones[0] else "no time zone, but those of `past` have one"
+        return f"the times, such as {found}, have {has}, such as {follows}; give both tables the zone, or neither"
+    return f"{found!r} has another format than the times of `past`, such as {follows!r}; write both in one format"
+
+
+def _has_zone(cells: pl.Series) -> bool:
+    if cells.dtype == pl.String:
+        return bool(cells[:1].str.contains(OFFSET)[0])
+    return getattr(cells.dtype, "time_zone", None) is not None
 
 
 def concatenated(table: Table, name: str, cells: pl.Series | None = None) -> Clock:

@@ -141,7 +141,7 @@ class Question:
             columns[settings.series] = self.past.identifiers(settings.series, last)
         time = time_column(settings)
         if time:
-            columns[time] = [cell for one in self.series for cell in _times_after(one, horizon).to_list()]
+            columns[time] = self.past.in_type_of(time, pl.concat([_times_after(one, horizon) for one in self.series]))
         columns[free_name("step", (*columns, *measured, *names, *(further or ())))] = np.tile(
             np.arange(1, horizon + 1), len(self.series)
         )

@@ -1,0 +1,90 @@
+"""Forecasts have their times in the type that the user's frame has, and join to it."""
+
+import datetime
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+
+from contextual_rnn import InputError
+from contextual_rnn.jobs import forecast, series
+
+ROWS, HORIZON = 60, 3
+DAYS = [datetime.date(2020, 1, 1) + datetime.timedelta(day) for day in range(ROWS + HORIZON)]
+TINY = {"epochs": 1, "updates": 1, "jobs": 1, "hidden": 4}
+OPTIONS = {"time": "when", "targets": ["y"], "past": 12, "horizon": HORIZON, "base": "last", **TINY}
+
+
+def periods(freq):
+    return pd.period_range("2005-01-03", freq=freq, periods=ROWS + HORIZON)
+
+
+def dates(**more):
+    return pd.date_range("2020-03-01", **{"periods": ROWS + HORIZON, **more})
+
+
+def table(when):
+    frame = pl.DataFrame if isinstance(when, pl.Series) else pd.DataFrame
+    values = np.sin(np.arange(len(when)))
+    return frame({"when": when, "y": values, "x": values})
+
+
+@pytest.mark.parametrize(
+    "when",
+    [
+        *(periods(freq) for freq in ("M", "W-MON", "D", "h", "Q-JAN", "Y", "2M")),
+        pd.Series(list(periods("M")), dtype=object),
+        dates(unit="ns"),
+        dates(unit="us", freq="6h", tz="Europe/Berlin"),
+        dates(freq="D", tz="Europe/Berlin"),
+        dates(tz=datetime.timezone(datetime.timedelta(hours=1)), freq="6h"),
+        pd.Series(list(dates(freq="6h", tz="Europe/Berlin")), dtype=object),
+        pd.Series(DAYS, dtype=object),
+        np.arange(ROWS + HORIZON, dtype=np.int32),
+        pd.array(np.arange(ROWS + HORIZON), dtype="Int64"),
+        pd.to_timedelta(np.arange(ROWS + HORIZON), unit="h"),
+        pl.Series(DAYS),
+        pl.Series(DAYS).cast(pl.Datetime("ns")),
+        pl.Series(DAYS).cast(pl.Datetime("us", "Europe/Berlin")),
+        pl.Series(range(ROWS + HORIZON), dtype=pl.Int32),
+    ],
+    ids=lambda when: str(when.dtype),
+)
+def test_times_come_back_in_the_type_of_the_frame(when):
+    whole = table(when)
+    past, future = whole[:ROWS], whole[ROWS:].drop(columns="y") if isinstance(whole, pd.DataFrame) else whole[ROWS:]
+    for found in (
+        forecast.fit(past, inputs=["x"], **OPTIONS).forecast(past, future),
+        forecast.fit(past, **OPTIONS).forecast(past),
+    ):
+        assert found["when"].dtype == whole["when"].dtype
+        assert list(found["when"]) == list(whole["when"][ROWS:])
+        if isinstance(whole, pd.DataFrame):
+            assert len(whole.merge(found, on="when", validate="1:1")) == HORIZON
+
+
+def test_predictions_of_series_keep_the_type_of_their_times():
+    whole = table(periods("M")).set_index(np.arange(ROWS + HORIZON) * 7)
+    model = series.fit(whole, inputs=["x"], targets=["y"], time="when", epochs=1, updates=1, jobs=1, hidden=4, window=3)
+    found = model.predict(whole[::-1]).frame
+    assert found["when"].dtype == whole["when"].dtype
+    assert found["when"].equals(whole["when"][3:])
+
+
+def test_a_time_zone_in_one_table_alone_is_named():
+    plain, zoned = table(dates()), table(dates(tz="Europe/Berlin"))
+    model = forecast.fit(plain, inputs=["x"], **OPTIONS)
+    with pytest.raises(InputError) as refused:
+        model.forecast(plain[:ROWS], zoned[ROWS:])
+    assert (
+        "`future`, row 0, column 'when': the times, such as 2020-04-30 00:00:00+02:00, have a time zone, but those "
+        in (str(refused.value))
+    )
+    assert "of `past` have none, such as 2020-04-30 00:00:00; give both tables the zone, or neither" in str(
+        refused.value
+    )
+    with pytest.raises(
+        InputError, match="have no time zone, but those of `past` have one, such as 2020-04-30 00:00:00"
+    ):
+        model.forecast(zoned[:ROWS], plain[ROWS:])
