@@ -24,6 +24,7 @@ from ._core.extras import require
 from ._core.stopping import Stopped, stopping_on_signals
 from ._core.streams import Tolerant, discard, open_closed_streams
 from .config_file import HELP, ConfigFiles
+from .data.of_fit import of_fit
 from .errors import DataWarning, InputError
 from .options import (
     ORDER,
@@ -35,7 +36,6 @@ from .options import (
     description,
     hint,
     in_words,
-    of_fit,
     option_of,
 )
 
@@ -225,7 +225,7 @@ class Command:
     def in_error(self, message: str) -> str:
         """Return an error's message in options, which of its settings `fit` takes, and which files give them."""
         if "run" in self.options:
-            message = of_fit(message, self.options)
+            message = of_fit(message, self.options, lambda name: f"--{name.replace('_', '-')}")
         repeated = f" ({'; '.join(self.repeated)})" if self.repeated else ""
         ends = [self.config.remark(message) if self.config else "", repeated]
         return with_commands(self.in_options(message)) + self.in_options("".join(ends))

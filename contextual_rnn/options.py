@@ -14,7 +14,7 @@ import typing
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
-from ._core.choices import check_choice, listed, nearest
+from ._core.choices import check_choice, nearest
 from ._core.settings import choices_of, described
 from .errors import InputError
 
@@ -176,28 +176,6 @@ def hint(name: str, known: Sequence[str], help_does: str, command: str = "") -> 
     if name.startswith("--"):
         close = close.replace("mean ", "mean --")
     return close or f"; `{PROGRAM} {command}{' ' * bool(command)}--help` {help_does}"
-
-
-def of_fit(message: str, options: Mapping[str, Any]) -> str:
-    """Return a message without the advice to change settings of tables, which a trained model's command lacks.
-
-    Args:
-        message: of an error, with settings in backticks; its parts after semicolons are advice.
-        options: of the command.
-    """
-    from .data.columns import ColumnSettings
-
-    known = {"window", *(field.name for field in dataclasses.fields(ColumnSettings))} - set(options)
-    named = [name for name in dict.fromkeys(re.findall(r"`(\w+)`", message)) if name in known]
-    if not named:
-        return message
-    flags = [f"--{name.replace('_', '-')}" for name in named]
-    for name, flag in zip(named, flags, strict=True):
-        message = message.replace(f"`{name}`", flag)
-    what, *advice = message.split("; ")
-    kept = [one for one in advice if not any(flag in one for flag in flags)]
-    end = f"change this table, which the model reads as its training table, or `fit` another model with {listed(flags)}"
-    return "; ".join([what, *kept, end])
 
 
 def as_words(values: Mapping[str, Any]) -> list[str]:

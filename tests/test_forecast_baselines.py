@@ -31,7 +31,7 @@ def tables(training, validation, options):
 def test_baselines_are_the_last_values_and_the_mean():
     network = model()
     windows = cut_windows(records(), network.settings)
-    found = baselines(network, tables(records(), records(), network.settings))
+    found = baselines(network, tables(records(), records(), network.settings), of_test=False)
     own = records()[0].targets.mean(0)
     for name, expected in (("persistence", windows[0].targets[PAST - 1]), ("mean", own)):
         errors = errors_of(found[name], windows, network)
@@ -56,7 +56,7 @@ def test_the_seasonal_baseline_repeats_the_last_season_that_is_known():
     network = model()
     network.frequency = "6 hours"  # four rows a day
     windows = cut_windows(records(), network.settings)
-    found = baselines(network, tables(records(), records(), network.settings))["seasonal"](windows)
+    found = baselines(network, tables(records(), records(), network.settings), of_test=False)["seasonal"](windows)
     day = windows[0].targets[PAST - 4 : PAST]
     assert torch.equal(found[0], torch.cat([day] * HORIZON)[:HORIZON])
     assert why_not_seasonal(network) == []
@@ -161,7 +161,7 @@ def test_the_errors_of_a_forecast_are_shown_beside_those_of_the_baselines(tmp_pa
     assert "The model has a higher RMSE of 'y' than" in said
     main(command)
     assert "RMSE" not in capsys.readouterr().out
-    table[150:156].drop("y").write_csv(tmp_path / "future.csv")
+    table[150:156].rename({"y": "z"}).write_csv(tmp_path / "future.csv")
     with pytest.raises(SystemExit):
         main([*command, "--future", str(tmp_path / "future.csv")])
     with pytest.raises(InputError, match="`errors` needs a `future` with the targets"):
@@ -199,7 +199,7 @@ def test_the_linear_baseline_forecasts_a_linear_system(scale):
     windows = cut_windows(training, network.settings)
     found = {
         name: rmse(errors_of(one, windows, network))
-        for name, one in baselines(network, tables(training, training, network.settings)).items()
+        for name, one in baselines(network, tables(training, training, network.settings), of_test=True).items()
     }
     assert found["linear"] < 0.2 * min(found["mean"], found["persistence"])
 
@@ -212,7 +212,7 @@ def test_a_model_starts_from_the_linear_forecast(tmp_path):
     rows = network.report.rows
     assert rows["linear, validation"]["rmse"] < 0.5 * rows["seasonal, validation"]["rmse"]
     windows = cut_windows(records_of(waves()), network.settings)
-    linear = baselines(network, Datasets([], [], [], {}, {}, None))["linear"]
+    linear = baselines(network, Datasets([], [], [], {}, {}, None), of_test=False)["linear"]
     for found, expected in zip(network.forecasts(windows), linear(windows), strict=True):
         assert torch.allclose(found, expected)
     network.save(tmp_path / "model.safetensors")

@@ -58,3 +58,17 @@ def test_the_test_error_is_that_of_the_model_after_the_refit(plain):
 def test_without_held_out_rows_there_is_nothing_to_refit():
     with pytest.raises(InputError, match="leave out `refit` or `validation`"):
         forecast.fit(walk(0), validation=walk(1), refit=True, **OPTIONS)
+
+
+@pytest.mark.parametrize("refits", [False, True])
+def test_the_mean_is_that_of_all_that_comes_before_the_forecasts(refits):
+    def rmse(rows, mean):
+        return np.sqrt(np.mean((rows["y"].to_numpy() - mean) ** 2))
+
+    options, train = {**OPTIONS, "quantiles": (), "refit": refits}, walk(0)
+    kept, held_out = train[:64], train[64:][4 : 4 + 12]  # four horizons of three rows
+    found = forecast.fit(train, **options).report.rows["mean, validation"]["rmse"]
+    assert found == pytest.approx(rmse(held_out, kept["y"].mean()), rel=1e-5)
+    test = pl.concat([train[-4:], train[:12] + 7])
+    rows = forecast.fit(train, test=test, **options).report.rows
+    assert rows["mean, test"]["rmse"] == pytest.approx(rmse(test[4:], train["y"].mean()), rel=1e-5)

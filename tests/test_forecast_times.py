@@ -88,3 +88,44 @@ def test_a_time_zone_in_one_table_alone_is_named():
         InputError, match="have no time zone, but those of `past` have one, such as 2020-04-30 00:00:00"
     ):
         model.forecast(zoned[:ROWS], plain[ROWS:])
+
+
+def test_a_table_of_another_frequency_is_refused_before_its_calendar():
+    daily = table(dates())
+    model = forecast.fit(daily, calendar=["weekday"], **OPTIONS)
+    with pytest.raises(InputError) as refused:
+        model.forecast(daily.assign(when=dates(freq="7D")))
+    assert str(refused.value) == (
+        "the frequency of `past` is 1 week, but the model was trained on rows with a frequency of 1 day; give a table of "
+        "that frequency"
+    )
+    with pytest.raises(InputError, match="the frequency of `train` is 1 day, but that of `test` is 1 week"):
+        forecast.fit(daily, test=daily.assign(when=dates(freq="7D")), calendar=["weekday"], **OPTIONS)
+
+
+def test_errors_of_a_trained_model_advise_what_its_call_takes():
+    daily = table(dates())
+    model, another = forecast.fit(daily, **OPTIONS), series.fit(daily, targets=["y"], inputs=["x"], time="when", **TINY)
+    read = "change this table, which the model reads as its training table, or `fit` another model with "
+    gap, hole = daily.drop(index=20), daily.assign(x=daily.x.where(daily.index != 5), y=daily.y.where(daily.index != 5))
+    for call in (model.forecast, another.predict):
+        with pytest.raises(InputError, match=f"1 row is absent in all; {read}`gaps` and `missing`$"):
+            call(gap)
+        with pytest.raises(InputError, match=f"row 5, column '.': the number is missing; {read}`missing`$"):
+            call(hole)
+    assert len(model.forecast(hole[6:])) == HORIZON
+
+
+def test_a_model_without_inputs_takes_a_future_of_times_alone():
+    panel = pd.concat([table(dates()).assign(shop=shop) for shop in ("a", "b")], ignore_index=True)
+    days = panel.groupby("shop").cumcount()
+    past, future = panel[days < ROWS], panel[days >= ROWS]
+    model = forecast.fit(past, **OPTIONS, series="shop")
+    found = model.forecast(past, future[["shop", "when"]])
+    assert list(found.index) == list(future.index)
+    assert found["y_predicted"].tolist() == model.forecast(past)["y_predicted"].tolist()
+    with pytest.raises(InputError, match=r"`future` has no series 'b', which the table of the past has$"):
+        model.forecast(past, future[future["shop"] == "a"])
+    alone = forecast.fit(past[past["shop"] == "a"], **OPTIONS)
+    with pytest.raises(InputError, match=r"`future` has no row of 2020-05-02 00:00:00, a time to forecast$"):
+        alone.forecast(past[past["shop"] == "a"], future[future["shop"] == "a"][:2])

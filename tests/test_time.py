@@ -143,7 +143,7 @@ def test_a_future_that_includes_the_past_is_aligned_by_time(delayed):
     shuffled = trained.forecast(whole[:40].sample(fraction=1, shuffle=True, seed=0), whole[1:][::-1])
     np.testing.assert_allclose(shuffled["y_predicted"], found["y_predicted"], rtol=1e-5)
     assert shuffled["y"].to_list() == [3, 0, 1, 2]  # measured, beside the predicted
-    with pytest.raises(InputError, match="series 'series' has no row of 43, a time to forecast"):
+    with pytest.raises(InputError, match=r"`future` has no row of 43, a time to forecast"):
         trained.forecast(whole[:40], whole[:43])
 
 

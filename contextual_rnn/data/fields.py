@@ -131,7 +131,7 @@ def spelling(value: str) -> str:
 
 
 def perhaps_labels(series: Sequence[Series], fields: dict[str, Field], columns: TargetSettings) -> list[str]:
-    """Return a sentence for each quantity that may be a label: at most 20 distinct integers, each in several series.
+    """Return a sentence for each quantity that may be a label: 2 to 20 distinct integers, in twice as many series.
 
     Args:
         series: the series of the training table.

@@ -26,7 +26,7 @@ from .missing import REFUSE, check_known, filled_with_indicators, in_words
 from .perhaps_series import perhaps_series
 from .stored import StoredSeries
 from .table import Source, Table, is_path, same_tables
-from .time import NO_TIME, Times, check_order, common_frequency, read_times
+from .time import NO_TIME, Times, check_frequency, check_order, read_times
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -90,6 +90,7 @@ def read_series(
     left_out: list[str] | None = None,
     frequency: str | None = None,
     coding: Coding | None = None,
+    is_trained: bool = False,
 ) -> list[Series]:
     """Read the series of a table, in the order in which they first appear. Their rows may be interleaved.
 
@@ -107,6 +108,7 @@ def read_series(
             refuses shorter series.
         frequency: that of other tables, in words; see `read_times`.
         coding: that of the training table; None learns it from this table.
+        is_trained: whether a trained model reads the table, as errors then say.
 
     Raises:
         InputError: if the table is invalid; the message names the file, the line or row, and the column.
@@ -121,6 +123,7 @@ def read_series(
     if columns.time and len(columns.time) > 1:
         table.join(columns.time)
     rows, times = _in_order(table, columns, table.groups(columns.series), frequency)
+    check_frequency(times, frequency, table.name, is_trained)
     rows = _long_enough(table, rows, min_length, left_out, columns)
     refuse = np.full(len(table), columns.missing == REFUSE)
     coding = _learn_coding(table, columns, targets) if coding is None else coding
@@ -347,7 +350,7 @@ class Datasets:
             notes += remarks
         if columns.series:
             notes += labels_alike({columns.series: [one.name for one in series["train"]]})
-        times_of = {name: several[0].times for name, several in series.items()}
+        times = series["train"][0].times
         found = {name: records(several, fields, columns) for name, several in series.items()}
         identity = _identity(sources, tables, columns)
         return cls(
@@ -357,7 +360,7 @@ class Datasets:
             fields,
             identity,
             tables["train"].backend,
-            common_frequency(times_of) if time_column(columns) else None,
+            times.frequency if times else None,
             tuple(
                 in_words(tables[name].name, several, columns.missing, reads_targets)
                 for name, several in series.items()

@@ -122,13 +122,23 @@ def read_times(
     raise InputError(_irregular(table, name, likely[0], first, second, is_named))
 
 
-def check_frequency(times: Times | None, expected: str | None, table: str) -> None:
-    """Raise InputError if the frequency of a table is not that of the training table; None stands for not known."""
-    if times and times.step and expected not in (None, times.frequency):
-        raise InputError(
-            f"the frequency of {table} is {times.frequency}, but the model was trained on rows with a frequency of "
-            f"{expected}; give a table of that frequency"
-        )
+def check_frequency(times: Times | None, expected: str | None, table: str, is_trained: bool = True) -> None:
+    """Raise InputError if the frequency of a table is not that of the training table; None stands for not known.
+
+    Args:
+        times: of the table.
+        expected: the frequency of the training table.
+        table: the name of the table.
+        is_trained: whether a trained model reads it, so that the error names the model.
+    """
+    if times is None or not times.step or expected in (None, times.frequency):
+        return
+    if not is_trained:
+        raise InputError(f"the frequency of `train` is {expected}, but that of {table} is {times.frequency}")
+    raise InputError(
+        f"the frequency of {table} is {times.frequency}, but the model was trained on rows with a frequency of "
+        f"{expected}; give a table of that frequency"
+    )
 
 
 def _with_absent(table: Table, times: Times, series: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -378,16 +388,3 @@ def may_be_time(cell: pl.Series) -> bool:
 
 def _is_ambiguous(cell: pl.Series) -> bool:
     return cell.dtype == pl.String and bool(re.match(r"\s*\d{1,2}/\d{1,2}/\d{4}", cell[0]))
-
-
-def common_frequency(times: dict[str, Times | None]) -> str | None:
-    """Return the frequency of all tables; None without times.
-
-    Raises:
-        InputError: the frequencies differ.
-    """
-    found = {name: one.frequency for name, one in times.items() if one and (one.step or name == "train")}
-    for name, frequency in found.items():
-        if frequency != found["train"]:
-            raise InputError(f"the frequency of `train` is {found['train']}, but that of `{name}` is {frequency}")
-    return found.get("train")

@@ -23,7 +23,7 @@ VALIDATED = 2000  # held-out windows that the linear model is chosen on
 CHUNK = 512  # windows read at once
 
 
-def baselines(model: ForecastModel, data: Datasets) -> dict[str, Forecast]:
+def baselines(model: ForecastModel, data: Datasets, *, of_test: bool) -> dict[str, Forecast]:
     """Return the baselines by their names.
 
     They are the last known targets (persistence), the mean of the series (mean), the targets one
@@ -34,8 +34,10 @@ def baselines(model: ForecastModel, data: Datasets) -> dict[str, Forecast]:
     Args:
         model: gives the length of the past and the horizon, and the scale.
         data: the training series, and the validation windows.
+        of_test: whether they forecast the test table, where the mean is that of whole series of the training table. On
+            validation windows, which may be the ends of these series, it is that of what comes before.
     """
-    found = naive_and_linear(model, own_means(data.whole if model.settings.refit else data.training))
+    found = naive_and_linear(model, own_means((of_test and data.whole) or data.training))
     return found if model.linear else {**found, "linear": _linear(model, fit_linear(model, data))}
 
 
@@ -78,7 +80,7 @@ def nearer_base(settings: ForecastSettings, data: Datasets) -> ForecastSettings:
         candidates[0], data.fields, data.frequency, scales=scales_of(settings, data), coding=data.coding
     )
     data.standardise(model)
-    found = baselines(model, data)
+    found = baselines(model, data, of_test=False)
     last, seasonal = (
         scaled_rmse(errors_of(found[name], data.validation, model), data.validation, model)
         for name in ("persistence", "seasonal")

@@ -126,7 +126,8 @@ def compare(
         Training(data), candidates, seeds=seeds, out=out, resume=resume, jobs=jobs, devices=devices, cluster=cluster
     ) as trained:
         model = next(iter(trained.models.values()))
-        errors = {name: errors_of(forecast, data.test, model) for name, forecast in baselines(model, data).items()}
+        forecasts = baselines(model, data, of_test=True)
+        errors = {name: errors_of(forecast, data.test, model) for name, forecast in forecasts.items()}
         by_scale = scaled(errors, data.test, model, data)
         reference = {name: scores(one) | by_scale.means(name) for name, one in errors.items()}
         runs = [{**run, **variants[run["initial_state"]][0]} for run in trained.runs]

@@ -23,6 +23,7 @@ from ...coding import Coding, encoded_width, places_of
 from ...context import Field
 from ...cores import make_core
 from ...data.missing import REFUSE, hold_the_end
+from ...data.of_fit import read_by_a_model
 from ...data.season import season_in_past, season_places
 from ...data.series import context_width, input_width, inputs_of, target_width
 from ...data.series_scales import SeriesScales, split_level, usual_spread, window_scale
@@ -263,16 +264,18 @@ class ForecastModel(Restored, StandardisedColumns, Explorable):
         """Forecast the steps that follow every series of a table.
 
         Args:
-            past: the path of a file, or a data frame, with series whose inputs and targets are known; the last `past`
-                steps of each are read.
+            past: the path of a file, or a data frame, with series whose inputs and targets are known. Forecasts are
+                made from the last `past` steps of each, but the whole table is checked: give the last rows alone if
+                values or rows are missing before them.
             future: for a model with inputs, a table with the inputs of the `horizon` steps that follow. With a column
-                of times, its rows are found by their time; without one, it must hold exactly those steps.
+                of times, its rows are found by their time; without one, it must hold exactly those steps. A model
+                without inputs needs none; it takes one with the targets, to compare with, or with the times alone.
 
         Returns:
             A data frame of the kind of `past`, polars for a file, with `horizon` rows per series, in the order in which
-            the series first appear in `past`: the series column if
-            there is one, the times if the model has a column of times, `step` (1 is the first step after the past), the
-            measured targets if `future` has them, the forecasts, with `_predicted` after the targets' names, and their
+            the series first appear in `past`: the series column if there is one, the times if the model has a column of
+            times, in the type of that column of `past`, `step` (1 is the first step after the past), the measured
+            targets if `future` has them, the forecasts, with `_predicted` after the targets' names, and their
             quantiles, such as `y_quantile_0.1`, if the model has any. Its pandas index is that of the rows of `future`,
             if both are pandas frames.
 
@@ -309,11 +312,13 @@ class ForecastModel(Restored, StandardisedColumns, Explorable):
 
     def question(self, past: Source, future: Source | None = None) -> Question:
         """Read the tables of `forecast`."""
-        return Question.read(past, future, self.settings, self.frequency, self.coding)
+        with read_by_a_model("past", "future"):
+            return Question.read(past, future, self.settings, self.frequency, self.coding)
 
     def answer(self, question: Question) -> Any:
         """Return the data frame of `forecast`."""
-        windows = question.windows(self.settings, self.fields)
+        with read_by_a_model("past", "future"):
+            windows = question.windows(self.settings, self.fields)
         forecasts = torch.stack(list(self.eval().forecasts(windows)))
         quantiles: dict[str, Any] = {}
         if self.settings.quantiles:

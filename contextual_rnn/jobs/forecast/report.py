@@ -95,7 +95,9 @@ def errors_on(tables: Mapping[str, Sequence[Record]], model: ForecastModel, data
     own = {name: errors_of(model.forecasts, windows, model) for name, windows in tables.items() if windows}
     last, settings = list(own)[-1], model.settings
     windows, unit = tables[last], model.error_scale().double()
-    others = {name: errors_of(one, windows, model) for name, one in baselines(model, data).items()}
+    others = {
+        name: errors_of(one, windows, model) for name, one in baselines(model, data, of_test=last == "test").items()
+    }
     shown = {"the model": own[last], **others}
     by_scale, names = scaled(shown, windows, model, data), names_of(windows)
     found = {name: _scores(errors) | by_scale.means(name) for name, errors in others.items()}

@@ -22,7 +22,7 @@ from ...data.lengths import first_names
 from ...data.missing import filled_in_words
 from ...data.series import Series, context_of, inputs_of, make_record, names_of, read_series, time_column
 from ...data.table import Source, Table, free_name
-from ...data.time import NO_TIME, check_frequency, clock_of, clock_of_cells
+from ...data.time import NO_TIME, clock_of, clock_of_cells
 from ...errors import InputError
 from .settings import ForecastSettings
 
@@ -61,9 +61,13 @@ class Question:
         """
         known = Table(past, "`past`", settings)
         series = read_series(
-            known, settings, scored_from=0, min_length=settings.past, frequency=frequency, coding=coding
+            *(known, settings),
+            scored_from=0,
+            min_length=settings.past,
+            frequency=frequency,
+            coding=coding,
+            is_trained=True,
         )
-        check_frequency(series[0].times, frequency, known.name)
         if future is None and settings.inputs:
             inputs = " and ".join(map(repr, settings.inputs))
             raise InputError(
@@ -73,7 +77,9 @@ class Question:
         if future is None:
             return cls(known, None, series, [])
         to_come = Table(future, "`future`", settings)
-        if not settings.inputs and not set(settings.targets) & set(to_come.frame.columns):
+        columns = set(to_come.frame.columns)
+        of_times = bool(time_column(settings)) and columns <= {settings.series, *(settings.time or ())}
+        if not settings.inputs and not of_times and not set(settings.targets) & columns:
             raise InputError("the model has no inputs, and `future` has no targets to compare with; leave it out")
         names = names_of(settings)
         if time_column(settings) is None and known.fingerprint(names) == to_come.fingerprint(names):
@@ -204,17 +210,22 @@ def _future_of(series: Sequence[Series], future: Table, settings: ForecastSettin
         by_name = {one.name: found[0] for one in series}
     for one in series:
         if one.name not in by_name:
-            raise InputError(f"{future.name} has no series {one.name!r}, whose inputs are needed")
+            what = "whose inputs are needed" if settings.inputs else "which the table of the past has"
+            raise InputError(f"{future.name} has no series {one.name!r}, {what}")
     following = [by_name[one.name] for one in series]
     if time:
         return _aligned(series, following, future, settings)
     for one in following:
         if len(one) > horizon:
             raise InputError(
-                f"{future.name}: series {one.name!r} has {counted(len(one), 'step')}, but the horizon is {horizon}; "
+                f"{_place(future, one, settings)} has {counted(len(one), 'step')}, but the horizon is {horizon}; "
                 "without a column of times (`time` of `fit`), `future` must hold exactly the steps that follow `past`"
             )
     return following
+
+
+def _place(table: Table, one: Series, settings: ForecastSettings) -> str:
+    return f"{table.name}: series {one.name!r}" if settings.series else table.name
 
 
 def _aligned(
@@ -235,7 +246,7 @@ def _aligned(
         for cell, found in zip(cells, places, strict=True):
             if len(found) != 1:
                 twice = "has no row" if not len(found) else "has several rows"
-                raise InputError(f"{future.name}: series {other.name!r} {twice} of {cell}, a time to forecast")
+                raise InputError(f"{_place(future, other, settings)} {twice} of {cell}, a time to forecast")
         taken = np.concatenate(places)
         inputs, targets, rows = other.inputs[taken], other.targets[taken], other.rows[taken]
         aligned.append(dataclasses.replace(other, inputs=inputs, targets=targets, rows=rows))

@@ -21,9 +21,9 @@ from ..._core.state import State, check_state, fill, leaves, map_state, shape_le
 from ..._core.tensor_files import read_tensors, write_tensors
 from ...data.frame import FrameColumns
 from ...data.missing import filled_in_words
+from ...data.of_fit import read_by_a_model
 from ...data.series import Series, read_series, records, time_column
 from ...data.table import Source, Table, free_name
-from ...data.time import check_frequency
 from ...errors import InputError
 from ...serialization import identity
 from .metrics import rmse_by_target
@@ -188,16 +188,17 @@ def predict(
     if estimate_weight is not None:
         _check_estimate(settings, estimate_weight, start)
     window = 0 if start is not None else settings.window
-    source = Table(table, "`table`", settings)
-    series = read_series(
-        *(source, settings),
-        known_targets=window,
-        min_length=window + 1,
-        frequency=model.frequency,
-        coding=model.coding,
-    )
-    check_frequency(series[0].times, model.frequency, source.name)
-    known = records(series, model.fields, settings)
+    with read_by_a_model("table", "start"):
+        source = Table(table, "`table`", settings)
+        series = read_series(
+            *(source, settings),
+            known_targets=window,
+            min_length=window + 1,
+            frequency=model.frequency,
+            coding=model.coding,
+            is_trained=True,
+        )
+        known = records(series, model.fields, settings)
     keys = [record.name if settings.series else WHOLE for record in known]
     model.eval()
     runs = list(model.simulate(known, estimate_weight) if start is None else _carry_on(model, known, keys, start))
