@@ -200,9 +200,11 @@ def test_a_model_is_saved_and_loaded_alone_and_from_its_run_folder(tmp_path, und
     table = panda(2)
     model = fitted(table, series="id", window=2, out=tmp_path / "run")
     model.save(tmp_path / "tank")
-    for again in (series.load(tmp_path / "tank"), series.load(tmp_path / "run"), load(str(tmp_path / "run"))):
+    alone, *of_run = series.load(tmp_path / "tank"), series.load(tmp_path / "run"), load(str(tmp_path / "run"))
+    assert alone.report is None
+    assert [str(one.report) for one in of_run] == [str(model.report)] * 2
+    for again in (alone, *of_run):
         assert the_same(again, model)
-        assert again.report is None
         pd.testing.assert_frame_equal(again.predict(table).frame, model.predict(table).frame)
     with pytest.raises(InputError, match="there is no such file"):
         series.load(tmp_path / "none")
