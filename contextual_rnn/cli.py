@@ -165,6 +165,8 @@ def _renamed(name: str, arguments: list[str]) -> str:
     if name not in ("fit series", "compare series") or given & {"-h", "--help", "--config", "--inputs"}:
         return name
     new = name.replace("series", "generation")
+    if not {one.replace("_", "-") for one in given if one.startswith("--")} <= Command(new).flags:
+        return name  # which says that an option is unknown, or that --inputs is missing
     print(
         f"{PROGRAM}: `{name}` without --inputs is deprecated, and version 0.3 will refuse it; `{new}` runs instead",
         file=sys.stderr,
@@ -231,6 +233,11 @@ class Command:
         return with_commands(self.in_options(message)) + self.in_options("".join(ends))
 
     @property
+    def flags(self) -> set[str]:
+        """The options as they are typed, without the positional ones."""
+        return {option.flag for option in self.options.values() if option.name not in POSITIONAL}
+
+    @property
     def usage(self) -> str:
         """The command with the options that it needs, as it is typed."""
         needed = [option for option in self.options.values() if option.default is inspect.Parameter.empty]
@@ -270,11 +277,11 @@ class Command:
         return values
 
     def _check_names(self, arguments: list[str]) -> None:
-        flags = [option.flag for option in self.options.values() if option.name not in POSITIONAL]
+        flags = self.flags
         for argument in arguments:
             name = argument.partition("=")[0].replace("_", "-")
             if name.startswith("--") and name not in (*flags, "--help"):
-                end = hint(name, flags, "lists the options", self.name)
+                end = hint(name, sorted(flags), "lists the options", self.name)
                 raise InputError(f"`{PROGRAM} {self.name}` has no option {name}{end}")
 
     def _check_values(self, arguments: list[str]) -> None:

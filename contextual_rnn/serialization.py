@@ -180,6 +180,13 @@ def _model_file(path: str | os.PathLike[str]) -> pathlib.Path:
     if not path.is_dir():
         return path
     if not (path / MODEL).is_file():
+        inside = sorted(path.glob(f"runs/*/{MODEL}"))
+        if inside:
+            count = f"{len(inside)} models" if len(inside) > 1 else "a model"
+            raise InputError(
+                f"{path} is the folder of a comparison, with {count} inside: give the folder of one, such as "
+                f"{inside[0].parent}"
+            )
         raise InputError(f"{path} is a folder without a file {MODEL}: give a model's file, or the folder of a run")
     return path / MODEL
 

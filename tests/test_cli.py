@@ -337,6 +337,19 @@ def test_series_without_inputs_are_still_generated_with_a_warning(tmp_path, caps
     assert type(contextual_rnn.load(tmp_path / "run")).__name__ == "SeriesGenerator"
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--input", "u"], "`contextual-rnn fit series` has no option --input; did you mean --inputs?"),
+        (["--window", "3"], "`contextual-rnn fit series` needs --inputs COLUMN ..."),
+    ],
+)
+def test_series_whose_inputs_are_misspelt_or_missing_are_not_generated(table, arguments, said, capsys):
+    with pytest.raises(SystemExit):
+        main(["fit", "series", "--train", str(table), "--targets", "y", "--out", "unused", *arguments])
+    assert capsys.readouterr().err.startswith(f"contextual-rnn: {said}")
+
+
 def test_an_interrupt_says_how_to_continue(table, tmp_path, capsys, monkeypatch):
     def interrupted(*args, **kwargs):
         raise KeyboardInterrupt

@@ -106,12 +106,12 @@ def test_a_table_of_another_frequency_is_refused_before_its_calendar():
 def test_errors_of_a_trained_model_advise_what_its_call_takes():
     daily = table(dates())
     model, another = forecast.fit(daily, **OPTIONS), series.fit(daily, targets=["y"], inputs=["x"], time="when", **TINY)
-    read = "change this table, which the model reads as its training table, or `fit` another model with "
+    read = "change this table, or `fit` another model with "
     gap, hole = daily.drop(index=20), daily.assign(x=daily.x.where(daily.index != 5), y=daily.y.where(daily.index != 5))
     for call in (model.forecast, another.predict):
-        with pytest.raises(InputError, match=f"1 row is absent in all; {read}`gaps` and `missing`$"):
+        with pytest.raises(InputError, match=f"1 row is absent in all; {read}`gaps` and `missing` [(]"):
             call(gap)
-        with pytest.raises(InputError, match=f"row 5, column '.': the number is missing; {read}`missing`$"):
+        with pytest.raises(InputError, match=f"row 5, column '.': the number is missing; {read}`missing` [(]"):
             call(hole)
     assert len(model.forecast(hole[6:])) == HORIZON
 

@@ -274,7 +274,7 @@ MISTAKES = [
     # lengths, kinds and numbers
     (
         f"fit series --train good.csv --window 100 {SERIES} OUT",
-        ["good.csv: series", "at least 102", "--window is 100", "or train with a --window of at most 79"],
+        ["good.csv has 81 steps", "at least 102", "--window is 100", "or train with a --window of at most 79"],
     ),
     (
         f"fit forecast --train short.csv {FORECAST} OUT",
@@ -363,12 +363,15 @@ MISTAKES = [
         "predict model_series --inputs missing.csv --out x.csv",
         [
             "missing.csv, line 7, column 'u': the number is missing",
-            "change this table, which the model reads as its training table, or `fit` another model with --missing",
+            "change this table, or `fit` another model with --missing (a model reads every table as it was fitted)",
         ],
     ),
     (
         "predict model_series --inputs semicolons.csv --out x.csv",
-        ["but a semicolon; change this table, which the model reads", "or `fit` another model with --separator"],
+        [
+            "but a semicolon; change this table, or `fit` another model with --separator",
+            "or `fit` another model with --separator",
+        ],
     ),
     (
         "predict model_series --inputs good.csv --start good.csv --out x.csv",

@@ -218,7 +218,7 @@ def test_a_model_is_saved_and_loaded_alone_and_from_its_run_folder(tmp_path, und
         ({"targets": ["z"]}, "`train` has no column 'z'"),
         ({"targets": ["u"]}, "column 'u' is named in `inputs` and `targets`"),
         ({"window": 100}, "has 60 steps, but at least 102 are needed"),
-        ({"test": panda(steps=3), "window": 3}, "`test`: series 'series' has 3 steps, but at least 4 are needed"),
+        ({"test": panda(steps=3), "window": 3}, "`test` has 3 steps, but at least 4 are needed"),
         ({"folds": 1}, "`folds` must be an integer of at least 2; found 1"),
         ({"seed": -1}, "`seed` must be an integer of at least 0"),
         ({"jobs": 0}, "`jobs` must be an integer of at least 1; found 0"),
@@ -295,3 +295,14 @@ def test_several_targets_are_shown_in_their_own_units_too():
     np.testing.assert_allclose(
         [float(one) for one in shown.groups()], list(model.predict(table).rmse.values()), rtol=1e-3
     )
+
+
+def test_a_length_beyond_the_series_is_said():
+    said = (
+        "`length` is 2000, but no training series has more than 57 steps after the window, so windows of whole series"
+    )
+    options = {**TANK, **QUICK, "jobs": 1, "window": 3, "epochs": 1}
+    assert any(said in one for one in series.fit(panda(1), **{**options, "length": [10, 2000]}).report.sentences)
+    assert "`length`" not in str(series.fit(panda(1), **{**options, "length": 128}).report)
+    compared = series.compare(panda(1), panda(1), **{**options, "length": 2000}, seeds=1, initial_states=["zero"])
+    assert said in compared.note

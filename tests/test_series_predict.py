@@ -260,3 +260,25 @@ def test_a_prediction_is_drawn_by_series(model):
     assert found.plot(steps=5).axes[0].get_title() == "series s0"
     with pytest.raises(InputError, match="no series 's9'; the prediction has s0, s1, s2"):
         found.plot("s9")
+
+
+def test_the_advice_of_predict_is_what_it_takes(model):
+    short, gap = panda(1, 3), panda(1, 20)
+    gap.loc[5, "u"] = np.nan
+    end = "change this table, or `fit` another model with `{}` (a model reads every table as it was fitted)"
+    for table, setting in ((short, "window"), (gap, "missing")):
+        with pytest.raises(InputError) as refused:
+            model.predict(table)
+        *what, advice = str(refused.value).split("; ")
+        assert advice == end.format(setting)
+        assert "give `" not in "; ".join(what)
+
+
+def test_the_folder_of_a_comparison_names_a_model(tmp_path):
+    options = {**TANK, **QUICK, "jobs": 1, "seeds": 1, "initial_states": ["zero", "free"], "epochs": 1}
+    series.compare(panda(1), panda(1), **options, out=tmp_path / "run")
+    table = write(tmp_path / "a.csv")
+    first = tmp_path / "run" / "runs" / "free-seed-0"
+    with pytest.raises(InputError, match=f"folder of a comparison, with 2 models inside: give .* such as {first}$"):
+        predict_file(tmp_path / "run", table, tmp_path / "b.csv")
+    predict_file(first, table, tmp_path / "b.csv")

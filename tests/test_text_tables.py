@@ -129,7 +129,12 @@ def test_arrow_and_matlab_files_are_read(tmp_path):
     for name in ("a.feather", "a.mat"):
         assert read(tmp_path / name) == ([1.5, 3], [2, 4])
     assert "variable 'Ts' has 1 values where the longest vector has 2" in sentence(tmp_path / "a.mat", inputs=("Ts",))
-    assert "variable 's' is a struct or a cell array" in sentence(tmp_path / "a.mat", inputs=("s",))
+    assert "variable 's' is a struct with the fields a; save it" in sentence(tmp_path / "a.mat", inputs=("s",))
+    savemat(tmp_path / "c.mat", {"data": {"u": [1.5, 3], "y": [2, 4]}, "m": np.ones((3, 2))})
+    assert sentence(tmp_path / "c.mat").endswith(
+        "c.mat has no vector of numbers: variable 'data' is a struct with the fields u, y; variable 'm' is 3 x 2 and no "
+        "vector; save each signal as a vector of its own, such as save('c.mat', 'u', 'y', '-v7') in MATLAB"
+    )
     (tmp_path / "b.mat").write_bytes(b"no file of MATLAB")
     assert "b.mat cannot be read" in sentence(tmp_path / "b.mat")
 

@@ -18,22 +18,21 @@ def too_short(table: str, series: str, steps: int, least: int, columns: TargetSe
     known = [f"`{size}` is {value}" for size, value in sizes.items() if value and least > past]
     why = f", since {' and '.join(known)}" if known else ""
     mend = "; give longer series, or leave this one out"
+    what = table if columns.series is None and not columns.series_from_file else f"{table}: series {series!r}"
+    mend = "; give a longer table" if what == table else mend
     if past and horizon:
         mend = f"; begin each series with the {past} rows before those to forecast: they are read, not scored"
     elif past and least == past + 1:  # of a training table
         return InputError(
-            f"{table}: series {series!r} has {counted(steps, 'step')}, but one series must have at least {twice} "
+            f"{what} has {counted(steps, 'step')}, but one series must have at least {twice} "
             "(twice the sum of `past` and `horizon`); give longer series, a smaller `past` or `horizon`, or a "
             f"`validation` table, with which {least} steps are enough"
         )
     elif window:
         most = steps - least + window
-        mend = (
-            f"; give longer series, or train with a `window` of at most {most}" if most > 0 else "; give longer series"
-        )
-    return InputError(
-        f"{table}: series {series!r} has {counted(steps, 'step')}, but at least {least} are needed{why}{mend}"
-    )
+        longer = mend.removesuffix(", or leave this one out")
+        mend = f"{longer}, or train with a `window` of at most {most}" if most > 0 else longer
+    return InputError(f"{what} has {counted(steps, 'step')}, but at least {least} are needed{why}{mend}")
 
 
 def left_out_in_words(table: str, names: Sequence[str], least: int) -> list[str]:

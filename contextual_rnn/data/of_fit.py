@@ -30,7 +30,7 @@ def of_fit(message: str, arguments: Collection[str], written: Callable[[str], st
         message = message.replace(f"`{name}`", setting)
     what, *advice = message.split("; ")
     kept = [one for one in advice if not any(setting in one for setting in shown)]
-    end = f"change this table, which the model reads as its training table, or `fit` another model with {listed(shown)}"
+    end = f"change this table, or `fit` another model with {listed(shown)} (a model reads every table as it was fitted)"
     return "; ".join([what, *kept, end])
 
 

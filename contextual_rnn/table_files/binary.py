@@ -126,14 +126,28 @@ class MatlabColumns(BinaryColumns):
             raise InputError(f"{path} cannot be read as a MATLAB file: {error}") from None
         self.columns = [name for name in self.variables if not name.startswith("__")]
         vectors = [name for name in self.columns if self._problem(name) is None]
-        self.height = max((self.variables[name].size for name in vectors), default=0)
+        if not vectors:
+            raise InputError(self._without_vectors())
+        self.height = max(self.variables[name].size for name in vectors)
         self.found = {}
+
+    def _without_vectors(self) -> str:
+        """Return the message that lists the variables, and how to save vectors."""
+        listed = "; ".join(f"variable {name!r} {self._problem(name)}" for name in self.columns[:5])
+        more = f"; and {len(self.columns) - 5} more variables" if len(self.columns) > 5 else ""
+        return (
+            f"{self.path} has no vector of numbers{': ' if listed else ''}{listed}{more}; save each signal as a vector "
+            f"of its own, such as save('{self.path.name}', 'u', 'y', '-v7') in MATLAB"
+        )
 
     def _problem(self, name: str) -> str | None:
         value = self.variables[name]
         if not isinstance(value, np.ndarray) or value.dtype.kind not in "fiub":
-            kind = "a struct or a cell array" if getattr(value, "dtype", np.dtype("O")).kind in "OV" else "no numbers"
-            return f"is {kind}"
+            kind = getattr(value, "dtype", np.dtype("O"))
+            fields = f" with the fields {', '.join(kind.names)}" if kind.names else ""
+            return (
+                f"is a struct{fields}" if kind.kind == "V" else f"is {'a cell array' if kind == 'O' else 'no numbers'}"
+            )
         shape = " x ".join(map(str, value.shape))
         return None if value.ndim == 2 and min(value.shape) == 1 else f"is {shape} and no vector"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ from ...study.metric import Row
 from .forgetting import forgetting
 from .metrics import BY_SERIES, METRICS
 from .settings import SeriesSettings
-from .train import Training, baseline_scores, read_tables
+from .train import Training, baseline_scores, length_in_words, read_tables
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -119,6 +120,7 @@ def compare(
             note=" ".join(
                 [
                     *data.remarks,
+                    *length_in_words(data.training, itertools.chain.from_iterable(candidates.values())),
                     f"Errors are in {error_unit(base.targets)}; lower is better.",
                     *kinds_worse_than_baselines(trained.runs, reference, METRICS[:2]),
                 ]

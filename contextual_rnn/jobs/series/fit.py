@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import os
 from collections.abc import Callable, Sequence
@@ -24,7 +25,7 @@ from ...study.report import FitReport, fit_one
 from .metrics import METRICS, errors_of, rmse_by_target, scores
 from .model import SeriesModel
 from .settings import SeriesSettings
-from .train import Training, baselines, read_tables, scoring_of
+from .train import Training, baselines, length_in_words, read_tables, scoring_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -72,6 +73,7 @@ def fit(
     candidates = SeriesSettings.candidates(options)
     data = read_tables(train, validation, test, candidates[0])
     training = Training.of(data, [candidates], folds, keeps_linear=True)
+    data = dataclasses.replace(data, notes=(*data.notes, *length_in_words(data.training, candidates)))
     report = functools.partial(_report, data, folds, training.scored_length)
     figures = functools.partial(_figures, (data.test or data.training)[0])
     return fit_one(

@@ -192,6 +192,19 @@ def windows_of(training: Sequence[Record] | StoredSeries, settings: SeriesSettin
     return random_windows(usable, settings.window + settings.length, settings.batch_size, settings.updates)
 
 
+def length_in_words(training: Sequence[Record], candidates: Iterable[SeriesSettings]) -> list[str]:
+    """Return a sentence if a `length` that is not the default exceeds every training series."""
+    found = list(candidates)
+    most = max(len(record) - found[0].window for record in training)
+    long = [one.length for one in found if one.length > most and one.length != SeriesSettings.length]
+    if not long:
+        return []
+    return [
+        f"`length` is {max(long)}, but no training series has more than {most} steps after the window, so windows of "
+        "whole series are used."
+    ]
+
+
 def baselines(model: SeriesModel, data: Datasets, folds: int) -> dict[str, Predict]:
     """Return the baselines by their names: those of `SeriesModel.baselines`, and a linear model.
 
