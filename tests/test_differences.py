@@ -19,6 +19,7 @@ from contextual_rnn.study.differences import (
     findings,
     in_words,
     summarise,
+    told_apart,
 )
 from contextual_rnn.study.intervals import (
     adjusted,
@@ -363,3 +364,17 @@ def test_intervals_of_shares_stay_between_their_bounds():
         [Metric("one", "one", "%", bounds=SHARE)],
     )
     assert bounded[0]["high"] < 100
+
+
+@pytest.mark.parametrize(
+    ("names", "shown"),
+    [
+        (("zero, none, output", "project, none, output"), ("zero", "project")),
+        (("zero, none, truth", "project, none, output"), ("zero, truth", "project, output")),
+        (("context", "zero"), ("context", "zero")),
+        (("a, b", "a"), ("a, b", "a")),
+        (("a, b", "a, b"), ("a, b", "a, b")),
+    ],
+)
+def test_sentences_name_the_settings_that_differ(names, shown):
+    assert told_apart(*names) == shown

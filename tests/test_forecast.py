@@ -273,9 +273,7 @@ def test_compare_tries_each_factor_alone(tmp_path):
     options = {**COLUMNS, **TINY, "feeding": ["output", "truth"], "seeds": 2, "jobs": 1, "out": tmp_path / "run"}
     train, test = table(4), table(10, first=8)
     found = forecast.compare(train, test, **options)
-    assert found.answer.startswith(
-        "Does the bridge matter? Not enough runs to tell. The forecast RMSE of zero, none, o"
-    )
+    assert found.answer.startswith("Does the bridge matter? Not enough runs to tell. The forecast RMSE of zero is ")
     assert "\nFeeding truth instead of output (project, none, truth against project, none, output):" in found.verdict
     results = json.loads((tmp_path / "run" / "results.json").read_text())
     kinds = ["project, none, output", "zero, none, output", "project, none, truth"]

@@ -112,13 +112,13 @@ def test_the_base_is_the_one_with_the_lowest_validation_error(tmp_path):
     assert [row["base"] for row in tried] == ["last", "seasonal", "linear"]
     assert network.settings.base == min(tried, key=lambda row: row["scaled_validation_rmse"])["base"] == "linear"
     words = " ".join(str(network.report).split())
-    assert "Forecasts start from the forecast of a linear model (base linear)." in words
+    assert "The decoder's outputs are added to the forecast of a linear model (base linear)." in words
     assert "Chosen on the validation data: base linear." in words
     found = forecast.compare(waves(), waves(), bridge=["zero"], feeding=["truth"], seeds=1, **options)
-    assert "Forecasts start from the targets of one season ago, 4 rows (base seasonal)." in found.note
+    assert "The decoder's outputs are added to the targets of one season ago, 4 rows (base seasonal)." in found.note
     ramp = waves().with_columns(y=pl.int_range(200).cast(float))
     found = forecast.compare(ramp, ramp, bridge=["zero"], feeding=["truth"], seeds=1, **options)
-    assert "Forecasts start from the last known targets (base last)." in found.note
+    assert "The decoder's outputs are added to the last known targets (base last)." in found.note
 
 
 def test_the_season_as_the_base(tmp_path):

@@ -129,3 +129,69 @@ def test_a_model_without_inputs_takes_a_future_of_times_alone():
     alone = forecast.fit(past[past["shop"] == "a"], **OPTIONS)
     with pytest.raises(InputError, match=r"`future` has no row of 2020-05-02 00:00:00, a time to forecast$"):
         alone.forecast(past[past["shop"] == "a"], future[future["shop"] == "a"][:2])
+
+
+WEEKS = {**OPTIONS, "past": 14, "horizon": 7}
+
+
+def test_forecasts_of_one_weekday_alone_are_named():
+    days = table(dates(periods=200))
+    test = days[100:]  # begins on a Tuesday, and its first forecast 14 rows later
+    words = " ".join(str(forecast.fit(days[:114], test=test, **WEEKS).report).split())
+    assert (
+        "of 12 forecasts, whose horizons do not overlap. All forecasts start on a Tuesday (7 rows apart, in seasons of 7 rows), so"
+        in words
+    )
+    assert "such as the last-step RMSE, hold for that start alone. Give `stride` 8 to start at every place." in words
+    found = forecast.compare(days[:114], test, **WEEKS, seeds=1)
+    assert "All forecasts start on a Tuesday (7" in found.note
+    label = found.plot_horizon().axes[0].get_xlabel()
+    assert label == "step of the horizon (all forecasts start on a Tuesday)"
+
+
+@pytest.mark.parametrize(
+    ("stride", "number", "overlap"), [(8, 10, "do not overlap"), (3, 27, "overlap"), (1, 80, "overlap")]
+)
+def test_a_stride_starts_forecasts_at_every_weekday(stride, number, overlap):
+    days = table(dates(periods=200))
+    model = forecast.fit(days[:114], test=days[100:], stride=stride, **WEEKS)
+    words = " ".join(str(model.report).split())
+    assert f"are those of {number} forecasts, whose horizons {overlap}. " in words
+    assert "All forecasts start" not in words
+    errors = [days["y"][row + 14 : row + 21].to_numpy() - days["y"][row + 13] for row in range(100, 180, stride)]
+    assert len(errors) == number
+    rows = model.report.rows["persistence, test"]
+    assert rows["rmse"] == pytest.approx(np.sqrt(np.mean(np.square(errors))), rel=1e-4)
+    assert rows["last_step_rmse"] == pytest.approx(np.sqrt(np.mean(np.square(errors)[:, -1])), rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("when", "past", "horizon", "said"),
+    [
+        (dates(periods=400, freq="h"), 24, 24, "All forecasts start at 08:00 (24 rows"),
+        (dates(periods=200, freq="MS"), 12, 12, "All forecasts start in July (12 rows"),
+        (dates(periods=200, freq="MS"), 12, 6, "All forecasts start at 2 of the 12 places of a season (6 rows"),
+        (np.arange(200), 12, 12, None),
+        (dates(periods=200), 14, 6, None),
+    ],
+)
+def test_the_place_of_a_season_is_named_in_its_own_words(when, past, horizon, said):
+    words = " ".join(str(forecast.fit(table(when), **{**OPTIONS, "past": past, "horizon": horizon}).report).split())
+    assert "The errors of the held-out rows are those of" in words
+    assert "All forecasts start" not in words if said is None else said in words
+    assert "Give `stride`" not in words
+
+
+def test_a_comparison_says_which_base_its_variants_have():
+    days = table(dates(periods=100)).assign(y=np.arange(100) % 7)
+    options = {**WEEKS, "base": None, "seeds": 1}
+    for base, why in (
+        (None, "seasonal, which is nearer than last on the validation data."),
+        ("linear", "linear, as given."),
+    ):
+        found = forecast.compare(days[:70], days[56:], **{**options, "base": base})
+        assert found.answer.endswith(f" All variants have base {why}")
+        assert "The forecast RMSE of zero is " in found.answer
+    rows = days.drop(columns="when")
+    found = forecast.compare(rows[:70], rows[56:], **{**options, "time": None})
+    assert found.answer.endswith(" All variants have base last, as the rows have no season.")

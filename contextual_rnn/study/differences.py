@@ -91,6 +91,16 @@ def label(kind: Kind) -> str:
     return ", ".join(str(value) for value in kind.values())
 
 
+def told_apart(a: str, b: str) -> tuple[str, str]:
+    """Return the names of two kinds without the values of fields, separated by commas, that both have."""
+    parts = [name.split(", ") for name in (a, b)]
+    if len(parts[0]) != len(parts[1]) or a == b:
+        return a, b
+    differ = [place for place, (one, other) in enumerate(zip(*parts, strict=True)) if one != other]
+    first, second = (", ".join(several[place] for place in differ) for several in parts)
+    return first, second
+
+
 def found(row: Row) -> bool | None:
     """Return whether a difference is claimed; None if there is no interval.
 
@@ -112,7 +122,7 @@ def in_words(row: Row, metric: Metric, items: str | None = None) -> str:
         metric: what was compared.
         items: what the test items are called, where the claim is about other items too.
     """
-    a, b, effect = row["a"], row["b"], row.get("ratio", row.get("shift"))
+    (a, b), effect = told_apart(row["a"], row["b"]), row.get("ratio", row.get("shift"))
     if effect is None and not row["seeds"]:
         return f"The {metric.name} of {a} and {b} cannot be compared, because no seed has both."
     if effect is None:
@@ -194,6 +204,10 @@ class Answer:
         is_higher = row["ratio"] > 1 if "ratio" in row else row["shift"] > 0
         return str(row["a"] if is_higher != self.metric.higher_is_better else row["b"])
 
+    def _shown(self, row: Row, name: str | None) -> str:
+        """Return how sentences call a kind of a difference."""
+        return dict(zip((row["a"], row["b"]), told_apart(row["a"], row["b"]), strict=True)).get(name, "")
+
     def in_words(self) -> str:
         """Return the question and its answer."""
         row, question = self.row, f"Does {self.subject} matter?"
@@ -205,7 +219,9 @@ class Answer:
             return f"{question} {reason} {said}"
         if not found(row):
             return f"{question} No difference was found. {said}"
-        return f"{question} Yes{'' if self.matters else f', but {self._worse(row)} does worse'}. {said}"
+        return (
+            f"{question} Yes{'' if self.matters else f', but {self._shown(row, self._worse(row))} does worse'}. {said}"
+        )
 
     def otherwise(self, rows: Sequence[Row]) -> str:
         """Return what else was found of the kind that is compared with a control, where it is not better.

@@ -26,6 +26,19 @@ def with_bases(settings: ForecastSettings, frequency: str | None) -> list[Foreca
     return [settings.replace(base=base) for base in bases]
 
 
+def chosen_in_words(given: ForecastSettings, chosen: ForecastSettings, frequency: str | None) -> str:
+    """Return a sentence that says which base a comparison has, and why.
+
+    Args:
+        given: the settings that the user gave.
+        chosen: those with the base.
+        frequency: of the rows, in words.
+    """
+    others = [one.base for one in with_bases(given, frequency) if one.base not in (chosen.base, "linear")]
+    why = f"which is nearer than {others[0]} on the validation data" if others else "as the rows have no season"
+    return f"All variants have base {chosen.base}, {'as given' if given.base else why}."
+
+
 def base_in_words(settings: ForecastSettings, frequency: str | None) -> str:
     """Return a sentence that says the base."""
     base = settings.base or "last"
@@ -34,4 +47,4 @@ def base_in_words(settings: ForecastSettings, frequency: str | None) -> str:
         "seasonal": f"the targets of one season ago, {season(frequency)} rows",
         "linear": "the forecast of a linear model",
     }[base]
-    return f"Forecasts start from {what} (base {base})."
+    return f"The decoder's outputs are added to {what} (base {base})."

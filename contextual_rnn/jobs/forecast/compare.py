@@ -14,9 +14,10 @@ from ...data.table import Source
 from ...scaling import error_unit, unit_of_errors
 from ...study.comparison import Comparison, train_kinds
 from ...study.differences import control_of, findings, kinds_worse_than_baselines, label
-from .base import base_in_words
+from .base import base_in_words, chosen_in_words
 from .baselines import baselines, known_in_words, names_of, nearer_base, scaled, why_not_seasonal
 from .metrics import BY_SERIES, METRICS, errors_of, rmse_by_step, scores
+from .origins import origins_in_words
 from .report import forecasts_in_words
 from .scale import with_scale
 from .settings import ForecastSettings
@@ -32,6 +33,7 @@ class ForecastComparison(Comparison):
     heading: ClassVar[str] = "bridge, attention, feeding"
 
     baselines_by_step: dict[str, list[float | None]]
+    starts = ""  # where in a season all forecasts start, if not at every place
 
     def plot_forecasts(self, shown: int = 4) -> Figure:
         """Draw the forecasts of a few windows of the test table by the baseline model of seed 0.
@@ -47,7 +49,7 @@ class ForecastComparison(Comparison):
         """Draw the error of every variant by step of the horizon."""
         from .figures import plot_horizon
 
-        return plot_horizon(self.runs, self.baselines_by_step, self.unit)
+        return plot_horizon(self.runs, self.baselines_by_step, self.unit, self.starts)
 
     def figures(self) -> dict[str, Callable[[], Figure]]:
         """Return what draws each figure, by the name of its file."""
@@ -131,8 +133,13 @@ def compare(
         by_scale = scaled(errors, data.test, model, data)
         reference = {name: scores(one) | by_scale.means(name) for name, one in errors.items()}
         runs = [{**run, **variants[run["initial_state"]][0]} for run in trained.runs]
+        fields = findings(
+            runs, pairs, METRICS, BY_SERIES, reference, _subject(pairs), shown=SCALED[:1], control=control
+        )
+        fields["answer"] += f" {chosen_in_words(base, first, data.frequency)}"
+        starts = origins_in_words(data.test, first, data.frequency, of_test=True)
         found = ForecastComparison(
-            **findings(runs, pairs, METRICS, BY_SERIES, reference, _subject(pairs), shown=SCALED[:1], control=control),
+            **fields,
             **trained.fields(),
             report={"baselines": reference},
             unit=unit_of_errors(base.targets),
@@ -141,8 +148,9 @@ def compare(
                     *data.remarks,
                     *why_not_seasonal(model),
                     *["Each model was fitted again to all rows of the training table (refit)."] * base.refit,
-                    f"Errors are in {error_unit(base.targets)}, of {forecasts_in_words(names_of(data.test))}; lower is "
-                    "better.",
+                    f"Errors are in {error_unit(base.targets)}, of "
+                    f"{forecasts_in_words(names_of(data.test), first, of_test=True)}; lower is better.",
+                    *starts,
                     scale_in_words(model.settings.scale, base.scale, "past"),
                     base_in_words(model.settings, data.frequency),
                     *by_scale.in_words(known_in_words(names_of(data.test), data)),
@@ -150,6 +158,7 @@ def compare(
                 ]
             ),
         )
+        found.starts = starts[0].partition(" (")[0] if starts else ""
         found.baselines_by_step = {name: rmse_by_step(one) for name, one in errors.items()}
         return found.keep(trained)
 

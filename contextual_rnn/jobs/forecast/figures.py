@@ -67,13 +67,16 @@ def plot_forecasts(model: Any, windows: Sequence[Record], shown: int = 4) -> Fig
 
 
 @styled
-def plot_horizon(runs: Sequence[dict[str, Any]], baselines: dict[str, list[float | None]], unit: str) -> Figure:
+def plot_horizon(
+    runs: Sequence[dict[str, Any]], baselines: dict[str, list[float | None]], unit: str, starts: str = ""
+) -> Figure:
     """Draw the error by step of the horizon: the mean over seeds, and a band from their minimum to their maximum.
 
     Args:
         runs: the runs, each with `initial_state`, the name of its variant, and `rmse_by_step`, its errors.
         baselines: the errors of every baseline by step of the horizon.
         unit: the unit of the errors, in words.
+        starts: where in a season all forecasts start, in words, if not at every place.
     """
     figure, axes = subplots(width=7, height=4)
     panel, steps = axes[0, 0], np.arange(1, 1 + len(runs[0]["rmse_by_step"]))
@@ -86,6 +89,7 @@ def plot_horizon(runs: Sequence[dict[str, Any]], baselines: dict[str, list[float
     styles = itertools.cycle((":", "--", "-.", (0, (5, 1, 1, 1, 1, 1))))
     for name, errors in baselines.items():
         panel.plot(steps, np.array(errors, float), linestyle=next(styles), color=drawn[name], label=name)
-    finish(panel, "step of the horizon", f"RMSE, {unit}", "mean and range of the seeds")
+    where = f" ({starts[0].lower()}{starts[1:]})" if starts else ""
+    finish(panel, f"step of the horizon{where}", f"RMSE, {unit}", "mean and range of the seeds")
     logarithmic_where_wide(panel, "y")
     return figure

@@ -81,7 +81,7 @@ def coverage_in_words(model: ForecastModel, windows: Sequence[Record], table: st
     Args:
         model: with quantiles.
         windows: the windows of a table.
-        table: its name.
+        table: what it is called.
         fitted: whether the quantiles were computed from these windows.
     """
     quantiles = quantile_forecasts(model, windows, torch.stack(list(model.forecasts(windows))))
@@ -92,7 +92,7 @@ def coverage_in_words(model: ForecastModel, windows: Sequence[Record], table: st
         f"{100 * share:.1f}% are below the quantile {level:g}"
         for level, share in zip(model.settings.quantiles, below.tolist(), strict=True)
     )
-    of = f"the {len(windows)} windows of the {table} table"
+    of = f"the {len(windows)} windows of the {table}"
     why = ", from which the quantiles were computed (so they are nearer than those of new data)" if fitted else ""
     return f"Of the targets of {of}{why}, {shares}."
 

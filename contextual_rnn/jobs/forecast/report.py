@@ -20,6 +20,7 @@ from .base import base_in_words
 from .baselines import baselines, known_in_words, names_of, scaled, why_not_seasonal
 from .metrics import METRICS, errors_of, rmse_by_target, scores
 from .model import ForecastModel
+from .origins import origins_in_words
 from .quantiles import coverage_in_words, number_in_words
 from .settings import ForecastSettings
 from .windows import cut_windows
@@ -103,13 +104,16 @@ def errors_on(tables: Mapping[str, Sequence[Record]], model: ForecastModel, data
     found = {name: _scores(errors) | by_scale.means(name) for name, errors in others.items()}
     rows = {name: _scores(errors) for name, errors in own.items()}
     rows[last] |= by_scale.means("the model")
+    is_given = last == "test" or last in data.identity.get("sha256", {})
+    table = f"{last} table" if is_given else "held-out rows"
     sentences = [
-        *in_own_units(settings.targets, f"{last} table", rmse_by_target(own[last] * unit)),
-        f"The errors of the {last} table are those of {forecasts_in_words(names)}.",
+        *in_own_units(settings.targets, table, rmse_by_target(own[last] * unit)),
+        f"The errors of the {table} are those of {forecasts_in_words(names, settings, last == 'test')}.",
+        *origins_in_words(windows, settings, data.frequency, last == "test"),
         *by_scale.in_words(known_in_words(names, data)),
-        *worse_than_baselines(f"On the {last} table, the model", rows[last]["rmse"], found, METRICS[0]),
+        *worse_than_baselines(f"On the {table}, the model", rows[last]["rmse"], found, METRICS[0]),
         *(number_in_words(data.held_out, settings) if settings.quantiles else []),
-        *([coverage_in_words(model, windows, last, last == "validation")] if settings.quantiles else []),
+        *([coverage_in_words(model, windows, table, last == "validation")] if settings.quantiles else []),
         *series_in_words(own[last], others["persistence"], names, "persistence"),
     ]
     rows |= {f"{name}, {last}": values for name, values in found.items()}
@@ -121,11 +125,21 @@ def _scores(errors: Tensor) -> dict[str, float]:
     return {**scores(errors), MAE.key: mean_absolute(errors)}
 
 
-def forecasts_in_words(names: Sequence[str]) -> str:
-    """Return how many forecasts there are of series; `names` are those of their series."""
+def forecasts_in_words(names: Sequence[str], settings: ForecastSettings, of_test: bool) -> str:
+    """Return how many forecasts there are of series, and whether their horizons overlap.
+
+    Args:
+        names: of the series of the forecasts.
+        settings: of the model.
+        of_test: whether the setting `stride` applies to them.
+    """
+    overlap = of_test and settings.stride is not None and settings.stride < settings.horizon
     series, several = len(set(names)), len(names) > 1
     of = f" of {series} series" if series > 1 else ""
-    return f"{len(names)} forecast{'s' * several}{of}" + ", whose horizons do not overlap" * several
+    return (
+        f"{len(names)} forecast{'s' * several}{of}"
+        + f", whose horizons {'' if overlap else 'do not '}overlap" * several
+    )
 
 
 def _refit_in_words(epoch: int, tested: bool) -> list[str]:

@@ -34,6 +34,13 @@ class ForecastSettings(MemorySettings, ColumnSettings, TrainingSettings):
     )
     past: int = setting(50, "Number of steps that the encoder reads before a forecast.", group="data", least=1)
     horizon: int = setting(20, "Number of steps to forecast.", group="data", least=1)
+    stride: int | None = setting(
+        None,
+        "Number of steps from the start of a forecast of the test table to that of the next one. By default, the "
+        "horizon, so that horizons do not overlap.",
+        group="data",
+        least=1,
+    )
     scale: Literal["global", "series", "window"] | None = setting(
         None,
         "What targets are scaled by: the mean and standard deviation of the training table (global), of each of its "

@@ -73,7 +73,7 @@ def _cut(data: Datasets, training: list[Record], held_out: list[Record], setting
         data,
         training=training,
         validation=cut_windows(held_out, settings),
-        test=cut_windows(data.test, settings),
+        test=cut_windows(data.test, settings, settings.stride),
         held_out=tuple(held_out),
     )
 

@@ -259,8 +259,10 @@ def _window(continued: Series, context: Tensor, settings: ForecastSettings) -> R
     return make_record(continued, context, settings).part(steps - settings.past - settings.horizon, steps)
 
 
-def cut_windows(records: Sequence[Record], settings: ForecastSettings) -> list[Record]:
-    """Cut records into windows of `past + horizon` steps whose horizons follow one another without overlap.
+def cut_windows(records: Sequence[Record], settings: ForecastSettings, stride: int | None = None) -> list[Record]:
+    """Cut records into windows of `past + horizon` steps that start `stride` steps apart.
+
+    By default, that is the horizon, so that horizons follow one another without overlap.
 
     Windows without a measured target in the horizon are left out.
 
@@ -271,7 +273,7 @@ def cut_windows(records: Sequence[Record], settings: ForecastSettings) -> list[R
     windows = [
         record.part(start, start + size)
         for record in records
-        for start in range(0, len(record) - size + 1, settings.horizon)
+        for start in range(0, len(record) - size + 1, stride or settings.horizon)
     ]
     scored = [window for window in windows if not bool(window.targets[settings.past :].isnan().all())]
     if windows and not scored:
