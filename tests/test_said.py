@@ -64,7 +64,7 @@ def report(model):
             texts.fit,
             pl.DataFrame({"name": [one for one, _ in SPELLED]}),
             {"text": "name"},
-            "2 of the 20 training texts are held out to validate on, drawn at random, always the same ones.",
+            "2 of the 20 distinct training texts are held out to validate on, drawn at random, always the same ones.",
         ),
     ],
     ids=["folds", "nothing", "forecast", "generation", "pairs", "texts"],

@@ -229,7 +229,8 @@ class TextData:
         training, held_out = texts["train"], texts.get("validation")
         if held_out is None:
             training, held_out = hold_out(training)
-            remarks.append(held_out_in_words(len(held_out), len(texts["train"]), "training texts"))
+            distinct = len(set(held_out.symbols)), len(set(texts["train"].symbols))
+            remarks.append(held_out_in_words(*distinct, "distinct training texts"))
         symbols = sorted({symbol for text in training.symbols for symbol in text})
         others = {"validation": held_out, "test": texts.get("test")}
         kept, said = known_texts(others, fields, symbols, [name for name in others if name in texts])
