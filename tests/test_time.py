@@ -41,6 +41,17 @@ def zoned(start, stop, every):
         ([202311, 202312, 202401], "1 month", [202402, 202403]),
         ([202312, 202313, 202314], "a step of 1", [202315, 202316]),
         ([30, 10, 20], "a step of 10", [40, 50]),
+        (["0.0", "4.0", "8.0"], "a step of 4", [12.0, 16.0]),
+        (["0", "0.5", "1", "1.5"], "a step of 0.5", [2.0, 2.5]),
+        ([0.1 * n for n in range(5000)], "a step of 0.1", [500.0, 500.1]),
+        ([f"{n / 3:.3f}" for n in range(5000)], "a step of 0.333333", [1666.667, 1667.0]),
+        ([f"{n / 30:.6e}" for n in range(500)], "a step of 0.0333333", pytest.approx([500 / 30, 501 / 30], abs=1e-5)),
+        (
+            [1.7e9 + 0.02 * n for n in range(500)],
+            "a step of 0.02",
+            pytest.approx([1.7e9 + 10, 1.7e9 + 10.02], abs=1e-6),
+        ),
+        ([2e-6, 4e-6, 6e-6], "a step of 2e-06", [8e-6, 1e-5]),
         (["2024-01-31", "2024-02-29"], "1 month", ["2024-03-31", "2024-04-30"]),
         (["2022-07-01", "2023-07-01", "2024-07-01"], "1 year", ["2025-07-01", "2026-07-01"]),
         (["30/12/2024", "31/12/2024"], "1 day", ["01/01/2025", "02/01/2025"]),
@@ -87,7 +98,16 @@ def test_a_day_of_the_local_clock_follows_across_the_change_of_daylight_saving()
         ),
         (["2024-01-01", "2024-13-01"], "row 1, column 't': '2024-13-01' is not read as a time"),
         (["2024-01-01", None], "row 1, column 't': a time is missing"),
-        ([0.1, 0.2], "0.1 is not read as a time"),
+        (["0.0", "x"], "row 1, column 't': 'x' is not read as a time"),
+        ([0.0, 0.5, 0.5], "row 2, column 't': 0.5 is also the time of row 1"),
+        (["0.0", "4.0", "12.0", "16.0"], r"is a step of 4, but rows are absent between 4.0 \(row 1\) and 12.0"),
+        ([0.1 * n for n in range(9)] + [1.0], r"is a step of 0.1, but rows are absent between 0.8 \(row 8\) and 1.0"),
+        (
+            ["0.5", "1.0", "1.6", "2.0", "2.5", "3.0", "3.5"],
+            r"a step of 0.5, but 1.0 \(row 1\) and 1.6 \(row 2\) do not follow it",
+        ),
+        ([0.0, 0.5, 1.0, 1.501, 2.0], r"a step of 0.5, but 1.0 \(row 2\) and 1.501 \(row 3\) do not follow it"),
+        ([0.0, float("nan")], "row 1, column 't': nan is not read as a time"),
         ([5], "series of one row"),
     ],
 )
@@ -213,3 +233,28 @@ def test_dates_written_as_whole_numbers_are_aligned_and_continued():
 def test_a_column_of_lists_is_no_time(cells):
     with pytest.raises(InputError, match="is not read as a time"):
         after(cells)
+
+
+def test_decimal_times_are_filled_where_rows_are_absent_and_aligned_with_the_future():
+    times = [0.1 * n for n in range(40) if n not in (7, 8)]
+    frame = pl.DataFrame({"t": times, "u": times, "y": times})
+    (one,) = read_series(
+        frame, ColumnSettings(inputs=("u",), targets=("y",), time=("t",), gaps="missing", missing="hold")
+    )
+    assert one.rows[5:11].tolist() == [5, 6, -1, -1, 7, 8]
+    options = {"targets": ["y"], "inputs": ["u"], "time": "t", "past": 4, "horizon": 2, "epochs": 1, "hidden": 4}
+    model = forecast.fit(frame[7:], **options, jobs=1)
+    assert model.frequency == "a step of 0.1"
+    future = pl.DataFrame({"t": [4.1, 4.0], "u": [1.0, 2.0]})
+    assert model.forecast(frame[7:], future)["t"].to_list() == pytest.approx([4.0, 4.1])
+    with pytest.raises(
+        InputError, match=r"a step of 0\.2, but the model was trained on rows with a frequency of a step of"
+    ):
+        model.forecast(frame[7:][::2], future)
+
+
+def test_series_that_start_at_other_decimal_times_have_one_frequency():
+    frame = pl.DataFrame({"id": [*"aaabbb"], "t": [0.0, 0.5, 1.0, 0.3, 0.8, 1.3], "y": [1, 2, 3, 4, 5, 6]})
+    first, second = read(frame, series="id", time="t")
+    assert first.times.frequency == "a step of 0.5"
+    assert second.times.after(5, 1).to_list() == [1.8]

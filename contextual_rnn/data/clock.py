@@ -1,6 +1,7 @@
 """Columns of times as whole numbers, and such numbers as cells of the column's own type and format.
 
-A column holds dates, datetimes with or without a zone, durations, ISO weeks, months, quarters, or integers.
+A column holds dates, datetimes with or without a zone, durations, ISO weeks, months, quarters, or integers; decimal
+numbers are in `decimal_clock`.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ class Clock:
         write: turns such numbers into cells of the column's own type and format.
         local: (rows,) microseconds on the local clock, for dates, times and periods.
         write_local: the same as `write`, for microseconds on the local clock.
+        decimals: of decimal numbers, the numbers (rows,), and the digits after the point.
+        unit_size: of decimal numbers, the size of the unit; a billionth if it is not the step.
     """
 
     index: np.ndarray
@@ -43,6 +46,8 @@ class Clock:
     write: Write
     local: np.ndarray | None = None
     write_local: Write | None = None
+    decimals: tuple[np.ndarray, int] | None = None
+    unit_size: float = 1e-9
 
 
 def read_clock(cells: pl.Series) -> Clock | None:

@@ -45,9 +45,9 @@ class TargetSettings(FileSettings):
     )
     time: tuple[str, ...] | None = setting(
         None,
-        "Column with the time of each row: dates, datetimes, durations, periods such as 2024-W52, or integers; several "
-        "columns are joined, such as a date and a time of day. Rows are sorted by it within each series. Without it, "
-        "rows must be in order; `none` says that no column is a time.",
+        "Column with the time of each row: dates, datetimes, durations, periods such as 2024-W52, or numbers, such as "
+        "seconds; several columns are joined, such as a date and a time of day. Rows are sorted by it within each "
+        "series. Without it, rows must be in order; `none` says that no column is a time.",
         group="data",
         least=1,
         metavar="COLUMN ...",

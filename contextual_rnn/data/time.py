@@ -16,6 +16,7 @@ import polars as pl
 from .._core.choices import listed
 from ..errors import InputError
 from .clock import DAY, FIXED, OFFSET, Clock, Write, read_clock
+from .decimal_clock import in_steps, read_decimals
 from .table import Table
 
 NO_TIME = "none"  # the value of `time` for a table whose rows are in order
@@ -157,15 +158,20 @@ def _with_absent(table: Table, times: Times, series: Sequence[np.ndarray]) -> li
     return filled
 
 
+def read_times_or_numbers(cells: pl.Series) -> Clock | None:
+    """Return the times of a column that is named as such, which may be decimal numbers; None if it holds none."""
+    return read_clock(cells) or read_decimals(cells)
+
+
 def clock_of(table: Table, name: str) -> Clock:
     """Return the times of a column that is known to hold times; raise InputError if it does not."""
     cells = table.frame[name]
-    clock = read_clock(cells)
+    clock = read_times_or_numbers(cells)
     if clock is not None:
         return clock
     for row, cell in enumerate(cells):
         alone = cells[row : row + 1]
-        if cell is None or (read_clock(alone) is None and not _is_ambiguous(alone)):
+        if cell is None or (read_times_or_numbers(alone) is None and not _is_ambiguous(alone)):
             shown = (
                 "a time is missing"
                 if cell is None or (isinstance(cell, str) and not cell.strip())
@@ -176,18 +182,18 @@ def clock_of(table: Table, name: str) -> Clock:
         row, shown = _several_formats(cells)
     raise InputError(
         f"{table.where(row, name)}: {shown}; write all times of the column in one format, such as 2024-12-31, "
-        "2024-12-31 23:00:00+01:00, 2024-W52, 2024-12, 2024Q4, or whole numbers"
+        "2024-12-31 23:00:00+01:00, 2024-W52, 2024-12, 2024Q4, or numbers"
     )
 
 
 def _several_formats(cells: pl.Series) -> tuple[int, str]:
     """Return the row at which, and the reason why, cells that are times one by one are none together."""
     low, high = 1, len(cells)  # the cells before `low` have one format, and those before `high` have not
-    if read_clock(cells[:1]) is None:
+    if read_times_or_numbers(cells[:1]) is None:
         return 0, f"day and month of {cells[0]!r} cannot be told apart"
     while low < high:
         middle = (low + high + 1) // 2
-        if read_clock(cells[:middle]) is None:
+        if read_times_or_numbers(cells[:middle]) is None:
             high = middle - 1
         else:
             low = middle
@@ -205,8 +211,11 @@ def clock_of_cells(cells: pl.Series, table: Table, name: str) -> np.ndarray:
     """
     if cells.dtype.is_numeric():
         column = table.frame[name]
-        whole = column.cast(pl.Int64, strict=False) if column.dtype.is_numeric() else None
-        clock = None if whole is None else read_clock(pl.concat([cells.cast(pl.Int64), whole]))
+        number = pl.Float64 if cells.dtype.is_float() or column.dtype.is_float() else pl.Int64
+        if column.dtype == pl.String and read_clock(column) is None:
+            number = pl.Float64
+        numbers = column.cast(number, strict=False)
+        clock = read_times_or_numbers(pl.concat([cells.cast(number), numbers]).rename(name))
         return cells.to_numpy() if clock is None else clock.index[: len(cells)]
     try:
         return concatenated(table, name, cells).index[: len(cells)]
@@ -239,7 +248,7 @@ def concatenated(table: Table, name: str, cells: pl.Series | None = None) -> Clo
     column = table.frame[name]
     if cells is None:
         return clock_of(table, name)
-    clock = read_clock(pl.concat([cells.cast(column.dtype), column])) if _alike(cells, column) else None
+    clock = read_times_or_numbers(pl.concat([cells.cast(column.dtype), column])) if _alike(cells, column) else None
     if clock is None:
         raise InputError(f"{table.where(0, name)}: {column[0]!r} has another format than {cells[0]!r}")
     return clock
@@ -252,7 +261,7 @@ def _alike(cells: pl.Series, column: pl.Series) -> bool:
 
 def _views(clock: Clock, first: np.ndarray, second: np.ndarray, expected: str | None = None) -> list[Clock]:
     """Return the units in which the steps of a column may be regular; the first is named in errors."""
-    views = [clock]
+    views = [in_steps(clock, first, second) or clock]
     if clock.local is None or clock.write_local is None or not len(first):
         return views
     gaps = clock.local[second] - clock.local[first]
@@ -315,7 +324,8 @@ def _times(clock: Clock, first: np.ndarray, second: np.ndarray) -> Times:
     steps = clock.index[second] - clock.index[first]
     step = _most_common(steps) if len(steps) else 0
     size = step * SIZES[clock.unit] if clock.unit in SIZES else None
-    return Times(clock.index, step, _words(step, clock.unit), clock.write, size, clock.local)
+    words = _words(step, clock.unit) if clock.decimals is None else f"a step of {step * clock.unit_size:.6g}"
+    return Times(clock.index, step, words, clock.write, size, clock.local)
 
 
 def _words(step: int, unit: str) -> str:
