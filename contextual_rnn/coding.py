@@ -20,10 +20,14 @@ class Coding:
         offsets: numbers that are subtracted, in double precision, from the cells of input and target columns whose
             numbers single precision does not tell apart. All else is computed with the differences; `restored` adds
             the offset to results.
+        complete: the input and target columns that have an indicator of missing values and no missing value in the
+            training table, so that the indicator was always 0 there. A model reads it as 0 ever after, since its
+            weights are not trained.
     """
 
     labels: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
     offsets: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    complete: Sequence[str] = ()
 
     @classmethod
     def of(cls, given: Coding | dict[str, Any] | None) -> Coding:
@@ -33,6 +37,12 @@ class Coding:
     def counts(self, names: Sequence[str]) -> dict[int, int]:
         """Return the number of labels of each column of labels, by its place among `names`."""
         return {place: len(self.labels[name]) for place, name in enumerate(names) if name in self.labels}
+
+    def trained_indicators(self, names: Sequence[str]) -> Tensor | None:
+        """Return 1 for each of F columns whose indicator varied in training, and else 0, (F,); None if all did."""
+        if not set(names) & set(self.complete):
+            return None
+        return torch.tensor([float(name not in self.complete) for name in names])
 
     def restored(self, name: str, values: Any) -> np.ndarray:
         """Return results for a column, an array or tensor of any shape, in the column's own numbers."""

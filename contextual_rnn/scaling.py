@@ -25,6 +25,8 @@ class StandardisedColumns(SavedModel):
     input_scale: Tensor
     target_mean: Tensor
     target_scale: Tensor
+    read_inputs: Tensor | None  # (U,), 0 for an indicator of missing values that never varied in training
+    read_indicators: Tensor | None  # (Y,), likewise of the targets
 
     @classmethod
     def upgrade(cls, arguments: dict[str, Any], path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -41,6 +43,22 @@ class StandardisedColumns(SavedModel):
             if size is not None:
                 self.register_buffer(f"{name}_mean", torch.zeros(size))
                 self.register_buffer(f"{name}_scale", torch.ones(size))
+        self.register_buffer("read_inputs", None, persistent=False)
+        self.register_buffer("read_indicators", None, persistent=False)
+
+    def leave_out_indicators(self, inputs: Tensor | None, targets: Tensor | None) -> None:
+        """Read as 0 those indicators that never varied in training; see `Coding.trained_indicators`.
+
+        Args:
+            inputs: (F,), 0 for an indicator to leave out, of the first F inputs, whose indicators follow them.
+            targets: (Y,), likewise.
+        """
+        if inputs is not None:
+            rest = len(self.input_mean) - 2 * len(inputs)
+            mask = torch.cat([torch.ones(len(inputs)), inputs, torch.ones(rest)])
+            self.read_inputs = mask
+        if targets is not None:
+            self.read_indicators = targets
 
     def add_fields(self, fields: dict[str, Field], names: Sequence[str]) -> None:
         """Keep a field for every context column, in the order of the columns.
@@ -82,6 +100,7 @@ class StandardisedColumns(SavedModel):
         """
         found = (inputs - self.input_mean) / self.input_scale
         found = torch.where(found.isnan(), 0, found) if self.fills else found
+        found = found if self.read_inputs is None else found * self.read_inputs
         return one_hot_columns(found, inputs, self.label_counts)
 
     def standardised_targets(self, read: Tensor, level: tuple[Tensor, Tensor] | None = None) -> Tensor:
@@ -97,7 +116,12 @@ class StandardisedColumns(SavedModel):
         found = (read[..., :size] - mean) / scale
         if read.shape[-1] == size:
             return found
-        return torch.cat([torch.where(found.isnan(), 0, found), read[..., size:]], dim=-1)
+        return torch.cat([torch.where(found.isnan(), 0, found), self.indicators(read)], dim=-1)
+
+    def indicators(self, read: Tensor) -> Tensor:
+        """Return the indicators of filled targets (..., 2Y), as the model reads them, (..., Y)."""
+        found = read[..., len(self.target_mean) :]
+        return found if self.read_indicators is None else found * self.read_indicators
 
     @property
     def device(self) -> torch.device:

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 import torch
 
-from contextual_rnn import InputError
+from contextual_rnn import InputError, load
 from contextual_rnn.cli import main
 from contextual_rnn.data.columns import ColumnSettings
 from contextual_rnn.data.missing import filled_with_indicators, hold_the_end
@@ -359,3 +359,41 @@ def test_targets_that_are_measured_at_every_third_step_only():
         forecast.fit(sparse, inputs=["u"], past=5, horizon=3, missing="hold", base="last", **TINY),
     ):
         assert any(name.startswith("linear") for name in model.report.rows)
+
+
+@pytest.mark.parametrize("how", ["hold", "interpolate", "zero"])
+def test_an_indicator_that_never_varied_in_training_is_read_as_0(how, tmp_path):
+    """A filled value then gives the prediction of the same value that is known."""
+    sizes = {"inputs": ["u"], "past": 4, "horizon": 2, "base": "last", "scale": "global"}
+    model = forecast.fit(table(), missing=how, **sizes, **TINY)
+    model.save(tmp_path / "model")
+    filled = float(model.input_mean[0]) if how == "zero" else 3.0
+    for network in (model, load(tmp_path / "model")):
+        found, known = (network.forecast(table(), pl.DataFrame({"u": [3.0, u]})) for u in (None, filled))
+        assert found["y_predicted"].to_list() == known["y_predicted"].to_list()
+    past = table(y=[23])
+    held = past.with_columns(y=pl.col("y").fill_null(float(model.target_mean[0]) if how == "zero" else 22.0))
+    future = pl.DataFrame({"u": [0.0, 1.0]})
+    np.testing.assert_allclose(*(model.forecast(one, future)["y_predicted"] for one in (past, held)), rtol=1e-6)
+    trained = forecast.fit(table(u=[5], y=[7]), missing=how, **sizes, **TINY)
+    found, known = (trained.forecast(one, future)["y_predicted"].to_list() for one in (past, held))
+    assert found != known
+
+
+def test_series_and_generators_read_untrained_indicators_as_0():
+    options = {"inputs": ["u"], "window": 3, "missing": "hold", "scale": "global", **ALONE, "updates": 2}
+    simulator = series.fit(table(), **options)
+    for name, filled in (("u", {"u": (1.0,), "y": ()}), ("y", {"u": (), "y": (1.0,)})):
+        holes = table(**{name: [2]})
+        known = holes.with_columns(pl.col(name).fill_null(filled[name][0]))
+        found, expected = (simulator.predict(one).frame["y_predicted"] for one in (holes, known))
+        assert found.to_list() == expected.to_list()
+    holes, simulator = table(y=[2]), series.fit(table(), initial_state="zero", **options)
+    found, expected = (simulator.predict(one, estimate_weight=1.0).frame["y_predicted"] for one in (holes, table()))
+    assert found.is_finite().all()
+    assert found.to_list() != expected.to_list()  # a filled target of the window is not fitted
+    whole = generation.fit(
+        pl.concat([table().with_columns(s=pl.lit(str(n))) for n in range(4)]), series="s", missing="hold", **ALONE
+    )
+    x, unknown = torch.ones(1, 2, 1), torch.zeros(1, 2, 1, dtype=torch.bool)
+    assert whole.sequences.embedding(x, unknown)[..., 1].tolist() == [[0.0, 0.0]]

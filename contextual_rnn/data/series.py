@@ -126,6 +126,7 @@ def read_series(
     check_frequency(times, frequency, table.name, is_trained)
     rows = _long_enough(table, rows, min_length, left_out, columns)
     refuse = np.full(len(table), columns.missing == REFUSE)
+    is_learned = coding is None
     coding = _learn_coding(table, columns, targets) if coding is None else coding
     inputs = _inputs(table, columns, refuse, coding)
     known = refuse if known_targets is None else refuse & is_first(rows.values(), known_targets, len(table))
@@ -142,7 +143,7 @@ def read_series(
     constants = {
         name: table.constants(context, name, places[places >= 0]) if context else {} for name, places in rows.items()
     }
-    return [
+    found = [
         Series(
             *(name, values_at(inputs, places), values_at(outputs, places), constants[name]),
             *(places, times, calendar.get(name)),
@@ -151,6 +152,18 @@ def read_series(
         )
         for name, places in rows.items()
     ]
+    return _with_complete(found, columns) if is_learned and columns.missing != REFUSE else found
+
+
+def _with_complete(series: list[Series], columns: TargetSettings) -> list[Series]:
+    """Return the series of a training table, whose coding names the columns that have no missing value in them."""
+    missing = dict.fromkeys((*inputs_of(columns), *columns.targets), False)
+    for one in series:
+        holes = [*np.isnan(one.inputs).any(0), *np.isnan(one.targets).any(0)]
+        missing |= {name: bool(missing[name] or hole) for name, hole in zip(missing, holes, strict=True)}
+    complete = tuple(name for name, has_holes in missing.items() if not has_holes)
+    coding = dataclasses.replace(series[0].coding, complete=complete)
+    return [dataclasses.replace(one, coding=coding) for one in series]
 
 
 def _learn_coding(table: Table, columns: TargetSettings, targets: Sequence[str]) -> Coding:

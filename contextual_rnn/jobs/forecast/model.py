@@ -117,6 +117,8 @@ class ForecastModel(Restored, StandardisedColumns, Explorable):
         if given.base == "linear":
             self.add_nothing()
         self.add_scales(columns, targets)
+        names = inputs_of(given), given.targets
+        self.leave_out_indicators(*map(self.coding.trained_indicators, names))
         if given.quantiles:
             self.register_buffer("offsets", torch.zeros(len(given.quantiles), given.horizon, targets))
         if given.scale == "window":
@@ -364,7 +366,7 @@ class ForecastModel(Restored, StandardisedColumns, Explorable):
         size = len(self.target_mean)
         if self.settings.missing == "interpolate":
             past, inputs = hold_the_end(past, size), self._without_later(inputs)
-        values, indicators = self.values_of(past, level and level[0]), past[..., size:]
+        values, indicators = self.values_of(past, level and level[0]), self.indicators(past)
         mean, scale = self.scale_of(values, level)
         return self.standardised_inputs(inputs), values, indicators, (values - mean) / scale, scale
 

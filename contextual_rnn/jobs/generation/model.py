@@ -49,15 +49,18 @@ class Indicated(nn.Module):
 
     Args:
         targets: Y.
+        complete: the places of those targets whose indicator is always 0, as no value is missing in training.
     """
 
-    def __init__(self, targets: int) -> None:
+    def __init__(self, targets: int, complete: Sequence[int] = ()) -> None:
         super().__init__()
         self.targets, self.out_features = targets, 2 * targets
+        self.varies = [float(place not in complete) for place in range(targets)]
 
     def forward(self, x: Tensor, known: Tensor | None = None) -> Tensor:
         """Return (..., 2Y) for targets (..., Y), all of which are known by default."""
-        return torch.cat([x, torch.zeros_like(x) if known is None else (~known).to(x)], dim=-1)
+        missing = torch.zeros_like(x) if known is None else (~known).to(x) * x.new_tensor(self.varies)
+        return torch.cat([x, missing], dim=-1)
 
 
 @register
@@ -99,7 +102,8 @@ class SeriesGenerator(Restored, StandardisedColumns, Explorable):
         self.add_fields(fields or {}, given.context)
         targets, context = len(given.targets), context_width(self.fields)
         is_joined = given.kind.name == "every-step"
-        read = None if given.missing == REFUSE else Indicated(targets)
+        complete = [place for place, name in enumerate(given.targets) if name in self.coding.complete]
+        read = None if given.missing == REFUSE else Indicated(targets, complete)
         core = make_core(given.cell, target_width(given) + is_joined * context, given.hidden, given.layers)
 
         def make_context_state() -> ContextState:

@@ -107,6 +107,7 @@ class SeriesModel(Restored, StandardisedColumns, Explorable):
         self.rnn = ContextualRNN(core, given.kind.build(core, make_context_state))
         self.head = nn.Linear(given.hidden, targets)
         self.add_scales(columns, targets)
+        self.leave_out_indicators(*map(self.coding.trained_indicators, (given.inputs, given.targets)))
         if given.scale == "window":
             self.register_buffer("usual", torch.zeros(targets))
 
@@ -150,6 +151,7 @@ class SeriesModel(Restored, StandardisedColumns, Explorable):
         if self.settings.missing == "interpolate" and k:
             opening = hold_the_end(opening, len(self.settings.targets))
         context, level = self._level(context, opening)
+        filled = opening[..., len(self.target_mean) :]
         opening = self.standardised_targets(opening, level)
         vector = torch.cat([context, inputs[:, :k].flatten(1), opening.flatten(1)], dim=-1)
         if not kind.runs_over_window:
@@ -162,7 +164,7 @@ class SeriesModel(Restored, StandardisedColumns, Explorable):
         if estimate_weight is None and kind.is_estimated and not self.training:
             estimate_weight = self.settings.estimate_weight
         if estimate_weight is not None:
-            start, known = self._estimated(read, opening, known, estimate_weight), None
+            start, known = self._estimated(read, opening, filled, known, estimate_weight), None
         output, state = self.rnn(read, known, state=start, lengths=lasting)
         output = output[:, k:] if kind.runs_over_window else output
         kept = joined[:, -1] if kind.name == "every-step" else vector[:, :0]
@@ -259,15 +261,15 @@ class SeriesModel(Restored, StandardisedColumns, Explorable):
 
         return series_graphs(self)
 
-    def _estimated(self, inputs: Tensor, opening: Tensor, known: Tensor | None, weight: float) -> State:
+    def _estimated(self, inputs: Tensor, opening: Tensor, filled: Tensor, known: Tensor | None, weight: float) -> State:
         """Return the h0 that fits the standardised targets of the window, near that of the initial state.
 
         The model was trained without this step: from its initial state, over the window, to the targets after it.
         """
         window, targets = self.settings.window, len(self.settings.targets)
-        measured, missing = opening[..., :targets], opening[..., targets:]
-        if missing.shape[-1]:
-            measured = torch.where(missing > 0, torch.nan, measured)
+        measured = opening[..., :targets]
+        if filled.shape[-1]:
+            measured = torch.where(filled > 0, torch.nan, measured)
 
         rnn, head = copy.deepcopy(self.rnn).double(), copy.deepcopy(self.head).double()  # float32 stops at its rounding
 
