@@ -172,7 +172,7 @@ def test_forecasts_of_new_series_are_better_than_persistence(fitted):
     results = json.loads((folder / "results.json").read_text())
     assert results["metrics"]["rmse"] == rows["test"]["rmse"]
     written = pl.read_csv(folder / "errors_by_series.csv")
-    assert written["series"].to_list() == ["s8", "s9", "s10"]
+    assert written["name"].to_list() == ["s8", "s9", "s10"]
     assert written["forecasts"].to_list() == [9, 9, 9]
     sums = written["forecasts"] * written["MAE of the model"]
     assert sums.sum() / 27 == pytest.approx(rows["test"]["mae"], rel=1e-4)

@@ -195,3 +195,42 @@ def test_a_comparison_says_which_base_its_variants_have():
     rows = days.drop(columns="when")
     found = forecast.compare(rows[:70], rows[56:], **{**options, "time": None})
     assert found.answer.endswith(" All variants have base last, as the rows have no season.")
+
+
+def test_series_of_unlike_frequencies_are_named():
+    daily, weekly = table(dates()).assign(shop="a"), table(dates(freq="7D")).assign(shop="b")
+    with pytest.raises(InputError) as refused:
+        forecast.fit(pd.concat([daily, weekly]), series="shop", **OPTIONS)
+    assert str(refused.value) == (
+        "`train`: the frequency of series 'a' is 1 day, and that of series 'b' is 1 week; give series of one frequency "
+        "alone"
+    )
+
+
+@pytest.mark.parametrize(
+    ("cell", "mend"),
+    [
+        ("3,600.0", "; if the comma separates thousands, write 3600.0"),
+        ("3,600", "; if the comma separates thousands, write 3600; if it is a decimal comma, write 3.600"),
+        ("30,53", "; if it is a decimal comma, write 30.53"),
+        ("30 EUR", "; write the number alone, 30, without a sign or a unit"),
+        (
+            "n/a",
+            "; correct the cell, or, if it stands for a missing number, give `missing_values` 'n/a' and `missing` hold",
+        ),
+    ],
+)
+def test_texts_in_a_frame_have_what_mends_them(cell, mend):
+    frame = table(dates())
+    texts = frame.assign(y=frame.y.astype(str).where(frame.index != 7, cell))
+    with pytest.raises(InputError) as refused:
+        forecast.fit(texts, **OPTIONS)
+    assert str(refused.value) == f"`train`, row 7, column 'y': expected a finite number, found {cell!r}{mend}"
+
+
+def test_errors_of_series_are_in_a_column_of_their_name():
+    panel = pd.concat([table(dates()).assign(shop=shop) for shop in ("a", "b")], ignore_index=True)
+    days = panel.groupby("shop").cumcount()
+    model = forecast.fit(panel[days < ROWS], **OPTIONS, series="shop")
+    found = pd.DataFrame(model.errors(panel[days < ROWS], panel[days >= ROWS]).by_series)
+    assert len(panel[["shop"]].drop_duplicates().merge(found, on="shop", validate="1:1")) == 2

@@ -261,7 +261,7 @@ MISTAKES = [
     ),
     (
         f"fit series --train backwards.csv {SERIES} OUT",
-        ["backwards.csv, line 3, column 'time'", "give --time time to sort", "--time none"],
+        ["backwards.csv, line 3, column 'time'", "give --time time to sort", '--time "none"'],
     ),
     (
         f"fit forecast --train good.csv --calendar hour {FORECAST} OUT",

@@ -275,6 +275,7 @@ def test_the_mean_baseline_of_a_training_series_is_its_own_mean():
     options = {"inputs": ["u"], "targets": ["y"], "series": "id", "initial_state": "zero"}
     network = series.fit(pl.concat(frames[:2]), test=pl.concat(frames[1:]), epochs=1, updates=1, hidden=2, **options)
     rows = network.report.tables["Errors by series"]
+    assert [row["id"] for row in rows] == [name for name, _ in PAIRS[1:]]
     new, overall = 1e6 + np.arange(20.0), 500 + 9.5
     wanted = [np.arange(20.0).std(), np.sqrt(np.mean((new - overall) ** 2))]
     assert [row["RMSE of mean"] for row in rows] == pytest.approx(wanted, rel=1e-4)

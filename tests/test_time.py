@@ -134,7 +134,7 @@ def test_an_unnamed_column_of_times_must_ascend_without_gaps():
         read(days(3, 2, 1))
     with pytest.raises(
         InputError,
-        match=r"rows are absent .*give `time` d, `gaps` missing and `missing` hold to insert .* or give `time` none",
+        match=r"rows are absent .*give `time` d, `gaps` missing and `missing` hold to insert .* or give `time` \"none\"",
     ):
         read(days(1, 2, 3, 5))
     assert len(read(days(3, 2, 1), time="none")[0]) == 3

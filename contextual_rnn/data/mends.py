@@ -81,9 +81,11 @@ def _parts(column: str, separator: str) -> list[str]:
 
 def mend_of_number(table: Table, name: str, row: int, cell: Any, is_needed: bool = False) -> str:
     """Return what may mend a cell that is no number; `is_needed` says that a missing value has to be filled."""
-    if not isinstance(cell, str) or not isinstance(table.frame, TextColumns):
+    if not isinstance(cell, str) or not (table.from_frame or isinstance(table.frame, TextColumns)):
         return ""
     text, files = cell.strip(), table.files
+    if not isinstance(table.frame, TextColumns):
+        return _mend_in_frame(table, name, text, is_needed)
     if files.decimal == "," and number(text) is not None:
         return '; give `decimal` "." if it is a decimal point'
     if THOUSANDS.fullmatch(text):
@@ -106,12 +108,31 @@ def mend_of_number(table: Table, name: str, row: int, cell: Any, is_needed: bool
         )
     others = cells.cast(pl.Float64, strict=False).null_count()
     if 2 * others < len(table):
-        fills = " and `missing` hold" if is_needed and getattr(table.files, "missing", "") == "refuse" else ""
-        return f"; correct the cell, or, if it stands for a missing number, give `missing_values` {shown(cell)}{fills}"
+        return _stands_for_missing(table, cell, is_needed)
     if others < len(table) or len(table) == 1:
         return ""
     is_target = name in getattr(table.files, "targets", ())
     return "; no cell of the column is a number" + "; name another column in `targets`" * is_target
+
+
+def _mend_in_frame(table: Table, name: str, text: str, is_needed: bool) -> str:
+    """Return what may mend a text without blanks in a data frame that is no number."""
+    mends = []
+    if THOUSANDS.fullmatch(text):
+        mends.append(f"if the comma separates thousands, write {text.replace(',', '')}")
+    if text.count(",") == 1 and number(text.replace(",", ".")) is not None:
+        mends.append(f"if it is a decimal comma, write {text.replace(',', '.')}")
+    if mends:
+        return "".join(f"; {mend}" for mend in mends)
+    if WITH_UNIT.fullmatch(text):
+        return f"; write the number alone, {re.findall(NUMBER, text)[0]}, without a sign or a unit"
+    few = 2 * table.frame[name].cast(pl.Float64, strict=False).null_count() < len(table)
+    return _stands_for_missing(table, text, is_needed) if few else ""
+
+
+def _stands_for_missing(table: Table, cell: str, is_needed: bool) -> str:
+    fills = " and `missing` hold" if is_needed and getattr(table.files, "missing", "") == "refuse" else ""
+    return f"; correct the cell, or, if it stands for a missing number, give `missing_values` {shown(cell)}{fills}"
 
 
 def perhaps_thousands(table: Table, name: str, cells: pl.Series) -> list[str]:

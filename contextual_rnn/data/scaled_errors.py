@@ -99,7 +99,11 @@ def mean_absolute(errors: Errors) -> float:
 
 
 def errors_by_series(
-    errors: Mapping[str, Errors], names: Sequence[str], scaled: ScaledErrors, counted: str = ""
+    errors: Mapping[str, Errors],
+    names: Sequence[str],
+    scaled: ScaledErrors,
+    counted: str = "",
+    column: str | None = None,
 ) -> list[dict[str, Any]]:
     """Return a row for each series: its name, and the RMSE, MAE, MASE and RMSSE of every prediction.
 
@@ -110,10 +114,11 @@ def errors_by_series(
         names: (N,), the series that each of the N errors belongs to.
         scaled: the result of `scaled_errors`.
         counted: the name of a column with the number of predictions of each series; none if it is empty.
+        column: the name of the column of series; "series" by default.
     """
     rows, of_series = [], _rows_of(names)
     for place, (series, places) in enumerate(of_series.items()):
-        row: dict[str, Any] = {"series": series, **({counted: len(places)} if counted else {})}
+        row: dict[str, Any] = {column or "series": series, **({counted: len(places)} if counted else {})}
         for name, error in errors.items():
             own = _together(error, places).double()
             values = {

@@ -120,7 +120,9 @@ def read_times(
     for times in likely if gaps == "missing" else ():
         if ((times.index[second] - times.index[first]) % times.step == 0).all():
             return times, _with_absent(table, times, ordered)
-    raise InputError(_irregular(table, name, likely[0], first, second, is_named))
+    raise InputError(
+        _several_frequencies(table, clock, ordered) or _irregular(table, name, likely[0], first, second, is_named)
+    )
 
 
 def check_frequency(times: Times | None, expected: str | None, table: str, is_trained: bool = True) -> None:
@@ -334,6 +336,24 @@ def _words(step: int, unit: str) -> str:
     return f"{step // size} {name}{'s' * (step != size)}" if unit != "integer" else f"a step of {step}"
 
 
+def _several_frequencies(table: Table, clock: Clock, series: Sequence[np.ndarray]) -> str:
+    """Return the message of series that have frequencies of their own; empty unless two regular ones differ."""
+    column = getattr(table.files, "series", None)
+    regular: dict[str, str] = {}
+    for rows in series:
+        views = [_times(view, rows[:-1], rows[1:]) for view in _views(clock, rows[:-1], rows[1:])]
+        own = [one for one in views if len(rows) > 2 and (np.diff(one.index[rows]) == one.step).all()]
+        if own and column:
+            regular.setdefault(own[0].frequency, f"series {str(table.frame[column][int(rows[0])])!r}")
+    if len(regular) < 2:
+        return ""
+    (one, first), (other, second), *_ = regular.items()
+    return (
+        f"{table.name}: the frequency of {first} is {one}, and that of {second} is {other}; give series of one "
+        "frequency alone"
+    )
+
+
 def _irregular(table: Table, name: str, times: Times, first: np.ndarray, second: np.ndarray, is_named: bool) -> str:
     """Return the message of times that are not equally spaced, with what mends them."""
     steps = times.index[second] - times.index[first]
@@ -343,7 +363,7 @@ def _irregular(table: Table, name: str, times: Times, first: np.ndarray, second:
     before, after = int(first[place]), int(second[place])
     between = f"{cells[before]} ({_place(table, before)}) and {cells[after]} ({_place(table, after)})"
     known = f"{table.name}, column {name!r}: the frequency is {times.frequency}"
-    otherwise = f"give `time` {NO_TIME} to read the rows as they are, without times"
+    otherwise = f'give `time` "{NO_TIME}" to read the rows as they are, without times'
     if (steps % times.step == 0).all():
         absent = int((steps[wrong] // times.step - 1).sum())
         mends = [] if is_named else [f"`time` {name}"]
@@ -375,7 +395,7 @@ def check_order(table: Table, unnamed: Sequence[str], series: Iterable[np.ndarra
         clock = read_clock(table.frame[name])
         if clock is None or all((clock.index[places] == clock.index[places[0]]).all() for places in rows):
             continue
-        end = f"give `time` {name} to sort the rows by it, or `time` {NO_TIME} if the rows are in order"
+        end = f'give `time` {name} to sort the rows by it, or `time` "{NO_TIME}" if the rows are in order'
         for places in rows:
             wrong = np.diff(clock.index[places]) <= 0
             if wrong.any():

@@ -29,7 +29,7 @@ class ForecastErrors:
         rows: the metrics `rmse`, `mae`, `mase` and `rmsse`, by the same names. RMSE and MAE are over all forecasts and
             steps, in the unit of a single target, or in standard deviations of several; MASE and RMSSE are means over
             series.
-        by_series: a row for each series with its errors.
+        by_series: a row for each series with its errors; the column of series is called as in the tables.
         sentences: what MASE and RMSSE are divided by.
     """
 
@@ -63,7 +63,7 @@ def forecast_errors(model: ForecastModel, question: Question) -> ForecastErrors 
     return ForecastErrors(
         {name: _by_target(error, settings.targets) for name, error in errors.items()},
         {name: {"rmse": rmse(one), MAE.key: mean_absolute(one)} | scaled.means(name) for name, one in in_unit.items()},
-        errors_by_series(in_unit, names, scaled),
+        errors_by_series(in_unit, names, scaled, column=settings.series),
         scaled.in_words("its rows of `past`"),
     )
 

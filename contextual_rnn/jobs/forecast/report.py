@@ -117,7 +117,11 @@ def errors_on(tables: Mapping[str, Sequence[Record]], model: ForecastModel, data
         *series_in_words(own[last], others["persistence"], names, "persistence"),
     ]
     rows |= {f"{name}, {last}": values for name, values in found.items()}
-    return {"rows": rows, "sentences": sentences, "by_series": errors_by_series(shown, names, by_scale, "forecasts")}
+    return {
+        "rows": rows,
+        "sentences": sentences,
+        "by_series": errors_by_series(shown, names, by_scale, "forecasts", settings.series),
+    }
 
 
 def _scores(errors: Tensor) -> dict[str, float]:

@@ -137,7 +137,7 @@ def _report(
         *worse_than_baselines(f"On the {last}, the model", error, found, METRICS[0]),
         *series_in_words(errors["the model"], errors[nearest], names, nearest),
     ]
-    by_series = errors_by_series(errors, names, scaled)
+    by_series = errors_by_series(errors, names, scaled, column=settings.series)
     by_name = {"Errors by series": by_series} if len(by_series) > 1 else {}
     return FitReport(sentences, (*METRICS, MAE, *SCALED), rows, tables=by_name)
 
