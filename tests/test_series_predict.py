@@ -282,3 +282,37 @@ def test_the_folder_of_a_comparison_names_a_model(tmp_path):
     with pytest.raises(InputError, match=f"folder of a comparison, with 2 models inside: give .* such as {first}$"):
         predict_file(tmp_path / "run", table, tmp_path / "b.csv")
     predict_file(first, table, tmp_path / "b.csv")
+
+
+@pytest.mark.parametrize(
+    ("times", "late"),
+    [
+        ([0.5 * n for n in range(60)], "20.0, but the state in `start` ended at 14.5, so that 15.0 must follow"),
+        (
+            [f"{4 * n}.0" for n in range(60)],
+            "160.0, but the state in `start` ended at 116.0, so that 120.0 must follow",
+        ),
+        (list(range(60)), "40, but the state in `start` ended at 29, so that 30 must follow"),
+        (
+            pd.date_range("2024-01-31", periods=60, freq="D"),
+            "2024-03-11 .* ended at 2024-02-29 .* 2024-03-01 .* follow",
+        ),
+    ],
+)
+def test_rows_that_do_not_follow_the_state_are_refused(times, late, tmp_path):
+    table = panda(1).drop(columns="id").assign(t=times)
+    tank = fitted_alone(table, time="t")
+    first = tank.predict(table[:30])
+    first.state.save(tmp_path / "end.safetensors")
+    for state in (first.state, States.load(tmp_path / "end.safetensors", tank)):
+        assert len(tank.predict(table[30:], start=state).frame) == 30
+        with pytest.raises(InputError, match=late):
+            tank.predict(table[40:], start=state)
+        with pytest.raises(InputError, match="must follow"):
+            tank.predict(table[29:], start=state)
+    unknown = States(first.state, first.state.model)  # as in files of earlier versions
+    assert len(tank.predict(table[40:], start=unknown).frame) == 20
+
+
+def fitted_alone(table, **more):
+    return series.fit(table, **{**TANK, **QUICK, "epochs": 1, "jobs": 1, "window": 3, **more})

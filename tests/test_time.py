@@ -258,3 +258,22 @@ def test_series_that_start_at_other_decimal_times_have_one_frequency():
     first, second = read(frame, series="id", time="t")
     assert first.times.frequency == "a step of 0.5"
     assert second.times.after(5, 1).to_list() == [1.8]
+
+
+def test_a_column_of_numbers_with_gaps_is_named_as_a_possible_time(tmp_path):
+    from scipy.io import savemat
+
+    steps = np.array([n for n in range(60) if n not in (20, 21, 40)])
+    options = {"inputs": ["u"], "targets": ["y"], "epochs": 1, "updates": 2, "hidden": 4, "jobs": 1}
+    values = np.sin(steps)
+    for times in (4 * steps, 0.5 * steps, [f"{n / 2}" for n in steps]):
+        table = pl.DataFrame({"t": times, "u": values, "y": values})
+        assert "If column 't' is the time of the rows, 3 rows are absent, and the" in str(
+            series.fit(table, **options).report.sentences
+        )
+        assert "'t'" not in str(series.fit(table, time="none", **options).report.sentences)
+    for times in (np.arange(57), -steps, steps**2, np.where(steps == 5, 4, steps)):
+        table = pl.DataFrame({"t": times, "u": values, "y": values})
+        assert "the time of the rows" not in str(series.fit(table, **options).report.sentences)
+    savemat(tmp_path / "a.mat", {"t": 0.5 * steps, "u": values, "y": values, "Ts": 0.5, "s": {"a": 1}})
+    assert "If column 't' is the time" in str(series.fit(tmp_path / "a.mat", **options).report.sentences)

@@ -24,6 +24,7 @@ from .input_labels import coding_in_words, inputs_with_labels, learn_labels, per
 from .lengths import left_out_in_words, too_short
 from .missing import REFUSE, check_known, filled_with_indicators, in_words
 from .perhaps_series import perhaps_series
+from .perhaps_time import perhaps_time
 from .stored import StoredSeries
 from .table import Source, Table, is_path, same_tables
 from .time import NO_TIME, Times, check_frequency, check_order, read_times
@@ -355,6 +356,8 @@ class Datasets:
         notes += coding_in_words(coding, len(tables["train"])) if coding.labels or coding.offsets else []
         if columns.series is None:
             notes += perhaps_series(tables["train"], names_of(columns))
+        if columns.time is None:
+            notes += perhaps_time(tables["train"], names_of(columns), [one.rows for one in series["train"]])
         if (series["train"][0].inputs % 1 == 0).all(0).any():
             notes += perhaps_labels(series["train"], inputs_of(columns), columns)
         notes += perhaps_missing(series["train"], inputs_of(columns), columns.targets)

@@ -105,6 +105,9 @@ class MatlabColumns(BinaryColumns):
     Args:
         path: of the file.
 
+    Attributes:
+        vectors: the names of those that have one value per row.
+
     Raises:
         InputError: the file is damaged, or of version 7.3, or has no vector, or another variable is asked for; or the
             extra `matlab` is not installed.
@@ -129,6 +132,7 @@ class MatlabColumns(BinaryColumns):
         if not vectors:
             raise InputError(self._without_vectors())
         self.height = max(self.variables[name].size for name in vectors)
+        self.vectors = [name for name in vectors if self.variables[name].size == self.height]
         self.found = {}
 
     def _without_vectors(self) -> str:

@@ -26,6 +26,7 @@ from ...data.series import Series, read_series, records, time_column
 from ...data.table import Source, Table, free_name
 from ...errors import InputError
 from ...serialization import identity
+from .follow_on import check_start, ends_of
 from .metrics import rmse_by_target
 
 if TYPE_CHECKING:
@@ -47,13 +48,19 @@ class States(dict[str, State]):
     Args:
         states: by name.
         model: the SHA-256 of the model's tensors; None if it is not known, as in files of version 0.1.
+        ends: by name, the time of the last row and the one that follows it, as text; without the series whose times are
+            not known, so that the rows that carry on are not checked.
     """
 
     def __init__(
-        self, states: Mapping[str, State] | Iterable[tuple[str, State]] = (), model: str | None = None
+        self,
+        states: Mapping[str, State] | Iterable[tuple[str, State]] = (),
+        model: str | None = None,
+        ends: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         super().__init__(states)
         self.model = model
+        self.ends = {name: tuple(pair) for name, pair in (ends or {}).items()}
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the states to one file, which `load` reads."""
@@ -61,7 +68,9 @@ class States(dict[str, State]):
         together = map_state(lambda *rows: torch.cat(rows), first, *others)
         tensors = {str(index): leaf for index, leaf in enumerate(leaves(together))}
         try:
-            write_tensors(pathlib.Path(path), tensors, _ENTRY, {"series": list(self), "model": self.model})
+            write_tensors(
+                pathlib.Path(path), tensors, _ENTRY, {"series": list(self), "model": self.model, "ends": self.ends}
+            )
         except OSError as error:
             raise InputError(str(error)) from None
 
@@ -81,7 +90,7 @@ class States(dict[str, State]):
             raise InputError(f"{error}; {WRITES}") from None
         try:
             header = file.header(_ENTRY) if file.is_sealed else {"series": file.header("series")}
-            names, of_model = list(header["series"]), header.get("model")
+            names, of_model, ends = list(header["series"]), header.get("model"), dict(header.get("ends", {}))
             tensors = file.tensors()
             together = fill(shapes, (tensors[str(index)] for index in itertools.count()))
         except (AttributeError, KeyError, TypeError, ValueError):
@@ -95,7 +104,7 @@ class States(dict[str, State]):
         rows = (
             (name, map_state(lambda leaf, row=row: leaf[row : row + 1], together)) for row, name in enumerate(names)
         )
-        found = cls(rows, of_model)
+        found = cls(rows, of_model, ends)
         found.check(model, str(path))
         return found
 
@@ -200,13 +209,16 @@ def predict(
         )
         known = records(series, model.fields, settings)
     keys = [record.name if settings.series else WHOLE for record in known]
+    if start is not None:
+        check_start(source, series, keys, start, time_column(settings))
     model.eval()
     runs = list(model.simulate(known, estimate_weight) if start is None else _carry_on(model, known, keys, start))
     rows = np.concatenate([one.rows[window:] for one in series])
     columns = _columns(model, source, series, rows, np.concatenate([predicted for _, predicted, _ in runs]))
     rows = rows[rows >= 0]
     frame = source.frame.like(columns, rows) if isinstance(source.frame, FrameColumns) else pl.DataFrame(columns)
-    states = States(zip(keys, (state for _, _, state in runs), strict=True), identity(model))
+    ends = ends_of(source, series, keys, time_column(settings))
+    states = States(zip(keys, (state for _, _, state in runs), strict=True), identity(model), ends)
     errors = _rmse([predicted for _, predicted, _ in runs], known, window, settings.targets)
     found = model.baselines() if errors and start is None else {}
     others = {name: _rmse(one(known), known, window, settings.targets) or {} for name, one in found.items()}

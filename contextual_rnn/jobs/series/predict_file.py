@@ -58,7 +58,8 @@ def predict_file(
     found = model.predict(inputs, states, estimate_weight=estimate_weight)
     write_table(out, found.frame)
     if end:  # keep the states of series that this table lacks, for a later call
-        States({**(states or {}), **found.state}, found.state.model).save(end)
+        ends = {**(states.ends if states else {}), **found.state.ends}
+        States({**(states or {}), **found.state}, found.state.model, ends).save(end)
     errors = errors_in_words({"the model": found.rmse, **found.baselines}) if found.rmse else []
     report = f"{len(found.frame)} predicted steps of {len(found.state)} series.\n"
     report += f"{start_in_words(model, start)}\n"
