@@ -72,6 +72,14 @@ class LinearModel(nn.Module):
             self.register_buffer(f"{name}mean", torch.zeros(size, dtype=torch.float64))
             self.register_buffer(f"{name}scale", torch.ones(size, dtype=torch.float64))
 
+    def in_words(self) -> str:
+        """Return a sentence on what the model reads."""
+        inputs = f"the inputs of the step and of {self.input_order} before it" if self.input_order else "the inputs"
+        if not self.order:
+            return f"The baseline linear reads {inputs}, and not the window."
+        lags = "target" if self.order == 1 else f"{self.order} targets"
+        return f"The baseline linear reads the last {lags}, from the window and then its own outputs, and {inputs}."
+
     def fit(self, records: Sequence[Record]) -> LinearModel:
         """Fit the coefficients to series; steps whose target or lags of it are missing are left out.
 

@@ -1,5 +1,6 @@
 """`series.fit` from Python: frames and paths, one training where there is nothing to choose, and nothing left behind."""
 
+import dataclasses
 import json
 import os
 import pathlib
@@ -12,10 +13,12 @@ import pandas as pd
 import polars as pl
 import pytest
 import torch
-from tanks import QUICK, TANK, columns, panda, write
+from tanks import QUICK, TANK, columns, panda, records, write
 
 from contextual_rnn import InputError, load
 from contextual_rnn.jobs import series
+from contextual_rnn.jobs.series.figures import plot_prediction
+from contextual_rnn.linear import LinearModel
 
 
 def fitted(train, **more):
@@ -307,3 +310,21 @@ def test_a_length_beyond_the_series_is_said():
     assert "`length`" not in str(series.fit(panda(1), **{**options, "length": 128}).report)
     compared = series.compare(panda(1), panda(1), **{**options, "length": 2000}, seeds=1, initial_states=["zero"])
     assert said in compared.note
+
+
+def test_the_report_says_what_the_linear_baseline_reads_and_the_figure_which_steps():
+    model = series.fit(panda(1, 200), **{**TANK, **QUICK, "jobs": 1, "window": 3, "epochs": 1})
+    (said,) = [one for one in model.report.sentences if one.startswith("The baseline linear reads ")]
+    assert said == model.linear.in_words()
+    assert LinearModel(3, 2, 1, 0.1).in_words() == (
+        "The baseline linear reads the last 2 targets, from the window and then its own outputs, and the inputs of the "
+        "step and of 1 before it."
+    )
+    assert LinearModel(0, 0, 0, 0.1).in_words() == "The baseline linear reads the inputs, and not the window."
+    record = dataclasses.replace(records(1, 200)[0], context=torch.zeros(0))
+    titles = [
+        plot_prediction({"context": model}, record, steps).axes[0].get_title(loc)
+        for steps in (50, 197)
+        for loc in ("left", "center")
+    ]
+    assert "".join(titles) == "first 50 of 197 predicted steps"

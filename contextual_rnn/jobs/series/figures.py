@@ -37,8 +37,9 @@ def plot_prediction(models: Mapping[str, SeriesModel], record: Record, steps: in
             shown = model.coding.restored(target, column)
             place.plot(x[window:], shown, color=colour(kind), label=f"predicted from {kind}")
     for place, target in zip(axes[:, 0], targets, strict=True):
-        title = f"series {record.name}" if model.settings.series and place is axes[0, 0] else ""
-        finish_times(place, part.times, target, title)
+        title = [f"series {record.name}"] if model.settings.series else []
+        title += [f"first {steps} of {len(record) - window} predicted steps"] if len(part) < len(record) else []
+        finish_times(place, part.times, target, ", ".join(title) if place is axes[0, 0] else "")
     return figure
 
 

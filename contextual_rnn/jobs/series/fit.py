@@ -133,6 +133,7 @@ def _report(
         scale_in_words(settings.scale, settings.scale, "window"),
         f"Errors are in {error_unit(settings.targets)}.",
         *in_own_units(settings.targets, last, rmse_by_target(errors["the model"])),
+        *([model.linear.in_words()] if model.linear else []),
         *scaled.in_words(_known_in_words(names, data.training)),
         *worse_than_baselines(f"On the {last}, the model", error, found, METRICS[0]),
         *series_in_words(errors["the model"], errors[nearest], names, nearest),
