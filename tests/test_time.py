@@ -277,3 +277,9 @@ def test_a_column_of_numbers_with_gaps_is_named_as_a_possible_time(tmp_path):
         assert "the time of the rows" not in str(series.fit(table, **options).report.sentences)
     savemat(tmp_path / "a.mat", {"t": 0.5 * steps, "u": values, "y": values, "Ts": 0.5, "s": {"a": 1}})
     assert "If column 't' is the time" in str(series.fit(tmp_path / "a.mat", **options).report.sentences)
+
+
+def test_a_report_says_that_a_step_of_numbers_is_in_their_unit():
+    table = pl.DataFrame({"t": [0.5 * n for n in range(40)], "u": [0.1, 0.2] * 20, "y": [1.0, 3.0] * 20})
+    model = series.fit(table, inputs=["u"], targets=["y"], time="t", epochs=1, updates=2, hidden=4, jobs=1)
+    assert "The frequency of the rows is a step of 0.5 in the unit of their times." in model.report.sentences

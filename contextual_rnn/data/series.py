@@ -389,7 +389,8 @@ class Datasets:
     @property
     def remarks(self) -> list[str]:
         """What was inferred from the tables, in sentences."""
-        frequency = [f"The frequency of the rows is {self.frequency}."] if self.frequency else []
+        unit = " in the unit of their times" if (self.frequency or "").startswith("a step of") else ""
+        frequency = [f"The frequency of the rows is {self.frequency}{unit}."] if self.frequency else []
         return [*frequency, *self.missing, *self.notes]
 
     def standardise(self, model: StandardisedColumns) -> None:

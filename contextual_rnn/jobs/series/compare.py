@@ -70,7 +70,8 @@ def compare(
     windowed RMSE (over consecutive windows of `length` steps, each predicted from a new start).
 
     Args:
-        train: Training table with one row per time step, in order: a CSV, TSV or Parquet file; in Python, also a data
+        train: Training table with one row per time step, in order: a text (.csv, .tsv, .txt), Parquet, Arrow or
+            MATLAB (.mat) file; in Python, also a data
             frame.
         test: Table to report errors on; nothing is chosen on it.
         initial_states: Kinds of initial state to compare: zero, free (learned), context (a function of what is known

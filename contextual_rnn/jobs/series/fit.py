@@ -49,7 +49,8 @@ def fit(
     """Train a model to simulate the targets of series from their inputs.
 
     Args:
-        train: Training table with one row per time step, in order: a CSV, TSV or Parquet file; in Python, also a data
+        train: Training table with one row per time step, in order: a text (.csv, .tsv, .txt), Parquet, Arrow or
+            MATLAB (.mat) file; in Python, also a data
             frame.
         validation: Table to choose settings on, instead of folds of the training table.
         test: Table to report errors on; nothing is chosen on it.
