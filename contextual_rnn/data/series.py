@@ -124,7 +124,8 @@ def read_series(
     if columns.time and len(columns.time) > 1:
         table.join(columns.time)
     rows, times = _in_order(table, columns, table.groups(columns.series), frequency)
-    check_frequency(times, frequency, table.name, is_trained)
+    if times is not None:
+        check_frequency(times, frequency, table.name, is_trained)
     rows = _long_enough(table, rows, min_length, left_out, columns)
     refuse = np.full(len(table), columns.missing == REFUSE)
     is_learned = coding is None
@@ -356,7 +357,7 @@ class Datasets:
         notes += coding_in_words(coding, len(tables["train"])) if coding.labels or coding.offsets else []
         if columns.series is None:
             notes += perhaps_series(tables["train"], names_of(columns))
-        if columns.time is None:
+        if columns.time is None and set(tables["train"].frame.columns) - set(names_of(columns)):
             notes += perhaps_time(tables["train"], names_of(columns), [one.rows for one in series["train"]])
         if (series["train"][0].inputs % 1 == 0).all(0).any():
             notes += perhaps_labels(series["train"], inputs_of(columns), columns)
