@@ -24,7 +24,6 @@ from ._core.extras import require
 from ._core.stopping import Stopped, stopping_on_signals
 from ._core.streams import Tolerant, discard, open_closed_streams
 from .config_file import HELP, ConfigFiles
-from .data.of_fit import of_fit
 from .errors import DataWarning, InputError
 from .options import (
     ORDER,
@@ -227,6 +226,8 @@ class Command:
     def in_error(self, message: str) -> str:
         """Return an error's message in options, which of its settings `fit` takes, and which files give them."""
         if "run" in self.options:
+            from .data.of_fit import of_fit  # only here, since it needs the packages of the jobs
+
             message = of_fit(message, self.options, lambda name: f"--{name.replace('_', '-')}")
         repeated = f" ({'; '.join(self.repeated)})" if self.repeated else ""
         ends = [self.config.remark(message) if self.config else "", repeated]

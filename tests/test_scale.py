@@ -115,7 +115,7 @@ def test_a_model_that_loses_to_a_baseline_says_so(tmp_path, capsys):
     options += ["--scale", "global", "--base", "last", "--out", str(tmp_path / "run")]
     main(["fit", "forecast", "--train", str(table), "--targets", "y", *options])
     words = " ".join(capsys.readouterr().out.split())
-    assert "On the validation table, the model has a higher forecast RMSE than persistence, mean and linear." in words
+    assert "On the held-out rows, the model has a higher forecast RMSE than persistence, mean and linear." in words
     assert "(scale global)" in words
 
 

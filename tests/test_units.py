@@ -101,7 +101,7 @@ def test_a_unit_that_needs_a_package_says_so(monkeypatch):
 def test_what_is_not_clear_is_asked_and_files_must_agree(tmp_path):
     sentences = [("A man in a hat stares.", "Ein Mann mit Hut schaut zu.")]
     with pytest.raises(
-        InputError, match=r"`train`: it is not clear what the symbols of the sources are.*`source_unit`"
+        InputError, match=r"`train`: it is not clear into what symbols to divide the sources.*`source_unit`"
     ):
         read_pairs(sentences)
     found = read_pairs(sentences, source_unit="words", target_unit="characters")
