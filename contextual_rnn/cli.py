@@ -59,7 +59,7 @@ BY_MODEL = {
     "sample": {"TextModel": "sample texts"},
     "score": {"PairModel": "score pairs"},
 }  # the command that runs instead, by the class of the model in RUN
-MORE = "More: `resume` `verbose` prints every comparison and trains nothing again."
+MORE = "More: add `resume` `verbose` to the command; it trains nothing again."
 LONGEST = 500  # characters of an error
 
 

@@ -87,7 +87,7 @@ def test_a_comparison_prints_the_answer_first_within_80_columns(table, tmp_path,
     assert lines[0].startswith("Does the initial state matter? Not enough runs to tell.")
     assert max(len(line) for line in lines if str(tmp_path) not in line) <= 80
     assert f"Results: {tmp_path}/run/results.json" in lines[-3:-1]
-    assert lines[-1] == "More: --resume --verbose prints every comparison and trains nothing again."
+    assert lines[-1] == "More: add --resume --verbose to the command; it trains nothing again."
     assert not any("against" in line for line in lines)
     main(compare(table, tmp_path / "run", "--resume", "--verbose", "--jobs", "1"))
     details = capsys.readouterr().out

@@ -237,7 +237,7 @@ def test_the_number_of_subwords_suits_the_pairs_where_it_is_not_given(tmp_path):
     model = pairs.fit(SENTENCES, validation=SENTENCES[:4], out=tmp_path / "run", **options)
     sizes = {side: len(one) for side, one in data.subwords.items()}
     assert model.settings.subwords == max(sizes.values())
-    shown = f"Subwords: {sizes['source']} of sources and {sizes['target']} of targets (`subwords` changes this)."
+    shown = f"Subwords: up to {sizes['source']} of sources and up to {sizes['target']} of targets (`subwords` changes this)."
     assert shown in model.report.sentences
     given = {**options, "subwords": max(sizes.values())}
     assert pairs.load(tmp_path / "run").settings == pairs.PairSettings.of(

@@ -266,7 +266,7 @@ def _training_in_words(choices: Sequence[Choice[PairSettings]], runs: list[Row])
 
 def _note(kinds: list[Row], number: int) -> str:
     """Return the note under the table, for a number of test sources."""
-    note = "Intervals are over the test sources."
+    note = "Intervals in the table are over the test sources."
     if number < FEWEST_ITEMS:
         note = f"No intervals are given, since they take at least {FEWEST_ITEMS} test sources; there are {number}."
     note += " An ensemble averages the models of all seeds."

@@ -50,7 +50,7 @@ def in_words(sides: Sides) -> list[str]:
     """Return a sentence on the number of subwords; none if no side has any."""
     if not sides:
         return []
-    shown = " and ".join(f"{len(one)} of {side}s" for side, one in sides.items())
+    shown = " and ".join(f"up to {len(one)} of {side}s" for side, one in sides.items())
     return [f"Subwords: {shown} (`subwords` changes this)."]
 
 

@@ -61,4 +61,5 @@ def _scorer(name: str, lowercase: bool = False) -> Any:
         from sacrebleu import metrics
     except ImportError as error:
         raise InputError(f"BLEU and chrF need sacrebleu: run {INSTALL}") from error
-    return getattr(metrics, name)(lowercase=lowercase)
+    options = {"force": True} if name == "BLEU" else {}  # a full stop parted by a blank is no reason to warn
+    return getattr(metrics, name)(lowercase=lowercase, **options)
