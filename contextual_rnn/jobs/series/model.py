@@ -214,9 +214,10 @@ class SeriesModel(Restored, StandardisedColumns, Explorable):
     def baselines(self) -> dict[str, Predict]:
         """Return the baselines that need no training data, by their names.
 
-        They are the mean of the training targets (mean; `fit` and `compare` take that of each training series); with a
-        window, its last known targets (persistence) and the repetition of its last season (seasonal; where the
-        frequency has a season that fits into the window); and the linear model (linear), if the model keeps one.
+        They are the mean of the training targets (mean; with times, `fit` and `compare` take that of each training
+        series); with a window, its last known targets (persistence) and the repetition of its last season (seasonal;
+        where the frequency has a season that fits into the window); and the linear model (linear), if the model keeps
+        one.
         """
         window, mean = self.settings.window, self.target_mean.cpu()
         found = {"mean": mean_baseline(mean, window)}

@@ -15,7 +15,7 @@ from ..._core.folds import can_fold
 from ..._core.records import Batch, Record, own_means, random_windows, read_targets
 from ..._core.settings import check_count
 from ...data.parquet import is_larger
-from ...data.series import Datasets
+from ...data.series import Datasets, time_column
 from ...data.series_scales import SeriesScales
 from ...data.stored import StoredSeries
 from ...data.stored_tables import read_stored, stored_in_words
@@ -208,14 +208,17 @@ def length_in_words(training: Sequence[Record], candidates: Iterable[SeriesSetti
 def baselines(model: SeriesModel, data: Datasets, folds: int) -> dict[str, Predict]:
     """Return the baselines by their names: those of `SeriesModel.baselines`, and a linear model.
 
-    The mean of a series that is in the training table, too, is its own.
+    With times, the mean of a series that is in the training table, too, is its own. Without, a test series of the same
+    name may be another run, so that the mean is that of the training table.
 
     Args:
         model: gives the window.
         data: the tables.
         folds: of the training table; see `fit_linear`.
     """
-    mean = mean_baseline(model.target_mean.cpu(), model.settings.window, own_means(data.training))
+    same = time_column(model.settings) is not None or not data.test
+    own = own_means(data.training) if same else None
+    mean = mean_baseline(model.target_mean.cpu(), model.settings.window, own)
     found = {**model.baselines(), "mean": mean}
     return found if model.linear else {**found, "linear": fit_linear(data, folds, model.settings).predictions}
 
