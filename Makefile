@@ -14,7 +14,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet --constr
 
 help:
 	@echo "make demo   see where the initial state matters, and the paper's figures 4 to 6, in runs/demo; takes 3 minutes"
-	@echo "make test   run the tests; takes 8 minutes on two cores"
+	@echo "make test   run the tests; takes 5 minutes on two cores"
 	@echo "make test-fast  run the tests of the library and of tables, without long trainings"
 	@echo "make test-page  try the page of explore in a browser"
 	@echo "make docs   build the documentation in build/docs/index.html"

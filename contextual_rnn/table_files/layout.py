@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import dataclasses
+import itertools
 import pathlib
 import re
 from collections.abc import Iterator
@@ -43,9 +44,9 @@ def read_layout(path: pathlib.Path, settings: FileSettings) -> Layout:
     """Read a whole file in pieces, and return its layout.
 
     A table is regular if polars reads it as the csv module does: in UTF-8, without quotation marks, comments, blank
-    lines and single carriage returns, and each line with as many cells as the first. The last is not checked line by
-    line, which takes longer than all else: only that each piece of the file has as many separators as its lines need.
-    So a line may be too long if another is too short, which `lines_are_even` tells.
+    lines and single carriage returns, and each line with as many cells as the first. To compare all lines takes longer
+    than all else, so this counts the separators of each piece of the file. A line may then be too long if another one
+    of its piece is too short; `lines_are_even` tells.
 
     Raises:
         InputError: the separator is unclear, or the file is in another encoding.
@@ -67,11 +68,12 @@ def read_layout(path: pathlib.Path, settings: FileSettings) -> Layout:
             and separator.isascii()
             and not (settings.no_header and body.startswith(codecs.BOM_UTF8))
         )
-        while body:
-            if regular:
-                found = _count_rows(body, separator.encode(), len(cells[0]))
-                regular, count = found is not None, count + (found or 0)
-            body = next(_pieces(file), b"") if regular else b""
+        for piece in itertools.chain([body], _pieces(file)) if regular else ():
+            found = _count_rows(piece, separator.encode(), len(cells[0]))
+            if found is None:
+                regular = False
+                break
+            count += found
     header, first = (cells[0], cells[names]) if regular else ([], [])
     return Layout(separator, count - names if regular else None, header, first, skip + names)
 

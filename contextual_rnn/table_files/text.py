@@ -39,7 +39,7 @@ class TextColumns:
     def __init__(self, path: pathlib.Path, settings: FileSettings) -> None:
         self.path, self.settings, self.unchanged = path, settings, Unchanged(path)
         self.layout = read_layout(path, settings)
-        self.even = False  # whether no line is longer or shorter than the others, as far as is known
+        self.even = False  # whether all lines are known to have as many cells as the first
         self.cells: list[str] | None = None
         self.lines: Sequence[int]
         rows, skipped = self.layout.rows, self.layout.skipped

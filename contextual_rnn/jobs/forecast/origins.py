@@ -59,6 +59,6 @@ def _in_words(start: int, unit: str) -> str:
     if unit in ("month", "quarter"):
         return f"in {MONTHS[int(np.int64(start).astype('datetime64[us]').astype('datetime64[M]').astype(int)) % 12]}"
     if unit == "week":
-        return f"in the {int(start // (7 * DAY)) % 52 + 1}th of 52 weeks"
+        return f"in week {int(start // (7 * DAY)) % 52 + 1} of 52"
     time = str(np.int64(start).astype("datetime64[us]").astype("datetime64[s]"))[11:]
     return f"at {time.removesuffix(':00')}"
